@@ -1,0 +1,39 @@
+# Two commands matter: make quickstart, make test. The rest serves them.
+
+# The first interpreter of the supported versions that can make a virtual environment.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,\
+	$(shell $(name) -c 'import sys, ensurepip; \
+	assert (3, 11) <= sys.version_info[:2] <= (3, 13); print("$(name)")' 2>/dev/null)))
+ROOT ?= textmill_root
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup quickstart test lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python="$(PYTHON)"; test -n "$$python" || { \
+		echo "make: no Python 3.11, 3.12 or 3.13 with venv found;" \
+			"install one, or name it: make PYTHON=/path/to/python3.11 setup" >&2; \
+		exit 1; }; \
+	echo "Installing Textmill with $$python into .venv (TensorFlow is large: some minutes)"; \
+	"$$python" -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+quickstart: setup
+	@$(BIN)/textmill run configs/quickstart.yaml --root $(ROOT)
+
+test: setup
+	@$(BIN)/python -m pytest -q
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find pipeline components models tests -name __pycache__ -prune -exec rm -rf {} +

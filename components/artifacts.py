@@ -1,0 +1,206 @@
+"""The artifacts: what lies between two steps, each owning its file names.
+
+Readers here return plain Python values; the heavy readers of token rows and weights are
+in ``models``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from components.base import Artifact
+
+SPLITS = ("train", "eval", "test")
+
+
+def shard_name(split: str, index: int, count: int, ending: str) -> str:
+    """Returns ``train-00000-of-00004.jsonl.zst``."""
+    return f"{split}-{index:05d}-of-{count:05d}.{ending}"
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file."""
+    return json.loads(path.read_bytes())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file that a person can read, the same bytes for the same value."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+class _Sharded(Artifact):
+    """Shards by split, named in the manifest.
+
+    Facts: ``splits`` maps a split to its number of records.
+    """
+
+    def shards(self, split: str) -> list[Path]:
+        """Returns the split's shards in order; none where it has no records."""
+        return self.files(f"{split}-")
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of records by split."""
+        return dict(self.facts["splits"])
+
+
+class Documents(_Sharded):
+    """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
+
+    Every object has ``id`` and ``text``, ``label`` where the source names one, and the
+    source's other columns. Inside a shard, lines are ordered by a seeded hash of the id.
+
+    Facts: ``splits``; ``columns`` (names beside id, text, label); ``labels`` (the names
+    seen in train, sorted; empty without labels).
+    """
+
+    LEDGER = "ledger.json"
+    DEAD_LETTERS = "dead_letters.jsonl"
+
+    @property
+    def labels(self) -> list[str]:
+        """Label names in the order of their indices."""
+        return list(self.facts["labels"])
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Counts: read = kept + dropped by reason + bad by reason."""
+        value: dict[str, Any] = read_json(self.path / self.LEDGER)
+        return value
+
+    def read(self, split: str) -> Iterator[dict[str, Any]]:
+        """Yields the split's documents in shard order."""
+        for shard in self.shards(split):
+            yield from read_shard(shard)
+
+
+def read_shard(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the documents of one shard."""
+    import orjson
+    import zstandard
+
+    with path.open("rb") as file:
+        stream = zstandard.ZstdDecompressor().stream_reader(file)
+        for line in io.BufferedReader(stream, 1 << 20):
+            yield orjson.loads(line)
+
+
+class Profile(Artifact):
+    """Statistics, schema and anomalies of documents, in ``profile.json``."""
+
+    FILE = "profile.json"
+
+    def read(self) -> dict[str, Any]:
+        """Returns the profile."""
+        value: dict[str, Any] = read_json(self.path / self.FILE)
+        return value
+
+
+class Vocabulary(Artifact):
+    """A tokenizer's files: ``tokenizer.json`` and ``vocab.json`` or ``spiece.model``.
+
+    Facts: ``kind``, ``size`` (number of entries, special tokens included).
+    """
+
+
+class TokenRows(_Sharded):
+    """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
+
+    Facts: ``splits`` (rows); ``schema`` (see ``models.rows``); ``labels``;
+    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped).
+    """
+
+
+class TrainedModel(Artifact):
+    """Weights and all it takes to rebuild the model: the tokenizer travels along.
+
+    Its digest covers every tensor, the canonical config and the vocabulary's digest.
+
+    Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest).
+    """
+
+    WEIGHTS = "weights.safetensors"
+    TOKENIZER = "tokenizer"
+
+
+class TrainingLogs(Artifact):
+    """Scalars by step in ``scalars.jsonl`` and TensorBoard events below ``events/``."""
+
+    SCALARS = "scalars.jsonl"
+    EVENTS = "events"
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yields ``{"step", "name", "value"}`` in the order of writing."""
+        for line in (self.path / self.SCALARS).read_text().splitlines():
+            yield json.loads(line)
+
+
+class Evaluation(Artifact):
+    """Metrics with intervals, slices, confusion matrix and verdict: ``metrics.json``.
+
+    Facts: ``blessed`` (None where no threshold was set).
+    """
+
+    FILE = "metrics.json"
+
+    def read(self) -> dict[str, Any]:
+        """Returns the evaluation."""
+        value: dict[str, Any] = read_json(self.path / self.FILE)
+        return value
+
+    @property
+    def blessed(self) -> bool | None:
+        """Whether every threshold was met; None where none was set."""
+        value: bool | None = self.facts["blessed"]
+        return value
+
+
+class ServingModel(Artifact):
+    """A SavedModel below ``saved_model/`` and the answers it must give.
+
+    ``parity.json`` holds texts and the trainer's answers to them.
+
+    Facts: ``task``, ``model`` and ``vocabulary`` (digests), ``outputs`` (signature).
+    """
+
+    SAVED_MODEL = "saved_model"
+    PARITY = "parity.json"
+
+
+class Validation(Artifact):
+    """What a fresh process answered, against the trainer: ``validation.json``."""
+
+    FILE = "validation.json"
+
+    def read(self) -> dict[str, Any]:
+        """Returns the comparison."""
+        value: dict[str, Any] = read_json(self.path / self.FILE)
+        return value
+
+
+class PushedModel(Artifact):
+    """Where a model was pushed, or why it was not: ``push.json``.
+
+    Facts: ``pushed`` (bool), ``version``, ``destination`` and ``reason``.
+    """
+
+    FILE = "push.json"
+
+    def missing_because(self) -> str | None:
+        """Says that the pushed version has left its destination."""
+        if not self.facts["pushed"]:
+            return None
+        model = Path(self.facts["destination"]) / "saved_model.pb"
+        return None if model.exists() else f"{model} is gone"
+
+
+class Report(Artifact):
+    """The page about a pipeline: ``report.html`` and its data, ``report.json``."""
+
+    PAGE = "report.html"
+    DATA = "report.json"

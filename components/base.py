@@ -1,0 +1,382 @@
+"""Artifact, Channel, Component: the words that every step is written in.
+
+An artifact is a directory that explains itself; a channel is the promise of one; a
+component names a step and its executor, whose signature is the contract. Standard
+library only: importing a component must cost nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from models.faults import ConfigError, IntegrityError, did_you_mean
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 1
+_CHUNK = 1 << 20
+
+
+def canonical(value: Any) -> bytes:
+    """Returns the one JSON spelling of a value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    ).encode()
+
+
+def sha256_file(path: Path) -> str:
+    """Returns the hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Artifact:
+    """A typed directory, complete when its ``manifest.json`` is there.
+
+    While an executor fills one, it writes files below ``path`` and sets ``facts``,
+    ``records`` and, where bytes are not stable, ``identity``. Afterwards those are read
+    from the manifest. Readers take their files from the manifest and never glob.
+
+    Attributes:
+        facts: what a reader needs to know, as JSON (sequence_length, labels, ...).
+        records: number of records of a file, by its relative path.
+        identity: what the digest covers in place of the files, or None.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.facts: dict[str, Any] = {}
+        self.records: dict[str, int] = {}
+        self.identity: dict[str, Any] | None = None
+        if (self.path / MANIFEST).exists():
+            self.facts = dict(self.manifest["facts"])
+            self.identity = self.manifest["identity"]
+            self.records = {
+                file["path"]: file["records"]
+                for file in self.manifest["files"]
+                if "records" in file
+            }
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest, checked to be of this type and to agree with itself.
+
+        Raises:
+            IntegrityError: it is absent, unreadable, altered, or of another type.
+        """
+        file = self.path / MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(file.read_bytes())
+            digest, kind = manifest["digest"], manifest["type"]
+            recomputed = content_digest(manifest)
+        except FileNotFoundError:
+            raise IntegrityError(
+                f"{file}: expected a manifest, found none; "
+                "the artifact is incomplete: run the pipeline again"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(f"{file}: not a manifest ({error})") from error
+        if kind != type(self).__name__:
+            raise IntegrityError(
+                f"{file}: expected {type(self).__name__}, found {kind}"
+            )
+        if digest != recomputed:
+            raise IntegrityError(
+                f"{file}: expected digest {digest[:12]}, found {recomputed[:12]}; "
+                "the manifest was altered: delete this folder and run again"
+            )
+        return manifest
+
+    @property
+    def digest(self) -> str:
+        """The hexadecimal SHA-256 of what the artifact is."""
+        return str(self.manifest["digest"])
+
+    def file(self, name: str) -> Path:
+        """Returns the path of a file to write, with its folder made."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def files(self, prefix: str = "") -> list[Path]:
+        """Returns the files of the manifest whose relative path starts so, sorted."""
+        return [
+            self.path / file["path"]
+            for file in self.manifest["files"]
+            if file["path"].startswith(prefix)
+        ]
+
+    def verify(self) -> None:
+        """Compares every file with the manifest.
+
+        Raises:
+            IntegrityError: a file is missing, was cut or altered, or does not belong.
+        """
+        expected = {file["path"]: file for file in self.manifest["files"]}
+        for name, entry in expected.items():
+            path = self.path / name
+            size = path.stat().st_size if path.is_file() else None
+            if size is None:
+                raise IntegrityError(f"{path}: expected {entry['size']} bytes, missing")
+            if size != entry["size"]:
+                raise IntegrityError(
+                    f"{path}: expected {entry['size']} bytes, found {size}; "
+                    "delete its folder and run again"
+                )
+            if (found := sha256_file(path)) != entry["sha256"]:
+                raise IntegrityError(
+                    f"{path}: expected sha256 {entry['sha256'][:12]}, "
+                    f"found {found[:12]}; delete its folder and run again"
+                )
+        for name in walk(self.path):
+            if name not in expected:
+                raise IntegrityError(
+                    f"{self.path / name}: not in the manifest; remove it"
+                )
+
+    def missing_because(self) -> str | None:
+        """Says why a published artifact no longer stands for its effect, or None."""
+        return None
+
+
+def walk(folder: Path) -> list[str]:
+    """Returns the relative paths of all files but the manifest, sorted."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / MANIFEST
+    )
+
+
+def content_digest(manifest: Mapping[str, Any]) -> str:
+    """Returns the digest of a manifest's content: its identity, else its files."""
+    content = {"type": manifest["type"], "format": manifest["format"]}
+    if manifest["identity"] is not None:
+        content["identity"] = manifest["identity"]
+    else:
+        content |= {"files": manifest["files"], "facts": manifest["facts"]}
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+_INPUT, _OUTPUT = "textmill.input", "textmill.output"
+A = TypeVar("A")
+Input = Annotated[A, _INPUT]
+Output = Annotated[A, _OUTPUT]
+
+
+def _never() -> bool:
+    return False
+
+
+def _silent(event: dict[str, Any]) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a runner lends an executor. None of it may change a result."""
+
+    work_dir: Path | None = None
+    """A folder that outlives a kill, for checkpoints; None where nothing can resume."""
+    report: Callable[[dict[str, Any]], None] = _silent
+    """Takes progress: ``{"step": 3, "total": 100, "loss": 2.1, "rate": 40.0, ...}``."""
+    should_stop: Callable[[], bool] = _never
+    """True once the executor should commit its state and raise ``Preempted``."""
+    beam: Mapping[str, Any] = field(default_factory=dict)
+    """Beam pipeline options (``run.beam``): where and how wide, never what."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """One parameter of an executor: its artifact type, and how many it takes."""
+
+    type: type[Artifact]
+    optional: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What an executor's signature says."""
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+    config: type
+    takes_context: bool
+
+
+@dataclass(frozen=True)
+class Channel:
+    """The promise of an artifact: who makes it, under which name, of which type."""
+
+    producer: str
+    output: str
+    type: type[Artifact]
+
+
+def read_contract(executor: Callable[..., None]) -> Contract:
+    """Reads ports, config class and context from an executor's signature."""
+    hints = get_type_hints(executor, include_extras=True)
+    inputs, outputs = {}, {}
+    config: type | None = None
+    for name, parameter in inspect.signature(executor).parameters.items():
+        assert parameter.kind is parameter.KEYWORD_ONLY, f"{name} must be keyword-only"
+        hint = hints[name]
+        if name == "config":
+            assert is_dataclass(hint), f"{hint} is not a dataclass"
+            config = hint
+        elif name != "context":
+            direction, port = _port(hint)
+            (inputs if direction == _INPUT else outputs)[name] = port
+    assert config is not None, f"{executor.__name__} takes no config"
+    return Contract(inputs, outputs, config, "context" in hints)
+
+
+def _port(hint: Any) -> tuple[str, Port]:
+    if get_origin(hint) is Annotated:
+        kind, direction = get_args(hint)
+        return direction, Port(kind)
+    arguments = [a for a in get_args(hint) if a is not type(None)]
+    direction, port = _port(arguments[-1])
+    if get_origin(hint) is dict:
+        return direction, Port(port.type, optional=True, many=True)
+    assert get_origin(hint) is Union or len(get_args(hint)) == 2, hint
+    return direction, Port(port.type, optional=True)
+
+
+Wire = Channel | Mapping[str, Channel] | None
+
+
+class Component:
+    """A step of a pipeline: an executor, its config, and where its inputs come from.
+
+    ``class Trainer(Component, executor=train)`` reads the contract from the executor;
+    ``Trainer(config, id="train.x", rows=tokenizer.outputs["rows"])`` checks it.
+    """
+
+    executor: ClassVar[Callable[..., None]]
+    contract: ClassVar[Contract]
+    resumable: ClassVar[bool] = False
+    """Whether the executor can stop on request and go on later from its work folder."""
+
+    def __init_subclass__(
+        cls, *, executor: Callable[..., None], resumable: bool = False
+    ) -> None:
+        cls.executor = staticmethod(executor)
+        cls.contract = read_contract(executor)
+        cls.resumable = resumable
+
+    def __init__(
+        self,
+        config: Any,
+        *,
+        id: str,
+        origins: Mapping[str, str] | None = None,
+        **inputs: Wire,
+    ) -> None:
+        """Wires a step.
+
+        Args:
+            config: an instance of the executor's config class.
+            id: the node's name, unique in its pipeline.
+            origins: the config path in the user's file, by field of ``config``.
+            inputs: a channel, or a mapping of them, for every input of the executor.
+
+        Raises:
+            ConfigError: a config, name or type differs from the executor's signature.
+        """
+        self.id, self.config = id, config
+        self.origins = dict(origins or {})
+        self.inputs = {name: wire for name, wire in inputs.items() if wire}
+        self._check()
+        self.outputs = {
+            name: Channel(id, name, port.type)
+            for name, port in self.contract.outputs.items()
+        }
+
+    def _check(self) -> None:
+        contract, where = self.contract, f"{type(self).__name__} {self.id!r}"
+        if not isinstance(self.config, contract.config):
+            raise ConfigError(
+                f"{where}: expected {contract.config.__name__} as config, "
+                f"got {type(self.config).__name__}"
+            )
+        for name, wire in self.inputs.items():
+            if (port := contract.inputs.get(name)) is None:
+                hint = did_you_mean(name, list(contract.inputs))
+                raise ConfigError(f"{where}: has no input {name!r}{hint}")
+            if isinstance(wire, Mapping) != port.many:
+                many = "a mapping of channels" if port.many else "one channel"
+                raise ConfigError(f"{where}: input {name!r} takes {many}")
+            for channel in channels(wire):
+                if not issubclass(channel.type, port.type):
+                    raise ConfigError(
+                        f"{where}: input {name!r} takes {port.type.__name__}, got "
+                        f"{channel.type.__name__} from {channel.producer!r}"
+                    )
+        for name, port in contract.inputs.items():
+            if name not in self.inputs and not port.optional:
+                raise ConfigError(f"{where}: input {name!r} is not connected")
+
+    def upstream(self) -> set[str]:
+        """Returns the ids of the nodes that this one reads from."""
+        return {c.producer for wire in self.inputs.values() for c in channels(wire)}
+
+    @classmethod
+    def external_files(cls, config: Any) -> Sequence[Path]:
+        """Returns the files outside the pipeline that a result depends on."""
+        return ()
+
+    @classmethod
+    def execute(
+        cls,
+        *,
+        config: Any,
+        inputs: Mapping[str, Artifact | Mapping[str, Artifact]],
+        outputs: Mapping[str, Artifact],
+        context: Context | None = None,
+    ) -> None:
+        """Verifies the inputs and runs the executor: where every runner ends.
+
+        Raises:
+            IntegrityError: an input is not what its manifest says.
+            Fault: as the executor raises.
+        """
+        for value in inputs.values():
+            for artifact in value.values() if isinstance(value, Mapping) else [value]:
+                artifact.verify()
+        extra = {"context": context or Context()} if cls.contract.takes_context else {}
+        cls.executor(config=config, **inputs, **outputs, **extra)
+
+
+def channels(wire: Wire) -> Iterator[Channel]:
+    """Yields the channels of a wire."""
+    if isinstance(wire, Channel):
+        yield wire
+    elif wire is not None:
+        yield from wire.values()

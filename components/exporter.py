@@ -1,0 +1,68 @@
+"""Export: a trained model and its tokenizer become one SavedModel that takes text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Literal
+
+from components.artifacts import Documents, ServingModel, TrainedModel, write_json
+from components.base import Component, Input, Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What is exported."""
+
+    formats: tuple[Literal["saved_model"], ...] = ("saved_model",)
+    """File formats."""
+    parity_texts: int = 64
+    """Documents whose answers are stored and must be given again."""
+    max_tokens: int = 64
+    """causal_lm: tokens that the served model writes after its input."""
+
+
+def export(
+    *,
+    documents: Input[Documents],
+    model: Input[TrainedModel],
+    serving: Output[ServingModel],
+    config: ExportConfig,
+) -> None:
+    """Writes a SavedModel whose ``serving_default`` takes raw strings."""
+    from models import serving as engine
+    from models.inference import load_task
+
+    task, tokenizer = load_task(
+        model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
+    )
+    labels = model.facts["labels"]
+    server = engine.make_server(
+        task, tokenizer, labels=labels, num_tokens=config.max_tokens
+    )
+    engine.save(server, serving.path / serving.SAVED_MODEL, labels=labels)
+    texts = list(_some_texts(documents, config.parity_texts))
+    write_json(
+        serving.file(serving.PARITY),
+        {"texts": texts, "answers": engine.reference_answers(server, texts)},
+    )
+    serving.facts = {
+        "task": model.facts["task"],
+        "model": model.digest,
+        "vocabulary": model.facts["vocabulary"],
+        "labels": labels,
+    }
+    # The bytes of saved_model.pb differ between two exports of the same model.
+    serving.identity = {**serving.facts, "export": asdict(config)}
+
+
+def _some_texts(documents: Documents, count: int) -> Iterator[str]:
+    split = "test" if documents.splits.get("test") else "eval"
+    if not documents.splits.get(split):
+        split = "train"
+    return (d["text"] for d in islice(documents.read(split), count))
+
+
+class Exporter(Component, executor=export):
+    """Documents, trained model -> serving model."""

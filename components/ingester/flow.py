@@ -1,0 +1,255 @@
+"""The flow: units of files -> cleaned lines in spill files -> one choice -> shards.
+
+Text never crosses a shuffle: a worker leaves its lines in a spill file, and only their
+index goes on. Bytes depend on the documents, the config and the seed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import apache_beam as beam
+import numpy as np
+import orjson
+import zstandard
+
+from components.artifacts import Documents, write_json
+from components.base import Context
+from components.beam import open_pipeline
+from components.ingester.config import DatasetConfig
+from components.ingester.readers import read_spans
+from components.ingester.records import DeadLetter, Rejected
+from components.ingester.selection import Part, Shard, select
+from components.ingester.shaping import INDEX, Shaper
+from components.ingester.sources import Span, cut_spans, find_files
+from components.ingester.streams import BLOCK_BYTES
+from models import faults
+
+OUTCOME = "outcome.json"
+ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one worker reads at once: about a block of bytes, and its place in order."""
+
+    number: int
+    spans: tuple[Span, ...]
+
+
+def run(
+    documents: Documents,
+    *,
+    dataset: DatasetConfig,
+    seed: int,
+    context: Context,
+    block_bytes: int = BLOCK_BYTES,
+) -> None:
+    """Fills the artifact.
+
+    Raises:
+        Fault: as ``ingest`` says.
+    """
+    files = find_files(dataset.source)
+    spans = cut_spans(files, dataset.source, block_bytes=block_bytes)
+    units = [Unit(number, group) for number, group in enumerate(spans)]
+    num_bytes = sum(os.path.getsize(file.path) for file in files)
+    context.report({"files": len(files), "bytes": num_bytes})
+    documents.path.mkdir(parents=True, exist_ok=True)
+    with _spill_dir(documents, context) as folder:
+        reader = ReadUnits(dataset, seed, folder, block_bytes)
+        with open_pipeline(context.beam) as pipeline:
+            _ = (
+                pipeline
+                | "Units" >> beam.Create(units)
+                | "Read" >> beam.ParDo(reader)
+                | "Together" >> beam.combiners.ToList()
+                | "Select" >> beam.FlatMap(select_shards, dataset, folder)
+                | "Spread" >> beam.Reshuffle()
+                | "Write" >> beam.Map(write_shard, folder, documents.path)
+            )
+        _raise_noted(folder)
+        _finish(documents, folder)
+    context.report({"documents": sum(documents.facts["splits"].values())})
+
+
+class ReadUnits(beam.DoFn):
+    """Reads, cleans and spills one unit."""
+
+    def __init__(
+        self, dataset: DatasetConfig, seed: int, folder: Path, block_bytes: int
+    ) -> None:
+        self._dataset, self._seed = dataset, seed
+        self._folder, self._block_bytes = folder, block_bytes
+
+    def process(self, unit: Unit) -> Iterator[Part]:
+        """Yields the unit's index and counts; a fault is noted and yields nothing."""
+        with _noting(self._folder, f"read-{unit.number:08d}"):
+            yield self._read(unit)
+
+    def _read(self, unit: Unit) -> Part:
+        shaper = Shaper(self._dataset, self._seed)
+        spill = self._folder / f"lines-{unit.number:08d}"
+        indexes: list[np.ndarray] = [np.zeros(0, INDEX)]
+        letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
+        with spill.open("wb") as file:
+            for span, record in read_spans(
+                unit.spans,
+                source=self._dataset.source,
+                limits=self._dataset.limits,
+                block_bytes=self._block_bytes,
+            ):
+                if isinstance(record, DeadLetter):
+                    letters.add(span, record)
+                    continue
+                try:
+                    shaper.add(record, name=span.name)
+                except Rejected as why:
+                    letters.add(span, DeadLetter.of(record.offset, record.raw, why))
+                if shaper.num_held_bytes >= BLOCK_BYTES:
+                    indexes.append(_spill(shaper, file))
+            indexes.append(_spill(shaper, file))
+        return Part(
+            number=unit.number,
+            spill=str(spill),
+            dead_letters=letters.lines,
+            rows=np.concatenate(indexes),
+            labels=list(shaper.labels),
+            columns=shaper.columns,
+            num_read=shaper.num_read,
+            dropped=shaper.dropped,
+            bad=letters.counts,
+            examples=letters.examples,
+        )
+
+
+class _Letters:
+    """The dead letters of a unit as lines of JSON, with counts and examples."""
+
+    def __init__(self, *, keep_raw: bool) -> None:
+        self._keep_raw = keep_raw
+        self.lines: list[bytes] = []
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def add(self, span: Span, letter: DeadLetter) -> None:
+        entry: dict[str, Any] = {"file": span.name} | {
+            key: getattr(letter, key)
+            for key in ("offset", "length", "sha256", "reason", "detail")
+        }
+        if self._keep_raw and letter.raw is not None:
+            entry["text"] = letter.raw.decode(errors="backslashreplace")
+        self.lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self.counts[letter.reason] += 1
+        where = f"{span.path}, byte {letter.offset}: {letter.detail}"
+        self.examples.setdefault(letter.reason, where)
+
+
+def _spill(shaper: Shaper, file: BinaryIO) -> np.ndarray:
+    begin = file.tell()
+    lines, rows = shaper.take()
+    file.write(lines)
+    rows["offset"] += np.uint64(begin)
+    return rows
+
+
+def select_shards(
+    parts: list[Part], dataset: DatasetConfig, folder: Path
+) -> Iterator[Shard]:
+    """Yields what each shard holds, once every unit was read without a fault."""
+    if any(folder.glob("fault-*")):
+        return
+    with _noting(folder, "select"):
+        parts = sorted(parts, key=lambda part: part.number)
+        selection = select(parts, dataset=dataset)
+        with (folder / Documents.DEAD_LETTERS).open("wb") as file:
+            for part in parts:
+                file.writelines(part.dead_letters)
+        write_json(
+            folder / OUTCOME,
+            {
+                "facts": selection.facts,
+                "ledger": selection.ledger,
+                "records": selection.records,
+            },
+        )
+        yield from selection.shards
+
+
+def write_shard(shard: Shard, folder: Path, target: Path) -> None:
+    """Gathers the lines of a shard in order; the bytes depend on them alone."""
+    with _noting(folder, f"write-{shard.name}"), ExitStack() as stack:
+        spills = [_map(stack, path) for path in shard.spills]
+        ends = shard.offset + shard.length
+        places = zip(
+            shard.part.tolist(), shard.offset.tolist(), ends.tolist(), strict=True
+        )
+        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+        file = stack.enter_context((target / shard.name).open("wb"))
+        size = int(shard.length.sum())
+        with compressor.stream_writer(file, size=size, closefd=False) as writer:
+            while lines := [
+                spills[part][begin:end] for part, begin, end in islice(places, 1000)
+            ]:
+                writer.write(b"".join(lines))
+
+
+def _map(stack: ExitStack, path: str) -> mmap.mmap:
+    with open(path, "rb") as file:
+        return stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _finish(documents: Documents, folder: Path) -> None:
+    outcome = json.loads((folder / OUTCOME).read_bytes())
+    write_json(documents.file(Documents.LEDGER), outcome["ledger"])
+    shutil.move(folder / Documents.DEAD_LETTERS, documents.file(Documents.DEAD_LETTERS))
+    documents.facts |= outcome["facts"]
+    documents.records |= outcome["records"]
+
+
+@contextmanager
+def _spill_dir(documents: Documents, context: Context) -> Iterator[Path]:
+    """Lends a folder beside the documents, or in the work folder, swept first."""
+    if context.work_dir is None:
+        folder = Path(tempfile.mkdtemp(prefix=".spill-", dir=documents.path.parent))
+    else:
+        folder = context.work_dir / "spill"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _noting(folder: Path, where: str) -> Iterator[None]:
+    """Notes a fault in a file: Beam would turn it into a traceback in a string."""
+    try:
+        yield
+    except faults.Fault as fault:
+        _note(folder, where, fault)
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror}; mend it and run again"
+        _note(folder, where, faults.EnvironmentFault(what))
+
+
+def _note(folder: Path, where: str, fault: faults.Fault) -> None:
+    write_json(folder / f"fault-{where}.json", [type(fault).__name__, str(fault)])
+
+
+def _raise_noted(folder: Path) -> None:
+    for note in sorted(folder.glob("fault-*")):
+        kind, message = json.loads(note.read_bytes())
+        raise getattr(faults, kind)(message)

@@ -1,0 +1,119 @@
+"""Push: a blessed model gets the next version at its destination, in one rename."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import (
+    Evaluation,
+    PushedModel,
+    ServingModel,
+    Validation,
+    write_json,
+)
+from components.base import Component, Input, Output
+from models.faults import IntegrityError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """Where a stage's model goes."""
+
+    to: str | None = None
+    """A folder that also receives every pushed version, beside the root's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PusherConfig:
+    """The folders that receive versions."""
+
+    destinations: tuple[str, ...]
+    """Folders; the first numbers the versions."""
+
+
+def push(
+    *,
+    serving: Input[ServingModel],
+    evaluation: Input[Evaluation],
+    validation: Input[Validation],
+    pushed: Output[PushedModel],
+    config: PusherConfig,
+) -> None:
+    """Pushes unless the evaluation says no, and records what it did.
+
+    Raises:
+        IntegrityError: evaluation or validation speak of another model.
+    """
+    _check_lineage(serving, evaluation, validation)
+    record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
+    if evaluation.blessed is not False:
+        version = _push_all(serving, [Path(path) for path in config.destinations])
+        record = {
+            "pushed": True,
+            "version": version,
+            "destination": str(Path(config.destinations[0]) / str(version)),
+            "reason": "blessed" if evaluation.blessed else "no thresholds are set",
+        }
+    write_json(pushed.file(pushed.FILE), record)
+    pushed.facts = record
+    pushed.identity = {"serving": serving.digest, "version": record.get("version")}
+
+
+def _check_lineage(
+    serving: ServingModel, evaluation: Evaluation, validation: Validation
+) -> None:
+    for what, said, found in (
+        ("evaluation", evaluation.facts["model"], serving.facts["model"]),
+        ("validation", validation.facts["serving"], serving.digest),
+    ):
+        if said != found:
+            raise IntegrityError(
+                f"push: the {what} is of {said[:12]}, the model to push is "
+                f"{found[:12]}; run the pipeline again"
+            )
+
+
+def _push_all(serving: ServingModel, destinations: list[Path]) -> int:
+    """Copies the SavedModel to the next version everywhere, and returns it."""
+    with ExitStack() as locks:
+        for folder in sorted(destinations):
+            folder.mkdir(parents=True, exist_ok=True)
+            locks.enter_context(_locked(folder))
+        version = 1 + max(v for folder in destinations for v in (0, *_versions(folder)))
+        for folder in destinations:
+            _copy(serving.path / serving.SAVED_MODEL, folder, version)
+    return version
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _versions(folder: Path) -> list[int]:
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def _copy(model: Path, folder: Path, version: int) -> None:
+    """Copies under a hidden name, syncs, and renames: readers never see a part."""
+    staging = folder / f".staging-{version}"
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.copytree(model, staging)
+    for path in [*staging.rglob("*"), staging]:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    staging.rename(folder / str(version))
+
+
+class Pusher(Component, executor=push):
+    """Serving model, evaluation, validation -> pushed model (TFX: Pusher)."""

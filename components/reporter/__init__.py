@@ -1,0 +1,58 @@
+"""Report: one offline page that says what came out, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from components.artifacts import (
+    Evaluation,
+    Profile,
+    PushedModel,
+    Report,
+    TrainedModel,
+    TrainingLogs,
+    write_json,
+)
+from components.base import Component, Input, Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReporterConfig:
+    """What the page is about."""
+
+    title: str
+    """The pipeline's name."""
+    edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The graph: upstream nodes by node, in topological order."""
+
+
+def report(
+    *,
+    profiles: dict[str, Input[Profile]],
+    models: dict[str, Input[TrainedModel]],
+    logs: dict[str, Input[TrainingLogs]],
+    evaluations: dict[str, Input[Evaluation]],
+    pushes: dict[str, Input[PushedModel]],
+    report: Output[Report],
+    config: ReporterConfig,
+) -> None:
+    """Writes the page; profiles by data set, all else by stage."""
+    from components.reporter.facts import gather
+    from components.reporter.page import render_report
+
+    data = gather(
+        config.title,
+        config.edges,
+        profiles=profiles,
+        models=models,
+        logs=logs,
+        evaluations=evaluations,
+        pushes=pushes,
+    )
+    write_json(report.file(Report.DATA), data)
+    report.file(Report.PAGE).write_text(render_report(data), encoding="utf-8")
+
+
+class Reporter(Component, executor=report):
+    """Profiles, models, logs, evaluations, pushes -> report."""

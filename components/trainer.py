@@ -1,0 +1,159 @@
+"""Training: token rows become a model."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from components.artifacts import (
+    TokenRows,
+    TrainedModel,
+    TrainingLogs,
+    Vocabulary,
+    write_json,
+)
+from components.base import Component, Context, Input, Output, canonical
+from models.families import ModelConfig, TaskName
+from models.faults import IntegrityError
+from models.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from models.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """A model, its task, and how it is trained."""
+
+    task: TaskName
+    """What the model learns."""
+    model: ModelConfig
+    """The model's shape."""
+    train: TrainingConfig
+    """The knobs of the loop."""
+    seed: int = 17
+    """Seed of weights, order, masks and dropout."""
+    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
+    """How the step is spread over devices."""
+    threads: int = 0
+    """Cores that an operation is spread over, as found on this machine: the last bits
+    of a sum depend on them, so they are part of the cache key."""
+
+
+def train(
+    *,
+    rows: Input[TokenRows],
+    vocabulary: Input[Vocabulary],
+    base: Input[TrainedModel] | None = None,
+    model: Output[TrainedModel],
+    logs: Output[TrainingLogs],
+    config: TrainerConfig,
+    context: Context,
+) -> None:
+    """Trains from scratch or from ``base``, resuming from the work folder's checkpoint.
+
+    Raises:
+        Diverged: the loss is NaN or infinite.
+        IntegrityError: ``base`` was made with another vocabulary or shape.
+        Preempted: stopped from outside after committing a checkpoint.
+    """
+    from models.rows import RowReader, RowSchema
+    from models.training.checkpoint import Checkpoints
+    from models.training.curves import write_curves
+    from models.training.loop import TrainingRun
+    from models.training.strategy import make_strategy, set_precision
+
+    set_precision(config.train.precision)
+    schema = RowSchema.of(rows.facts)
+    run = TrainingRun(
+        lambda: _make_task(config, rows=rows, vocabulary=vocabulary, base=base),
+        rows=RowReader(rows.shards("train"), schema),
+        eval_rows=RowReader(rows.shards("eval"), schema),
+        config=config.train,
+        seed=config.seed,
+        strategy=make_strategy(config.strategy),
+    )
+    checkpoints = None
+    if context.work_dir is not None:
+        checkpoints = Checkpoints(
+            context.work_dir / "checkpoints",
+            fingerprint=_fingerprint(config, rows=rows, base=base),
+        )
+    run.run(
+        checkpoints=checkpoints,
+        report=context.report,
+        should_stop=context.should_stop,
+    )
+    _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
+    write_curves(run.history, logs.file(logs.SCALARS), logs.path / logs.EVENTS)
+    logs.identity = {"history": hashlib.sha256(canonical(run.history)).hexdigest()}
+
+
+def _make_task(
+    config: TrainerConfig,
+    *,
+    rows: TokenRows,
+    vocabulary: Vocabulary,
+    base: TrainedModel | None,
+) -> Task:
+    from models.tasks import TASKS
+    from models.tokenization import load_tokenizer
+    from models.weights import BACKBONE, load_weights
+
+    tokenizer = load_tokenizer(vocabulary.path)
+    task = TASKS[config.task](
+        config.model,
+        vocabulary_size=tokenizer.size,
+        specials=tokenizer.specials,
+        seed=config.seed,
+        num_labels=len(rows.facts["labels"]),
+        mask_rate=config.train.mask_rate,
+    )
+    if base is not None:
+        if base.facts["vocabulary"] != vocabulary.digest:
+            raise IntegrityError(
+                f"{base.path}: made with vocabulary {base.facts['vocabulary'][:12]}, "
+                f"this stage's is {vocabulary.digest[:12]}; train the base again"
+            )
+        load_weights(task, base.path / base.WEIGHTS, prefix=BACKBONE)
+    return task
+
+
+def _fingerprint(
+    config: TrainerConfig, *, rows: TokenRows, base: TrainedModel | None
+) -> str:
+    named = [asdict(config), rows.digest, base.digest if base else None]
+    return hashlib.sha256(canonical(named)).hexdigest()
+
+
+def _write_model(
+    task: Task,
+    model: TrainedModel,
+    *,
+    config: TrainerConfig,
+    rows: TokenRows,
+    vocabulary: Vocabulary,
+) -> None:
+    from models.weights import save_weights
+
+    tensors = save_weights(task, model.file(model.WEIGHTS))
+    folder = model.path / model.TOKENIZER
+    folder.mkdir()
+    for path in vocabulary.files():
+        shutil.copyfile(path, folder / path.name)
+    facts: dict[str, Any] = {
+        "task": config.task,
+        "model": asdict(config.model),
+        "labels": rows.facts["labels"],
+        "vocabulary": vocabulary.digest,
+        "parameters": task.model.count_params(),
+        "mask_rate": config.train.mask_rate,
+    }
+    model.facts, model.identity = facts, {"tensors": tensors, **facts}
+    write_json(model.file("model.json"), facts)
+
+
+class Trainer(Component, executor=train, resumable=True):
+    """Token rows, vocabulary, [base model] -> trained model, training logs."""

@@ -1,0 +1,1 @@
+"""Keras and TensorFlow: tokenizers, families, tasks and the training loop."""

@@ -1,0 +1,49 @@
+"""BERT: the encoder that reads both ways (Devlin et al., 2018), by KerasHub."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+
+from models.families import ModelConfig
+
+
+def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
+    """Returns a BERT backbone: post-norm blocks, learned positions."""
+    return keras_hub.models.BertBackbone(
+        vocabulary_size=vocabulary_size,
+        num_layers=config.layers,
+        num_heads=config.heads,
+        hidden_dim=config.width,
+        intermediate_dim=config.feed_forward or 4 * config.width,
+        dropout=config.dropout,
+        max_sequence_length=config.sequence_length,
+        num_segments=2,
+        name="backbone",
+    )
+
+
+def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
+    """Maps ids and padding mask ``[batch, length]`` to the backbone's inputs."""
+    return {
+        "token_ids": ids,
+        "segment_ids": keras.ops.zeros_like(ids),
+        "padding_mask": mask,
+    }
+
+
+def sequence(outputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
+    """Returns hidden states ``[batch, length, width]``."""
+    return outputs["sequence_output"]
+
+
+def pooled(
+    outputs: dict[str, keras.KerasTensor], mask: keras.KerasTensor, config: ModelConfig
+) -> keras.KerasTensor:
+    """Returns the mean of the tokens' states, or the first's, ``[batch, width]``."""
+    if config.pooling == "first":
+        return outputs["pooled_output"]
+    hidden = sequence(outputs)
+    weights = keras.ops.cast(mask, hidden.dtype)[:, :, None]
+    total = keras.ops.sum(hidden * weights, axis=1)
+    return total / keras.ops.sum(weights, axis=1)

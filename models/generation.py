@@ -1,0 +1,57 @@
+"""Generation: a next-token model writes on, inside one graph."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from models.tasks import CausalLM
+
+
+def generate(
+    task: CausalLM,
+    ids: tf.Tensor,
+    length: tf.Tensor,
+    *,
+    num_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> tf.Tensor:
+    """Continues prompts by ``num_tokens`` tokens.
+
+    Args:
+        task: the model; its window slides once it is full.
+        ids: int32 ``[batch, window]``, padded on the right.
+        length: int32 ``[batch]``, at least 1.
+        num_tokens: how many are written.
+        temperature: 0 takes the likeliest token, else tokens are drawn.
+        seed: of the draws, which are stateless.
+
+    Returns:
+        int32 ``[batch, num_tokens]``.
+    """
+    window = tf.shape(ids)[1]
+    at = tf.range(window)[None, :]
+    control = tf.one_hot(
+        [task.specials.pad, task.specials.start, task.specials.mask],
+        task.vocabulary_size,
+    )
+    forbidden = -1e9 * tf.reduce_sum(control, axis=0)
+    written = tf.TensorArray(tf.int32, num_tokens)
+    for step in tf.range(num_tokens):
+        mask = tf.cast(at < length[:, None], tf.int32)
+        logits = task.logits({"ids": ids, "mask": mask})
+        last = tf.gather(logits, length - 1, batch_dims=1)
+        last = tf.cast(last, tf.float32) + forbidden
+        if temperature > 0:
+            token = tf.random.stateless_categorical(
+                last / temperature, 1, [seed, step], tf.int32
+            )[:, 0]
+        else:
+            token = tf.argmax(last, -1, tf.int32)
+        written = written.write(step, token)
+        full = length == window
+        ids = tf.where(full[:, None], tf.roll(ids, -1, axis=1), ids)
+        place = tf.minimum(length, window - 1)
+        ids = tf.where(at == place[:, None], token[:, None], ids)
+        length = place + 1
+    return tf.transpose(written.stack())

@@ -1,0 +1,40 @@
+"""GPT: the decoder that reads left to right (GPT-2, Radford et al., 2019), KerasHub."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+
+from models.families import ModelConfig
+
+
+def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
+    """Returns a GPT-2 backbone: pre-norm blocks, learned positions, tied embedding."""
+    return keras_hub.models.GPT2Backbone(
+        vocabulary_size=vocabulary_size,
+        num_layers=config.layers,
+        num_heads=config.heads,
+        hidden_dim=config.width,
+        intermediate_dim=config.feed_forward or 4 * config.width,
+        dropout=config.dropout,
+        max_sequence_length=config.sequence_length,
+        name="backbone",
+    )
+
+
+def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
+    """Maps ids and padding mask ``[batch, length]`` to the backbone's inputs."""
+    return {"token_ids": ids, "padding_mask": mask}
+
+
+def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns hidden states ``[batch, length, width]``."""
+    return outputs
+
+
+def pooled(
+    outputs: keras.KerasTensor, mask: keras.KerasTensor, config: ModelConfig
+) -> keras.KerasTensor:
+    """Returns the last real token's state ``[batch, width]``."""
+    last = keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1, keepdims=True) - 1
+    return keras.ops.take_along_axis(outputs, last[:, :, None], axis=1)[:, 0]

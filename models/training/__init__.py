@@ -1,0 +1,1 @@
+"""The training loop: step, schedule, data order, checkpoints, strategy."""

@@ -1,0 +1,63 @@
+"""Data order: which rows make up step s, as a pure function of (seed, epoch, step).
+
+Epochs follow each other without a break, each a seeded permutation of all rows, so that
+every batch is full and the state of the data is one number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """Hashes uint64 to uint64 by SplitMix64's finalizer (Steele et al., 2014)."""
+    x = values.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """Returns the int32 key of each row in an epoch, for masks."""
+    salt = mix(np.array([seed], np.uint64) ^ mix(np.array([epoch + 1], np.uint64)))
+    keys = mix(rows.astype(np.uint64) ^ salt)
+    return (keys >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+class DataOrder:
+    """The rows of every step, over ``num_rows`` rows in batches of ``batch``."""
+
+    def __init__(self, num_rows: int, *, batch: int, seed: int) -> None:
+        self._num_rows, self._batch, self._seed = num_rows, batch, seed
+        self._epoch, self._permutation = -1, np.arange(0)
+
+    def steps(self, epochs: float) -> int:
+        """Returns the number of steps that see the rows so many times, rounded up."""
+        return max(1, -(-round(self._num_rows * epochs) // self._batch))
+
+    def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns row indices int64 and keys int32 ``[stop - start, batch]``."""
+        first, last = start * self._batch, stop * self._batch
+        indices, keys = [], []
+        while first < last:
+            epoch, offset = divmod(first, self._num_rows)
+            take = min(last - first, self._num_rows - offset)
+            part = self._order(epoch)[offset : offset + take]
+            indices.append(part)
+            keys.append(row_keys(self._seed, epoch, part))
+            first += take
+        shape = (stop - start, self._batch)
+        return (
+            np.concatenate(indices).reshape(shape),
+            np.concatenate(keys).reshape(shape),
+        )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
+            self._permutation = generator.permutation(self._num_rows)
+            self._epoch = epoch
+        return self._permutation

@@ -1,0 +1,1 @@
+"""What runs when and where: config, graph, cache, store, runners, command line."""

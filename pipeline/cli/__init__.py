@@ -1,0 +1,390 @@
+"""The command line: results on stdout, all else on stderr, faults as one sentence.
+
+Nothing but typer and the standard library is imported before a command knows its work,
+so that ``textmill --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
+
+# Full, over quota, over the limit of a file's size; forbidden; read-only.
+_REFUSED_BY_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+}
+
+DEFAULT_ROOT = Path("textmill_root")
+
+app = typer.Typer(
+    name="textmill",
+    help="One YAML file in; a checked, explained, versioned SavedModel out.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder.")
+config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
+app.add_typer(runs_app, name="runs")
+app.add_typer(config_app, name="config")
+
+Config = Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)]
+Root = Annotated[
+    Path,
+    typer.Option(
+        help="The folder of artifacts, runs and pushed models.",
+        envvar="TEXTMILL_ROOT",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=V", help="Overrides a value; may be repeated."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Prints JSON.")]
+
+
+def main() -> None:
+    """Runs the command line and exits with one of the design's codes."""
+    arguments, is_debug = _take_debug(sys.argv[1:])
+    try:
+        app(arguments, prog_name="textmill")
+    except Fault as fault:
+        _leave(str(fault), fault.exit_code, is_debug=is_debug)
+    except MemoryError:
+        sentence = "out of memory; make the batch, the model or run.lanes smaller"
+        _leave(sentence, EnvironmentFault.exit_code, is_debug=is_debug)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
+            where = f"{error.filename}: " if error.filename else ""
+            sentence = f"{where}{error.strerror}; make room or allow it, then try again"
+            _leave(sentence, EnvironmentFault.exit_code, is_debug=is_debug)
+        sentence = f"internal error: {type(error).__name__}: {error}"
+        hint = "" if is_debug else "; --debug shows where"
+        _leave(sentence + hint, Fault.exit_code, is_debug=is_debug)
+
+
+def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Takes ``--debug`` out, wherever it stands before a ``--``."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [argument for argument in arguments[:end] if argument != "--debug"]
+    return options + arguments[end:], len(options) < end
+
+
+def _leave(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
+    if is_debug:
+        import traceback
+
+        traceback.print_exc()
+    print(f"textmill: {sentence}", file=sys.stderr)
+    sys.exit(exit_code)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print("textmill", version("textmill"))
+        except PackageNotFoundError:
+            print("textmill, not installed: from its source")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Shows the traceback of a fault.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Prints the version.",
+        ),
+    ] = False,
+) -> None:
+    """Takes the options that every command has."""
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _wire(
+    config: Path,
+    overrides: list[str] | None,
+    root: Path,
+    *,
+    only: list[str] | None = None,
+    start: str | None = None,
+    until: str | None = None,
+) -> tuple[Any, Any]:
+    """Returns the loaded config and the selected part of its pipeline."""
+    from pipeline.config import load_config
+    from pipeline.create_pipeline import create_pipeline
+
+    loaded = load_config(config, overrides or ())
+    pipeline = create_pipeline(loaded, root)
+    if only or start or until:
+        pipeline = pipeline.select(only=only or (), start=start, until=until)
+    return loaded, pipeline
+
+
+@app.command()
+def run(
+    config: Config,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Runs this node alone; may be repeated."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NODE", help="Runs it and what follows."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="NODE", help="Runs it and what it rests on."),
+    ] = None,
+    as_json: AsJson = False,
+    require_blessed: Annotated[
+        bool,
+        typer.Option(
+            "--require-blessed", help="Exits with 8 if a stage misses its gate."
+        ),
+    ] = False,
+) -> None:
+    """Runs what is not up to date."""
+    from pipeline.cli.display import render_run
+    from pipeline.config import render_config
+    from pipeline.local_runner import LocalRunner
+
+    loaded, pipeline = _wire(
+        config, overrides, root, only=only, start=start, until=until
+    )
+    how = loaded.config.run
+    runner = LocalRunner(
+        root, lanes=how.lanes, retries=how.retries, beam=how.beam, progress=True
+    )
+    summary = runner.run(pipeline, config_text=render_config(loaded.config))
+    if as_json:
+        _print_json(summary.data)
+    else:
+        print(render_run(summary.data, root, is_default_root=_is_default(root)))
+    if summary.exit_code == 0 and require_blessed:
+        _check_gates(summary.data, root)
+    raise typer.Exit(summary.exit_code)
+
+
+def _check_gates(summary: Mapping[str, Any], root: Path) -> None:
+    for name, stage in summary["stages"].items():
+        if stage["blessed"] is False:
+            page = root / "runs" / summary["run_id"] / "report.html"
+            raise GateClosed(
+                f"stage {name!r}: expected every threshold met, got one that is not; "
+                f"{page} says by how much"
+            )
+
+
+def _is_default(root: Path) -> bool:
+    return root == Path(os.environ.get("TEXTMILL_ROOT") or DEFAULT_ROOT)
+
+
+@app.command()
+def plan(
+    config: Config,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says what would run, and why."""
+    from dataclasses import asdict
+
+    from pipeline import cache
+    from pipeline.cli.display import render_plan
+
+    loaded, pipeline = _wire(config, overrides, root)
+    nodes = cache.plan(pipeline, root, loaded.positions)
+    if as_json:
+        _print_json([asdict(node) for node in nodes])
+    else:
+        print(render_plan(nodes))
+
+
+@runs_app.command("list")
+def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
+    """Lists the runs, newest first."""
+    from pipeline.cli.display import render_runs
+
+    runs = _runs(root)
+    if as_json:
+        _print_json(runs)
+    else:
+        print(render_runs(runs))
+
+
+@runs_app.command("show")
+def show_run(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Shows one run, node by node."""
+    from pipeline.cli.display import render_executions
+    from pipeline.store import MetadataStore
+
+    run_id = _known_run(run_id, root)
+    with MetadataStore(root) as store:
+        summary = store.run(run_id)
+    if as_json:
+        _print_json(summary)
+    else:
+        print(render_executions(summary, root))
+
+
+@runs_app.command("rebuild")
+def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
+    """Makes the index anew from what lies on disk."""
+    from pipeline.store import rebuild
+
+    _check_root(root)
+    counts = ", ".join(f"{count} {kind}" for kind, count in rebuild(root).items())
+    print(f"{root}: {counts}")
+
+
+@app.command()
+def report(
+    run_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+) -> None:
+    """Prints the path of a run's report."""
+    run_id = _known_run(run_id, root)
+    page = root / "runs" / run_id / "report.html"
+    if not page.is_file():
+        raise ConfigError(
+            f"{page}: expected a report, found none: run {run_id!r} did not get there; "
+            f"`textmill runs show {run_id}` says how far it got"
+        )
+    print(page)
+
+
+def _check_root(root: Path) -> None:
+    if not root.is_dir():
+        raise ConfigError(
+            f"{root}: expected a root folder, found none; "
+            "give --root, or run a pipeline first"
+        )
+
+
+def _runs(root: Path) -> list[dict[str, Any]]:
+    from pipeline.store import MetadataStore
+
+    _check_root(root)
+    with MetadataStore(root) as store:
+        return store.runs()
+
+
+def _known_run(run_id: str | None, root: Path) -> str:
+    """Returns the id of the run that is meant."""
+    from models.faults import did_you_mean
+
+    known = [str(run["run_id"]) for run in _runs(root)]
+    if not known:
+        raise ConfigError(f"{root}: expected a run, found none; run a pipeline first")
+    if run_id is not None and run_id not in known:
+        hint = did_you_mean(run_id, known) or "; `textmill runs list` names them"
+        raise ConfigError(f"{root}: has no run {run_id!r}{hint}")
+    return run_id or known[0]
+
+
+@config_app.command("check")
+def check_config(config: Config, overrides: Overrides = None) -> None:
+    """Reports every mistake at once."""
+    from pipeline.config import load_config
+
+    loaded = load_config(config, overrides or ()).config
+    datasets, stages = len(loaded.datasets), len(loaded.stages)
+    print(
+        f"{config}: fine; {datasets} data set{'s' * (datasets != 1)},"
+        f" {stages} stage{'s' * (stages != 1)}"
+    )
+
+
+@config_app.command("show")
+def show_config(config: Config, overrides: Overrides = None) -> None:
+    """Prints the config with every default filled in, as YAML."""
+    from pipeline.config import load_config, render_config
+
+    print(render_config(load_config(config, overrides or ()).config), end="")
+
+
+@config_app.command("schema")
+def show_schema() -> None:
+    """Prints the JSON schema of configs, for editors."""
+    from pipeline.config import config_schema
+
+    _print_json(config_schema())
+
+
+@app.command()
+def predict(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help="A pushed stage, or the folder of a SavedModel."
+        ),
+    ],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="From stdin where none is given."),
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Prints a JSON object a text.")
+    ] = False,
+) -> None:
+    """Asks a pushed model about texts."""
+    from pipeline.cli.display import render_answer
+    from pipeline.cli.serving import find_model, read_texts
+
+    saved_model = find_model(target, root)
+    asked = read_texts(texts)
+    from components.bulk_predictor import answer
+
+    for text, found in zip(asked, answer(saved_model, asked), strict=True):
+        if as_json:
+            print(json.dumps({"text": text, **found}, ensure_ascii=False))
+        else:
+            print(render_answer(text, found, is_only_one=len(asked) == 1))
+
+
+@app.command()
+def doctor(root: Root = DEFAULT_ROOT) -> None:
+    """Says whether this machine can run pipelines."""
+    from pipeline.cli.display import render_table
+    from pipeline.cli.doctor import examine
+
+    symptoms = examine(root)
+    print(render_table([[s.verdict, s.what, s.found] for s in symptoms]))
+    if stopping := [s for s in symptoms if s.verdict == "stop"]:
+        raise EnvironmentFault(f"{stopping[0].what}: {stopping[0].found}")

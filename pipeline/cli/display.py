@@ -1,0 +1,132 @@
+"""What a person reads on the terminal: tables and paragraphs, as plain text."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.reporter.verdict import duration, interval, judge
+
+if TYPE_CHECKING:
+    from pipeline.cache import NodePlan
+
+
+def render_table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns rows with their columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    )
+
+
+def render_plan(nodes: Sequence[NodePlan]) -> str:
+    """Returns a line a node: its id, what would happen to it, and why."""
+    rows = []
+    for node in nodes:
+        first, *others = node.reasons or [""]
+        rows.append([node.id, node.state, first])
+        rows += [["", "", reason] for reason in others]
+    up_to_date = sum(node.state == "cached" for node in nodes)
+    table = render_table([["NODE", "STATE", "WHY"], *rows])
+    return f"{table}\n\n{up_to_date} of {len(nodes)} nodes are up to date."
+
+
+def render_run(
+    summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
+) -> str:
+    """Returns what came out of a run, where it is, and what to do next.
+
+    Args:
+        summary: as in ``summary.json``.
+        root: the folder that the summary's paths are relative to.
+        is_default_root: whether commands find the root without being told.
+    """
+    verdict = judge(None, summary)
+    rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
+    rows += [row for row in _report(summary, root) if row]
+    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
+    nexts = [
+        ["next", f'textmill predict {option}{name} "a text of yours"']
+        for name, stage in summary["stages"].items()
+        if stage["pushed"]
+    ]
+    if verdict.next_step:
+        nexts = [["next", verdict.next_step]]
+    headline = "\n".join([verdict.headline, *verdict.details])
+    body = render_table([*rows, *nexts]) if rows or nexts else ""
+    return "\n\n".join(filter(None, [headline, body]))
+
+
+def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
+    stage = summary["stages"][name]
+    verdicts = {True: "passed its gate", False: "did not pass its gate", None: ""}
+    metrics = [_metric(*item) for item in (stage["metrics"] or {}).items()]
+    said = [*metrics, verdicts[stage["blessed"]]]
+    yield [name, ", ".join(filter(None, said)) or "not measured"]
+    if stage["pushed"]:
+        yield ["", f"pushed to {root / stage['pushed']}"]
+
+
+def _metric(name: str, value: Any) -> str:
+    found = interval(value)
+    said = f"{name} {found.value:.4g}"
+    if found.low is None or found.high is None:
+        return said
+    return f"{said} [{found.low:.4g}, {found.high:.4g}]"
+
+
+def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
+    page = root / "runs" / summary["run_id"] / "report.html"
+    if page.is_file():
+        yield ["report", str(page)]
+
+
+def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Returns a line a run."""
+    if not runs:
+        return "no runs"
+    rows = [
+        [run["run_id"], run["status"], _clock(run["started"]), _took(run["seconds"])]
+        for run in runs
+    ]
+    return render_table([["RUN", "STATUS", "STARTED", "TOOK"], *rows])
+
+
+def render_executions(summary: Mapping[str, Any], root: Path) -> str:
+    """Returns a run's outcome and a line a node."""
+    title = f"{summary['run_id']}: {summary['status']}"
+    rows = [
+        [id, node["state"], _took(node.get("seconds")), node.get("error") or ""]
+        for id, node in summary["nodes"].items()
+    ]
+    table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
+    return "\n\n".join([title, table, render_run(summary, root)])
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _took(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
+
+
+def render_answer(
+    text: str, answer: Mapping[str, Any], *, is_only_one: bool = False
+) -> str:
+    """Returns a model's answer to a text: probabilities sorted, the rest by name."""
+    rows = []
+    for name, value in answer.items():
+        if isinstance(value, Mapping):
+            ranked = sorted(value.items(), key=lambda item: (-item[1], item[0]))
+            rows += [[f"  {label}", f"{share:7.2%}"] for label, share in ranked]
+        else:
+            rows.append([name, str(value)])
+    table = render_table(rows)
+    return table if is_only_one else f"> {text}\n{table}\n"

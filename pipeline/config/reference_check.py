@@ -1,0 +1,200 @@
+"""Whether the parts of a config fit together: names lead somewhere, pairs can be.
+
+Everything is checked on the values as they were written and passes over parts of the
+wrong type, so that one mistake hides no other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from models.families import FAMILIES, LABELLED_TASKS, METRICS, ModelConfig, TaskName
+from models.faults import did_you_mean
+from pipeline.config.findings import Findings, one_of
+from pipeline.config.yaml_reader import join
+
+REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+
+_TITLE = re.compile(r"[a-z][a-z0-9_-]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_THRESHOLD = re.compile(
+    r"(>=|>|<=|<)\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+)
+_PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
+_REFUSED_RUNNERS = {
+    "DirectRunner": "it first tries Prism",
+    "PrismRunner": "it runs Prism",
+}
+
+
+def check_references(config: Any, findings: Findings) -> None:
+    """Finds names that lead nowhere and combinations that cannot be."""
+    config = _mapping(config)
+    _check_names(config, findings)
+    _check_environment(config, "", findings)
+    learn_from = _mapping(config.get("vocabulary")).get("learn_from")
+    _check_dataset(learn_from, "vocabulary.learn_from", config, findings)
+    stages = _mapping(config.get("stages"))
+    for name, stage in stages.items():
+        _check_stage(_mapping(stage), f"stages.{name}", config, findings)
+    _check_cycles(stages, findings)
+    _check_beam(_mapping(_mapping(config.get("run")).get("beam")), findings)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check_names(config: Mapping[str, Any], findings: Findings) -> None:
+    title = config.get("name")
+    if isinstance(title, str) and not _TITLE.fullmatch(title):
+        findings.add("name", "small letters, digits, _ and -, a letter first", title)
+    for group in ("datasets", "stages"):
+        for name in _mapping(config.get(group)):
+            if not _NAME.fullmatch(name):
+                findings.add(
+                    f"{group}.{name}",
+                    "a name of small letters, digits and _, a letter first",
+                    name,
+                )
+
+
+def _check_environment(value: Any, path: str, findings: Findings) -> None:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            _check_environment(child, join(path, key), findings)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            _check_environment(child, join(path, index), findings)
+    elif isinstance(value, str):
+        for name in REFERENCE.findall(value):
+            if name not in os.environ:
+                findings.faults.setdefault(
+                    path, f"expected the environment variable {name}, which is not set"
+                )
+        if "${" in REFERENCE.sub("", value):
+            findings.add(path, "${env:NAME} as the only interpolation", value)
+
+
+def _check_dataset(
+    name: Any, path: str, config: Mapping[str, Any], findings: Findings
+) -> None:
+    datasets = _mapping(config.get("datasets"))
+    if datasets and isinstance(name, str) and name not in datasets:
+        findings.add(
+            path,
+            f"a data set ({one_of(list(datasets))})",
+            name,
+            did_you_mean(name, list(datasets)),
+        )
+
+
+def _check_stage(
+    stage: Mapping[str, Any],
+    path: str,
+    config: Mapping[str, Any],
+    findings: Findings,
+) -> None:
+    _check_dataset(stage.get("dataset"), f"{path}.dataset", config, findings)
+    _check_init(stage.get("init"), f"{path}.init", config, findings)
+    is_exported = stage.get("export") is not None or f"{path}.export" in findings.faults
+    if stage.get("push") is not None and not is_exported:
+        fault = "expected an export beside push, got none; add export: {}"
+        findings.faults.setdefault(f"{path}.push", fault)
+    task = str(stage.get("task"))
+    if task not in get_args(TaskName):
+        _check_thresholds(stage, path, sorted(set().union(*METRICS.values())), findings)
+        return
+    _check_thresholds(stage, path, METRICS[task], findings)
+    family = str(_mapping(config.get("model")).get("family", ModelConfig.family))
+    if family in FAMILIES and task not in FAMILIES[family].tasks:
+        tasks = one_of(FAMILIES[family].tasks)
+        findings.add(f"{path}.task", f"a task that {family} can learn ({tasks})", task)
+    if task in LABELLED_TASKS:
+        _check_labelled(stage, path, config, findings)
+
+
+def _check_init(
+    name: Any, path: str, config: Mapping[str, Any], findings: Findings
+) -> None:
+    stages = _mapping(config.get("stages"))
+    if not isinstance(name, str):
+        return
+    if name not in stages:
+        known = list(stages)
+        findings.add(
+            path, f"a stage ({one_of(known)})", name, did_you_mean(name, known)
+        )
+    elif (task := _mapping(stages[name]).get("task")) in LABELLED_TASKS:
+        findings.add(
+            path, f"a stage of task {one_of(_PRETRAINING)}", name, f" ({task})"
+        )
+
+
+def _check_thresholds(
+    stage: Mapping[str, Any], path: str, metrics: Sequence[str], findings: Findings
+) -> None:
+    thresholds = _mapping(_mapping(stage.get("evaluate")).get("thresholds"))
+    for name, value in thresholds.items():
+        place = f"{path}.evaluate.thresholds.{name}"
+        if name not in metrics:
+            hint = did_you_mean(name, list(metrics))
+            findings.add(place, f"a metric ({one_of(metrics)})", name, hint)
+        elif not isinstance(value, str) or not _THRESHOLD.fullmatch(value.strip()):
+            findings.add(place, "a comparison such as '>= 0.6'", value)
+
+
+def _check_labelled(
+    stage: Mapping[str, Any],
+    path: str,
+    config: Mapping[str, Any],
+    findings: Findings,
+) -> None:
+    name, task = stage.get("dataset"), stage["task"]
+    datasets = _mapping(config.get("datasets"))
+    source = _mapping(datasets.get(str(name))).get("source")
+    if isinstance(source, dict) and source.get("label") is None:
+        findings.add(
+            f"{path}.dataset",
+            f"a data set with labels for task {task}",
+            name,
+            f"; name the column in datasets.{name}.source.label",
+        )
+    if _mapping(stage.get("tokenize")).get("packing") == "concat":
+        findings.add(
+            f"{path}.tokenize.packing",
+            f"'pad' for task {task}, a label a row",
+            "concat",
+        )
+
+
+def _check_cycles(stages: Mapping[str, Any], findings: Findings) -> None:
+    seen: set[str] = set()
+    for name in stages:
+        chain = [name]
+        while isinstance(base := _mapping(stages.get(chain[-1])).get("init"), str):
+            if base in chain:
+                cycle = [*chain[chain.index(base) :], base]
+                if not seen & set(cycle):
+                    findings.add(
+                        f"stages.{base}.init",
+                        "stages that start from earlier ones",
+                        " -> ".join(cycle),
+                    )
+                break
+            chain.append(base)
+        seen |= set(chain)
+
+
+def _check_beam(beam: Mapping[str, Any], findings: Findings) -> None:
+    runner = beam.get("runner")
+    if isinstance(runner, str) and (why := _REFUSED_RUNNERS.get(runner)):
+        findings.add(
+            "run.beam.runner",
+            "FnApiRunner or a runner you installed",
+            runner,
+            f": {why}, which downloads a program without a checksum or timeout",
+        )

@@ -1,0 +1,213 @@
+"""The pipeline of a file: its nodes, wired. START READING HERE.
+
+A data set is ingested and profiled; one vocabulary is learned; a stage is tokenized,
+trained, evaluated, and, if it is exported, validated and pushed; a report closes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.base import Channel, Component
+from components.evaluator import Evaluator, EvaluatorConfig
+from components.exporter import Exporter
+from components.infra_validator import InfraValidator, InfraValidatorConfig
+from components.ingester import Ingester, IngesterConfig
+from components.profiler import Profiler, ProfilerConfig
+from components.pusher import Pusher, PusherConfig
+from components.reporter import Reporter, ReporterConfig
+from components.tokenizer import Tokenizer, TokenizerConfig
+from components.trainer import Trainer, TrainerConfig
+from components.vocabulary_learner import VocabularyLearner
+from models.families import LABELLED_TASKS
+from pipeline.config import LoadedConfig, PipelineConfig, StageConfig
+from pipeline.pipeline import Pipeline
+
+
+def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
+    """Returns the wired nodes of a config; pushed models go below ``root``."""
+    config = loaded.config
+    ingesters = {name: _ingester(config, name) for name in config.datasets}
+    profilers = {
+        name: Profiler(
+            ProfilerConfig(), id=f"profile.{name}", documents=node.outputs["documents"]
+        )
+        for name, node in ingesters.items()
+    }
+    vocabulary = _vocabulary_learner(config, ingesters)
+    stages: dict[str, dict[str, Component]] = {}
+    for name in _in_order(config):
+        stages[name] = _stage(config, name, ingesters, vocabulary, stages, root)
+    nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]
+    nodes += [node for stage in stages.values() for node in stage.values()]
+    return Pipeline(config.name, [*nodes, _reporter(config, nodes, profilers, stages)])
+
+
+def _ingester(config: PipelineConfig, name: str) -> Ingester:
+    return Ingester(
+        IngesterConfig(dataset=config.datasets[name], seed=config.seed),
+        id=f"ingest.{name}",
+        origins={"dataset": f"datasets.{name}", "seed": "seed"},
+    )
+
+
+def _vocabulary_learner(
+    config: PipelineConfig, ingesters: dict[str, Ingester]
+) -> VocabularyLearner:
+    source = config.vocabulary.learn_from
+    return VocabularyLearner(
+        config.vocabulary,
+        id="vocabulary",
+        origins={"": "vocabulary"},
+        documents=ingesters[source].outputs["documents"] if source else None,
+    )
+
+
+def _in_order(config: PipelineConfig) -> Iterator[str]:
+    """Yields stages so that each comes after the one it starts from."""
+    waiting = list(config.stages)
+    done: set[str | None] = {None}
+    while waiting:
+        name = next(n for n in waiting if config.stages[n].init in done)
+        waiting.remove(name)
+        done.add(name)
+        yield name
+
+
+def _stage(
+    config: PipelineConfig,
+    name: str,
+    ingesters: dict[str, Ingester],
+    vocabulary: VocabularyLearner,
+    earlier: dict[str, dict[str, Component]],
+    root: Path,
+) -> dict[str, Component]:
+    stage, where = config.stages[name], f"stages.{name}"
+    documents = ingesters[stage.dataset].outputs["documents"]
+    entries = vocabulary.outputs["vocabulary"]
+    tokenize = Tokenizer(
+        _row_shape(config, stage),
+        id=f"tokenize.{name}",
+        origins={
+            "packing": f"{where}.tokenize.packing",
+            "sequence_length": "model.sequence_length",
+            "": f"{where}.task",
+        },
+        documents=documents,
+        vocabulary=entries,
+    )
+    train = Trainer(
+        TrainerConfig(
+            task=stage.task,
+            model=config.model,
+            train=stage.train,
+            seed=config.seed,
+            strategy=config.run.strategy,
+            threads=len(os.sched_getaffinity(0)),
+        ),
+        id=f"train.{name}",
+        origins={
+            "task": f"{where}.task",
+            "model": "model",
+            "train": f"{where}.train",
+            "seed": "seed",
+            "strategy": "run.strategy",
+        },
+        rows=tokenize.outputs["rows"],
+        vocabulary=entries,
+        base=earlier[stage.init]["train"].outputs["model"] if stage.init else None,
+    )
+    evaluate = Evaluator(
+        EvaluatorConfig(evaluate=stage.evaluate, seed=config.seed),
+        id=f"evaluate.{name}",
+        origins={"evaluate": f"{where}.evaluate", "seed": "seed"},
+        documents=documents,
+        rows=tokenize.outputs["rows"],
+        model=train.outputs["model"],
+    )
+    nodes: dict[str, Component] = {
+        "tokenize": tokenize,
+        "train": train,
+        "evaluate": evaluate,
+    }
+    return nodes | _delivery(stage, name, documents, train, evaluate, root)
+
+
+def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
+    labelled = stage.task in LABELLED_TASKS
+    packing = stage.tokenize.packing or ("pad" if labelled else "concat")
+    next_token = stage.task == "causal_lm"
+    return TokenizerConfig(
+        sequence_length=config.model.sequence_length + next_token,
+        packing=packing,
+        overlap=int(next_token and packing == "concat"),
+        start=not next_token,
+        labelled=labelled,
+    )
+
+
+def _delivery(
+    stage: StageConfig,
+    name: str,
+    documents: Channel,
+    train: Trainer,
+    evaluate: Evaluator,
+    root: Path,
+) -> dict[str, Component]:
+    if stage.export is None:
+        return {}
+    export = Exporter(
+        stage.export,
+        id=f"export.{name}",
+        origins={"": f"stages.{name}.export"},
+        documents=documents,
+        model=train.outputs["model"],
+    )
+    validate = InfraValidator(
+        InfraValidatorConfig(),
+        id=f"validate.{name}",
+        serving=export.outputs["serving"],
+    )
+    nodes: dict[str, Component] = {"export": export, "validate": validate}
+    if stage.push is None:
+        return nodes
+    pushed = (str(root / "pushed" / name), stage.push.to)
+    nodes["push"] = Pusher(
+        PusherConfig(destinations=tuple(path for path in pushed if path)),
+        id=f"push.{name}",
+        origins={"destinations": f"stages.{name}.push.to"},
+        serving=export.outputs["serving"],
+        evaluation=evaluate.outputs["evaluation"],
+        validation=validate.outputs["validation"],
+    )
+    return nodes
+
+
+def _reporter(
+    config: PipelineConfig,
+    nodes: list[Component],
+    profilers: dict[str, Profiler],
+    stages: dict[str, dict[str, Component]],
+) -> Reporter:
+    def of(step: str, output: str) -> dict[str, Channel]:
+        return {
+            name: stage[step].outputs[output]
+            for name, stage in stages.items()
+            if step in stage
+        }
+
+    return Reporter(
+        ReporterConfig(
+            title=config.name,
+            edges={node.id: tuple(sorted(node.upstream())) for node in nodes},
+        ),
+        id="report",
+        origins={"title": "name"},
+        profiles={name: node.outputs["profile"] for name, node in profilers.items()},
+        models=of("train", "model"),
+        logs=of("train", "logs"),
+        evaluations=of("evaluate", "evaluation"),
+        pushes=of("push", "pushed"),
+    )

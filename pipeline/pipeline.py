@@ -1,0 +1,141 @@
+"""Pipeline: components wired into a graph, checked before anything runs."""
+
+from __future__ import annotations
+
+import graphlib
+import heapq
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from components.base import Channel, Component, channels
+from models.faults import ConfigError, did_you_mean
+
+_ID = re.compile(r"\w[\w.-]*")
+
+
+class Pipeline:
+    """A named graph of components, in one topological order.
+
+    Attributes:
+        nodes: every component, upstream first; in order of declaration where the graph
+            leaves a choice.
+        selected: the ids that are to be brought up to date; the others only lend their
+            published artifacts.
+    """
+
+    def __init__(self, name: str, nodes: Sequence[Component]) -> None:
+        """Checks and orders a graph.
+
+        Raises:
+            ConfigError: an id is unfit or taken, an input's producer is missing, or the
+                graph has a cycle.
+        """
+        self.name = name
+        self._by_id: dict[str, Component] = {}
+        for node in nodes:
+            if not _ID.fullmatch(node.id):
+                raise ConfigError(
+                    f"node {node.id!r}: expected letters, digits, '_', '-' and '.', "
+                    "because the id names a folder"
+                )
+            if node.id in self._by_id:
+                raise ConfigError(f"node {node.id!r}: the id is used twice")
+            self._by_id[node.id] = node
+        for node in nodes:
+            for wire in node.inputs.values():
+                for channel in channels(wire):
+                    self._check_producer(node, channel)
+        self.nodes = tuple(self._by_id[id] for id in self._order())
+        self.selected = frozenset(self._by_id)
+
+    def node(self, id: str) -> Component:
+        """Returns the component of this id.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if id not in self._by_id:
+            hint = did_you_mean(id, list(self._by_id))
+            raise ConfigError(f"{self.name}: has no node {id!r}{hint}")
+        return self._by_id[id]
+
+    def select(
+        self,
+        *,
+        only: Iterable[str] = (),
+        start: str | None = None,
+        until: str | None = None,
+    ) -> Pipeline:
+        """Returns this graph with fewer nodes selected: those that meet every bound.
+
+        Args:
+            only: these nodes.
+            start: this node and all that follow from it.
+            until: this node and all that it rests on.
+
+        Raises:
+            ConfigError: an id is unknown, or no node meets every bound.
+        """
+        chosen = {self.node(id).id for id in only} or set(self._by_id)
+        if start is not None:
+            downstream: dict[str, set[str]] = {id: set() for id in self._by_id}
+            for node in self.nodes:
+                for id in node.upstream():
+                    downstream[id].add(node.id)
+            chosen &= _reachable(self.node(start).id, downstream)
+        if until is not None:
+            upstream = {node.id: node.upstream() for node in self.nodes}
+            chosen &= _reachable(self.node(until).id, upstream)
+        if not chosen:
+            raise ConfigError(f"{self.name}: no node lies between these bounds")
+        selection = Pipeline(self.name, self.nodes)
+        selection.selected = frozenset(chosen)
+        return selection
+
+    def needed(self) -> frozenset[str]:
+        """Returns the selected nodes and all that they rest on."""
+        upstream = {node.id: node.upstream() for node in self.nodes}
+        return frozenset().union(*(_reachable(id, upstream) for id in self.selected))
+
+    def _check_producer(self, node: Component, channel: Channel) -> None:
+        producer = self._by_id.get(channel.producer)
+        if producer is None:
+            hint = did_you_mean(channel.producer, list(self._by_id))
+            raise ConfigError(
+                f"node {node.id!r}: reads from {channel.producer!r}, "
+                f"which is not in pipeline {self.name!r}{hint}"
+            )
+        if producer.outputs.get(channel.output) != channel:
+            raise ConfigError(
+                f"node {node.id!r}: {channel.producer!r} has no output "
+                f"{channel.output!r} of type {channel.type.__name__}"
+            )
+
+    def _order(self) -> Iterable[str]:
+        sorter = graphlib.TopologicalSorter(
+            {node.id: node.upstream() for node in self._by_id.values()}
+        )
+        try:
+            sorter.prepare()
+        except graphlib.CycleError as error:
+            cycle = " -> ".join(error.args[1])
+            raise ConfigError(f"{self.name}: the nodes form a cycle: {cycle}") from None
+        rank = {id: index for index, id in enumerate(self._by_id)}
+        ready: list[tuple[int, str]] = []
+        while sorter.is_active():
+            for id in sorter.get_ready():
+                heapq.heappush(ready, (rank[id], id))
+            _, id = heapq.heappop(ready)
+            sorter.done(id)
+            yield id
+
+
+def _reachable(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        id = waiting.pop()
+        if id not in seen:
+            seen.add(id)
+            waiting.extend(edges[id])
+    return seen

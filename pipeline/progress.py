@@ -1,0 +1,200 @@
+"""Progress: what a run is doing, for whoever watches it.
+
+A live region on a terminal, with finished nodes above it; elsewhere a line when a node
+starts or ends, and one now and then in between.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_PLAIN_SECONDS = 10.0
+_MARKS = {"ran": "✓", "cached": "·", "failed": "✗", "interrupted": "■", "skipped": "-"}
+_COLOURS = {"ran": "green", "cached": "dim", "failed": "red", "interrupted": "yellow"}
+
+
+class Progress(Protocol):
+    """Takes the events of a run as they happen."""
+
+    def handle(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Takes one event."""
+
+    def close(self) -> None:
+        """Leaves the screen as it should stay."""
+
+
+def make_progress(*, shown: bool) -> Progress:
+    """Returns the progress that fits standard error, or a silent one."""
+    if not shown:
+        return SilentProgress()
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress(sys.stderr)
+
+
+class SilentProgress:
+    """Says nothing."""
+
+    def handle(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Takes one event."""
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+
+
+@dataclass
+class Activity:
+    """What is known of a node at work."""
+
+    node: str
+    reasons: tuple[str, ...] = ()
+    started: float = field(default_factory=time.monotonic)
+    waiting: bool = False
+    event: dict[str, Any] = field(default_factory=dict)
+    first: tuple[float, float] | None = None
+    """Time and step of the first report, from where the pace is measured."""
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Takes a report of the executor."""
+        self.waiting = False
+        self.event |= event
+        if self.first is None and "step" in event:
+            self.first = (time.monotonic(), event["step"])
+
+    def seconds_left(self) -> float | None:
+        """Returns how long the rest takes at the pace so far, or None."""
+        step, total = self.event.get("step"), self.event.get("total")
+        if self.first is None or step is None or not total or step <= self.first[1]:
+            return None
+        pace = (time.monotonic() - self.first[0]) / (step - self.first[1])
+        return float(pace * (total - step))
+
+    def words(self) -> list[str]:
+        """Returns step, loss, rate and time left, as far as they are known."""
+        event, words = self.event, []
+        if self.waiting:
+            words.append("waits for another run that is making it")
+        if "step" in event:
+            total = f"/{event['total']:,}" if event.get("total") else ""
+            words.append(f"{event.get('phase', 'step')} {event['step']:,}{total}")
+        if event.get("loss") is not None:
+            words.append(f"loss {event['loss']:.4g}")
+        if event.get("rate") is not None:
+            words.append(f"{event['rate']:,.4g} {event.get('unit', 'steps/s')}")
+        if (left := self.seconds_left()) is not None:
+            words.append(f"{clock(left)} left")
+        return words
+
+
+def clock(seconds: float) -> str:
+    """Returns ``0:07``, ``12:31`` or ``1:02:03``."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{second:02}" if hours else f"{minutes}:{second:02}"
+
+
+def _outcome(event: Mapping[str, Any], activity: Activity | None) -> str:
+    words = [event["state"]]
+    if event["state"] not in ("cached", "skipped"):
+        words.append(clock(event["seconds"]))
+    if event.get("error"):
+        words.append(event["error"])
+    elif activity is not None:
+        words.extend(activity.reasons[:3])
+    return "  ".join(words)
+
+
+class PlainProgress:
+    """Writes lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._activities: dict[str, Activity] = {}
+        self._last: dict[str, float] = {}
+
+    def handle(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Takes one event."""
+        node = str(event.get("node", ""))
+        if kind == "node_started":
+            activity = Activity(node, tuple(event["reasons"]))
+            self._activities[node] = activity
+            self._last[node] = activity.started
+            self._say(f"{node}: started  {'  '.join(activity.reasons[:3])}".rstrip())
+        elif kind == "node_waiting":
+            self._say(f"{node}: waits for another run that is making it")
+        elif kind == "node_retried":
+            self._say(f"{node}: {event['error']}; trying again")
+        elif kind == "node_finished":
+            self._say(f"{node}: {_outcome(event, self._activities.pop(node, None))}")
+        elif kind == "progress":
+            self._progress(node, event)
+
+    def close(self) -> None:
+        """Leaves the lines as they are."""
+
+    def _progress(self, node: str, event: Mapping[str, Any]) -> None:
+        activity = self._activities[node]
+        activity.take(event)
+        now = time.monotonic()
+        if now - self._last[node] >= _PLAIN_SECONDS:
+            self._last[node] = now
+            self._say(f"{node}: {', '.join(activity.words())}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class LiveProgress:
+    """Draws nodes at work in place and prints those that ended above them."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(stderr=True, highlight=False)
+        self._activities: dict[str, Activity] = {}
+        self._live = Live(
+            get_renderable=self._table, console=self._console, transient=True
+        )
+        self._live.start()
+
+    def handle(self, kind: str, event: Mapping[str, Any]) -> None:
+        """Takes one event."""
+        node = str(event.get("node", ""))
+        if kind == "node_started":
+            self._activities[node] = Activity(node, tuple(event["reasons"]))
+        elif kind == "node_waiting":
+            self._activities[node].waiting = True
+        elif kind == "progress":
+            self._activities[node].take(event)
+        elif kind == "node_retried":
+            self._print("!", node, f"{event['error']}; trying again", "yellow")
+        elif kind == "node_finished":
+            state = event["state"]
+            outcome = _outcome(event, self._activities.pop(node, None))
+            self._print(_MARKS[state], node, outcome, _COLOURS.get(state, "dim"))
+
+    def close(self) -> None:
+        """Removes the live region."""
+        self._live.stop()
+
+    def _print(self, mark: str, node: str, words: str, style: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(f"{mark} {node:<20} {words}", style=style))
+
+    def _table(self) -> Table:
+        from rich.spinner import Spinner
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        for activity in list(self._activities.values()):
+            elapsed = clock(time.monotonic() - activity.started)
+            words = "  ".join(activity.words()) or "  ".join(activity.reasons[:1])
+            table.add_row(Spinner("dots"), activity.node, elapsed, words)
+        return table

@@ -1,0 +1,257 @@
+"""Publishing: the one place where an artifact comes to be.
+
+A node's outputs are written below ``<root>/artifacts/<node>/<key>.staging/``, sealed
+with a manifest each, joined by ``execution.json`` (how they came to be: enough to
+rebuild the store), flushed to disk, and given their final name in one rename. So a
+folder under a final name is whole, whatever was killed and whenever.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.base import (
+    MANIFEST,
+    MANIFEST_FORMAT,
+    Artifact,
+    canonical,
+    content_digest,
+    sha256_file,
+    walk,
+)
+from models.faults import EnvironmentFault
+
+EXECUTION = "execution.json"
+_STAGING, _SCRATCH, _REPLACED = ".staging", ".scratch", ".replaced"
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_POLL_SECONDS = 0.1
+
+
+def published_dir(root: Path, node: str, key: str) -> Path:
+    """Returns the folder of a node's outputs."""
+    return root / "artifacts" / node / key
+
+
+def staging_dir(root: Path, node: str, key: str) -> Path:
+    """Returns the folder where a node's outputs are being made."""
+    return root / "artifacts" / node / (key + _STAGING)
+
+
+def scratch_dir(root: Path, node: str, key: str) -> Path:
+    """Returns the folder for whatever an execution leaves behind."""
+    return root / "artifacts" / node / (key + _SCRATCH)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Writes a file that is either whole or not there, flushed to disk."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with full_disk_is_a_fault(path):
+        try:
+            _write_flushed(draft, data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _flush(path.parent)
+
+
+def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) -> None:
+    """Hashes an artifact's files, writes its manifest, and flushes all of it to disk.
+
+    Args:
+        artifact: filled by its executor; reads from its manifest from now on.
+        environment: where and when it was made; the digest does not cover it.
+
+    Raises:
+        EnvironmentFault: the disk is full.
+    """
+    names = walk(artifact.path)
+    assert names, f"{artifact!r}: the executor wrote no file"
+    absent = sorted(set(artifact.records) - set(names))
+    assert not absent, f"{artifact!r}: records of files that are not there: {absent}"
+    with full_disk_is_a_fault(artifact.path):
+        files = [_describe(artifact, name) for name in names]
+        manifest: dict[str, Any] = {
+            "type": type(artifact).__name__,
+            "format": MANIFEST_FORMAT,
+            "identity": artifact.identity,
+            "facts": artifact.facts,
+            "files": files,
+        }
+        manifest = json.loads(canonical(manifest))
+        manifest["digest"] = content_digest(manifest)
+        manifest["created"] = dict(environment or {})
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+        _write_flushed(artifact.path / MANIFEST, text.encode() + b"\n")
+        _flush_folders(artifact.path)
+    artifact.__dict__.pop("manifest", None)
+    artifact.facts, artifact.identity = manifest["facts"], manifest["identity"]
+
+
+def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
+    """Gives a node's sealed outputs and their history their final name, in one rename.
+
+    What stood there (its effect gone, or altered) is moved aside and removed.
+
+    Raises:
+        EnvironmentFault: the disk is full.
+    """
+    replaced = final.with_name(final.name + _REPLACED)
+    with full_disk_is_a_fault(final):
+        _write_flushed(staging / EXECUTION, canonical(execution) + b"\n")
+        _flush(staging)
+        if final.exists():
+            remove(replaced)
+            final.rename(replaced)
+        staging.rename(final)
+        _flush(final.parent)
+    remove(replaced)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all it holds; does nothing where there is none."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def work_dir(root: Path, node: str, key: str) -> Path:
+    """Returns the folder that a killed execution resumes from."""
+    return root / "work" / node / key
+
+
+def sweep(root: Path) -> None:
+    """Removes what killed executions left behind and nothing can resume from."""
+    leftovers = [
+        folder
+        for ending in (_STAGING, _SCRATCH, _REPLACED)
+        for folder in (root / "artifacts").glob(f"*/*{ending}")
+    ]
+    for folder in (root / "work").glob("*/*"):
+        if published_dir(root, folder.parent.name, folder.name).exists():
+            leftovers.append(folder)
+    for folder in leftovers:
+        with _lock_file(root, folder.parent.name, folder.stem) as descriptor:
+            if _try_lock(descriptor):
+                remove(folder)
+
+
+@contextmanager
+def locked(
+    root: Path, node: str, key: str, *, while_waiting: Callable[[], None]
+) -> Iterator[None]:
+    """Holds the one right to execute a node under a key, on this machine.
+
+    The lock goes with the process that holds it, however that ends.
+
+    Args:
+        root: the store's folder.
+        node: the node's id.
+        key: its cache key.
+        while_waiting: called ten times a second while another process has the right;
+            may raise to give up.
+    """
+    with _lock_file(root, node, key) as descriptor:
+        while not _try_lock(descriptor):
+            while_waiting()
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+@contextmanager
+def full_disk_is_a_fault(path: Path) -> Iterator[None]:
+    """Turns a full disk into a sentence that names the path and the space left.
+
+    Raises:
+        EnvironmentFault: the disk, the quota or the limit on a file's size is reached.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise EnvironmentFault(full_disk(error, path)) from error
+
+
+def full_disk(error: BaseException, path: Path) -> str | None:
+    """Says that a disk is full if that is what the error is about, else None."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in _FULL:
+            return _full_sentence(Path(str(link.filename or path)), link.errno)
+        link = link.__cause__ or link.__context__
+    # TensorFlow and Beam wrap the operating system's words in their own errors.
+    for code in _FULL:
+        if os.strerror(code) in str(error):
+            return _full_sentence(path, code)
+    return None
+
+
+def _full_sentence(path: Path, code: int) -> str:
+    folder = next(
+        parent for parent in [path, *path.absolute().parents] if parent.exists()
+    )
+    free = shutil.disk_usage(folder).free / 1e9
+    return (
+        f"{path}: {os.strerror(code)} ({free:.1f} GB free); make room, "
+        "then give the same command again"
+    )
+
+
+def _describe(artifact: Artifact, name: str) -> dict[str, Any]:
+    path = artifact.path / name
+    assert not path.is_symlink(), f"{path}: an artifact may hold no links"
+    _flush(path)
+    entry = {"path": name, "size": path.stat().st_size, "sha256": sha256_file(path)}
+    if name in artifact.records:
+        entry["records"] = artifact.records[name]
+    return entry
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folders(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            _flush(path)
+
+
+@contextmanager
+def _lock_file(root: Path, node: str, key: str) -> Iterator[int]:
+    path = root / "locks" / f"{node}-{key}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield descriptor
+    finally:
+        # Unlocked by hand: a forked child of ours may still have the file open.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

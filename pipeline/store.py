@@ -1,0 +1,353 @@
+"""MetadataStore: runs, executions, artifacts and their lineage in one SQLite file.
+
+An index only. The truth lies beside it, in ``execution.json``, ``manifest.json`` and
+``summary.json``; whether a node is up to date is asked of those, and ``rebuild`` makes
+the index anew from them. It also remembers what is slow to find out twice: digests of
+files, and what source files say.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.base import MANIFEST, canonical
+from models.faults import ConfigError, EnvironmentFault, IntegrityError, did_you_mean
+from pipeline.processes import is_alive
+from pipeline.publish import EXECUTION, write_atomically
+
+STORE = "store.sqlite"
+SUMMARY = "summary.json"
+VERSION = 1
+_BUSY_SECONDS = 30
+
+_SCHEMA = """
+CREATE TABLE runs(
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, exit_code INTEGER,
+    started REAL NOT NULL, seconds REAL, summary TEXT NOT NULL);
+CREATE TABLE executions(
+    id INTEGER PRIMARY KEY, node TEXT NOT NULL, key TEXT, component TEXT NOT NULL,
+    run_id TEXT NOT NULL, state TEXT NOT NULL, exit_code INTEGER, error TEXT,
+    started REAL NOT NULL, seconds REAL NOT NULL, UNIQUE(node, run_id));
+CREATE TABLE artifacts(
+    path TEXT PRIMARY KEY, node TEXT NOT NULL, key TEXT NOT NULL, output TEXT NOT NULL,
+    type TEXT NOT NULL, digest TEXT NOT NULL, bytes INTEGER NOT NULL);
+CREATE INDEX artifacts_by_digest ON artifacts(digest);
+CREATE TABLE events(
+    execution INTEGER NOT NULL REFERENCES executions ON DELETE CASCADE,
+    direction TEXT NOT NULL CHECK (direction IN ('input', 'output')),
+    name TEXT NOT NULL, digest TEXT NOT NULL,
+    PRIMARY KEY (execution, direction, name)) WITHOUT ROWID;
+CREATE TABLE file_digests(
+    path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sources(content TEXT PRIMARY KEY, says TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class MetadataStore:
+    """The index of one root folder.
+
+    Raises:
+        IntegrityError: the file is damaged.
+        ConfigError: a newer Textmill wrote it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / STORE
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"{root}: not a folder that can be made ({error.strerror}); "
+                "give another --root"
+            ) from error
+        with self._faults():
+            self._connection = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None
+            )
+        try:
+            with self._faults():
+                self._open()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> MetadataStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Returns every run, newest first: run_id, status, exit_code, started, ..."""
+        rows = self._rows(
+            "SELECT id AS run_id, status, exit_code, started, seconds"
+            " FROM runs ORDER BY started DESC, id DESC"
+        )
+        return [dict(row) for row in rows]
+
+    def run(self, id: str) -> dict[str, Any]:
+        """Returns the summary of a run, with its executions under ``executions``.
+
+        Raises:
+            ConfigError: there is no such run.
+        """
+        found = self._rows("SELECT summary FROM runs WHERE id = ?", id)
+        if not found:
+            hint = did_you_mean(id, [run["run_id"] for run in self.runs()])
+            raise ConfigError(f"{self.root}: has no run {id!r}{hint}")
+        executions = self._rows(
+            "SELECT node, key, component, state, exit_code, error, started, seconds"
+            " FROM executions WHERE run_id = ? ORDER BY started, id",
+            id,
+        )
+        summary: dict[str, Any] = json.loads(found[0]["summary"])
+        return summary | {"executions": [dict(row) for row in executions]}
+
+    def lineage(self, digest: str) -> list[dict[str, Any]]:
+        """Returns the executions that read or wrote an artifact of this digest."""
+        rows = self._rows(
+            "SELECT node, key, run_id, direction, name FROM events"
+            " JOIN executions ON executions.id = execution"
+            " WHERE digest = ? ORDER BY started, direction DESC",
+            digest,
+        )
+        return [dict(row) for row in rows]
+
+    def record_run(self, summary: Mapping[str, Any]) -> None:
+        """Writes down what a run's summary says; again as it changes."""
+        with self._transaction():
+            self._put_run(summary)
+
+    def has_execution(self, node: str, run_id: str) -> bool:
+        """Whether a run's execution of a node is written down."""
+        query = "SELECT 1 FROM executions WHERE node = ? AND run_id = ?"
+        return bool(self._rows(query, node, run_id))
+
+    def record_execution(self, execution: Mapping[str, Any]) -> None:
+        """Writes down an execution: how it ended, and what it read and wrote.
+
+        Args:
+            execution: as in ``execution.json``, with ``state``, and for a failed one
+                ``exit_code`` and ``error``.
+        """
+        with self._transaction():
+            self._put_execution(execution)
+
+    def abandon_dead_runs(self) -> list[str]:
+        """Marks running runs whose process is gone as abandoned; returns their ids."""
+        abandoned = []
+        running = self._rows("SELECT id, summary FROM runs WHERE status = 'running'")
+        for row in running:
+            summary = json.loads(row["summary"])
+            if not is_alive(summary["process"]):
+                summary["status"] = "abandoned"
+                folder = self.root / "runs" / row["id"]
+                if folder.is_dir():
+                    write_summary(folder, summary)
+                self.record_run(summary)
+                abandoned.append(row["id"])
+        return abandoned
+
+    def rebuild(self) -> dict[str, int]:
+        """Empties the index and fills it from disk; returns the counts by kind."""
+        summaries = [_read_json(file) for file in self.root.glob(f"runs/*/{SUMMARY}")]
+        histories = [
+            _read_json(file)
+            for file in self.root.glob(f"artifacts/*/*/{EXECUTION}")
+            if not file.parent.suffix  # .staging and the like are no executions
+        ]
+        with self._transaction():
+            for table in ("events", "executions", "artifacts", "runs"):
+                self._connection.execute(f"DELETE FROM {table}")
+            for summary in summaries:
+                self._put_run(summary)
+                for node, entry in summary["nodes"].items():
+                    if entry["state"] not in ("ran", "skipped"):
+                        self._put_execution(
+                            entry | {"node": node, "run_id": summary["run_id"]}
+                        )
+            for history in histories:
+                self._put_execution(history | {"state": "ran"})
+        return {"runs": len(summaries), "executions": len(histories)}
+
+    def file_digests(self) -> dict[str, tuple[str, str]]:
+        """Returns the known (state, sha256) of files by path."""
+        rows = self._rows("SELECT path, state, sha256 FROM file_digests")
+        return {row["path"]: (row["state"], row["sha256"]) for row in rows}
+
+    def remember_file_digests(self, known: Mapping[str, tuple[str, str]]) -> None:
+        """Keeps the (state, sha256) of files by path."""
+        rows = [(path, *entry) for path, entry in known.items()]
+        self._put_many("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?)", rows)
+
+    def sources(self) -> dict[str, str]:
+        """Returns what is known of source files, by content key."""
+        rows = self._rows("SELECT content, says FROM sources")
+        return {row["content"]: row["says"] for row in rows}
+
+    def remember_sources(self, known: Mapping[str, str]) -> None:
+        """Keeps what source files say, by content key."""
+        rows = list(known.items())
+        self._put_many("INSERT OR REPLACE INTO sources VALUES (?, ?)", rows)
+
+    def _open(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        if (found := self._version()) > VERSION:
+            raise ConfigError(
+                f"{self.path}: expected schema {VERSION}, found {found}, written by a "
+                "newer Textmill; upgrade Textmill, or give another --root"
+            )
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        if self._version() == 0:
+            with self._transaction():
+                if self._version() == 0:
+                    for statement in _SCHEMA.split(";\n"):
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.OperationalError as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith("SQLITE_BUSY"):
+                raise EnvironmentFault(
+                    f"{self.path}: locked for {_BUSY_SECONDS} s; "
+                    "end the process that holds it, then try again"
+                ) from error
+            raise EnvironmentFault(
+                f"{self.path}: {error}; make the folder writable and leave room on "
+                "its disk, then try again"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"{self.path}: damaged ({error}); run `textmill runs rebuild` to make "
+                "it anew from the manifests: nothing else is lost"
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._faults():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._faults():
+            return self._connection.execute(query, values).fetchall()
+
+    def _put_many(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
+        if rows:
+            with self._transaction():
+                self._connection.executemany(statement, rows)
+
+    def _put_run(self, summary: Mapping[str, Any]) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                summary["run_id"],
+                summary["status"],
+                summary.get("exit_code"),
+                summary["started"],
+                summary.get("seconds"),
+                canonical(summary).decode(),
+            ),
+        )
+
+    def _put_execution(self, execution: Mapping[str, Any]) -> None:
+        columns = (
+            *("node", "key", "component", "run_id", "state"),
+            *("exit_code", "error", "started", "seconds"),
+        )
+        cursor = self._connection.execute(
+            f"INSERT OR REPLACE INTO executions({', '.join(columns)})"
+            f" VALUES ({', '.join('?' * len(columns))})",
+            [execution.get(column) for column in columns],
+        )
+        if execution["state"] != "ran":
+            return
+        events = [
+            (cursor.lastrowid, direction, name, digest)
+            for direction in ("input", "output")
+            for name, digest in _flat(execution[direction + "s"])
+        ]
+        self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", events)
+        for output in execution["outputs"]:
+            self._put_artifact(execution["node"], execution["key"], output)
+
+    def _put_artifact(self, node: str, key: str, output: str) -> None:
+        path = Path("artifacts") / node / key / output
+        manifest = json.loads((self.root / path / MANIFEST).read_bytes())
+        size = sum(file["size"] for file in manifest["files"])
+        said = (manifest["type"], manifest["digest"], size)
+        self._connection.execute(
+            "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (path.as_posix(), node, key, output, *said),
+        )
+
+
+def rebuild(root: Path) -> dict[str, int]:
+    """Makes the index anew from what lies on disk; returns the counts by kind.
+
+    Raises:
+        IntegrityError: a history, a summary or a manifest on disk is damaged.
+    """
+    try:
+        MetadataStore(root).close()
+    except IntegrityError:
+        for ending in ("", "-wal", "-shm"):
+            (root / (STORE + ending)).unlink(missing_ok=True)
+    with MetadataStore(root) as store:
+        counts = store.rebuild()
+        store.abandon_dead_runs()
+    return counts
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Writes a run's ``summary.json``, whole or not at all."""
+    text = json.dumps(summary, indent=1, ensure_ascii=False)
+    write_atomically(folder / SUMMARY, text.encode() + b"\n")
+
+
+def _flat(digests: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in digests.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{inner}", digest) for inner, digest in value.items())
+        else:
+            yield name, value
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise IntegrityError(
+            f"{path}: not JSON ({error}); delete its folder, then rebuild again"
+        ) from error
+    return value

@@ -1,0 +1,222 @@
+"""The verbs in a row, on tiny text: rows, model, evaluation, SavedModel, push."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.artifacts import (
+    Evaluation,
+    PushedModel,
+    ServingModel,
+    TokenRows,
+    TrainedModel,
+    TrainingLogs,
+    Validation,
+)
+from components.base import Context
+from components.bulk_predictor import answer
+from components.evaluator import EvaluateConfig, EvaluatorConfig, evaluate
+from components.exporter import ExportConfig, export
+from components.infra_validator import InfraValidatorConfig, validate
+from components.pusher import PusherConfig, push
+from components.tokenizer import TokenizerConfig, tokenize
+from components.trainer import TrainerConfig, train
+from models.families import ModelConfig
+from models.faults import ConfigError, DataError, IntegrityError
+from models.training.config import TrainingConfig
+from pipeline.publish import seal
+
+SHAPE = ModelConfig(layers=1, width=32, heads=2, sequence_length=24, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def line(documents, vocabulary, tmp_path_factory):
+    """Everything that is made of the sentences: pretraining, then a classifier."""
+    root = tmp_path_factory.mktemp("line")
+    made = {"documents": documents, "root": root}
+    for name, labelled in (("pretrain", False), ("classify", True)):
+        rows = TokenRows(root / name / "rows")
+        packing = "pad" if labelled else "concat"
+        tokenize(
+            documents=documents,
+            vocabulary=vocabulary,
+            rows=rows,
+            config=TokenizerConfig(
+                sequence_length=24, packing=packing, labelled=labelled
+            ),
+            context=Context(),
+        )
+        seal(rows)
+        model, logs = TrainedModel(root / name / "m"), TrainingLogs(root / name / "l")
+        steps = 20 if name == "pretrain" else 120
+        train(
+            rows=rows,
+            vocabulary=vocabulary,
+            base=made.get("pretrain"),
+            model=model,
+            logs=logs,
+            config=TrainerConfig(
+                task="classify" if labelled else "masked_lm",
+                model=SHAPE,
+                train=TrainingConfig(steps=steps, learning_rate=5e-3, log_every=10),
+            ),
+            context=Context(),
+        )
+        seal(model)
+        seal(logs)
+        made |= {name: model, f"{name}.rows": rows, f"{name}.logs": logs}
+    return made
+
+
+def evaluated(line, folder: Path, **knobs) -> Evaluation:
+    evaluation = Evaluation(folder)
+    evaluate(
+        documents=line["documents"],
+        rows=line["classify.rows"],
+        model=line["classify"],
+        evaluation=evaluation,
+        config=EvaluatorConfig(evaluate=EvaluateConfig(**knobs)),
+    )
+    seal(evaluation)
+    return evaluation
+
+
+@pytest.fixture(scope="module")
+def serving(line):
+    made = ServingModel(line["root"] / "serving")
+    export(
+        documents=line["documents"],
+        model=line["classify"],
+        serving=made,
+        config=ExportConfig(),
+    )
+    seal(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def validation(line, serving):
+    made = Validation(line["root"] / "validation")
+    validate(serving=serving, validation=made, config=InfraValidatorConfig())
+    seal(made)
+    return made
+
+
+def test_the_classifier_learns_the_verb(line, tmp_path):
+    found = evaluated(line, tmp_path, thresholds={"accuracy": ">= 0.9"}).read()
+    accuracy = found["metrics"]["accuracy"]
+    assert found["blessed"] is True
+    assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    assert np.sum(found["confusion"]) == found["rows"] == 20
+    assert np.trace(found["confusion"]) / 20 == accuracy["value"]
+
+
+def test_an_unmet_threshold_does_not_bless(line, tmp_path):
+    evaluation = evaluated(line, tmp_path, thresholds={"loss": "< 0"})
+    assert evaluation.blessed is False
+
+
+def test_a_slice_by_an_unknown_column_names_the_columns(line, tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'label'"):
+        evaluated(line, tmp_path, slices=("labels",))
+
+
+def test_the_pretrained_loss_falls(line):
+    losses = [p["value"] for p in line["pretrain.logs"].read() if p["name"] == "train/loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_a_fresh_process_gives_the_trainers_answers(validation):
+    assert validation.read()["largest_difference"] < 1e-4
+    assert validation.read()["texts"] == 20
+
+
+def test_a_changed_answer_is_an_integrity_fault(serving, tmp_path):
+    altered = ServingModel(shutil.copytree(serving.path, tmp_path / "altered"))
+    parity = json.loads((altered.path / altered.PARITY).read_text())
+    parity["answers"][3]["probabilities"][0] += 0.25
+    (altered.path / altered.PARITY).write_text(json.dumps(parity))
+    with pytest.raises(IntegrityError, match=r"probabilities of .* differs by 0\.25"):
+        validate(
+            serving=altered,
+            validation=Validation(tmp_path / "v"),
+            config=InfraValidatorConfig(),
+        )
+
+
+def test_the_served_model_answers_with_label_and_probabilities(serving):
+    [found] = answer(serving.path / serving.SAVED_MODEL, ["the baker paints warm bread."])
+    assert found["label"] == "pa"
+    assert list(found["probabilities"])[0] == "pa"
+    assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def pushed(line, serving, validation, folder: Path, **knobs) -> PushedModel:
+    made = PushedModel(folder / "pushed")
+    push(
+        serving=serving,
+        evaluation=evaluated(line, folder / "evaluation", **knobs),
+        validation=validation,
+        pushed=made,
+        config=PusherConfig(destinations=(str(folder / "to"), str(folder / "too"))),
+    )
+    seal(made)
+    return made
+
+
+def test_versions_rise_and_every_destination_gets_them(
+    line, serving, validation, tmp_path
+):
+    (tmp_path / "too" / "4").mkdir(parents=True)
+    made = pushed(line, serving, validation, tmp_path)
+    assert made.facts["version"] == 5
+    for folder in ("to", "too"):
+        assert (tmp_path / folder / "5" / "saved_model.pb").is_file()
+    assert made.missing_because() is None
+    shutil.rmtree(tmp_path / "to" / "5")
+    assert "is gone" in made.missing_because()
+
+
+def test_what_is_not_blessed_is_not_pushed(line, serving, validation, tmp_path):
+    made = pushed(line, serving, validation, tmp_path, thresholds={"loss": "< 0"})
+    assert made.facts == {"pushed": False, "reason": "not blessed"}
+    assert not (tmp_path / "to").exists()
+
+
+def test_an_evaluation_of_another_model_is_refused(line, serving, validation, tmp_path):
+    other = Evaluation(tmp_path / "other")
+    other.file(other.FILE).write_text("{}")
+    other.facts = {"model": "0" * 64, "blessed": True}
+    seal(other)
+    with pytest.raises(IntegrityError, match="the evaluation is of 000000000000"):
+        push(
+            serving=serving,
+            evaluation=other,
+            validation=validation,
+            pushed=PushedModel(tmp_path / "pushed"),
+            config=PusherConfig(destinations=(str(tmp_path / "to"),)),
+        )
+
+
+def test_one_class_in_the_split_is_never_a_pass(line, vocabulary, tmp_path):
+    from tests.conftest import sentences, write_documents
+
+    rows = sentences()
+    only = [row for row in rows if row["label"] == "ca"]
+    documents = write_documents(tmp_path / "d", {"train": rows, "test": only})
+    made = TokenRows(tmp_path / "rows")
+    tokenize(
+        documents=documents,
+        vocabulary=vocabulary,
+        rows=made,
+        config=TokenizerConfig(sequence_length=24, labelled=True),
+        context=Context(),
+    )
+    seal(made)
+    with pytest.raises(DataError, match="expected two labels or more"):
+        evaluated({**line, "documents": documents, "classify.rows": made}, tmp_path / "e")

@@ -1,0 +1,211 @@
+"""The tree is the architecture: what may import what, and what must stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = ("pipeline", "components", "models")
+HEAVY = {
+    "apache_beam",
+    "google",
+    "keras",
+    "keras_hub",
+    "matplotlib",
+    "numpy",
+    "sklearn",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tensorflow_text",
+}
+PROMISED = {
+    ".": (
+        ".ci/run .gitignore CHANGELOG.md CONTRIBUTING.md Dockerfile LICENSE Makefile"
+        " README.md constraints.txt pyproject.toml"
+    ),
+    "pipeline": (
+        "README.md cache cli config create_pipeline local_runner pipeline publish store"
+    ),
+    "components": (
+        "README.md artifacts base evaluator exporter infra_validator ingester profiler"
+        " pusher reporter tokenizer trainer vocabulary_learner"
+    ),
+    "models": "README.md bert families gpt rows tasks tokenization training",
+    "configs": (
+        "README.md bert_base.yaml gpt2_124m.yaml gpt_docs.yaml gpt_shakespeare.yaml"
+        " quickstart.yaml"
+    ),
+    "tests": "README.md",
+}
+"""What the design names in each folder: files, or modules and packages."""
+
+
+def sources(*layers):
+    return [path for layer in layers for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+def name_of(path):
+    """Returns a file's path from the root, which is also what a failure should name."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_of(path):
+    """Returns the dotted name of a module, of a package for its ``__init__.py``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports(path):
+    """Returns every module that a file imports, inside functions too."""
+    found = set()
+    package = module_of(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imported_tops(path):
+    return {module.partition(".")[0] for module in imports(path)}
+
+
+def step_of(path):
+    """Returns the step that a file of ``components`` belongs to: its file or folder."""
+    return path.relative_to(ROOT / "components").parts[0].removesuffix(".py")
+
+
+def steps():
+    """Returns the names of the steps: files and folders that declare a component."""
+    return {
+        step_of(path)
+        for path in sources("components")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ClassDef)
+        and any(keyword.arg == "executor" for keyword in node.keywords)
+    }
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_one_way(layer):
+    above = {"tests", *LAYERS[: LAYERS.index(layer)]}
+    wrong = {
+        name_of(path): sorted(found)
+        for path in sources(layer)
+        if (found := imported_tops(path) & above)
+    }
+    assert wrong == {}
+
+
+def test_steps_meet_in_artifacts_and_never_import_each_other():
+    known = steps()
+    assert {"ingester", "trainer", "evaluator", "reporter"} <= known
+    wrong = {
+        (name_of(path), module)
+        for path in sources("components")
+        for module in imports(path)
+        if module.startswith("components.")
+        and module.split(".")[1] in known - {step_of(path)}
+    }
+    assert wrong == set()
+
+
+def test_models_know_no_artifact_and_no_beam():
+    wrong = [
+        name_of(path)
+        for path in sources("models")
+        if imported_tops(path) & {"apache_beam", "components"}
+    ]
+    assert wrong == []
+
+
+def test_pipeline_never_imports_an_engine():
+    wrong = {
+        name_of(path): sorted(found)
+        for path in sources("pipeline")
+        if (found := imported_tops(path) & HEAVY)
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("module", ["pipeline.create_pipeline", "pipeline.cli"])
+def test_planning_loads_no_engine(module):
+    script = (
+        f"import sys, {module}\nprint(*sorted({HEAVY!r}.intersection(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("folder", PROMISED)
+def test_what_the_design_names_exists(folder):
+    missing = [
+        name
+        for name in PROMISED[folder].split()
+        if not (ROOT / folder / name).exists()
+        and not (ROOT / folder / f"{name}.py").exists()
+    ]
+    assert missing == []
+
+
+def test_packages_are_those_of_the_design():
+    folders = {
+        path.parent.relative_to(ROOT).parts[0]
+        for path in ROOT.glob("*/*.py")
+        if not path.parent.name.startswith(".")
+    }
+    assert folders <= {*LAYERS, "tests"}
+
+
+def test_tests_are_no_package():
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_every_module_says_what_it_is_for():
+    silent = [
+        name_of(path) for path in sources(*LAYERS) if not ast.get_docstring(parse(path))
+    ]
+    assert silent == []
+
+
+def test_every_knob_has_a_sentence_under_it():
+    silent = [
+        f"{name_of(path)}: {node.name}.{ast.unparse(field.target)}"
+        for path in sources(*LAYERS)
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+        for field, after in zip(node.body, [*node.body[1:], None], strict=True)
+        if isinstance(field, ast.AnnAssign) and not is_sentence(after)
+    ]
+    assert silent == []
+
+
+def is_sentence(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def test_no_file_is_a_drawer_for_leftovers():
+    drawers = {"utils", "util", "helpers", "misc", "common"}
+    assert [name_of(p) for p in sources(*LAYERS) if p.stem in drawers] == []
