@@ -186,16 +186,22 @@ class Validation(Artifact):
 class PushedModel(Artifact):
     """Where a model was pushed, or why it was not: ``push.json``.
 
-    Facts: ``pushed`` (bool), ``version``, ``destination`` and ``reason``.
+    Facts: ``pushed`` (bool), ``version``, ``reason`` and ``destination``, which is
+    relative to this folder, so that a project can be moved.
     """
 
     FILE = "push.json"
+
+    @property
+    def destination(self) -> Path:
+        """The folder of the pushed version."""
+        return (self.path / self.facts["destination"]).resolve()
 
     def missing_because(self) -> str | None:
         """Says that the pushed version has left its destination."""
         if not self.facts["pushed"]:
             return None
-        model = Path(self.facts["destination"]) / "saved_model.pb"
+        model = self.destination / "saved_model.pb"
         return None if model.exists() else f"{model} is gone"
 
 

@@ -242,8 +242,9 @@ class Channel:
 def read_contract(executor: Callable[..., None]) -> Contract:
     """Reads ports, config class and context from an executor's signature."""
     hints = get_type_hints(executor, include_extras=True)
-    inputs, outputs = {}, {}
-    config: type | None = None
+    inputs: dict[str, Port] = {}
+    outputs: dict[str, Port] = {}
+    config: Any = None
     for name, parameter in inspect.signature(executor).parameters.items():
         assert parameter.kind is parameter.KEYWORD_ONLY, f"{name} must be keyword-only"
         hint = hints[name]

@@ -53,11 +53,11 @@ class ProfilerConfig:
 class Statistics:
     """Counts over documents; those of two shards add up."""
 
-    documents: int = 0
-    bytes: int = 0
-    characters: int = 0
-    words: int = 0
-    empty: int = 0
+    num_documents: int = 0
+    num_bytes: int = 0
+    num_characters: int = 0
+    num_words: int = 0
+    num_empty: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     terms: Counter[str] = field(default_factory=Counter)
@@ -71,11 +71,11 @@ class Statistics:
         text = document["text"]
         words = len(text.split())
         encoded = text.encode()
-        self.documents += 1
-        self.bytes += len(encoded)
-        self.characters += len(text)
-        self.words += words
-        self.empty += not words
+        self.num_documents += 1
+        self.num_bytes += len(encoded)
+        self.num_characters += len(text)
+        self.num_words += words
+        self.num_empty += not words
         self.lengths[bisect_right(LENGTH_EDGES, words) - 1] += 1
         self.terms.update(_TERM.findall(text.lower()))
         self.texts[hashlib.blake2b(encoded, digest_size=8).digest()] += 1
@@ -90,7 +90,8 @@ class Statistics:
 
     def merge(self, other: Statistics) -> None:
         """Adds the counts of another."""
-        for name in ("documents", "bytes", "characters", "words", "empty"):
+        for count in ("documents", "bytes", "characters", "words", "empty"):
+            name = f"num_{count}"
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("lengths", "labels", "terms", "texts"):
             getattr(self, name).update(getattr(other, name))
@@ -143,11 +144,11 @@ def _describe(statistics: Statistics, top_terms: int) -> dict[str, Any]:
     terms = sorted(statistics.terms.items(), key=lambda term: (-term[1], term[0]))
     uppers = (*LENGTH_EDGES[1:], None)
     return {
-        "documents": statistics.documents,
-        "bytes": statistics.bytes,
-        "characters": statistics.characters,
-        "words": statistics.words,
-        "repeated_texts": statistics.documents - len(statistics.texts),
+        "documents": statistics.num_documents,
+        "bytes": statistics.num_bytes,
+        "characters": statistics.num_characters,
+        "words": statistics.num_words,
+        "repeated_texts": statistics.num_documents - len(statistics.texts),
         "lengths": [
             {"from": LENGTH_EDGES[i], "below": uppers[i], "documents": number}
             for i, number in sorted(statistics.lengths.items())
@@ -171,7 +172,7 @@ def _schema(splits: Mapping[str, Statistics]) -> dict[str, Any]:
         "columns": {
             name: {
                 "types": dict(types),
-                "present": round(types.total() / total.documents, 6),
+                "present": round(types.total() / total.num_documents, 6),
             }
             for name, types in total.types.items()
         },
@@ -182,10 +183,10 @@ def _schema(splits: Mapping[str, Statistics]) -> dict[str, Any]:
 
 def _anomalies(splits: Mapping[str, Statistics]) -> Iterator[dict[str, str]]:
     for name, statistics in splits.items():
-        if statistics.empty:
-            yield _warning(f"{statistics.empty} documents without a word", name)
-        if statistics.documents < MIN_DOCUMENTS:
-            what = f"{statistics.documents} documents, fewer than {MIN_DOCUMENTS}"
+        if statistics.num_empty:
+            yield _warning(f"{statistics.num_empty} documents without a word", name)
+        if statistics.num_documents < MIN_DOCUMENTS:
+            what = f"{statistics.num_documents} documents, fewer than {MIN_DOCUMENTS}"
             yield _warning(what, name)
         counts = statistics.labels
         if counts and max(counts.values()) > MAX_IMBALANCE * min(counts.values()):

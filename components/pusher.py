@@ -58,7 +58,9 @@ def push(
         record = {
             "pushed": True,
             "version": version,
-            "destination": str(Path(config.destinations[0]) / str(version)),
+            "destination": os.path.relpath(
+                Path(config.destinations[0]) / str(version), pushed.path
+            ),
             "reason": "blessed" if evaluation.blessed else "no thresholds are set",
         }
     write_json(pushed.file(pushed.FILE), record)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +22,7 @@ def load_task(
     weights: Path, tokenizer: Path, facts: dict[str, Any]
 ) -> tuple[Task, Tokenizer]:
     """Rebuilds a task and its tokenizer from a trained model's files and facts."""
+    keras.utils.clear_session()
     loaded = load_tokenizer(tokenizer)
     task = TASKS[facts["task"]](
         ModelConfig(**facts["model"]),

@@ -67,7 +67,6 @@ class Task:
         num_labels: int = 0,
         mask_rate: float = 0.15,
     ) -> None:
-        keras.utils.clear_session()
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels

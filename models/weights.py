@@ -18,7 +18,7 @@ BACKBONE = "backbone/"
 def save_weights(task: Task, path: Path) -> str:
     """Writes every weight and returns the SHA-256 over names, dtypes, shapes, bytes."""
     tensors = {
-        name: np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+        name: np.asarray(keras.ops.convert_to_numpy(variable), order="C")
         for name, variable in task.tensors().items()
     }
     save_file(tensors, path)

@@ -26,6 +26,7 @@ from typing import Any, Literal, TypeVar
 from components.base import Artifact, Channel, Component, canonical
 from models.faults import IntegrityError
 from pipeline.code_digest import CodeReader
+from pipeline.config import resolve_secrets
 from pipeline.file_digests import FileDigests
 from pipeline.pipeline import Pipeline
 from pipeline.publish import EXECUTION, published_dir
@@ -55,7 +56,8 @@ class Keys:
         Raises:
             ConfigError: an external file is missing.
         """
-        files = type(component).external_files(component.config)
+        config = resolve_secrets(component.config)
+        files = type(component).external_files(config)
         code = self._code.read(type(component).__module__)
         if len(self._code.known) > self._num_sources:
             self._store.remember_sources(self._code.known)
@@ -71,7 +73,7 @@ class Keys:
 
     def external_files(self, component: type[Component], config: Any) -> dict[str, str]:
         """Returns the digests of a component's external files as they are now."""
-        return self._files.read(component.external_files(config))
+        return self._files.read(component.external_files(resolve_secrets(config)))
 
     def _spell(self, files: Sequence[Path]) -> Callable[[str], str]:
         """Returns what a string of the config is called in a key."""

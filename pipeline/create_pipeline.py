@@ -173,7 +173,7 @@ def _delivery(
     nodes: dict[str, Component] = {"export": export, "validate": validate}
     if stage.push is None:
         return nodes
-    pushed = (str(root / "pushed" / name), stage.push.to)
+    pushed = (str(root.resolve() / "pushed" / name), stage.push.to)
     nodes["push"] = Pusher(
         PusherConfig(destinations=tuple(path for path in pushed if path)),
         id=f"push.{name}",

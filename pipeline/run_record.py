@@ -143,11 +143,11 @@ class RunRecord:
             stage["metrics"] = {name: m["value"] for name, m in metrics.items()}
             stage["blessed"] = artifact.blessed
         elif artifact.facts["pushed"]:
-            stage["pushed"] = self._relative(Path(artifact.facts["destination"]))
+            stage["pushed"] = self._relative(artifact.destination)
 
     def _relative(self, path: Path) -> str:
-        inside = path.is_relative_to(self._root)
-        return (path.relative_to(self._root) if inside else path).as_posix()
+        path, root = path.resolve(), self._root.resolve()
+        return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
     def _save(self) -> None:
         write_summary(self.folder, self.summary)

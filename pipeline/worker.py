@@ -27,6 +27,7 @@ from typing import Any
 from components.base import Artifact, Component, Context
 from models.faults import DataError, EnvironmentFault, Fault, Preempted
 from pipeline import publish
+from pipeline.config import resolve_secrets
 from pipeline.cache import Keys, look_up
 from pipeline.reasons import Parts
 from pipeline.store import MetadataStore
@@ -120,6 +121,7 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     module, _, name = job.component.partition(":")
     component: type[Component] = getattr(importlib.import_module(module), name)
     config, inputs = pickle.loads(job.payload)
+    config = resolve_secrets(config)
 
     def while_waiting() -> None:
         if should_stop():

@@ -41,7 +41,7 @@ class SourceConfig:
             found = " and ".join(given) or "none"
             raise ValueError(f"exactly one of {', '.join(FORMATS)}, got {found}")
         if self.limit_per_label is not None and not self.label:
-            raise ValueError("limit_per_label needs a label column")
+            raise ValueError("a label column for limit_per_label, got none")
 
     @property
     def format(self) -> str:

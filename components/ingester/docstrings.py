@@ -66,7 +66,7 @@ def read_source(source: bytes, *, name: str) -> list[dict[str, str]]:
     Raises:
         SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
     """
-    library = name.partition("/")[0]
+    library = name.partition("/")[0].removesuffix(".py")
     module = _module(name)
     rows = []
     seen: Counter[str] = Counter()
@@ -95,21 +95,25 @@ def _module(name: str) -> str:
     return ".".join(parts)
 
 
-def _docstrings(node: ast.AST, kind: str, path: str) -> Iterator[tuple[str, str, str]]:
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _docstrings(
+    node: ast.Module | Definition, kind: str, path: str
+) -> Iterator[tuple[str, str, str]]:
     """Yields kind, qualified name and docstring of a definition and those inside."""
-    body = node.body
-    match body[:1]:
+    match node.body[:1]:
         case [ast.Expr(value=ast.Constant(value=str(docstring)))]:
             yield kind, path, docstring
-    for statement in _definitions(body):
-        name = f"{path}.{statement.name}" if path else statement.name
-        inner = "class" if isinstance(statement, ast.ClassDef) else "function"
-        yield from _docstrings(statement, inner, name)
+    for inner in _definitions(node.body):
+        name = f"{path}.{inner.name}" if path else inner.name
+        kind = "class" if isinstance(inner, ast.ClassDef) else "function"
+        yield from _docstrings(inner, kind, name)
 
 
-def _definitions(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+def _definitions(body: list[ast.stmt]) -> Iterator[Definition]:
     for statement in body:
-        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(statement, Definition):
             yield statement
         elif isinstance(statement, ast.If | ast.Try | ast.With):
             yield from _definitions(statement.body)

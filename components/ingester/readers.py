@@ -157,12 +157,12 @@ def _read_docstrings(
         capture_output=True,
     )
     if reader.returncode:
-        reason = reader.stderr.decode(errors="replace").strip().splitlines[-1:]
+        reason = reader.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise DataError(
             f"{spans[0].path} and {len(spans) - 1} more: reading the docstrings ended "
             f"with exit code {reader.returncode} {' '.join(reason)}"
         )
-    for span, line in zip(spans, reader.stdout.splitlines, strict=True):
+    for span, line in zip(spans, reader.stdout.splitlines(), strict=True):
         found = orjson.loads(line)
         if isinstance(found, str):
             with open(span.path, "rb") as file:

@@ -69,21 +69,22 @@ def select(parts: list[Part], *, dataset: DatasetConfig) -> Selection:
     _check_bad(parts, bad, num_read, dataset)
     rows = _survivors(rows, dropped, dataset)
     counts = np.bincount(rows["split"], minlength=len(SPLITS))
+    kept = {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
     ledger = {
         "read": num_read,
-        "kept": {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n},
+        "kept": kept,
         "dropped": dict(sorted(dropped.items())),
         "bad": dict(sorted(bad.items())),
     }
     assert num_read == len(rows) + dropped.total() + bad.total(), ledger
     _check_kept(rows, ledger)
     facts = {
-        "splits": ledger["kept"],
+        "splits": kept,
         "labels": _labels_of_train(rows, names),
         "columns": sorted(set().union(*(part.columns for part in parts))),
         "text_bytes": {
             name: int(rows["text_bytes"][rows["split"] == SPLITS.index(name)].sum())
-            for name in ledger["kept"]
+            for name in kept
         },
     }
     shards = _shards(rows, [part.spill for part in parts], dataset.num_shards)

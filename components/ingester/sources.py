@@ -170,7 +170,7 @@ def _python_files(root: str, library: str) -> Iterator[SourceFile]:
         for file in files:
             if file.endswith(".py") and not file.endswith(_GENERATED):
                 path = os.path.join(folder, file)
-                below = os.path.relpath(path, root).replace(os.sep, "/")
+                below = path[len(root) :].lstrip(os.sep).replace(os.sep, "/")
                 yield SourceFile(path, f"{library}/{below}")
 
 

@@ -123,7 +123,8 @@ def _summary_row(name: str, stage: Mapping[str, Any]) -> Row:
 
 
 def _version(push: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    return f"version {push['version']} in {known.get('pushed') or push['destination']}"
+    version = f"version {push['version']}"
+    return f"{version} in {known['pushed']}" if known.get("pushed") else version
 
 
 def headline_metric(task: str | None, metrics: Mapping[str, Any]) -> str | None:

@@ -30,6 +30,9 @@ class TrainingConfig:
     """AdamW's decay of the first moment."""
     beta_2: float = 0.999
     """AdamW's decay of the second moment."""
+    epsilon: float = 1e-6
+    """Added to AdamW's denominator; BERT's value. Smaller ones let the rounding of tiny
+    gradients decide updates."""
     clip_norm: float = 1.0
     """Largest global norm of the summed gradient; 0 does not clip."""
     mask_rate: float = 0.15
@@ -47,7 +50,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("either steps or epochs")
+            got = "neither" if self.steps is None else "both"
+            raise ValueError(f"either steps or epochs, got {got}")
         for name in ("steps", "epochs", "global_batch", "log_every"):
             value = getattr(self, name)
             if value is not None and value <= 0:

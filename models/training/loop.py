@@ -54,6 +54,8 @@ class TrainingRun:
         self._rows, self._eval_rows = rows, eval_rows
         self._order = DataOrder(len(rows), batch=config.global_batch, seed=seed)
         self.num_steps = config.steps or self._order.steps(config.epochs or 1)
+        # Layers are named by a counter of the process; names are part of the digest.
+        keras.utils.clear_session()
         with strategy.scope():
             self.task = make_task()
             self._schedule = Schedule(config, num_steps=self.num_steps)
@@ -229,7 +231,7 @@ class TrainingRun:
 
     def _save(self, checkpoints: Checkpoints) -> None:
         tensors = {
-            name: np.ascontiguousarray(keras.ops.convert_to_numpy(v))
+            name: np.asarray(keras.ops.convert_to_numpy(v), order="C")
             for name, v in self._variables().items()
         }
         state = {"history": self.history, "window": self._window}
@@ -258,7 +260,7 @@ def _adamw(
         weight_decay=config.weight_decay,
         beta_1=config.beta_1,
         beta_2=config.beta_2,
-        epsilon=1e-8,
+        epsilon=config.epsilon,
     )
     optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
     optimizer.build(model.trainable_variables)

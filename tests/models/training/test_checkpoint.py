@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from models.training.checkpoint import Checkpoints
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    saved = Checkpoints(tmp_path, fingerprint="a")
+    for step in (1, 2, 3):
+        saved.save(step, {"w": np.full(4, step, np.float32)}, {"note": step})
+    return saved
+
+
+def test_the_newest_is_restored_and_two_are_kept(checkpoints, tmp_path):
+    step, tensors, state = checkpoints.restore()
+    assert (step, tensors["w"].tolist(), state) == (3, [3, 3, 3, 3], {"note": 3})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_a_torn_newest_falls_back_and_says_so(checkpoints, tmp_path, name, harm):
+    file = tmp_path / "step-00000003" / name
+    data = bytearray(file.read_bytes())
+    if harm == "remove":
+        file.unlink()
+    else:
+        data[len(data) // 2] ^= 4
+        file.write_bytes(data[:-9] if harm == "cut" else data)
+    assert checkpoints.restore()[0] == 2
+    assert "step-00000003 is not usable" in checkpoints.warnings[0]
+
+
+def test_a_half_written_one_is_not_seen(checkpoints, tmp_path):
+    (tmp_path / "step-00000004.staging").mkdir()
+    assert checkpoints.restore()[0] == 3
+
+
+def test_another_runs_state_is_never_loaded(checkpoints, tmp_path):
+    assert Checkpoints(tmp_path, fingerprint="b").restore() is None
