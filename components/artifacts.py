@@ -53,7 +53,7 @@ class Documents(_Sharded):
     """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
 
     Every object has ``id`` and ``text``, ``label`` where the source names one, and the
-    source's other columns. Inside a shard, lines are ordered by a seeded hash of the id.
+    source's other columns. Inside a shard, lines are in the order of a seeded hash.
 
     Facts: ``splits``; ``columns`` (names beside id, text, label); ``labels`` (the names
     seen in train, sorted; empty without labels).

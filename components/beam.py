@@ -11,6 +11,8 @@ from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 from models.faults import ConfigError, did_you_mean
 
@@ -37,6 +39,22 @@ def open_pipeline(options: Mapping[str, Any]) -> apache_beam.Pipeline:
             hint = did_you_mean(name, list(known))
             raise ConfigError(f"run.beam.{name}: not an option of Beam{hint}")
     values = (DEFAULTS if runner == "FnApiRunner" else {}) | given
+    threads = values.get("direct_running_mode") == "multi_threading"
+    threads = threads and runner == "FnApiRunner"
+    if threads:
+        del values["direct_running_mode"]
     return apache_beam.Pipeline(
-        runner=runner, options=PipelineOptions.from_dictionary(values)
+        runner=_threaded_runner() if threads else runner,
+        options=PipelineOptions.from_dictionary(values),
     )
+
+
+def _threaded_runner() -> FnApiRunner:
+    """Returns FnApiRunner with worker threads that flush whole elements only.
+
+    Beam's own ``multi_threading`` also flushes every second, on another thread and
+    without a lock, so that an element being written can be cut in two; its reader then
+    takes the rest for something else, and may ask for all the memory there is.
+    """
+    never = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1)
+    return FnApiRunner(default_environment=never)

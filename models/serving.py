@@ -1,7 +1,7 @@
 """Serving: a SavedModel that takes raw strings, with the tokenizer inside.
 
-``serving_default`` maps ``text`` (string ``[n]``) to the task's answers; what they are
-stands with each class. Loading needs ``import tensorflow_text`` for the tokenizer's ops.
+``serving_default`` maps ``text`` (string ``[n]``) to the task's answers; each class
+says which. Loading needs ``import tensorflow_text`` for the tokenizer's ops.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from models.generation import generate
 from models.served import to_python
@@ -70,6 +71,7 @@ class ClassifyServer(Server):
         super().__init__(task, tokenizer)
         self._labels = labels
 
+    @override
     def answer(self, rows: Rows) -> Answers:
         logits = self._task.logits(self._features(rows))
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
@@ -78,8 +80,9 @@ class ClassifyServer(Server):
 
 
 class EmbedServer(Server):
-    """``embedding`` float32 ``[n, width]``: the mean hidden state of a text's tokens."""
+    """``embedding`` float32 ``[n, width]``: the mean state of a text's tokens."""
 
+    @override
     def answer(self, rows: Rows) -> Answers:
         features = self._features(rows)
         family, backbone = self._task.family, self._task.backbone
@@ -100,6 +103,7 @@ class WriteServer(Server):
         super().__init__(task, tokenizer)
         self._num_tokens = num_tokens
 
+    @override
     def rows(self, text: tf.Tensor) -> Rows:
         s = self._tokenizer.specials
         tokens = self._tokenizer.receive(text)[:, -self._length :]
@@ -107,12 +111,14 @@ class WriteServer(Server):
         length = tf.cast(row.row_lengths(), tf.int32)
         return {"ids": row.to_tensor(s.pad, [None, self._length + 1]), "length": length}
 
+    @override
     def reference_rows(self, texts: Sequence[str]) -> Rows:
         s = self._tokenizer.specials
         tokens = [self._tokenizer(tf.constant([t])).to_list()[0] for t in texts]
         rows = [[s.end, *ids[-self._length :]] for ids in tokens]
         return _padded(rows, length=self._length + 1, pad=s.pad)
 
+    @override
     def answer(self, rows: Rows) -> Answers:
         sums = self._task.sums(self._task.features(rows), training=False)
         ids, length = rows["ids"], rows["length"]

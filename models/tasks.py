@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from typing_extensions import override
 
 from models.families import FAMILIES, ModelConfig
 from models.tokenization import Specials
@@ -129,6 +130,7 @@ class MaskedLM(Task):
             {"ids": self._ids, "mask": self._mask, "positions": positions}, logits
         )
 
+    @override
     def features(self, rows: Rows) -> Features:
         ids, length = rows["ids"], rows["length"]
         at = tf.range(tf.shape(ids)[1])[None, :]
@@ -169,6 +171,7 @@ class CausalLM(Task):
         logits = self.backbone.token_embedding(hidden, reverse=True)
         return keras.Model({"ids": self._ids, "mask": self._mask}, logits)
 
+    @override
     def features(self, rows: Rows) -> Features:
         ids, length = rows["ids"], rows["length"]
         at = tf.range(tf.shape(ids)[1] - 1)[None, :]
@@ -193,6 +196,7 @@ class Classify(Task):
         )(pooled)
         return keras.Model({"ids": self._ids, "mask": self._mask}, logits)
 
+    @override
     def features(self, rows: Rows) -> Features:
         at = tf.range(tf.shape(rows["ids"])[1])[None, :]
         return {

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
+from typing_extensions import override
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SPEC_FILE = "tokenizer.json"
@@ -131,14 +132,17 @@ class WordPiece(Tokenizer):
             lower_case_nfd_strip_accents=lowercase and normalization == "fast",
         )
 
+    @override
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         if self._lowercase and self._normalization == "bert":
             texts = bert_normalize(texts)
         return self._op.tokenize(texts)
 
+    @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         return self._op.detokenize(self._drop_specials(ids))
 
+    @override
     def save(self, folder: Path) -> None:
         _write_spec(
             folder,
@@ -166,12 +170,15 @@ class SentencePiece(Tokenizer):
         )
         self._op = tf_text.FastSentencepieceTokenizer(model)
 
+    @override
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         return self._op.tokenize(texts)
 
+    @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         return self._op.detokenize(self._drop_specials(ids))
 
+    @override
     def save(self, folder: Path) -> None:
         _write_spec(folder, kind=self.kind)
         (folder / SENTENCEPIECE_FILE).write_bytes(self._model)
@@ -190,6 +197,7 @@ class Character(Tokenizer):
         assert points == sorted(set(points)), "characters are sorted and unique"
         self._points = np.array(points, np.int32)
 
+    @override
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         if self._lowercase:
             texts = tf.strings.lower(texts, encoding="utf-8")
@@ -201,6 +209,7 @@ class Character(Tokenizer):
         ids = tf.where(known, index + len(SPECIAL_TOKENS), self.specials.unknown)
         return decoded.with_flat_values(ids)
 
+    @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
         ids = self._drop_specials(ids)
         replacement = np.full(len(SPECIAL_TOKENS), 0xFFFD, np.int32)
@@ -208,6 +217,7 @@ class Character(Tokenizer):
         flat = tf.gather(points, ids.flat_values)
         return tf.strings.unicode_encode(ids.with_flat_values(flat), "UTF-8")
 
+    @override
     def save(self, folder: Path) -> None:
         _write_spec(folder, kind=self.kind, lowercase=self._lowercase)
         _write_tokens(folder, self._tokens)

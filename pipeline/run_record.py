@@ -147,7 +147,9 @@ class RunRecord:
 
     def _relative(self, path: Path) -> str:
         path, root = path.resolve(), self._root.resolve()
-        return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+        return (
+            path.relative_to(root) if path.is_relative_to(root) else path
+        ).as_posix()
 
     def _save(self) -> None:
         write_summary(self.folder, self.summary)

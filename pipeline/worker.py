@@ -27,8 +27,8 @@ from typing import Any
 from components.base import Artifact, Component, Context
 from models.faults import DataError, EnvironmentFault, Fault, Preempted
 from pipeline import publish
-from pipeline.config import resolve_secrets
 from pipeline.cache import Keys, look_up
+from pipeline.config import resolve_secrets
 from pipeline.reasons import Parts
 from pipeline.store import MetadataStore
 

@@ -20,7 +20,13 @@ from pipeline.publish import seal
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
-_SUBJECTS = ("the river", "a small boat", "the old bridge", "our neighbour", "the baker")
+_SUBJECTS = (
+    "the river",
+    "a small boat",
+    "the old bridge",
+    "our neighbour",
+    "the baker",
+)
 _VERBS = ("carries", "watches", "remembers", "follows", "paints")
 _OBJECTS = ("the morning light", "a heavy basket", "two brown dogs", "warm bread")
 

@@ -78,7 +78,9 @@ def _each(interval: Interval, function: Callable[[float], float]) -> Interval:
     return {name: function(value) for name, value in interval.items()}
 
 
-def _samples(task: CausalLM, tokenizer: Tokenizer, config: EvaluatorConfig) -> list[str]:
+def _samples(
+    task: CausalLM, tokenizer: Tokenizer, config: EvaluatorConfig
+) -> list[str]:
     size = task.config.sequence_length
     prompts = tf.fill([config.evaluate.samples, size], tokenizer.specials.end)
     written = tf.function(generate)(

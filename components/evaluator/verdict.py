@@ -31,7 +31,7 @@ def judge(
     for name, metric in metrics.items():
         if not math.isfinite(metric["value"]):
             raise DataError(
-                f"evaluate: {name} is {metric['value']}; look at the data and the curves"
+                f"evaluate: {name} is {metric['value']}; look at the curves"
             )
     verdicts = []
     for name, rule in sorted(thresholds.items()):

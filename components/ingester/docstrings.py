@@ -1,4 +1,4 @@
-"""Docstrings: Python source becomes the prose paragraphs of its documentation.
+"""Docstrings: Python source becomes the paragraphs of its documentation.
 
 Standard library only, and a program of its own: the reader runs it in a process a
 batch. It takes a JSON list of ``[path, name]`` on stdin and prints a line a file, a
@@ -50,8 +50,8 @@ def _running_text(block: str) -> str | None:
         if _LISTS.fullmatch(lines[0].strip()):
             return None
         lines = lines[2:]
-    # Code, tables and lists of parameters have a deeper line or a mark.
-    if any(line[:1].isspace() or _MARKUP.match(line) for line in lines):
+    # Code and tables start their lines with a mark, or have too few letters.
+    if any(_MARKUP.match(line.lstrip()) for line in lines):
         return None
     text = " ".join(" ".join(lines).split())
     if not MIN_CHARS <= len(text) <= MAX_CHARS:

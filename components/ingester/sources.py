@@ -177,4 +177,6 @@ def _python_files(root: str, library: str) -> Iterator[SourceFile]:
 def _is_skipped(folder: str, name: str) -> bool:
     """Whether a folder holds tests, vendored code or re-exports of a public API."""
     is_keras_api = name == "api" and os.path.basename(folder).startswith("keras")
-    return is_keras_api or bool(_NOT_DOCUMENTATION.fullmatch(name))
+    is_vendored_keras = name == "keras" and folder.endswith("tensorflow/python")
+    skipped = is_keras_api or is_vendored_keras
+    return skipped or bool(_NOT_DOCUMENTATION.fullmatch(name))

@@ -25,7 +25,7 @@ class VocabularyConfig:
     lowercase: bool = True
     """Whether text is lower-cased; wordpiece strips accents with it, as BERT does."""
     normalization: Literal["bert", "fast"] = "bert"
-    """wordpiece: ``bert`` gives BERT's ids; ``fast`` folds by NFKC at twice the speed."""
+    """wordpiece: ``bert`` gives BERT's ids; ``fast`` folds by NFKC, faster."""
     max_sample_bytes: int | None = None
     """Text that is learned from, in shard order; None is 100 MB, or 10 MB for
     sentencepiece, whose learner is slower."""

@@ -27,7 +27,9 @@ def read_tokenizer(file: Path, config: VocabularyConfig) -> Tokenizer:
             normalization=config.normalization,
         )
     except (ValueError, RuntimeError) as error:
-        raise IntegrityError(f"{file}: not a {config.kind} vocabulary: {error}") from None
+        raise IntegrityError(
+            f"{file}: not a {config.kind} vocabulary: {error}"
+        ) from None
 
 
 def _read_tokens(file: Path) -> list[str]:

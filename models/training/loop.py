@@ -21,11 +21,11 @@ from models.rows import RowReader
 from models.tasks import Task
 from models.training.checkpoint import Checkpoints
 from models.training.config import TrainingConfig
+from models.training.optimizer import make_optimizer
 from models.training.order import DataOrder
 from models.training.schedule import Schedule
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
-_NOT_DECAYED = ("bias", "beta", "gamma", "embedding", "norm")
 _SUMS = ("loss", "weight", "correct", "norm")
 
 Sums = dict[str, tf.Tensor]
@@ -59,7 +59,7 @@ class TrainingRun:
         with strategy.scope():
             self.task = make_task()
             self._schedule = Schedule(config, num_steps=self.num_steps)
-            self._optimizer = _adamw(self.task.model, self._schedule, config)
+            self._optimizer = make_optimizer(self.task.model, self._schedule, config)
         self.step = 0
         self.history: list[dict[str, Any]] = []
         self._window: dict[str, float] = {}
@@ -89,7 +89,9 @@ class TrainingRun:
             began, first = time.monotonic(), self.step
             self._train(stop)
             seconds = (time.monotonic() - began) / (stop - first)
-            steps_a_call = max(1, min(_MOST_STEPS_A_CALL, int(_SECONDS_A_CALL / seconds)))
+            steps_a_call = max(
+                1, min(_MOST_STEPS_A_CALL, int(_SECONDS_A_CALL / seconds))
+            )
             report(self._progress(seconds))
             wanted = self._due(self._config.checkpoint_every)
             if checkpoints and (wanted or should_stop()) and self.step < self.num_steps:
@@ -226,7 +228,9 @@ class TrainingRun:
         named = {"model": self.task.model.variables}
         named["optimizer"] = self._optimizer.variables
         return {
-            f"{owner}/{i:05d}": v for owner, vs in named.items() for i, v in enumerate(vs)
+            f"{owner}/{i:05d}": v
+            for owner, vs in named.items()
+            for i, v in enumerate(vs)
         }
 
     def _save(self, checkpoints: Checkpoints) -> None:
@@ -250,18 +254,3 @@ def _means(sums: dict[str, float]) -> dict[str, float]:
     weight = max(sums["weight"], 1.0)
     loss = sums["loss"] / weight
     return {"loss": loss, "accuracy": sums["correct"] / weight}
-
-
-def _adamw(
-    model: keras.Model, schedule: Schedule, config: TrainingConfig
-) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=schedule,
-        weight_decay=config.weight_decay,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-        epsilon=config.epsilon,
-    )
-    optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
-    optimizer.build(model.trainable_variables)
-    return optimizer

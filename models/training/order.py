@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 
-
 def mix(values: np.ndarray) -> np.ndarray:
     """Hashes uint64 to uint64 by SplitMix64's finalizer (Steele et al., 2014)."""
     x = values.astype(np.uint64)

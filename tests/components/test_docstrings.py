@@ -30,7 +30,6 @@ SENTENCE = "This is a sentence that is long enough to be kept."
         "result = function(argument, key=[value[0], value[1]]) + {other_value: 1}",
         "=====  =====\nname   value\n=====  =====\none    two or three or four words",
         f"| {SENTENCE} |",
-        "Args:\n  name: The name of the thing that is named by this argument.",
         "Parameters\n----------\nx : array_like\n    The data to be smoothed in time.",
         "See Also\n--------\nother_function, yet_another_function, and_a_third_one",
         ".. note:: a directive that has a long text in its own line here",

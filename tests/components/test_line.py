@@ -127,7 +127,9 @@ def test_a_slice_by_an_unknown_column_names_the_columns(line, tmp_path):
 
 
 def test_the_pretrained_loss_falls(line):
-    losses = [p["value"] for p in line["pretrain.logs"].read() if p["name"] == "train/loss"]
+    losses = [
+        p["value"] for p in line["pretrain.logs"].read() if p["name"] == "train/loss"
+    ]
     assert losses[-1] < losses[0]
 
 
@@ -150,9 +152,11 @@ def test_a_changed_answer_is_an_integrity_fault(serving, tmp_path):
 
 
 def test_the_served_model_answers_with_label_and_probabilities(serving):
-    [found] = answer(serving.path / serving.SAVED_MODEL, ["the baker paints warm bread."])
+    [found] = answer(
+        serving.path / serving.SAVED_MODEL, ["the baker paints warm bread."]
+    )
     assert found["label"] == "pa"
-    assert list(found["probabilities"])[0] == "pa"
+    assert next(iter(found["probabilities"])) == "pa"
     assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
@@ -219,4 +223,6 @@ def test_one_class_in_the_split_is_never_a_pass(line, vocabulary, tmp_path):
     )
     seal(made)
     with pytest.raises(DataError, match="expected two labels or more"):
-        evaluated({**line, "documents": documents, "classify.rows": made}, tmp_path / "e")
+        evaluated(
+            {**line, "documents": documents, "classify.rows": made}, tmp_path / "e"
+        )

@@ -20,13 +20,19 @@ def made(schema, first, count):
 def test_rows_are_gathered_across_files_in_any_order(schema, tmp_path):
     paths = [tmp_path / "a", tmp_path / "empty", tmp_path / "b"]
     for path, rows in zip(
-        paths, (made(schema, 0, 3), made(schema, 0, 0), made(schema, 100, 2)), strict=True
+        paths,
+        (made(schema, 0, 3), made(schema, 0, 0), made(schema, 100, 2)),
+        strict=True,
     ):
         path.write_bytes(frame_rows(schema, rows))
     reader = RowReader(paths, schema)
     taken = reader.take(np.array([4, 0, 3]))
     assert len(reader) == 5
-    assert taken["ids"].tolist() == [[104, 105, 106, 107], [0, 1, 2, 3], [100, 101, 102, 103]]
+    assert taken["ids"].tolist() == [
+        [104, 105, 106, 107],
+        [0, 1, 2, 3],
+        [100, 101, 102, 103],
+    ]
     assert taken["label"].tolist() == [101, 0, 100]
 
 

@@ -1,9 +1,8 @@
+import pytest
 import tensorflow as tf
 import tensorflow_text  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import pytest
 
 from models.tokenization import (
     SPECIAL_TOKENS,

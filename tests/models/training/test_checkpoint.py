@@ -15,7 +15,10 @@ def checkpoints(tmp_path):
 def test_the_newest_is_restored_and_two_are_kept(checkpoints, tmp_path):
     step, tensors, state = checkpoints.restore()
     assert (step, tensors["w"].tolist(), state) == (3, [3, 3, 3, 3], {"note": 3})
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "step-00000002",
+        "step-00000003",
+    ]
 
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])

@@ -89,7 +89,8 @@ import json, sys
 from pathlib import Path
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(cpu, two)
 sys.path.insert(0, "tests/models/training")
 from test_loop import finish, make_run
 from models.training.strategy import make_strategy

@@ -1,0 +1,55 @@
+import time
+
+import apache_beam as beam
+import pytest
+
+from components.beam import open_pipeline
+from models.faults import ConfigError
+
+
+class Slow:
+    """Takes longer to write than Beam waits between two flushes."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        time.sleep(1.5)
+        return Slow, (self.value,)
+
+
+def pairs(pipeline):
+    return (
+        pipeline
+        | beam.Create([1, 2], reshuffle=False)
+        | beam.Map(lambda n: (n, Slow(n)))
+        | beam.GroupByKey()
+        | beam.Map(lambda pair: (pair[0], [slow.value for slow in pair[1]]))
+    )
+
+
+def test_an_element_that_is_slow_to_write_arrives_whole(tmp_path):
+    with open_pipeline({}) as pipeline:
+        _ = pairs(pipeline) | beam.io.WriteToText(str(tmp_path / "out"))
+    lines = [line for p in tmp_path.iterdir() for line in p.read_text().splitlines()]
+    assert sorted(lines) == ["(1, [1])", "(2, [2])"]
+
+
+def test_stock_threads_still_cut_such_an_element():
+    """What open_pipeline avoids; when this fails, its runner can be Beam's own."""
+    options = beam.options.pipeline_options.PipelineOptions(
+        direct_running_mode="multi_threading", direct_num_workers=1
+    )
+    with pytest.raises(Exception), beam.Pipeline("FnApiRunner", options) as pipeline:  # noqa: B017
+        _ = pairs(pipeline)
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "PrismRunner", "direct"])
+def test_runners_that_download_are_refused(runner):
+    with pytest.raises(ConfigError, match="write FnApiRunner"):
+        open_pipeline({"runner": runner})
+
+
+def test_an_option_that_beam_does_not_have_is_refused():
+    with pytest.raises(ConfigError, match="did you mean 'direct_num_workers'"):
+        open_pipeline({"direct_num_worker": 2})
