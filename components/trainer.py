@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from components.artifacts import (
@@ -103,8 +103,11 @@ def _make_task(
     from models.weights import BACKBONE, load_weights
 
     tokenizer = load_tokenizer(vocabulary.path)
+    shape = config.model
+    if config.train.dropout is not None:
+        shape = replace(shape, dropout=config.train.dropout)
     task = TASKS[config.task](
-        config.model,
+        shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,
         seed=config.seed,

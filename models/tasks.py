@@ -43,8 +43,13 @@ def cross_entropy(
 ) -> dict[str, tf.Tensor]:
     """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``."""
     logits = tf.cast(logits, tf.float32)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-    hits = tf.cast(tf.argmax(logits, -1, tf.int32) == targets, tf.float32)
+    highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
+    logits = logits - highest
+    # A sum over one entry fuses with the other sums; a gather, or an argmax, does not.
+    is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
+    target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
+    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
+    hits = tf.cast(target >= 0.0, tf.float32)
     sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
     inner = list(range(1, len(weights.shape)))
     return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}

@@ -35,6 +35,8 @@ class TrainingConfig:
     gradients decide updates."""
     clip_norm: float = 1.0
     """Largest global norm of the summed gradient; 0 does not clip."""
+    dropout: float | None = None
+    """Share of activations dropped in this stage; None is the model's."""
     mask_rate: float = 0.15
     """Share of the tokens that masked_lm predicts."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -56,5 +58,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} above 0, got {value}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
         if not 0 < self.mask_rate < 1:
             raise ValueError(f"mask_rate in (0, 1), got {self.mask_rate}")

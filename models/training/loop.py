@@ -83,23 +83,24 @@ class TrainingRun:
             Preempted: ``should_stop`` said so; the state is committed.
         """
         self._restore(checkpoints)
-        steps_a_call, saved = 1, self.step
+        steps_a_call, saved = 1, self.step if checkpoints else 0
         while self.step < self.num_steps:
             stop = min(self.step + steps_a_call, self._boundary())
             began, first = time.monotonic(), self.step
-            self._train(stop)
+            self.advance(stop)
             seconds = (time.monotonic() - began) / (stop - first)
             steps_a_call = max(
                 1, min(_MOST_STEPS_A_CALL, int(_SECONDS_A_CALL / seconds))
             )
             report(self._progress(seconds))
-            wanted = self._due(self._config.checkpoint_every)
-            if checkpoints and (wanted or should_stop()) and self.step < self.num_steps:
+            if self.step == self.num_steps:
+                break
+            stopping = should_stop()
+            if checkpoints and (stopping or self._due(self._config.checkpoint_every)):
                 self._save(checkpoints)
                 saved = self.step
-            if should_stop() and self.step < self.num_steps:
-                kept = saved if checkpoints else 0
-                raise Preempted(f"stopped at step {self.step}; step {kept} is kept")
+            if stopping:
+                raise Preempted(f"stopped at step {self.step}; step {saved} is kept")
 
     def evaluate(self) -> dict[str, float]:
         """Returns mean loss and accuracy over the eval rows; empty without any."""
@@ -122,7 +123,12 @@ class TrainingRun:
     def _due(self, every: int | None) -> bool:
         return self.step == self.num_steps or bool(every and self.step % every == 0)
 
-    def _train(self, stop: int) -> None:
+    def advance(self, stop: int) -> None:
+        """Runs the steps up to ``stop`` in one call of the compiled loop.
+
+        Raises:
+            Diverged: a loss or gradient is NaN or infinite.
+        """
         indices, keys = self._order.rows(self.step, stop)
         batch = self._rows.take(indices.reshape(-1))
         shaped = {

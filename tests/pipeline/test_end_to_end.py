@@ -1,0 +1,204 @@
+"""The whole line through the command, on tiny text: cached, explained, killed, served."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components.base import MANIFEST
+from tests.conftest import sentences
+
+REPO = Path(__file__).parents[2]
+CONFIG = """\
+name: tiny
+datasets:
+  lines:
+    source: {jsonl: lines.jsonl, id: id, label: label}
+    split: {train: 0.6, eval: 0.2, test: 0.2}
+    num_shards: 2
+vocabulary: {kind: wordpiece, size: 80, learn_from: lines}
+model: {family: bert, layers: 1, width: 16, heads: 2, sequence_length: 24}
+stages:
+  pretrain:
+    task: masked_lm
+    dataset: lines
+    train: {steps: 30, global_batch: 8, checkpoint_every: 2, log_every: 10}
+  verb:
+    task: classify
+    init: pretrain
+    dataset: lines
+    train: {steps: 30, global_batch: 8, checkpoint_every: 2, log_every: 10}
+    evaluate: {thresholds: {loss: "< 5"}}
+    export: {}
+    push: {}
+"""
+
+
+def textmill(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def write_project(folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(CONFIG)
+    lines = "".join(json.dumps(row) + "\n" for row in sentences())
+    (folder / "lines.jsonl").write_text(lines)
+
+
+def digests(root: Path) -> dict[str, str]:
+    return {
+        f"{manifest.parts[-4]}/{manifest.parts[-2]}": json.loads(manifest.read_text())[
+            "digest"
+        ]
+        for manifest in root.glob(f"artifacts/*/*/*/{MANIFEST}")
+    }
+
+
+def states(root: Path) -> dict[str, str]:
+    newest = max(root.glob("runs/*/summary.json"), key=lambda p: p.parent.name)
+    summary = json.loads(newest.read_text())
+    return {name: node["state"] for name, node in summary["nodes"].items()}
+
+
+def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return textmill("run", "tiny.yaml", "--root", "root", *more, cwd=folder)
+
+
+def planned(folder: Path) -> dict[str, list[str]]:
+    """Returns why each node would run, of those whose own key changed."""
+    done = textmill("plan", "tiny.yaml", "--root", "root", "--json", cwd=folder)
+    nodes = json.loads(done.stdout)
+    return {node["id"]: node["reasons"] for node in nodes if node["state"] == "run"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    write_project(folder)
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_second_run_repeats_nothing(project):
+    done = run(project, "--json")
+    assert done.returncode == 0
+    summary = json.loads(done.stdout)
+    assert {node["state"] for node in summary["nodes"].values()} == {"cached"}
+    stage = summary["stages"]["verb"]
+    assert stage["blessed"] is True
+    assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
+
+
+def test_the_pushed_model_answers(project):
+    text = "the baker paints warm bread."
+    done = textmill("predict", "verb", text, "--root", "root", "--json", cwd=project)
+    [answer] = json.loads(done.stdout)
+    labels = {"ca", "fo", "pa", "re", "wa"}
+    assert set(answer["probabilities"]) == labels
+    assert answer["label"] in labels
+
+
+def test_touching_and_reordering_change_nothing(project):
+    (project / "lines.jsonl").touch()
+    moved = CONFIG.replace("name: tiny\n", "") + "name: tiny\n"
+    (project / "tiny.yaml").write_text(moved)
+    assert planned(project) == {}
+    (project / "tiny.yaml").write_text(CONFIG)
+
+
+def test_one_config_value_names_its_node_and_line(project):
+    (project / "tiny.yaml").write_text(CONFIG.replace('"< 5"', '"< 4"'))
+    reasons = planned(project)
+    (project / "tiny.yaml").write_text(CONFIG)
+    assert list(reasons) == ["evaluate.verb"]
+    assert "tiny.yaml:21" in reasons["evaluate.verb"][0]
+    assert "'< 5' -> '< 4'" in reasons["evaluate.verb"][0].replace('"', "'")
+
+
+def test_one_byte_of_the_same_size_and_time_is_seen(project):
+    file = project / "lines.jsonl"
+    before, data = file.stat(), file.read_bytes()
+    file.write_bytes(data.replace(b"river", b"rover", 1))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    reasons = planned(project)
+    file.write_bytes(data)
+    assert list(reasons) == ["ingest.lines"]
+    assert "lines.jsonl" in reasons["ingest.lines"][0]
+    assert planned(project) == {}
+
+
+def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
+    write_project(tmp_path)
+    random_pause = random.Random(4)
+    finished: set[str] = set()
+    for _ in range(5):
+        runner = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "pipeline.cli",
+                "run",
+                "tiny.yaml",
+                "--root",
+                "root",
+            ],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(REPO)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(random_pause.uniform(3, 14))
+        os.killpg(runner.pid, signal.SIGKILL)
+        runner.wait()
+        kept = {p.parts[-3] for p in (tmp_path / "root").glob("artifacts/*/*/*.json")}
+        assert finished <= kept
+        finished = {
+            p.parent.parent.name
+            for p in (tmp_path / "root").glob("artifacts/*/*/execution.json")
+        }
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    ran = {name for name, state in states(tmp_path / "root").items() if state == "ran"}
+    assert not finished & ran
+    assert digests(tmp_path / "root") == digests(project / "root")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "sentence"),
+    [
+        ("jsonl: lines.jsonl", "jsonl: lines.json", 2, "lines.json"),
+        ("label: label", "label: lable", 3, "did you mean 'label'"),
+        ("jsonl: lines.jsonl", "jsonl: empty.jsonl", 3, "empty.jsonl"),
+        ("jsonl: lines.jsonl", "jsonl: '[ab].jsonl'", 3, "label 'zz'"),
+    ],
+    ids=["missing file", "unknown column", "empty data", "label never trained"],
+)
+def test_bad_input_is_one_sentence_and_its_code(tmp_path, old, new, code, sentence):
+    write_project(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(CONFIG.replace(old, new))
+    (tmp_path / "empty.jsonl").write_text("")
+    (tmp_path / "lines.jsonl").rename(tmp_path / "a.jsonl")
+    (tmp_path / "lines.jsonl").write_text((tmp_path / "a.jsonl").read_text())
+    late = {"id": "3", "text": "a text", "label": "zz"}
+    (tmp_path / "b.jsonl").write_text(json.dumps(late) + "\n")
+    done = run(tmp_path, "--only", "ingest.lines")
+    assert done.returncode == code
+    assert sentence in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
