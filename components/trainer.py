@@ -61,7 +61,7 @@ def train(
     """
     from models.rows import RowReader, RowSchema
     from models.training.checkpoint import Checkpoints
-    from models.training.curves import write_curves
+    from models.training.curves import LiveEvents, write_curves
     from models.training.loop import TrainingRun
     from models.training.strategy import make_strategy, set_precision
 
@@ -75,8 +75,9 @@ def train(
         seed=config.seed,
         strategy=make_strategy(config.strategy),
     )
-    checkpoints = None
+    checkpoints = events = None
     if context.work_dir is not None:
+        events = LiveEvents(context.work_dir / logs.EVENTS)
         checkpoints = Checkpoints(
             context.work_dir / "checkpoints",
             fingerprint=_fingerprint(config, rows=rows, base=base),
@@ -85,7 +86,10 @@ def train(
         checkpoints=checkpoints,
         report=context.report,
         should_stop=context.should_stop,
+        watch=events.write if events else lambda points: None,
     )
+    if events:
+        events.close()
     _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
     write_curves(run.history, logs.file(logs.SCALARS), logs.path / logs.EVENTS)
     logs.identity = {"history": hashlib.sha256(canonical(run.history)).hexdigest()}

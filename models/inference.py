@@ -21,8 +21,12 @@ from models.weights import load_weights
 def load_task(
     weights: Path, tokenizer: Path, facts: dict[str, Any]
 ) -> tuple[Task, Tokenizer]:
-    """Rebuilds a task and its tokenizer from a trained model's files and facts."""
+    """Rebuilds a task and its tokenizer from a trained model's files and facts.
+
+    Answers are computed in float32, whatever the model was trained in.
+    """
     keras.utils.clear_session()
+    keras.config.set_dtype_policy("float32")
     loaded = load_tokenizer(tokenizer)
     task = TASKS[facts["task"]](
         ModelConfig(**facts["model"]),

@@ -75,14 +75,22 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
+        watch: Callable[[list[dict[str, Any]]], None] = lambda points: None,
     ) -> None:
         """Trains to the last step.
+
+        Args:
+            checkpoints: where the state is kept; None where nothing can resume.
+            report: takes progress after every call of the compiled loop.
+            should_stop: whether to commit the state and end.
+            watch: takes the points of the curves as they come.
 
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
             Preempted: ``should_stop`` said so; the state is committed.
         """
         self._restore(checkpoints)
+        watched = 0
         steps_a_call, saved = 1, self.step if checkpoints else 0
         while self.step < self.num_steps:
             stop = min(self.step + steps_a_call, self._boundary())
@@ -93,6 +101,8 @@ class TrainingRun:
                 1, min(_MOST_STEPS_A_CALL, int(_SECONDS_A_CALL / seconds))
             )
             report(self._progress(seconds))
+            watch(self.history[watched:])
+            watched = len(self.history)
             if self.step == self.num_steps:
                 break
             stopping = should_stop()

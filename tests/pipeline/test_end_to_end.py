@@ -1,4 +1,4 @@
-"""The whole line through the command, on tiny text: cached, explained, killed, served."""
+"""The whole line through the command on tiny text: cached, explained, killed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from components.base import MANIFEST
 from tests.conftest import sentences
 
 REPO = Path(__file__).parents[2]
+RUN = ("-m", "pipeline.cli", "run", "tiny.yaml", "--root", "root")
 CONFIG = """\
 name: tiny
 datasets:
@@ -149,15 +150,7 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
     finished: set[str] = set()
     for _ in range(5):
         runner = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pipeline.cli",
-                "run",
-                "tiny.yaml",
-                "--root",
-                "root",
-            ],
+            [sys.executable, *RUN],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(REPO)},
             stdout=subprocess.DEVNULL,
