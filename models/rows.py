@@ -90,6 +90,10 @@ class RowReader:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._maps else 0
 
+    def lengths(self) -> np.ndarray:
+        """Returns the length of every row, int32 ``[rows]``."""
+        return np.concatenate([m["row"]["length"] for m in self._maps]).astype(np.int32)
+
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows: ids int32 ``[n, length]``, length and label int32 ``[n]``."""
         file = np.searchsorted(self._ends, indices, side="right")

@@ -136,11 +136,19 @@ class RunRecord:
             self._report = artifact
         if not isinstance(artifact, (Evaluation, PushedModel)):
             return
-        unknown: dict[str, Any] = {"metrics": {}, "blessed": None, "pushed": None}
+        unknown: dict[str, Any] = {
+            "metrics": {},
+            "intervals": {},
+            "blessed": None,
+            "pushed": None,
+        }
         stage = self.summary["stages"].setdefault(name, unknown)
         if isinstance(artifact, Evaluation):
             metrics = artifact.read()["metrics"]
             stage["metrics"] = {name: m["value"] for name, m in metrics.items()}
+            stage["intervals"] = {
+                name: [m["low"], m["high"]] for name, m in metrics.items()
+            }
             stage["blessed"] = artifact.blessed
         elif artifact.facts["pushed"]:
             stage["pushed"] = self._relative(artifact.destination)

@@ -16,7 +16,7 @@ from models.faults import ConfigError, did_you_mean
 
 _UNREAD = (".bz2", ".xz", ".zip", ".zst", ".7z", ".lz4")
 _NOT_DOCUMENTATION = re.compile(
-    r"__pycache__|(site|dist)-packages|tests?|testing|idlelib|lib2to3|turtledemo"
+    r"__pycache__|include|(site|dist)-packages|tests?|testing|idlelib|lib2to3|turtledemo"
     r"|_api|_tf_keras|_vendor(ed)?|externals"
 )
 _GENERATED = ("_pb2.py", "_pb2_grpc.py", "_test.py")

@@ -39,6 +39,9 @@ class TrainingConfig:
     """Share of activations dropped in this stage; None is the model's."""
     mask_rate: float = 0.15
     """Share of the tokens that masked_lm predicts."""
+    length_buckets: bool = False
+    """Whether rows of like length share a batch, which is cut to their length: faster
+    on padded rows; no model sees another token."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     """Number format of the activations."""
     xla: bool = True

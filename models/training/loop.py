@@ -8,7 +8,7 @@ how many has no influence on the result, nor has a restart from a checkpoint.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -26,6 +26,7 @@ from models.training.order import DataOrder
 from models.training.schedule import Schedule
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
+_BUCKET = 32
 _SUMS = ("loss", "weight", "correct", "norm")
 
 Sums = dict[str, tf.Tensor]
@@ -52,7 +53,12 @@ class TrainingRun:
     ) -> None:
         self._config, self._seed, self._strategy = config, seed, strategy
         self._rows, self._eval_rows = rows, eval_rows
-        self._order = DataOrder(len(rows), batch=config.global_batch, seed=seed)
+        self._order = DataOrder(
+            len(rows),
+            batch=config.global_batch,
+            seed=seed,
+            lengths=rows.lengths() if config.length_buckets else None,
+        )
         self.num_steps = config.steps or self._order.steps(config.epochs or 1)
         # Layers are named by a counter of the process; names are part of the digest.
         keras.utils.clear_session()
@@ -139,13 +145,8 @@ class TrainingRun:
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
         """
-        indices, keys = self._order.rows(self.step, stop)
-        batch = self._rows.take(indices.reshape(-1))
-        shaped = {
-            name: value.reshape(indices.shape + value.shape[1:])
-            for name, value in batch.items()
-        }
-        sums = self._train_call({**shaped, "keys": keys}).numpy().astype(np.float64)
+        calls = [self._train_call(rows) for rows in self._batches(stop)]
+        sums = np.concatenate([call.numpy() for call in calls]).astype(np.float64)
         values = dict(zip(_SUMS, sums.T, strict=True))
         bad = ~np.isfinite(values["loss"] + values["norm"])
         if bad.any():
@@ -154,11 +155,30 @@ class TrainingRun:
                 f"step {step}: the loss is {values['loss'][bad][0]}; lower "
                 "train.learning_rate or raise train.warmup"
             )
-        for name, value in values.items():
-            self._window[name] = self._window.get(name, 0.0) + float(value.sum())
-        self._window["steps"] = self._window.get("steps", 0.0) + len(indices)
+        # One by one: the sum must not depend on how many steps a call took.
+        for step_values in sums.tolist():
+            for name, value in zip(_SUMS, step_values, strict=True):
+                self._window[name] = self._window.get(name, 0.0) + value
+            self._window["steps"] = self._window.get("steps", 0.0) + 1
         self.step = stop
         self._log()
+
+    def _batches(self, stop: int) -> Iterator[dict[str, np.ndarray]]:
+        """Yields rows ``[steps, batch, ...]``, cut to a multiple of 32 tokens each."""
+        indices, keys = self._order.rows(self.step, stop)
+        batch = self._rows.take(indices.reshape(-1))
+        rows = {
+            name: value.reshape(indices.shape + value.shape[1:])
+            for name, value in batch.items()
+        } | {"keys": keys}
+        if not self._config.length_buckets:
+            yield rows
+            return
+        longest = -(-rows["length"].max(axis=1) // _BUCKET) * _BUCKET
+        changes = np.flatnonzero(np.diff(longest)) + 1
+        for steps in np.split(np.arange(len(indices)), changes):
+            part = {name: value[steps] for name, value in rows.items()}
+            yield {**part, "ids": part["ids"][:, :, : longest[steps[0]]]}
 
     def _log(self) -> None:
         if self._due(self._config.log_every):
@@ -175,14 +195,13 @@ class TrainingRun:
             self.history.append({"step": self.step, "name": name, "value": value})
 
     def _progress(self, seconds: float) -> dict[str, Any]:
-        loss = [p["value"] for p in self.history if p["name"] == "train/loss"]
-        mean = _means(self._window)["loss"] if self._window else loss[-1]
-        rate = self._config.global_batch / seconds
+        points = reversed(self.history)
+        loss = next((p["value"] for p in points if p["name"] == "train/loss"), None)
         return {
             "step": self.step,
             "total": self.num_steps,
-            "loss": mean,
-            "rate": rate,
+            "loss": _means(self._window)["loss"] if self._window else loss,
+            "rate": self._config.global_batch / seconds,
             "unit": "rows/s",
         }
 

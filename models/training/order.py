@@ -1,12 +1,16 @@
 """Data order: which rows make up step s, as a pure function of (seed, epoch, step).
 
 Epochs follow each other without a break, each a seeded permutation of all rows, so that
-every batch is full and the state of the data is one number.
+every batch is full and the state of the data is one number. Where lengths are given,
+rows of like length share a batch: each window of steps is sorted, cut into batches, and
+the batches are shuffled.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+_WINDOW_STEPS = 32
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -27,10 +31,25 @@ def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
 
 
 class DataOrder:
-    """The rows of every step, over ``num_rows`` rows in batches of ``batch``."""
+    """The rows of every step.
 
-    def __init__(self, num_rows: int, *, batch: int, seed: int) -> None:
+    Args:
+        num_rows: rows an epoch.
+        batch: rows a step.
+        seed: of the permutations and keys.
+        lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
+    """
+
+    def __init__(
+        self,
+        num_rows: int,
+        *,
+        batch: int,
+        seed: int,
+        lengths: np.ndarray | None = None,
+    ) -> None:
         self._num_rows, self._batch, self._seed = num_rows, batch, seed
+        self._lengths = lengths
         self._epoch, self._permutation = -1, np.arange(0)
 
     def steps(self, epochs: float) -> int:
@@ -39,6 +58,28 @@ class DataOrder:
 
     def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns row indices int64 and keys int32 ``[stop - start, batch]``."""
+        if self._lengths is None:
+            return self._stream(start, stop)
+        first, last = start // _WINDOW_STEPS, (stop - 1) // _WINDOW_STEPS
+        windows = [self._window(number) for number in range(first, last + 1)]
+        here = slice(start - first * _WINDOW_STEPS, stop - first * _WINDOW_STEPS)
+        return (
+            np.concatenate([rows for rows, _ in windows])[here],
+            np.concatenate([keys for _, keys in windows])[here],
+        )
+
+    def _window(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        assert self._lengths is not None
+        start = number * _WINDOW_STEPS
+        rows, keys = self._stream(start, start + _WINDOW_STEPS)
+        by_length = np.argsort(self._lengths[rows.reshape(-1)], kind="stable")
+        generator = np.random.Generator(np.random.PCG64([self._seed, number, 1]))
+        order = generator.permutation(_WINDOW_STEPS)
+        return tuple(
+            x.reshape(-1)[by_length].reshape(x.shape)[order] for x in (rows, keys)
+        )
+
+    def _stream(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         first, last = start * self._batch, stop * self._batch
         indices, keys = [], []
         while first < last:

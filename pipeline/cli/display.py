@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.reporter.verdict import duration, interval, judge
+from components.reporter.verdict import duration, judge
 
 if TYPE_CHECKING:
     from pipeline.cache import NodePlan
@@ -66,19 +66,20 @@ def render_run(
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
     stage = summary["stages"][name]
     verdicts = {True: "passed its gate", False: "did not pass its gate", None: ""}
-    metrics = [_metric(*item) for item in (stage["metrics"] or {}).items()]
+    bounds = stage.get("intervals", {})
+    metrics = [
+        _metric(metric, value, bounds.get(metric))
+        for metric, value in (stage["metrics"] or {}).items()
+    ]
     said = [*metrics, verdicts[stage["blessed"]]]
     yield [name, ", ".join(filter(None, said)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
 
 
-def _metric(name: str, value: Any) -> str:
-    found = interval(value)
-    said = f"{name} {found.value:.4g}"
-    if found.low is None or found.high is None:
-        return said
-    return f"{said} [{found.low:.4g}, {found.high:.4g}]"
+def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
+    said = f"{name} {value:.4g}"
+    return f"{said} [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else said
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:

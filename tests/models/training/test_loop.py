@@ -36,6 +36,7 @@ def make_run(folder, *, family="bert", strategy=None, dropout=0.1, **knobs):
     )
     task = {"bert": MaskedLM, "gpt": CausalLM}[family]
     knobs = {"steps": 24, "global_batch": 8, "learning_rate": 0.01, **knobs}
+    knobs = {"xla": family == "bert", **knobs}
     knobs = {"log_every": 5, "checkpoint_every": 4, "eval_every": 12, **knobs}
     rows = make_rows(folder, length=8 + (family == "gpt"))
     return TrainingRun(

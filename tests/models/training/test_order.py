@@ -34,3 +34,21 @@ def test_keys_differ_by_row_epoch_and_seed():
     rows = np.arange(1000)
     keys = [row_keys(s, e, rows) for s, e in ((1, 0), (1, 1), (2, 0), (1, -1))]
     assert len(np.unique(np.concatenate(keys))) == 4000
+
+
+def test_like_lengths_share_a_batch_and_no_row_is_lost():
+    lengths = np.random.default_rng(0).integers(1, 100, 640)
+    order = DataOrder(640, batch=10, seed=3, lengths=lengths)
+    rows, _ = order.rows(0, 64)
+    assert sorted(rows.reshape(-1)) == list(range(640))
+    spread = np.ptp(lengths[rows], axis=1)
+    plain = np.ptp(lengths[DataOrder(640, batch=10, seed=3).rows(0, 64)[0]], axis=1)
+    assert spread.mean() < plain.mean() / 10
+
+
+def test_any_cut_gives_the_same_batches_of_like_length():
+    lengths = np.arange(50)
+    whole = DataOrder(50, batch=4, seed=3, lengths=lengths).rows(0, 70)[0]
+    order = DataOrder(50, batch=4, seed=3, lengths=lengths)
+    parts = [order.rows(a, b)[0] for a, b in ((0, 31), (31, 33), (33, 70))]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
