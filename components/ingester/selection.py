@@ -77,7 +77,7 @@ def select(parts: list[Part], *, dataset: DatasetConfig) -> Selection:
         "bad": dict(sorted(bad.items())),
     }
     assert num_read == len(rows) + dropped.total() + bad.total(), ledger
-    _check_kept(rows, ledger)
+    _check_kept(rows, ledger, dataset)
     facts = {
         "splits": kept,
         "labels": _labels_of_train(rows, names),
@@ -201,11 +201,14 @@ def _check_bad(
     )
 
 
-def _check_kept(rows: np.ndarray, ledger: dict[str, Any]) -> None:
+def _check_kept(
+    rows: np.ndarray, ledger: dict[str, Any], dataset: DatasetConfig
+) -> None:
     dropped = ", ".join(f"{n} {reason}" for reason, n in ledger["dropped"].items())
     if not len(rows):
         raise DataError(
-            f"no document is left of {ledger['read']} records"
+            f"no document is left of the {ledger['read']} records in "
+            f"{', '.join(dataset.source.patterns)}"
             f"{f' (dropped: {dropped})' if dropped else ''}; look at the source"
         )
     if "train" not in ledger["kept"]:

@@ -21,6 +21,7 @@ from components.artifacts import Documents, read_json, read_shard, write_json
 from components.base import Context
 from components.beam import open_pipeline
 from components.vocabulary_learner import VocabularyConfig
+from components.vocabulary_learner.wordpiece import learn_pieces
 from models.faults import DataError
 from models.tokenization import (
     SPECIAL_TOKENS,
@@ -36,7 +37,6 @@ _SAMPLE_BYTES_ELSE = 100_000_000
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+|[^\w\s]|_")
 _LONGEST_WORD = 100
-_MOST_WORDS_FED = 20_000_000
 _BATCH = 512
 
 
@@ -122,30 +122,15 @@ def _sample_bytes(config: VocabularyConfig) -> int:
 
 
 def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> list[str]:
-    import tokenizers
-
-    words = sorted(
-        (word, count) for word, count in counts.items() if len(word) <= _LONGEST_WORD
-    )
-    divisor = max(1, sum(counts.values()) // _MOST_WORDS_FED)
-    learner = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
-    learner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-    trainer = tokenizers.trainers.WordPieceTrainer(
-        vocab_size=config.size,
-        min_frequency=2,
-        limit_alphabet=config.size // 2,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
-    lines = (" ".join([word] * -(-count // divisor)) for word, count in words)
-    learner.train_from_iterator(lines, trainer)
-    index = learner.get_vocab()
-    if len(index) < config.size:
+    words = {word: n for word, n in counts.items() if len(word) <= _LONGEST_WORD}
+    pieces = learn_pieces(words, size=config.size - len(SPECIAL_TOKENS))
+    tokens = [*SPECIAL_TOKENS, *pieces]
+    if len(tokens) < config.size:
         raise DataError(
             f"vocabulary.size: expected {config.size} entries, the corpus yields "
-            f"{len(index)}; set it to {len(index)} or less, or learn from more text"
+            f"{len(tokens)}; set it to {len(tokens)} or less, or learn from more text"
         )
-    return sorted(index, key=index.__getitem__)
+    return tokens
 
 
 def _learn_sentencepiece(

@@ -30,9 +30,9 @@ class TrainingConfig:
     """AdamW's decay of the first moment."""
     beta_2: float = 0.999
     """AdamW's decay of the second moment."""
-    epsilon: float = 1e-6
-    """Added to AdamW's denominator; BERT's value. Smaller ones let the rounding of tiny
-    gradients decide updates."""
+    epsilon: float = 1e-8
+    """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
+    from deciding updates, but slows the attention of a model that starts from nothing."""
     clip_norm: float = 1.0
     """Largest global norm of the summed gradient; 0 does not clip."""
     dropout: float | None = None
