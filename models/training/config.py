@@ -32,7 +32,7 @@ class TrainingConfig:
     """AdamW's decay of the second moment."""
     epsilon: float = 1e-8
     """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
-    from deciding updates, but slows the attention of a model that starts from nothing."""
+    from deciding updates, but slows attention, whose first gradients are tiny."""
     clip_norm: float = 1.0
     """Largest global norm of the summed gradient; 0 does not clip."""
     dropout: float | None = None

@@ -257,7 +257,7 @@ def test_a_label_never_seen_in_train_is_refused(run, write):
 
 
 def test_nothing_good_left_is_refused(run, write):
-    with pytest.raises(DataError, match=r"no document is left of 1 .*1 too_short"):
+    with pytest.raises(DataError, match=r"no document is left of the 1 .*1 too_short"):
         run(SourceConfig(jsonl=write({"text": " "})))
 
 

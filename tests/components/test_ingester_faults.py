@@ -167,7 +167,7 @@ def test_an_empty_file_among_others_is_fine(tmp_path):
 
 def test_only_empty_files_are_no_data(tmp_path):
     (tmp_path / "a.jsonl").touch()
-    with pytest.raises(DataError, match="no document is left of 0 records"):
+    with pytest.raises(DataError, match="no document is left of the 0 records"):
         ingest_file(tmp_path / "a.jsonl", tmp_path / "documents")
 
 

@@ -97,7 +97,7 @@ from test_loop import finish, make_run
 from models.training.strategy import make_strategy
 folder = Path(sys.argv[1])
 knobs = dict(dropout=0.0, steps=20, clip_norm=0.5, weight_decay=0.1, xla=False)
-# At 1e-8, the rounding of gradients that are 0 but for it decides their updates.
+# At 1e-8, rounding decides the updates of gradients that should be 0.
 knobs |= dict(learning_rate=1e-3, epsilon=1e-6)
 one = finish(make_run(folder, **knobs))
 two = finish(make_run(folder, strategy=make_strategy("mirrored"), **knobs))
