@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: the folder holds no SavedModel of Textmill's.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from models.served import ServedModel
 
     if not (saved_model / "saved_model.pb").is_file():
