@@ -109,7 +109,8 @@ class WriteServer(Server):
         tokens = self._tokenizer.receive(text)[:, -self._length :]
         row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
         length = tf.cast(row.row_lengths(), tf.int32)
-        return {"ids": row.to_tensor(s.pad, [None, self._length + 1]), "length": length}
+        ids = row.to_tensor(s.pad, shape=[None, self._length + 1])
+        return {"ids": ids, "length": length}
 
     @override
     def reference_rows(self, texts: Sequence[str]) -> Rows:
