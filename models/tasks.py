@@ -41,7 +41,10 @@ def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
 def cross_entropy(
     logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``."""
+    """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``.
+
+    A hit is the one highest logit; of equal ones, none is.
+    """
     logits = tf.cast(logits, tf.float32)
     highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
     logits = logits - highest
@@ -49,7 +52,8 @@ def cross_entropy(
     is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
     target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
     losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
-    hits = tf.cast(target >= 0.0, tf.float32)
+    num_highest = tf.reduce_sum(tf.cast(logits >= 0.0, tf.float32), -1)
+    hits = tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
     sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
     inner = list(range(1, len(weights.shape)))
     return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
