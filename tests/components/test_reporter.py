@@ -253,7 +253,7 @@ def test_page_opens_with_the_verdict(written):
         "spam passed its gate, and is pushed",
         "accuracy 0.710 0.690 – 0.730",
         "✓ blessed accuracy ≥ 0.60",
-        "version 3 in pushed/spam/3",
+        "version 3",
         "Graph",
         "classify · 1,234 rows of test",
         "Confusion",

@@ -280,7 +280,8 @@ SUMMARY = {
     "stages": {
         "pretrain": {"metrics": {"loss": 4.25}, "blessed": None, "pushed": None},
         "library": {
-            "metrics": {"accuracy": {"value": 0.7, "low": 0.65, "high": 0.75}},
+            "metrics": {"accuracy": 0.7},
+            "intervals": {"accuracy": [0.65, 0.75]},
             "blessed": True,
             "pushed": "pushed/library/1",
         },
