@@ -18,6 +18,7 @@ from typing import (
     Annotated,
     Any,
     ClassVar,
+    NamedTuple,
     TypeVar,
     Union,
     get_args,
@@ -211,6 +212,15 @@ class Context:
     """Beam pipeline options (``run.beam``): where and how wide, never what."""
 
 
+class Identified(NamedTuple):
+    """What a result depends on and whose identity is known without reading it."""
+
+    name: str
+    """What it is: a URL, or a path that need not exist."""
+    identity: str
+    """What changes when it does: a checksum, a version."""
+
+
 @dataclass(frozen=True)
 class Port:
     """One parameter of an executor: its artifact type, and how many it takes."""
@@ -267,7 +277,7 @@ def _port(hint: Any) -> tuple[str, Port]:
     if get_origin(hint) is dict:
         return direction, Port(port.type, optional=True, many=True)
     assert get_origin(hint) is Union or len(get_args(hint)) == 2, hint
-    return direction, Port(port.type, optional=True)
+    return direction, Port(port.type, optional=True, many=port.many)
 
 
 Wire = Channel | Mapping[str, Channel] | None
@@ -349,8 +359,11 @@ class Component:
         return {c.producer for wire in self.inputs.values() for c in channels(wire)}
 
     @classmethod
-    def external_files(cls, config: Any) -> Sequence[Path]:
-        """Returns the files outside the pipeline that a result depends on."""
+    def external_files(cls, config: Any) -> Sequence[Path | Identified]:
+        """Returns what lies outside the pipeline that a result depends on.
+
+        A path counts by the content of its file.
+        """
         return ()
 
     @classmethod
@@ -371,8 +384,11 @@ class Component:
         for value in inputs.values():
             for artifact in value.values() if isinstance(value, Mapping) else [value]:
                 artifact.verify()
+        none: dict[str, Any] = {
+            name: {} for name, port in cls.contract.inputs.items() if port.many
+        }
         extra = {"context": context or Context()} if cls.contract.takes_context else {}
-        cls.executor(config=config, **inputs, **outputs, **extra)
+        cls.executor(config=config, **(none | dict(inputs)), **outputs, **extra)
 
 
 def channels(wire: Wire) -> Iterator[Channel]:

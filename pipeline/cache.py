@@ -6,9 +6,10 @@ it), the content of files outside the pipeline, the source that runs, and the ve
 of the libraries that it imports.
 
 Where a project lies is not part of a key. A path that leads to a component's external
-files counts by its last part, because their content counts in full; any other absolute
-path names a place that is written to, and counts relative to the root folder. So a
-project that is moved with its root runs nothing again, and another destination does.
+files counts relative to the folder that holds them all, because their content counts in
+full; any other absolute path names a place that is written to, and counts relative to
+the root folder. So a project that is moved with its root runs nothing again, and
+another destination does.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from components.base import Artifact, Channel, Component, canonical
+from components.base import Artifact, Channel, Component, Identified, canonical
 from models.faults import IntegrityError
 from pipeline.code_digest import CodeReader
 from pipeline.config import resolve_secrets
-from pipeline.file_digests import FileDigests
+from pipeline.file_digests import FileDigests, common_folder, outside_libraries
 from pipeline.pipeline import Pipeline
 from pipeline.publish import EXECUTION, published_dir
 from pipeline.reasons import UNKNOWN, Parts, Positions, why
@@ -75,16 +76,18 @@ class Keys:
         """Returns the digests of a component's external files as they are now."""
         return self._files.read(component.external_files(resolve_secrets(config)))
 
-    def _spell(self, files: Sequence[Path]) -> Callable[[str], str]:
+    def _spell(self, files: Sequence[Path | Identified]) -> Callable[[str], str]:
         """Returns what a string of the config is called in a key."""
+        paths = [os.path.abspath(f) for f in files if not isinstance(f, Identified)]
+        outside = outside_libraries(paths)
+        parent = common_folder(outside) if outside else self._root
 
         def spell(text: str) -> str:
             if not os.path.isabs(text) or text == os.sep:
                 return text
-            literal = re.split(r"[*?\[]", text)[0]
-            if any(str(file).startswith(literal) for file in files):
-                return os.path.basename(text)
-            return os.path.relpath(text, self._root)
+            literal = re.split(r"[*?\[{]", text)[0]
+            leads_there = any(path.startswith(literal) for path in paths)
+            return os.path.relpath(text, parent if leads_there else self._root)
 
         return spell
 

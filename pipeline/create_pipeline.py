@@ -29,14 +29,20 @@ from pipeline.pipeline import Pipeline
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     """Returns the wired nodes of a config; pushed models go below ``root``."""
     config = loaded.config
-    ingesters = {name: _ingester(config, name) for name in config.datasets}
+    ingesters: dict[str, Ingester] = {}
+    for name in _datasets_in_order(config):
+        ingesters[name] = _ingester(config, name, ingesters)
+    vocabulary = _vocabulary_learner(config, ingesters)
     profilers = {
         name: Profiler(
-            ProfilerConfig(), id=f"profile.{name}", documents=node.outputs["documents"]
+            ProfilerConfig(dataset=name, profile=config.datasets[name].profile),
+            id=f"profile.{name}",
+            origins={"profile": f"datasets.{name}.profile"},
+            documents=node.outputs["documents"],
+            vocabulary=vocabulary.outputs["vocabulary"],
         )
         for name, node in ingesters.items()
     }
-    vocabulary = _vocabulary_learner(config, ingesters)
     stages: dict[str, dict[str, Component]] = {}
     for name in _in_order(config):
         stages[name] = _stage(config, name, ingesters, vocabulary, stages, root)
@@ -45,11 +51,32 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     return Pipeline(config.name, [*nodes, _reporter(config, nodes, profilers, stages)])
 
 
-def _ingester(config: PipelineConfig, name: str) -> Ingester:
+def _datasets_in_order(config: PipelineConfig) -> Iterator[str]:
+    """Yields data sets so that each comes after those it is decontaminated against."""
+    waiting, done = list(config.datasets), set[str]()
+    while waiting:
+        name = next(n for n in waiting if done.issuperset(_against(config, n)))
+        waiting.remove(name)
+        done.add(name)
+        yield name
+
+
+def _against(config: PipelineConfig, name: str) -> tuple[str, ...]:
+    decontaminate = config.datasets[name].decontaminate
+    return decontaminate.against if decontaminate else ()
+
+
+def _ingester(
+    config: PipelineConfig, name: str, earlier: dict[str, Ingester]
+) -> Ingester:
     return Ingester(
-        IngesterConfig(dataset=config.datasets[name], seed=config.seed),
+        IngesterConfig(dataset=config.datasets[name].to_ingest(), seed=config.seed),
         id=f"ingest.{name}",
         origins={"dataset": f"datasets.{name}", "seed": "seed"},
+        against={
+            other: earlier[other].outputs["documents"]
+            for other in _against(config, name)
+        },
     )
 
 

@@ -13,9 +13,10 @@ import sysconfig
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
-from components.base import sha256_file
+from components.base import Identified, sha256_file
 from models.faults import ConfigError, EnvironmentFault
 from pipeline.store import MetadataStore
 
@@ -30,14 +31,17 @@ class FileDigests:
         self._store = store
         self._known = store.file_digests()
 
-    def read(self, files: Sequence[Path]) -> dict[str, str]:
+    def read(self, files: Sequence[Path | Identified]) -> dict[str, str]:
         """Returns the SHA-256 of files, by a name that does not depend on the machine.
+
+        What was identified already goes by its identity.
 
         Raises:
             ConfigError: a file is missing.
             EnvironmentFault: a file may not be read.
         """
-        paths = [os.path.abspath(file) for file in files]
+        known = dict(file for file in files if isinstance(file, Identified))
+        paths = [os.path.abspath(f) for f in files if not isinstance(f, Identified)]
         try:
             digests = self._digests(paths)
         except FileNotFoundError as error:
@@ -46,7 +50,9 @@ class FileDigests:
             raise EnvironmentFault(
                 f"{error.filename}: may not be read; grant this user the right to"
             ) from error
-        return {name: digests[path] for path, name in _names(paths).items()}
+        digests |= {name: f"is {identity}" for name, identity in known.items()}
+        names = _names([path for path in digests if os.path.isabs(path)])
+        return {names.get(path, path): digest for path, digest in digests.items()}
 
     def _digests(self, paths: Iterable[str]) -> dict[str, str]:
         now = time.time_ns()
@@ -85,17 +91,34 @@ def _hash(sizes: Mapping[str, int]) -> dict[str, str]:
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
     """Names files relative to Python's library folders, else to their common folder."""
-    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-    libraries = sorted(places, key=len, reverse=True)
     names, others = {}, []
     for path in paths:
-        for library in libraries:
-            if path.startswith(library + os.sep):
-                names[path] = path[len(library) + 1 :]
-                break
+        if library := _library(path):
+            names[path] = path[len(library) + 1 :]
         else:
             others.append(path)
     if others:
-        parent = os.path.commonpath([os.path.dirname(path) for path in others])
+        parent = common_folder(others)
         names |= {path: os.path.relpath(path, parent) for path in others}
     return names
+
+
+def outside_libraries(paths: Iterable[str]) -> list[str]:
+    """Returns the absolute paths that lie in none of Python's library folders."""
+    return [path for path in paths if _library(path) is None]
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """Returns the folder that holds all of some absolute paths."""
+    return os.path.commonpath([os.path.dirname(path) for path in paths])
+
+
+def _library(path: str) -> str | None:
+    return next((lib for lib in _libraries() if path.startswith(lib + os.sep)), None)
+
+
+@cache
+def _libraries() -> list[str]:
+    """Returns Python's library folders, the inner before those around them."""
+    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+    return sorted(places, key=len, reverse=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifacts import Documents
-from components.base import Component, Context, Output
+from components.base import Component, Context, Identified, Input, Output
 from components.ingester.config import DatasetConfig
+from components.ingester.language import resolved_method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,11 @@ class IngesterConfig:
 
 
 def ingest(
-    *, documents: Output[Documents], config: IngesterConfig, context: Context
+    *,
+    documents: Output[Documents],
+    against: dict[str, Input[Documents]] | None = None,
+    config: IngesterConfig,
+    context: Context,
 ) -> None:
     """Writes the cleaned documents of every split.
 
@@ -33,19 +38,32 @@ def ingest(
     """
     from components.ingester import flow
 
-    flow.run(documents, dataset=config.dataset, seed=config.seed, context=context)
+    flow.run(
+        documents,
+        dataset=config.dataset,
+        seed=config.seed,
+        context=context,
+        against=against,
+    )
 
 
 class Ingester(Component, executor=ingest):
     """Sources -> documents (TFX: ExampleGen)."""
 
     @classmethod
-    def external_files(cls, config: IngesterConfig) -> Sequence[Path]:
-        """Returns the source files, sorted.
+    def external_files(cls, config: IngesterConfig) -> Sequence[Path | Identified]:
+        """Returns the source files, word lists, and what tells languages.
 
         Raises:
             ConfigError: a pattern matches no file, or a package is not installed.
         """
-        from components.ingester.sources import find_files
+        from components.ingester.sources import external_files
 
-        return [Path(file.path) for file in find_files(config.dataset.source)]
+        clean = config.dataset.clean
+        found: list[Path | Identified] = [*clean.quality.files]
+        for source in config.dataset.named_sources().values():
+            found += external_files(source)
+        if clean.language is not None:
+            method = resolved_method(clean.language)
+            found.append(Identified("language identification", method))
+        return found

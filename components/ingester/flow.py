@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -28,10 +27,12 @@ from components.artifacts import Documents, write_json
 from components.base import Context
 from components.beam import open_pipeline
 from components.ingester.config import DatasetConfig
+from components.ingester.contamination import ngram_index
 from components.ingester.readers import read_spans
 from components.ingester.records import DeadLetter, Rejected
 from components.ingester.selection import Part, Shard, select
-from components.ingester.shaping import INDEX, Shaper
+from components.ingester.shaping import Block, Shaper
+from components.ingester.shingles import ngram_hashes
 from components.ingester.sources import Span, cut_spans, find_files
 from components.ingester.streams import BLOCK_BYTES
 from models import faults
@@ -45,6 +46,7 @@ class Unit:
     """What one worker reads at once: about a block of bytes, and its place in order."""
 
     number: int
+    source: str
     spans: tuple[Span, ...]
 
 
@@ -54,21 +56,35 @@ def run(
     dataset: DatasetConfig,
     seed: int,
     context: Context,
+    against: Mapping[str, Documents] | None = None,
     block_bytes: int = BLOCK_BYTES,
 ) -> None:
     """Fills the artifact.
 
+    Args:
+        documents: to be filled.
+        dataset: what the user says of it.
+        seed: of the order inside shards.
+        context: the runner's.
+        against: data sets whose eval and test documents must not be learned from.
+        block_bytes: about what a worker reads at once.
+
     Raises:
         Fault: as ``ingest`` says.
     """
-    files = find_files(dataset.source)
-    spans = cut_spans(files, dataset.source, block_bytes=block_bytes)
-    units = [Unit(number, group) for number, group in enumerate(spans)]
-    num_bytes = sum(os.path.getsize(file.path) for file in files)
-    context.report({"files": len(files), "bytes": num_bytes})
+    units: list[Unit] = []
+    num_files = num_bytes = 0
+    for name, source in dataset.named_sources().items():
+        files = find_files(source)
+        for spans in cut_spans(files, source, block_bytes=block_bytes):
+            units.append(Unit(len(units), name, spans))
+        num_files += len(files)
+        num_bytes += sum(file.size for file in files)
+    context.report({"files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
     with _spill_dir(documents, context) as folder:
-        reader = ReadUnits(dataset, seed, folder, block_bytes)
+        index = _index_evaluation(against or {}, dataset, folder)
+        reader = ReadUnits(dataset, seed, folder, block_bytes, index)
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
@@ -88,10 +104,16 @@ class ReadUnits(beam.DoFn):
     """Reads, cleans and spills one unit."""
 
     def __init__(
-        self, dataset: DatasetConfig, seed: int, folder: Path, block_bytes: int
+        self,
+        dataset: DatasetConfig,
+        seed: int,
+        folder: Path,
+        block_bytes: int,
+        evaluation_ngrams: Path | None,
     ) -> None:
         self._dataset, self._seed = dataset, seed
         self._folder, self._block_bytes = folder, block_bytes
+        self._evaluation_ngrams = evaluation_ngrams
 
     def process(self, unit: Unit) -> Iterator[Part]:
         """Yields the unit's index and counts; a fault is noted and yields nothing."""
@@ -99,14 +121,16 @@ class ReadUnits(beam.DoFn):
             yield self._read(unit)
 
     def _read(self, unit: Unit) -> Part:
-        shaper = Shaper(self._dataset, self._seed)
+        shaper = Shaper(self._dataset, self._seed, unit.source, self._evaluation_ngrams)
+        source = self._dataset.named_sources()[unit.source]
         spill = self._folder / f"lines-{unit.number:08d}"
-        indexes: list[np.ndarray] = [np.zeros(0, INDEX)]
+        blocks: list[Block] = []
+        by_source = self._dataset.split.by == "source"
         letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
         with spill.open("wb") as file:
             for span, record in read_spans(
                 unit.spans,
-                source=self._dataset.source,
+                source=source,
                 limits=self._dataset.limits,
                 block_bytes=self._block_bytes,
             ):
@@ -114,23 +138,29 @@ class ReadUnits(beam.DoFn):
                     letters.add(span, record)
                     continue
                 try:
-                    shaper.add(record, name=span.name)
+                    split = span.split if by_source else None
+                    shaper.add(record, name=span.name, split=split)
                 except Rejected as why:
                     letters.add(span, DeadLetter.of(record.offset, record.raw, why))
                 if shaper.num_held_bytes >= BLOCK_BYTES:
-                    indexes.append(_spill(shaper, file))
-            indexes.append(_spill(shaper, file))
+                    blocks.append(_spill(shaper, file))
+            blocks.append(_spill(shaper, file))
+        near, found_spans = _keep_keys(blocks, spill)
         return Part(
             number=unit.number,
             spill=str(spill),
             dead_letters=letters.lines,
-            rows=np.concatenate(indexes),
+            rows=np.concatenate([block.rows for block in blocks]),
             labels=list(shaper.labels),
             columns=shaper.columns,
             num_read=shaper.num_read,
             dropped=shaper.dropped,
             bad=letters.counts,
             examples=letters.examples,
+            cut=shaper.cut,
+            personal=shaper.personal,
+            near=near,
+            spans=found_spans,
         )
 
 
@@ -156,12 +186,53 @@ class _Letters:
         self.examples.setdefault(letter.reason, where)
 
 
-def _spill(shaper: Shaper, file: BinaryIO) -> np.ndarray:
+def _spill(shaper: Shaper, file: BinaryIO) -> Block:
     begin = file.tell()
-    lines, rows = shaper.take()
-    file.write(lines)
-    rows["offset"] += np.uint64(begin)
-    return rows
+    block = shaper.take()
+    file.write(block.lines)
+    block.rows["offset"] += np.uint64(begin)
+    return block._replace(lines=b"")
+
+
+def _keep_keys(blocks: list[Block], spill: Path) -> tuple[Path | None, Path | None]:
+    """Writes band keys and spans beside the spill file; returns where."""
+    near = spans = None
+    if blocks[0].near is not None:
+        near = spill.with_name(f"near-{spill.name}.npy")
+        keys = [block.near for block in blocks if block.near is not None]
+        np.save(near, np.ascontiguousarray(np.concatenate(keys).T))
+    if blocks[0].spans is not None:
+        spans = spill.with_name(f"spans-{spill.name}.npz")
+        found = [block.spans for block in blocks if block.spans is not None]
+        sizes = np.concatenate([np.diff(each.splits) for each in found])
+        np.savez(
+            spans,
+            hashes=np.concatenate([each.hashes for each in found]),
+            positions=np.concatenate([each.positions for each in found]),
+            splits=np.append(0, np.cumsum(sizes)),
+        )
+    return near, spans
+
+
+def _index_evaluation(
+    against: Mapping[str, Documents], dataset: DatasetConfig, folder: Path
+) -> Path | None:
+    """Writes the n-grams of the documents that must not be learned from."""
+    config = dataset.decontaminate
+    if config is None:
+        return None
+    found = [np.zeros(0, np.uint64)]
+    for name in config.against:
+        other = against[name]
+        splits = [split for split in other.splits if split != "train"]
+        texts = (
+            doc["text"] for split in splits or ["train"] for doc in other.read(split)
+        )
+        while batch := list(islice(texts, 1000)):
+            found.append(np.unique(ngram_hashes(batch, config.ngrams).values))
+    target = folder / "evaluation.npy"
+    np.save(target, ngram_index(np.concatenate(found)))
+    return target
 
 
 def select_shards(
@@ -172,7 +243,7 @@ def select_shards(
         return
     with _noting(folder, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset)
+        selection = select(parts, dataset=dataset, folder=folder)
         with (folder / Documents.DEAD_LETTERS).open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)

@@ -6,7 +6,6 @@ A row is what the source says of one document, by column.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,21 +15,24 @@ from typing import Any
 import orjson
 
 from components.ingester import docstrings
-from components.ingester.config import LimitsConfig, SourceConfig
+from components.ingester.config import LimitsConfig
 from components.ingester.records import (
     BYTE_ORDER_MARK,
     DeadLetter,
     Line,
     Lines,
+    LongRecord,
     Record,
     Rejected,
     decode,
     parse_lines,
     plain_text,
 )
+from components.ingester.source_config import SourceConfig
 from components.ingester.sources import Span
 from components.ingester.streams import Stream, open_stream, read_lines
 from components.ingester.tables import read_csv, read_tsv
+from components.ingester.tfds import as_prepared
 from models.faults import DataError
 
 
@@ -51,6 +53,11 @@ def read_spans(
         yield from _read_docstrings(list(spans))
         return
     for span in spans:
+        kind = span.format or source.format
+        if kind == "parquet":
+            for record in _parquet(span, source, limits):
+                yield span, record
+            continue
         expanded = limits.max_expanded_bytes
         with closing(open_stream(span.path, max_expanded_bytes=expanded)) as stream:
             lines = read_lines(
@@ -60,23 +67,28 @@ def read_spans(
                 max_line_bytes=limits.max_line_bytes,
                 block_bytes=block_bytes,
             )
-            for record in _records(span, stream, lines, source, limits):
+            if kind == "jsonl":
+                records = parse_lines(lines, parse_json)
+            else:
+                records = _records(kind, span, stream, lines, source, limits)
+            for record in records:
                 yield span, record
 
 
 def _records(
+    kind: str,
     span: Span,
     stream: Stream,
     lines: Lines,
     source: SourceConfig,
     limits: LimitsConfig,
 ) -> Iterator[Record | DeadLetter]:
-    if source.format == "jsonl":
-        return parse_lines(lines, parse_json)
-    if source.format == "csv":
+    if kind == "csv":
         return read_csv(span, lines, source.columns, limits.max_line_bytes)
-    if source.format == "tsv":
+    if kind == "tsv":
         return read_tsv(span, lines, source.columns, limits)
+    if kind in ("tfrecord", "tfds"):
+        return _examples(kind, span, stream, source, limits)
     if source.document == "line":
         return parse_lines(lines, parse_text)
     if source.document == "file":
@@ -109,38 +121,78 @@ def parse_text(raw: bytes) -> dict[str, Any]:
     return {"text": plain_text(raw)}
 
 
+def _parquet(
+    span: Span, source: SourceConfig, limits: LimitsConfig
+) -> Iterator[Record | DeadLetter]:
+    from components.ingester.parquet import read_parquet
+
+    return read_parquet(
+        span.path,
+        begin=span.begin,
+        end=span.end,
+        max_bytes=limits.max_line_bytes,
+        max_expanded_bytes=limits.max_expanded_bytes,
+        needed=_needed(source),
+    )
+
+
+def _examples(
+    kind: str, span: Span, stream: Stream, source: SourceConfig, limits: LimitsConfig
+) -> Iterator[Record | DeadLetter]:
+    from components.ingester.tf_examples import read_examples
+
+    records = read_examples(
+        stream, span.path, max_bytes=limits.max_line_bytes, needed=_needed(source)
+    )
+    return as_prepared(records, span.path) if kind == "tfds" else records
+
+
+def _needed(source: SourceConfig) -> set[str]:
+    return {name for name in (source.text, source.label, source.id) if name}
+
+
 def _whole(span: Span, stream: Stream, limits: LimitsConfig) -> Lines:
-    if os.path.getsize(span.path) > limits.max_expanded_bytes:
-        raise DataError(
-            f"{span.path}: larger than limits.max_expanded_bytes "
-            f"({limits.max_expanded_bytes}); read it by line or paragraph"
-        )
-    raw = b"".join(iter(lambda: stream.read(1 << 20), b""))
-    return [Line(0, raw.removeprefix(BYTE_ORDER_MARK))] if raw else []
+    parts, size = [], 0
+    while block := stream.read(1 << 20):
+        parts.append(block)
+        size += len(block)
+        if size > limits.max_expanded_bytes:
+            raise DataError(
+                f"{span.path}: larger than limits.max_expanded_bytes "
+                f"({limits.max_expanded_bytes}); read it by line or paragraph"
+            )
+    return [Line(0, b"".join(parts).removeprefix(BYTE_ORDER_MARK))] if parts else []
 
 
 def _paragraphs(lines: Lines, max_bytes: int) -> Lines:
-    """Joins the lines between blank lines."""
-    held: list[Line] = []
+    """Joins the lines between blank lines; what grows too long is hashed, not held."""
+    held: list[bytes] = []
+    offset = size = 0
+    too_long: LongRecord | None = None
     for line in lines:
         is_text = isinstance(line, Line) and not line.is_blank
         if held and not is_text:
-            yield _paragraph(held, max_bytes)
-            held = []
+            yield Line(offset, b"\n".join(held))
+            held, size = [], 0
+        elif too_long and not is_text:
+            yield too_long.letter()
+            too_long = None
         if isinstance(line, DeadLetter):
             yield line
+        elif too_long and is_text:
+            too_long.add(b"\n" + line.raw)
         elif is_text:
-            held.append(line)
+            offset = offset if held else line.offset
+            held.append(line.raw)
+            size += len(line.raw) + 1
+            if size - 1 > max_bytes:
+                too_long = LongRecord(offset, max_bytes)
+                too_long.add(b"\n".join(held))
+                held, size = [], 0
     if held:
-        yield _paragraph(held, max_bytes)
-
-
-def _paragraph(held: list[Line], max_bytes: int) -> Line | DeadLetter:
-    raw = b"\n".join(line.raw for line in held)
-    if len(raw) > max_bytes:
-        why = Rejected("record_too_long", f"longer than {max_bytes} bytes")
-        return DeadLetter.of(held[0].offset, raw, why)
-    return Line(held[0].offset, raw)
+        yield Line(offset, b"\n".join(held))
+    if too_long:
+        yield too_long.letter()
 
 
 def _read_docstrings(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Rejected(Exception):
@@ -34,6 +35,25 @@ class DeadLetter:
         """Returns the dead letter of a record that was held in memory."""
         digest = hashlib.sha256(raw).hexdigest()
         return cls(offset, len(raw), digest, why.reason, why.detail, raw)
+
+
+class LongRecord:
+    """A record too long to hold: its bytes are counted and hashed as they pass by."""
+
+    def __init__(self, offset: int, max_bytes: int) -> None:
+        self._offset, self._max_bytes = offset, max_bytes
+        self._digest, self._length = hashlib.sha256(), 0
+
+    def add(self, raw: bytes) -> None:
+        """Takes the next bytes."""
+        self._digest.update(raw)
+        self._length += len(raw)
+
+    def letter(self, reason: str = "record_too_long") -> DeadLetter:
+        """Returns what is left of it."""
+        detail = f"longer than {self._max_bytes} bytes"
+        digest = self._digest.hexdigest()
+        return DeadLetter(self._offset, self._length, digest, reason, detail)
 
 
 class Line(NamedTuple):
@@ -67,12 +87,33 @@ def parse_lines(
         if isinstance(line, DeadLetter):
             yield line
             continue
-        if line.is_blank:
+        offset, raw = line
+        if not raw or raw.isspace():
             continue
         try:
-            yield Record(line.offset, line.raw, parse(line.raw))
+            yield Record(offset, raw, parse(raw))
         except Rejected as why:
-            yield DeadLetter.of(line.offset, line.raw, why)
+            yield DeadLetter.of(offset, raw, why)
+
+
+def name_classes(
+    row: dict[str, Any], names: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """Puts the names of classes in place of their numbers.
+
+    Raises:
+        Rejected: bad_label, for a number that has no name.
+    """
+    for column, classes in names.items():
+        value = row.get(column)
+        if type(value) is int:
+            if not 0 <= value < len(classes):
+                raise Rejected(
+                    "bad_label",
+                    f"column {column!r}: expected 0 to {len(classes) - 1}, got {value}",
+                )
+            row[column] = classes[value]
+    return row
 
 
 def plain_text(raw: bytes) -> str:
@@ -95,12 +136,30 @@ def decode(raw: bytes) -> str:
     """Returns the text of UTF-8 bytes.
 
     Raises:
-        Rejected: invalid_utf8 or nul.
+        Rejected: utf16, invalid_utf8 or nul.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
+        if _is_utf16(raw):
+            raise _utf16() from None
         raise Rejected("invalid_utf8", f"byte {error.start}: {error.reason}") from None
     if "\0" in text:
-        raise Rejected("nul", "holds a NUL character")
+        raise _utf16() if _is_utf16(raw) else Rejected("nul", "holds a NUL character")
     return text
+
+
+def _utf16() -> Rejected:
+    return Rejected(
+        "utf16", "expected UTF-8; convert the file: iconv -f utf-16 -t utf-8"
+    )
+
+
+def _is_utf16(raw: bytes) -> bool:
+    """Whether a line that is not good UTF-8 looks like one of a UTF-16 file."""
+    if raw.startswith(_UTF16_MARKS) and len(raw) > 2:
+        return True
+    # Only the first line has a mark; in the others every other byte is zero.
+    letters = raw[1 : 1 << 10]
+    zeros = max(letters[::2].count(0), letters[1::2].count(0))
+    return len(letters) > 2 and zeros * 4 > len(letters)

@@ -18,7 +18,6 @@ from components.ingester.records import (
     Lines,
     Record,
     Rejected,
-    decode,
     parse_lines,
     plain_text,
 )
@@ -110,7 +109,7 @@ class _CsvFeed:
         self._size += len(line.raw) + 1
         if self._size > self._max_bytes:
             raise Rejected("record_too_long", f"longer than {self._max_bytes} bytes")
-        return decode(line.raw) + "\n"
+        return plain_text(line.raw) + "\n"
 
     @property
     def raw(self) -> bytes:

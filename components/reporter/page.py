@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import SPLITS
 from components.reporter.charts import draw_graph, draw_plot
+from components.reporter.data_sets import describe_data_set
 from components.reporter.verdict import (
     UNIT_METRICS,
     duration,
@@ -71,7 +71,7 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         verdict=judge(data, summary),
         graph=draw_graph(edges) if edges else None,
         stages=[_stage(stage) for stage in data["stages"]] if data else [],
-        profiles=[_profile(profile) for profile in data["profiles"]] if data else [],
+        profiles=[describe_data_set(one) for one in data["profiles"]] if data else [],
         lineage=data["lineage"] if data else [],
         unit_metrics=UNIT_METRICS,
     )
@@ -212,59 +212,6 @@ def _slice(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "rows": metrics["rows"],
         "metric": name,
         "interval": interval(metrics[name]) if name else None,
-    }
-
-
-def _profile(profile: Mapping[str, Any]) -> dict[str, Any]:
-    splits = profile.get("splits") or {}
-    train = splits.get("train") or {}
-    return {
-        "name": profile["name"],
-        "splits": [
-            (name, dict.fromkeys(("documents", "words", "bytes"), 0) | splits[name])
-            for name in _ordered(splits, SPLITS)
-        ],
-        "labels": _label_shares(splits),
-        "lengths": _bars(train.get("lengths") or ()),
-        "terms": train.get("top_terms") or [],
-        "anomalies": [
-            dict.fromkeys(("severity", "what", "where"), "") | anomaly
-            for anomaly in profile.get("anomalies") or ()
-        ],
-    }
-
-
-def _label_shares(splits: Mapping[str, Any]) -> list[tuple[str, int, float]]:
-    """Returns each label's documents over all splits, and its share of the largest."""
-    totals: dict[str, int] = {}
-    for split in splits.values():
-        for label, number_of in (split.get("labels") or {}).items():
-            totals[label] = totals.get(label, 0) + number_of
-    largest = max(totals.values(), default=0) or 1
-    ranked = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
-    return [(label, total, 100 * total / largest) for label, total in ranked]
-
-
-def _bars(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Places equally wide bars, also for the empty bins that a profile leaves out."""
-    heights: dict[int, int] = {}
-    for entry in bins:
-        heights[entry["from"]] = entry["documents"]
-        if entry["below"] is not None:
-            heights.setdefault(entry["below"], 0)
-    if not any(heights.values()):
-        return None
-    starts = sorted(heights)
-    if heights[starts[-1]] == 0:
-        starts.pop()
-    width, largest = 100 / len(starts), max(heights.values())
-    places = [(round(index * width, 2), start) for index, start in enumerate(starts)]
-    return {
-        "bars": [
-            (at, round(width, 2), round(100 * heights[start] / largest, 2))
-            for at, start in places
-        ],
-        "ticks": places[:: -(-len(places) // 8)],
     }
 
 

@@ -17,14 +17,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
+from pipeline.cli.data import data_app
+from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.EACCES, errno.EPERM, errno.EROFS),
 }
-
-DEFAULT_ROOT = Path("textmill_root")
 
 app = typer.Typer(
     name="textmill",
@@ -38,20 +38,7 @@ runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder
 config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
-
-Config = Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)]
-Root = Annotated[
-    Path,
-    typer.Option(
-        help="The folder of artifacts, runs and pushed models.",
-        envvar="TEXTMILL_ROOT",
-    ),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="A.B=V", help="Overrides a value; may be repeated."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Prints JSON.")]
+app.add_typer(data_app, name="data")
 
 
 def main() -> None:

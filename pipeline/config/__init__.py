@@ -21,7 +21,8 @@ from typing import Any, Literal, TypeVar, cast
 from components.base import canonical
 from components.evaluator import EvaluateConfig
 from components.exporter import ExportConfig
-from components.ingester.config import DatasetConfig
+from components.ingester import config as ingester
+from components.profiler.config import ProfileConfig
 from components.pusher import PushConfig
 from components.tokenizer import TokenizeConfig
 from components.vocabulary_learner import VocabularyConfig
@@ -35,9 +36,25 @@ from pipeline.config.yaml_reader import Position, Tree, join, override, read_yam
 
 T = TypeVar("T")
 _PATHS = re.compile(
-    r"datasets\.\w+\.source\.(jsonl|csv|tsv|txt)(\.\d+)?"
+    r"datasets\.\w+\.(source|sources\.\w+)\.("
+    r"(jsonl|csv|tsv|txt|parquet|tfrecord)(\.(train|eval|test))?(\.\d+)?"
+    r"|folder|data_dir)"
+    r"|datasets\.\w+\.profile\.(schema|baseline)"
     r"|vocabulary\.file|stages\.\w+\.push\.to"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig(ingester.DatasetConfig):
+    """One data set of the file."""
+
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
+    """What its documents are held against, and which anomalies end the run."""
+
+    def to_ingest(self) -> ingester.DatasetConfig:
+        """Returns what the ingester is told: another profile ingests nothing again."""
+        names = [f.name for f in dataclasses.fields(ingester.DatasetConfig)]
+        return ingester.DatasetConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +238,11 @@ def config_schema() -> dict[str, Any]:
     """Returns the JSON schema of a file, with the sentence under every field."""
     schema: dict[str, Any] = type_adapter(PipelineConfig, with_docs=True).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    # pydantic reads the sentences of a class itself, not of those it extends.
+    inherited = type_adapter(ingester.DatasetConfig, with_docs=True).json_schema()
+    fields = schema["$defs"]["DatasetConfig"]["properties"]
+    for name, described in inherited["properties"].items():
+        fields[name].setdefault("description", described["description"])
     for definition in [schema, *schema["$defs"].values()]:
         for described in [definition, *definition["properties"].values()]:
             described["description"] = " ".join(described["description"].split())

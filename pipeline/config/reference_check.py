@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, get_args
 
 from models.families import FAMILIES, LABELLED_TASKS, METRICS, ModelConfig, TaskName
@@ -37,6 +38,7 @@ def check_references(config: Any, findings: Findings) -> None:
     _check_environment(config, "", findings)
     learn_from = _mapping(config.get("vocabulary")).get("learn_from")
     _check_dataset(learn_from, "vocabulary.learn_from", config, findings)
+    _check_decontamination(config, findings)
     stages = _mapping(config.get("stages"))
     for name, stage in stages.items():
         _check_stage(_mapping(stage), f"stages.{name}", config, findings)
@@ -89,6 +91,26 @@ def _check_dataset(
             f"a data set ({one_of(list(datasets))})",
             name,
             did_you_mean(name, list(datasets)),
+        )
+
+
+def _check_decontamination(config: Mapping[str, Any], findings: Findings) -> None:
+    """Finds data sets that are compared with unknown ones, or in a circle."""
+    against: dict[str, list[str]] = {}
+    for name, dataset in _mapping(config.get("datasets")).items():
+        given = _mapping(_mapping(dataset).get("decontaminate")).get("against")
+        others = given if isinstance(given, list) else []
+        for index, other in enumerate(others):
+            path = f"datasets.{name}.decontaminate.against.{index}"
+            _check_dataset(other, path, config, findings)
+        against[name] = [other for other in others if isinstance(other, str)]
+    try:
+        TopologicalSorter(against).prepare()
+    except CycleError as error:
+        findings.add(
+            f"datasets.{error.args[1][0]}.decontaminate.against",
+            "data sets that are not decontaminated against each other",
+            " -> ".join(reversed(error.args[1])),
         )
 
 
@@ -155,8 +177,10 @@ def _check_labelled(
 ) -> None:
     name, task = stage.get("dataset"), stage["task"]
     datasets = _mapping(config.get("datasets"))
-    source = _mapping(datasets.get(str(name))).get("source")
-    if isinstance(source, dict) and source.get("label") is None:
+    dataset = _mapping(datasets.get(str(name)))
+    sources = [dataset.get("source"), *_mapping(dataset.get("sources")).values()]
+    given = [source for source in sources if isinstance(source, dict)]
+    if given and all(source.get("label") is None for source in given):
         findings.add(
             f"{path}.dataset",
             f"a data set with labels for task {task}",

@@ -117,7 +117,9 @@ def _lookup(value: Any, path: str) -> Any:
 def _hint(hint: Any, path: str) -> Any:
     """Returns the type hint at a path below a hint."""
     for key in path.split(".") if path else []:
-        for member in _members(hint):
+        lists = [m for m in _members(hint) if get_origin(m) is tuple]
+        others = [m for m in _members(hint) if get_origin(m) is not tuple]
+        for member in lists if lists and key.isdecimal() else others:
             if dataclasses.is_dataclass(member):
                 hint = get_type_hints(member)[key]
             elif get_origin(member) is tuple or _is_mapping(member):

@@ -264,8 +264,15 @@ def test_nothing_good_left_is_refused(run, write):
 def test_a_train_split_without_documents_is_refused(run, write):
     with pytest.raises(DataError, match="split train: expected documents"):
         run(
-            SourceConfig(jsonl=write({"text": "a"})), split=SplitConfig(train=0, eval=1)
+            SourceConfig(jsonl=write({"text": "a"})),
+            split=SplitConfig(train=1e-9, eval=1 - 1e-9),
         )
+
+
+def test_a_data_set_may_be_for_evaluation_alone(run, write):
+    source = SourceConfig(jsonl=write({"text": "a"}))
+    documents = run(source, split=SplitConfig(train=0, eval=0, test=1))
+    assert documents.facts["splits"] == {"test": 1}
 
 
 @pytest.mark.parametrize(
@@ -275,12 +282,12 @@ def test_a_train_split_without_documents_is_refused(run, write):
         ("{}/rows.json", r"no such file; did you mean 'rows\.jsonl'"),
         ("s3://bucket/x.jsonl", "got the scheme s3://"),
         ("{}", "expected files, got a folder"),
-        ("{}/x.jsonl.zst", "expected plain text or .gz"),
+        ("{}/x.jsonl.lz4", "expected plain text or .gz"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_refused(run, write, tmp_path, pattern, words):
     write({"text": "a"})
-    (tmp_path / "x.jsonl.zst").touch()
+    (tmp_path / "x.jsonl.lz4").touch()
     with pytest.raises(ConfigError, match=words):
         run(SourceConfig(jsonl=pattern.format(tmp_path)))
 

@@ -1,7 +1,9 @@
 """Faults injected into real files: what ingestion does when things go wrong."""
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 import random
 import resource
@@ -12,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from components.artifacts import Documents
 from components.base import Context
@@ -65,6 +68,29 @@ def test_a_damaged_gzip_names_the_file(tmp_path, content, words):
     assert list((tmp_path / "documents").iterdir()) == []
 
 
+COMPRESSED = {
+    ".gz": ZIPPED,
+    ".zst": zstandard.ZstdCompressor(write_checksum=True).compress(ROWS),
+    ".bz2": bz2.compress(ROWS),
+    ".xz": lzma.compress(ROWS),
+}
+
+
+@pytest.mark.parametrize("ending", COMPRESSED)
+def test_every_compression_is_read_and_its_damage_named(tmp_path, ending):
+    path, content = tmp_path / f"x.jsonl{ending}", COMPRESSED[ending]
+    path.write_bytes(content + content)
+    limits = LimitsConfig(max_expanded_bytes=2 * len(ROWS))
+    documents = ingest_file(path, tmp_path / "whole", limits=limits)
+    assert documents.facts["splits"] == {"train": 4000}
+    for number, damaged in enumerate(
+        [content[:-1], content[: len(content) // 2], content + b"junk is no member"]
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(IntegrityError, match=rf"/x\.jsonl{ending}: "):
+            ingest_file(path, tmp_path / f"{number}")
+
+
 def test_concatenated_members_are_legal(tmp_path):
     path = tmp_path / "x.jsonl.gz"
     path.write_bytes(gzip.compress(ROWS[:1001]) + gzip.compress(ROWS[1001:]))
@@ -86,8 +112,22 @@ def peak_memory(command):
     return found, int(peak)
 
 
+OPEN = {
+    ".gz": gzip.open,
+    ".zst": zstandard.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
+def read_alone(path, source):
+    """Returns what becomes of a file's records, and the peak of memory it takes."""
+    return peak_memory(READ.format(path=str(path), source=source))
+
+
 READ = """
-from components.ingester.config import LimitsConfig, SourceConfig
+from components.ingester.config import LimitsConfig
+from components.ingester.source_config import SourceConfig
 from components.ingester.readers import read_spans
 from components.ingester.records import DeadLetter
 from components.ingester.sources import Span
@@ -96,7 +136,7 @@ found = []
 try:
     for _, record in read_spans(
         [Span({path!r}, "x")],
-        source=SourceConfig(jsonl="x"),
+        source=SourceConfig({source}),
         limits=LimitsConfig(),
         block_bytes=1 << 21,
     ):
@@ -107,26 +147,54 @@ print(*found)
 """
 
 
-def test_a_huge_line_is_skipped_in_flat_memory(tmp_path):
-    path = tmp_path / "x.jsonl"
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "txt"])
+def test_a_huge_line_is_skipped_in_flat_memory(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    good = b'{"text": "a"}\n' if kind == "jsonl" else b"a\n"
     with path.open("wb") as file:
-        file.write(b'{"text": "a"}\n{"text": "')
-        for _ in range(50):
-            file.write(b"x" * (1 << 20))
-        file.write(b'"}\n{"text": "b"}\n')
-    found, peak = peak_memory(READ.format(path=str(path)))
+        file.write(good)
+        file.seek(300 << 20)  # a hole, which reads as zeros
+        file.write(b"\n" + good)
+    columns = ', columns=("text",)' if kind in ("csv", "tsv") else ""
+    found, peak = read_alone(path, f"{kind}='x'{columns}")
     assert found == "good line_too_long good"
-    assert peak < 60_000
+    assert peak < 64_000
 
 
-def test_a_decompression_bomb_stops_in_flat_memory(tmp_path):
-    path = tmp_path / "x.jsonl.gz"
-    with gzip.open(path, "wb") as file:
+def test_a_huge_paragraph_is_skipped_in_flat_memory(tmp_path):
+    path = tmp_path / "x.txt"
+    with path.open("wb") as file:
+        for _ in range(100):
+            file.write(b"a line of a hundred bytes or so\n" * 33_000)
+        file.write(b"\nend\n")
+    found, peak = read_alone(path, "txt='x', document='paragraph'")
+    assert found == "record_too_long good"
+    assert peak < 64_000
+
+
+@pytest.mark.parametrize("ending", OPEN)
+def test_a_decompression_bomb_stops_in_flat_memory(tmp_path, ending):
+    path = tmp_path / f"x.jsonl{ending}"
+    with OPEN[ending](path, "wb") as file:
         for _ in range(300):
             file.write(bytes(1 << 20))
-    found, peak = peak_memory(READ.format(path=str(path)))
+    found, peak = read_alone(path, "jsonl='x'")
     assert found == "DataError"
-    assert peak < 60_000
+    assert peak < 80_000
+
+
+@pytest.mark.parametrize("ending", OPEN)
+def test_a_huge_line_of_a_compressed_file_is_skipped_in_flat_memory(tmp_path, ending):
+    path = tmp_path / f"x.jsonl{ending}"
+    noise = random.Random(0).randbytes(1 << 19).hex().encode()
+    with OPEN[ending](path, "wb") as file:
+        file.write(b'{"text": "a"}\n')
+        for _ in range(40 if ending in (".gz", ".zst") else 12):
+            file.write(noise)
+        file.write(b'\n{"text": "b"}\n')
+    found, peak = read_alone(path, "jsonl='x'")
+    assert found == "good line_too_long good"
+    assert peak < 80_000
 
 
 def test_a_file_that_outgrows_its_limit_stops(tmp_path):

@@ -1,9 +1,13 @@
 """The formats, each read from a few bytes to rows or dead letters."""
 
+import bz2
 import gzip
+import hashlib
 import itertools
+import lzma
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,8 +73,9 @@ def test_a_line_ends_with_a_newline_or_a_return_and_a_newline_only(txt):
     ("line", "reason"),
     [
         (b"\xff", "invalid_utf8"),
-        ("text".encode("utf-16"), "invalid_utf8"),
+        ("text".encode("utf-16"), "utf16"),
         (b"a\0b", "nul"),
+        (b"a long line of text with one \0", "nul"),
         (b"old\rMac", "lone_carriage_return"),
     ],
 )
@@ -83,6 +88,8 @@ def test_a_bad_line_of_text_is_a_dead_letter(txt, line, reason):
     [
         (b"[" * 10_000 + b"]" * 10_000, "bad_json"),
         (b'{"text": NaN}', "bad_json"),
+        (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "bad_json"),
+        ('{"text": "a"}'.encode("utf-16"), "utf16"),
         (b'{"text": "a", "n": ' + b"9" * 5000 + b"}", "bad_json"),
         (b'{"text": "a\rb"}', "bad_json"),
         (b'{"text": "\\ud800"}', "bad_json"),
@@ -151,6 +158,79 @@ def test_a_whole_file_is_one_document_without_a_limit_on_lines(txt):
     content = b"a\r\n\n" + b"b" * 100 + b"\n"
     [(_, row)] = txt(content, document="file", max_line_bytes=10)
     assert row["text"] == "a\n\n" + "b" * 100 + "\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "txt"])
+def test_every_line_of_a_utf_16_file_is_named_so(request, kind, encoding):
+    read_it = request.getfixturevalue(kind)
+    columns = {"columns": ("text",)} if kind in ("csv", "tsv") else {}
+    content = "\ufefftext\nof\nthree lines\n".encode(encoding)
+    reasons = [reason for _, reason in read_it(content, **columns)]
+    assert reasons[0] == "utf16"
+    assert set(reasons) <= {"utf16", "nul"}
+
+
+def test_long_paragraphs_are_hashed_as_they_pass(txt):
+    content = b"one\n\n" + b"two\n" * 30 + b"\nthree\n" + b"four\n" * 30
+    assert txt(content, document="paragraph", max_line_bytes=100) == [
+        (0, {"text": "one"}),
+        (5, "record_too_long"),
+        (126, "record_too_long"),
+    ]
+
+
+def test_the_dead_letter_of_a_long_paragraph_is_that_of_its_bytes(tmp_path):
+    paragraph = b"\n".join([b"line"] * 50)
+    (tmp_path / "x").write_bytes(b"\n" + paragraph + b"\n\nend")
+    source = SourceConfig(txt=str(tmp_path / "x"), document="paragraph")
+    [unit] = cut_spans(find_files(source), source, block_bytes=BLOCK)
+    limits = LimitsConfig(max_line_bytes=100)
+    found = read_spans(unit, source=source, limits=limits, block_bytes=BLOCK)
+    letter = next(found)[1]
+    assert (letter.offset, letter.length) == (1, len(paragraph))
+    assert letter.sha256 == hashlib.sha256(paragraph).hexdigest()
+
+
+def test_a_newline_in_csv_is_one_character_however_it_is_spelt(csv):
+    assert csv(b'text\r\n"a\r\nb\nc"\r\n') == [(6, {"text": "a\nb\nc"})]
+
+
+def test_a_lone_return_in_csv_is_a_dead_letter(csv):
+    content = b'text\nold\rMac\n"quo\rted"\nfine\n'
+    assert csv(content) == [
+        (5, "lone_carriage_return"),
+        (13, "lone_carriage_return"),
+        (23, {"text": "fine"}),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_line_of_a_table_ends_at_no_other_character(request, kind):
+    read_it = request.getfixturevalue(kind)
+    content = "text\na\u2028b\u0085c\x0bd\n".encode()
+    assert read_it(content) == [(5, {"text": "a\u2028b\u0085c\x0bd"})]
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst", ".bz2", ".xz"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "tsv", "txt"])
+def test_compression_changes_nothing(tmp_path, kind, ending):
+    content = {
+        "jsonl": b'{"text": "a"}\n[]\n\n{"text": "b"}',
+        "csv": b'text,n\n"a\nb",1\nragged\nc,2\n',
+        "tsv": b"text\tn\na\t1\nragged\nc\t2\n",
+        "txt": b"a\n\xff\n\nb\n",
+    }[kind]
+    plain = read(tmp_path / "x", content, **{kind: str(tmp_path / "x")})
+    path = tmp_path / f"x{ending}"
+    compress = {
+        ".gz": gzip.compress,
+        ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+    }[ending]
+    assert read(path, compress(content), **{kind: str(path)}) == plain
+    assert len(plain) == 3
 
 
 def test_csv_follows_rfc_4180(csv):

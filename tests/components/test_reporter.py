@@ -75,10 +75,15 @@ PROFILE = {
             "words": 90_000,
             "bytes": 512_000,
             "labels": {"ham": 7000, HOSTILE: 3000},
-            "lengths": [
-                {"from": 0, "below": 1, "documents": 4},
-                {"from": 2, "below": 5, "documents": 8},
-            ],
+            "lengths": {
+                "words": {
+                    "histogram": [
+                        {"from": 0, "below": 1, "documents": 4},
+                        {"from": 2, "below": 5, "documents": 8},
+                    ],
+                    **{"p5": 1, "p50": 3, "p95": 4},
+                }
+            },
             "top_terms": [
                 {"term": "offer", "count": 5000},
                 {"term": HOSTILE, "count": 2},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from components.base import Component
+from components.base import Component, Identified
 from models.faults import ConfigError
 from pipeline import publish
 from pipeline.cache import Keys, cache_key, plan, wire_up
@@ -376,6 +377,41 @@ def test_files_of_libraries_are_named_from_their_library_folder(tmp_path):
             [Path(pytest.__file__), Path(json.__file__), own]
         )
     assert set(names) == {"pytest/__init__.py", "json/__init__.py", "a.txt"}
+
+
+def test_what_is_identified_already_goes_by_its_identity(tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "a.txt").write_text("a")
+    files = [
+        tmp_path / "7" / "a.txt",
+        Identified("gs://bucket/b.txt", "10 crc-7"),
+        Identified(str(tmp_path / "{SPAN}" / "a.txt"), "span 7"),
+    ]
+    with MetadataStore(tmp_path / "root") as store:
+        digests = FileDigests(store).read(files)
+        assert store.file_digests() == {}
+    assert digests == {
+        "7/a.txt": hashlib.sha256(b"a").hexdigest(),
+        "gs://bucket/b.txt": "is 10 crc-7",
+        "{SPAN}/a.txt": "is span 7",
+    }
+
+
+def test_the_same_files_under_other_names_of_the_config_are_another_input(tmp_path):
+    for name in ("a/x.txt", "b/x.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(name)
+    one, other = (str(tmp_path / name / "*.txt") for name in "ab")
+
+    def key(**globs):
+        with MetadataStore(tmp_path / "root") as store:
+            config = toy.GatherConfig(globs=globs)
+            node = toy.Gatherer(config, id="gather")
+            return cache_key(Keys(tmp_path / "root", store).parts(node, {}))
+
+    assert key(train=one, eval=other) == key(eval=other, train=one)
+    assert key(train=one, eval=other) != key(train=other, eval=one)
+    assert key(train="gs://a/*", eval=one) != key(train="gs://b/*", eval=one)
 
 
 def test_the_runner_and_the_plan_agree(source, tmp_path):

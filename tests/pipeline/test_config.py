@@ -124,7 +124,16 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ("[kind]", "kind", "slices: expected a list, each item a text, got 'kind'"),
         ("[kind]", "[kind, 3]", "slices.1: expected a text, got 3"),
         ("corpus/*.jsonl", "[a, 3]", "source.jsonl.1: expected a text, got 3"),
-        ("corpus/*.jsonl", "3", "expected a text or a list, each item a text, got 3"),
+        ("corpus/*.jsonl", "3", "expected a text, a mapping or a list, each item a te"),
+        (
+            "corpus/*.jsonl",
+            "{train: 3}",
+            "source.jsonl.train: expected a text or a list, each item a text, got 3",
+        ),
+        ("corpus/*.jsonl", "{test: [a, 3]}", "source.jsonl.test.1: expected a text"),
+        ("corpus/*.jsonl", "{tset: a}", "got 'tset'; did you mean 'test'?"),
+        ("corpus/*.jsonl", "a, rate: 0", "expected rate of more than 0, got 0"),
+        ("corpus/*.jsonl", "a, span: 3", "expected {SPAN} or {YYYY} in a pattern for"),
         ("name: quickstart", "name: 3", "name: expected a text, got 3"),
         ("export: {}", "export: yes", "export: expected a mapping, got 'yes'"),
         ("family: bert", "family: brt", "'bert' or 'gpt', got 'brt'; did you mean"),
@@ -292,6 +301,21 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
         str(tmp_path.parent / "a"),
         "gs://b/c",
     )
+    for source, found in {
+        "{jsonl: {train: a, test: [b, s3://b/c]}}": {
+            "train": str(tmp_path / "a"),
+            "test": (str(tmp_path / "b"), "s3://b/c"),
+        },
+        "{parquet: [a]}": (str(tmp_path / "a"),),
+        "{tfrecord: 'a/{SPAN}.gz'}": str(tmp_path / "a/{SPAN}.gz"),
+        "{folder: a}": str(tmp_path / "a"),
+        "{tfds: a}": "a",
+    }.items():
+        config = load_config(path, [f"datasets.docs.source={source}"]).config
+        source = config.datasets["docs"].source
+        assert getattr(source, source.format) == found
+    config = load_config(path, ["datasets.docs.source={tfds: a, data_dir: b}"]).config
+    assert config.datasets["docs"].source.data_dir == str(tmp_path / "b")
 
 
 def test_secrets_stay_references_until_they_are_resolved(write, monkeypatch):
@@ -334,7 +358,7 @@ def test_the_canonical_form_is_plain_sorted_and_blind_to_order_and_spelling(writ
 def test_the_schema_describes_every_field(write):
     schema = config_schema()
     definitions = [schema, *schema["$defs"].values()]
-    assert len(definitions) == 15
+    assert len(definitions) == 26
     for definition in definitions:
         assert definition["additionalProperties"] is False
         assert definition["description"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.base import Artifact, Component, Context, Input, Output
+from components.base import Artifact, Component, Context, Identified, Input, Output
 from models.faults import DataError, Preempted
 from pipeline.local_runner import LocalRunner
 from pipeline.pipeline import Pipeline
@@ -46,6 +48,26 @@ class Reader(Component, executor=read):
     @classmethod
     def external_files(cls, config: ReadConfig) -> list[Path]:
         return [Path(config.path)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatherConfig:
+    globs: Mapping[str, str]
+
+
+def gather(*, words: Output[Words], config: GatherConfig) -> None:
+    words.write(" ".join(sorted(config.globs)))
+
+
+class Gatherer(Component, executor=gather):
+    @classmethod
+    def external_files(cls, config: GatherConfig) -> list[Path | Identified]:
+        found = []
+        for pattern in config.globs.values():
+            if "://" in pattern:
+                found.append(Identified(pattern, "10 crc-7"))
+            found += map(Path, glob.glob(pattern))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,91 @@
+"""Views: a document's words, lines and paragraphs, each found once for all presets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from typing import NamedTuple
+
+_CJK = "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_CJK += "\uff66-\uff9f\U00020000-\U0003ffff"
+_CJK_CHARACTER = re.compile(f"[{_CJK}]")
+_CJK_RUN = re.compile(f"[{_CJK}]+")
+_CJK_MARKS = "\u3000-\u3004\u3008-\u301f\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"
+_CJK_MARKS += "\uff5b-\uff65\u2014\u2018-\u201d\u2026"
+_MIXED_WORD = re.compile(f"[{_CJK}]|[^\\W_][^\\s{_CJK}{_CJK_MARKS}]*")
+
+
+class Finding(NamedTuple):
+    """A rule that a document breaks, with the value found and the threshold."""
+
+    rule: str
+    detail: str
+
+
+class View:
+    """A document as the presets see it.
+
+    Words are what stands between white space, punctuation and all. In a text with
+    Chinese characters or kana each of these is a word (as in BERT's tokenizer), and
+    other words begin with a letter or a digit: punctuation is none.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The words in order."""
+        if self.num_cjk:
+            return _MIXED_WORD.findall(self.text)
+        return self.text.split()
+
+    @cached_property
+    def num_cjk(self) -> int:
+        """The number of Chinese characters and kana."""
+        if self.text.isascii():
+            return 0
+        return sum(map(len, _CJK_RUN.findall(self.text)))
+
+    @cached_property
+    def is_cjk(self) -> bool:
+        """Whether a text is mostly Chinese or Japanese: half of its characters are."""
+        return self.num_cjk > 0 and 2 * self.num_cjk >= sum(map(len, self.text.split()))
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines that are not empty."""
+        lines = self.text.split("\n")
+        return [line for line in lines if line] if "" in lines else lines
+
+    @cached_property
+    def paragraphs(self) -> list[str]:
+        """What stands between empty lines."""
+        parts = self.text.strip().split("\n\n")
+        return [stripped for part in parts if (stripped := part.strip("\n"))]
+
+
+def num_words(line: str) -> int:
+    """Returns the number of words of a line, as ``View.words`` counts them."""
+    if line.isascii() or not _CJK_CHARACTER.search(line):
+        return len(line.split())
+    return len(_MIXED_WORD.findall(line))
+
+
+def repeated(parts: Iterable[str]) -> tuple[int, int]:
+    """Returns how many parts occurred before, and their characters."""
+    seen: set[str] = set()
+    count = num_chars = 0
+    for part in parts:
+        if part in seen:
+            count += 1
+            num_chars += len(part)
+        else:
+            seen.add(part)
+    return count, num_chars
+
+
+def share(value: float) -> str:
+    """Returns a value as details write it."""
+    return f"{value:.4g}"

@@ -1,0 +1,161 @@
+"""The profiler on Beam: shards are counted, added up, described and compared."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import apache_beam as beam
+
+from components.artifacts import Documents, Profile, Vocabulary, write_json
+from components.base import Context
+from components.beam import open_pipeline
+from components.profiler import ProfilerConfig
+from components.profiler.anomalies import (
+    Anomaly,
+    differences,
+    disagreements,
+    find_anomalies,
+    leaks,
+    misfits,
+    overlaps,
+)
+from components.profiler.baseline import FORMAT, read_profile
+from components.profiler.config import Kind, ProfileConfig
+from components.profiler.describing import describe
+from components.profiler.drift import Measure, compare
+from components.profiler.schema import infer, read_schema
+from components.profiler.statistics import ShardFile, Statistics, by_split, count_shard
+from models.faults import DataError
+
+_NUM_NAMED = 5
+
+
+def make_profile(
+    documents: Documents,
+    vocabulary: Vocabulary | None,
+    profile: Profile,
+    config: ProfilerConfig,
+    context: Context,
+) -> None:
+    """Writes the profile, or says why the documents do not pass."""
+    said = config.profile
+    splits = _count(documents, context)
+    tokens = {}
+    if vocabulary is not None and said.sample_bytes:
+        from components.profiler.tokens import measure_tokens
+
+        tokens = measure_tokens(documents, vocabulary, sample_bytes=said.sample_bytes)
+    found = summarize(splits, tokens, said)
+    if documents.files(Documents.LEDGER):
+        found["ledger"] = documents.ledger
+    write_json(profile.file(Profile.FILE), found)
+    _judge(found["anomalies"], config)
+    profile.facts |= {
+        "splits": documents.splits,
+        "anomalies": len(found["anomalies"]),
+    }
+
+
+def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
+    shards = [
+        ShardFile(split, path)
+        for split in documents.splits
+        for path in documents.shards(split)
+    ]
+    if context.work_dir is not None:
+        context.work_dir.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=context.work_dir) as folder:
+        targets = [Path(folder) / str(number) for number in range(len(shards))]
+        with open_pipeline(context.beam) as pipeline:
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(list(zip(shards, targets, strict=True)))
+                | "Count" >> beam.MapTuple(_count_into)
+            )
+        return by_split(pickle.loads(target.read_bytes()) for target in targets)
+
+
+def _count_into(shard: ShardFile, target: Path) -> None:
+    # By a file, because Beam would hold every shard's result and a copy in memory.
+    target.write_bytes(pickle.dumps(count_shard(shard)))
+
+
+def summarize(
+    splits: Mapping[str, Statistics],
+    tokens: Mapping[str, Mapping[str, Any]],
+    config: ProfileConfig,
+) -> dict[str, Any]:
+    """Returns the profile: descriptions, measures and anomalies.
+
+    Args:
+        splits: statistics by split, in the order of training.
+        tokens: what the vocabulary makes of them (``measure_tokens``).
+        config: thresholds, schema and baseline.
+    """
+    described = {
+        name: describe(statistics, top_terms=config.top_terms)
+        | ({"tokens": tokens[name]} if name in tokens else {})
+        for name, statistics in splits.items()
+    }
+    overlap = overlaps(splits)
+    anomalies = [*find_anomalies(splits, config), *leaks(overlap, splits, config)]
+    anomalies += misfits(tokens, config)
+    if config.schema:
+        anomalies += disagreements(splits, read_schema(Path(config.schema)))
+    measures: list[dict[str, Any]] = []
+    for kind, split, against, found in _comparisons(described, config):
+        place = {"kind": kind, "split": split, "against": against}
+        measures += [place | asdict(measure) for measure in found]
+        anomalies += differences(
+            kind, found, split=split, against=against, config=config
+        )
+    return {
+        "format": FORMAT,
+        "splits": described,
+        "overlap": overlap,
+        "schema": infer({"splits": described}),
+        "measures": measures,
+        "anomalies": [_said(anomaly, config) for anomaly in anomalies],
+    }
+
+
+def _comparisons(
+    described: Mapping[str, Any], config: ProfileConfig
+) -> Iterator[tuple[Kind, str, str, list[Measure]]]:
+    """Yields kind, split, what it is compared with, and the measures."""
+    first, *others = described
+    for name in others:
+        yield "skew", name, first, list(compare(described[name], described[first]))
+    if config.baseline:
+        old = read_profile(Path(config.baseline))["splits"]
+        for name in described:
+            if name in old:
+                found = list(compare(described[name], old[name]))
+                yield "drift", name, "the baseline", found
+
+
+def _said(anomaly: Anomaly, config: ProfileConfig) -> dict[str, str]:
+    severity = "error" if anomaly.kind in config.fail_on else "warning"
+    return {"severity": severity, **asdict(anomaly)}
+
+
+def _judge(anomalies: Sequence[Mapping[str, str]], config: ProfilerConfig) -> None:
+    errors = [found for found in anomalies if found["severity"] == "error"]
+    if not errors:
+        return
+    where = f"datasets.{config.dataset}.profile"
+    named = "; ".join(
+        f"{found['kind']} ({found['where']}): {found['what']}"
+        for found in errors[:_NUM_NAMED]
+    )
+    more = f"; and {len(errors) - _NUM_NAMED} more" if len(errors) > _NUM_NAMED else ""
+    raise DataError(
+        f"{where}.fail_on: expected no such anomaly, found {len(errors)}: "
+        f"{named}{more}; mend the data or the thresholds, or see the whole profile "
+        f"with `--until profile.{config.dataset} --set {where}.fail_on=[]`"
+    )

@@ -1,0 +1,91 @@
+"""Whether documents agree with a schema: a sentence for everything that does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components.profiler.columns import Column
+from components.profiler.statistics import Statistics
+
+_NUM_NAMED = 3
+
+
+def check_split(
+    name: str, statistics: Statistics, schema: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yields how a split's documents differ from a schema (``read_schema``)."""
+    fewest = schema["min_documents"].get(name, 0)
+    if statistics.num_documents < fewest:
+        yield (
+            f"{statistics.num_documents:,} documents, "
+            f"the schema expects {fewest:,} or more"
+        )
+    yield from _check_text(statistics, schema["text"])
+    for column, rule in schema["columns"].items():
+        found = statistics.columns.get(column)
+        if found is None:
+            if rule.get("min_present", 0) > 0:
+                yield f"column {column!r} is missing"
+            continue
+        share = found.present / statistics.num_documents
+        if share < rule.get("min_present", 0):
+            yield (
+                f"column {column!r} is in {share:.1%} of the documents, "
+                f"the schema expects {rule['min_present']:.1%} or more"
+            )
+        values = statistics.labels if column == "label" else found.values
+        yield from _check_column(column, found, values, rule)
+    if schema["extra_columns"] == "forbid":
+        for column in sorted(set(statistics.columns) - set(schema["columns"])):
+            yield f"column {column!r} is not in the schema"
+
+
+def _check_text(statistics: Statistics, rule: Mapping[str, int]) -> Iterator[str]:
+    longest = statistics.characters.percentile(100)
+    low = rule.get("min_characters", 0)
+    high = rule.get("max_characters", longest)
+    shorter, longer = statistics.characters.outside(low, high)
+    if shorter:
+        yield f"{shorter:,} documents are shorter than {low:,} characters"
+    if longer:
+        yield f"{longer:,} documents are longer than {high:,} characters"
+
+
+def _check_column(
+    name: str,
+    column: Column,
+    values: Counter[Any] | None,
+    rule: Mapping[str, Any],
+) -> Iterator[str]:
+    expected = rule.get("type", "any")
+    allowed = {expected} | ({"integer"} if expected == "number" else set())
+    others = {kind: n for kind, n in column.types.items() if kind not in allowed}
+    if expected != "any" and others:
+        found = " and ".join(f"{n:,} {kind}" for kind, n in sorted(others.items()))
+        yield f"column {name!r} is {expected} in the schema, found {found}"
+    yield from _check_values(name, values, rule.get("values"))
+    numbers = column.numbers
+    if numbers.count and numbers.least < rule.get("min", numbers.least):
+        yield f"column {name!r} goes down to {numbers.least:g}, below {rule['min']:g}"
+    if numbers.count and numbers.most > rule.get("max", numbers.most):
+        yield f"column {name!r} goes up to {numbers.most:g}, above {rule['max']:g}"
+
+
+def _check_values(
+    name: str, values: Counter[Any] | None, allowed: list[Any] | None
+) -> Iterator[str]:
+    if allowed is None:
+        return
+    if values is None:
+        yield f"column {name!r} has too many values to be those of the schema"
+        return
+    known = {value if isinstance(value, str) else repr(value) for value in allowed}
+    new = sorted((v for v in values if v not in known), key=lambda v: (-values[v], v))
+    if new:
+        named = ", ".join(f"{value!r}" for value in new[:_NUM_NAMED])
+        more = f" and {len(new) - _NUM_NAMED} more" if len(new) > _NUM_NAMED else ""
+        documents = sum(values[value] for value in new)
+        what = "label" if name == "label" else f"value of column {name!r}"
+        yield f"new {what} {named}{more} in {documents:,} documents"

@@ -1,0 +1,135 @@
+"""Statistics of documents: a shard is counted at a time, and shards add up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.artifacts import SPLITS, read_shard
+from components.profiler.columns import Column, add_columns
+from components.profiler.tallies import Lengths, Sketch, Terms
+from components.profiler.texts import NO_SCRIPT, SCRIPTS, count_texts
+
+_BLOCK_CHARACTERS = 1 << 18
+
+
+@dataclass
+class Statistics:
+    """Counts over documents; those of two shards add up to those of both."""
+
+    num_documents: int = 0
+    num_bytes: int = 0
+    num_empty: int = 0
+    """Documents without a word."""
+    words: Lengths = field(default_factory=Lengths)
+    characters: Lengths = field(default_factory=Lengths)
+    scripts: Counter[str] = field(default_factory=Counter)
+    columns: dict[str, Column] = field(default_factory=dict)
+    labels: Counter[str] = field(default_factory=Counter)
+    terms: Terms = field(default_factory=Terms)
+    texts: list[np.ndarray] = field(default_factory=list)
+    """The hash of every text, as parts of uint64 ``[num_documents]``."""
+    grams: Sketch = field(default_factory=Sketch)
+    """The 13-word sequences."""
+
+    def count(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Takes a block of documents."""
+        texts = [document["text"] for document in documents]
+        encoded = [text.encode() for text in texts]
+        found = count_texts(texts, self.terms)
+        self.num_documents += len(texts)
+        self.num_bytes += sum(map(len, encoded))
+        self.num_empty += int((found.num_words == 0).sum())
+        self.words += Lengths.of(found.num_words)
+        self.characters += Lengths.of(np.fromiter(map(len, texts), np.int64))
+        for index, number in zip(
+            *np.unique(found.scripts, return_counts=True), strict=True
+        ):
+            name = SCRIPTS[index] if index >= 0 else NO_SCRIPT
+            self.scripts[name] += int(number)
+        self.labels.update(
+            str(document["label"]) for document in documents if "label" in document
+        )
+        add_columns(self.columns, documents)
+        digests = b"".join(hashlib.blake2b(t, digest_size=8).digest() for t in encoded)
+        self.texts.append(np.frombuffer(digests, np.uint64))
+        self.grams.add(found.grams)
+
+    def merge(self, other: Statistics) -> None:
+        """Adds the counts of another."""
+        self.num_documents += other.num_documents
+        self.num_bytes += other.num_bytes
+        self.num_empty += other.num_empty
+        self.words += other.words
+        self.characters += other.characters
+        self.scripts.update(other.scripts)
+        self.labels.update(other.labels)
+        for name, column in other.columns.items():
+            self.columns.setdefault(name, Column()).merge(column)
+        self.terms.merge(other.terms)
+        self.texts += other.texts
+        self.grams.add(other.grams.hashes)
+
+    def num_repeated(self) -> int:
+        """Returns how many texts are there again, the first of each not counted."""
+        ordered = np.sort(np.concatenate(self.texts))
+        return int((ordered[1:] == ordered[:-1]).sum())
+
+    def num_shared_with(self, other: Statistics) -> int:
+        """Returns how many of the documents have a text that another set has."""
+        mine, theirs = np.concatenate(self.texts), np.concatenate(other.texts)
+        return int(np.isin(mine, theirs).sum())
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A shard to count, and its split."""
+
+    split: str
+    path: Path
+
+
+def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
+    """Returns the statistics of one shard, the rarest of very many terms left out."""
+    statistics = Statistics()
+    for block in _blocks(read_shard(shard.path)):
+        statistics.count(block)
+    statistics.terms.seal()
+    statistics.texts = [np.concatenate([np.empty(0, np.uint64), *statistics.texts])]
+    return shard, statistics
+
+
+def _blocks(documents: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yields documents together, about a quarter of a million characters at a time."""
+    block: list[dict[str, Any]] = []
+    size = 0
+    for document in documents:
+        block.append(document)
+        size += len(document["text"]) + 1
+        if size >= _BLOCK_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def by_split(
+    shards: Iterable[tuple[ShardFile, Statistics]],
+) -> dict[str, Statistics]:
+    """Adds up the statistics of shards; splits are in the order of training.
+
+    A split without documents is left out.
+    """
+    found: dict[str, Statistics] = {}
+    for shard, statistics in sorted(shards, key=lambda pair: pair[0].path):
+        if statistics.num_documents:
+            found.setdefault(shard.split, Statistics()).merge(statistics)
+    known = [name for name in SPLITS if name in found]
+    return {name: found[name] for name in chain(known, sorted(set(found) - set(known)))}

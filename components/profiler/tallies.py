@@ -1,0 +1,205 @@
+"""Tallies: counts that add up to the same, however the documents were dealt out.
+
+All are arrays of numbers, because there is one entry a document or a distinct word.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+MAX_TERMS = 20_000
+"""Distinct terms that a shard hands on, the most frequent first."""
+SKETCH_SIZE = 1 << 18
+_MAX_HELD_TERMS = 1 << 20
+_NOTHING = np.empty(0, np.uint64)
+
+
+@dataclass
+class Lengths:
+    """How many documents have which length; exact."""
+
+    values: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    counts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+
+    @classmethod
+    def of(cls, lengths: np.ndarray) -> Lengths:
+        """Counts lengths, int64 ``[num documents]``."""
+        return cls(*np.unique(lengths.astype(np.int64), return_counts=True))
+
+    def __add__(self, other: Lengths) -> Lengths:
+        return Lengths(
+            *_add_up(
+                np.concatenate([self.values, other.values]),
+                np.concatenate([self.counts, other.counts]),
+            )
+        )
+
+    @property
+    def total(self) -> int:
+        """The sum of all lengths."""
+        return int(self.values @ self.counts)
+
+    def percentile(self, percent: float) -> int:
+        """Returns the smallest length that at least this share of documents keeps to.
+
+        The nearest-rank definition: the result is always the length of a document.
+        """
+        reached = np.cumsum(self.counts)
+        rank = max(1, math.ceil(percent / 100 * reached[-1]))
+        return int(self.values[np.searchsorted(reached, rank)])
+
+    def histogram(self, edges: Sequence[int]) -> list[int]:
+        """Returns documents by bin; bin i holds ``edges[i] <= length < edges[i + 1]``.
+
+        The last bin is open.
+        """
+        bins = np.searchsorted(np.asarray(edges), self.values, side="right") - 1
+        return np.bincount(bins, self.counts, len(edges)).astype(int).tolist()
+
+    def outside(self, low: int, high: int) -> tuple[int, int]:
+        """Returns how many documents are shorter than ``low``, longer than ``high``."""
+        shorter, longer = self.values < low, self.values > high
+        return int(self.counts[shorter].sum()), int(self.counts[longer].sum())
+
+
+def _add_up(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns sorted unique keys and the sums of their counts."""
+    order = np.argsort(keys)
+    keys, counts = keys[order], counts[order]
+    first = _changes(keys)
+    return keys[first], (np.add.reduceat(counts, first) if len(first) else counts)
+
+
+def _changes(ordered: np.ndarray) -> np.ndarray:
+    """Returns where a sorted array takes each of its values first."""
+    is_first = np.empty(len(ordered), bool)
+    is_first[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return np.flatnonzero(is_first)
+
+
+class Terms:
+    """How often each term occurs, by the hash of its spelling.
+
+    ``total`` counts all terms; rare ones are forgotten once there are too many.
+    """
+
+    def __init__(self) -> None:
+        self.hashes, self.counts = _NOTHING, np.empty(0, np.int64)
+        self.total = 0
+        self._spellings: dict[int, str] = {}
+        self._pending: list[tuple[np.ndarray, np.ndarray]] = []
+        self._num_pending = 0
+
+    def add(self, hashes: np.ndarray, spell: Callable[[int], str]) -> None:
+        """Counts occurrences.
+
+        Args:
+            hashes: uint64 ``[num occurrences]``.
+            spell: returns the term of an index into ``hashes``.
+        """
+        if not len(hashes):
+            return
+        order = np.argsort(hashes)
+        ordered = hashes[order]
+        changes = _changes(ordered)
+        unique, first = ordered[changes], order[changes]
+        counts = np.diff(np.append(changes, len(ordered)))
+        spellings = self._spellings
+        for key, index in zip(unique.tolist(), first.tolist(), strict=True):
+            if key not in spellings:
+                spellings[key] = spell(index)
+        self.total += len(hashes)
+        self._pending.append((unique, counts))
+        self._num_pending += len(unique)
+        if self._num_pending > max(1 << 18, len(self.hashes)):
+            self._settle(_MAX_HELD_TERMS)
+
+    def _settle(self, limit: int) -> None:
+        """Adds up what is pending and keeps the most frequent terms."""
+        pending = [(self.hashes, self.counts), *self._pending]
+        hashes, counts = (np.concatenate(part) for part in zip(*pending, strict=True))
+        self.hashes, self.counts = _add_up(hashes, counts)
+        self._pending, self._num_pending = [], 0
+        if len(self.hashes) > limit:
+            bar = np.partition(self.counts, -limit)[-limit]
+            # Ties are settled by hash, which is the same for every order of reading.
+            kept = np.lexsort((self.hashes, -self.counts))[:limit]
+            kept = np.sort(kept[self.counts[kept] >= bar])
+            self.hashes, self.counts = self.hashes[kept], self.counts[kept]
+        spelt = self._spellings
+        if len(spelt) > len(self.hashes):
+            self._spellings = {key: spelt[key] for key in self.hashes.tolist()}
+
+    def seal(self, limit: int = MAX_TERMS) -> None:
+        """Settles the counts and forgets all but the most frequent terms."""
+        self._settle(limit)
+
+    def merge(self, other: Terms) -> None:
+        """Adds the sealed counts of another."""
+        hashes = np.concatenate([self.hashes, other.hashes])
+        counts = np.concatenate([self.counts, other.counts])
+        self.hashes, self.counts = _add_up(hashes, counts)
+        self.total += other.total
+        self._spellings |= other._spellings
+
+    def ranked(self) -> list[tuple[str, int]]:
+        """Returns terms and counts, the most frequent first, then by spelling."""
+        pairs = zip(self.hashes.tolist(), self.counts.tolist(), strict=True)
+        spelt = [(self._spellings[key], count) for key, count in pairs]
+        return sorted(spelt, key=lambda term: (-term[1], term[0]))
+
+
+class Sketch:
+    """The smallest of a set's hashes: an exact set while small, a fair sample after.
+
+    Bottom-k sampling (Beyer et al. 2007): every set is sampled by the same hash, so
+    that two samples can be compared below the smaller of their bounds.
+    """
+
+    def __init__(self) -> None:
+        self._hashes = _NOTHING
+        self._pending: list[np.ndarray] = []
+        self._num_pending = 0
+
+    @property
+    def hashes(self) -> np.ndarray:
+        """The sample, sorted, uint64."""
+        if self._pending:
+            self._settle()
+        return self._hashes
+
+    @property
+    def bound(self) -> int:
+        """Below it the sample is complete."""
+        is_full = len(self.hashes) == SKETCH_SIZE
+        return int(self.hashes[-1]) if is_full else 1 << 64
+
+    def add(self, hashes: np.ndarray) -> None:
+        """Takes uint64 hashes, repeated or not."""
+        if len(self._hashes) == SKETCH_SIZE:
+            hashes = hashes[hashes < self._hashes[-1]]
+        self._pending.append(hashes)
+        self._num_pending += len(hashes)
+        if self._num_pending > SKETCH_SIZE:
+            self._settle()
+
+    def _settle(self) -> None:
+        both = np.sort(np.concatenate([self._hashes, *self._pending]))
+        # np.unique puts numbers into a hash table, which takes ten times as long.
+        self._hashes = both[_changes(both)][:SKETCH_SIZE]
+        self._pending, self._num_pending = [], 0
+
+    def share_in(self, other: Sketch) -> float | None:
+        """Estimates which share of this set is in another; None where it is empty."""
+        bound = min(self.bound, other.bound)
+        mine = self.hashes
+        if bound < 1 << 64:
+            mine = mine[mine < np.uint64(bound)]
+        if not len(mine):
+            return None
+        return float(np.isin(mine, other.hashes, assume_unique=True).mean())

@@ -1,0 +1,152 @@
+"""What a vocabulary makes of documents: tokens, unknown ones, entries never used.
+
+The beginning of every shard is tokenized: inside a shard, documents are in the order of
+a hash, so that its beginning is a fair sample of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.artifacts import Documents, Vocabulary, read_shard
+from components.profiler.tallies import Lengths
+from models.tokenization import load_tokenizer
+
+if TYPE_CHECKING:
+    from models.tokenization import Tokenizer
+
+NUM_LISTED = 20
+_BATCH_BYTES = 1 << 18
+_PERCENTILES = (50, 95, 99, 100)
+
+
+def measure_tokens(
+    documents: Documents, vocabulary: Vocabulary, *, sample_bytes: int
+) -> dict[str, dict[str, Any]]:
+    """Returns what the vocabulary makes of each split.
+
+    Args:
+        documents: the splits.
+        vocabulary: the tokenizer.
+        sample_bytes: text of a split that is tokenized; the last document counts whole.
+    """
+    tokenizer = load_tokenizer(vocabulary.path)
+    found = {}
+    for split in documents.splits:
+        shards = documents.shards(split)
+        share = -(-sample_bytes // max(1, len(shards)))
+        texts = (text for shard in shards for text in _beginning(shard, share))
+        tally = _Tally(tokenizer)
+        for batch in _batches(texts):
+            tally.add(batch)
+        if tally.num_documents:
+            found[split] = tally.describe()
+    return found
+
+
+def _beginning(shard: Path, num_bytes: int) -> Iterator[str]:
+    for document in read_shard(shard):
+        if num_bytes <= 0:
+            return
+        num_bytes -= len(document["text"].encode())
+        yield document["text"]
+
+
+def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class _Tally:
+    """Counts over the texts of a split."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._counts = np.zeros(tokenizer.size, np.int64)
+        self._lengths = Lengths()
+        self.num_documents = self._bytes = self._words = self._characters = 0
+
+    def add(self, texts: Sequence[str]) -> None:
+        encoded = [text.encode() for text in texts]
+        ids = self._tokenizer(tf.constant(encoded))
+        flat = ids.flat_values.numpy()
+        self._counts += np.bincount(flat, minlength=len(self._counts))
+        self._lengths += Lengths.of(ids.row_lengths().numpy())
+        self.num_documents += len(texts)
+        self._bytes += sum(map(len, encoded))
+        self._words += sum(len(text.split()) for text in texts)
+        self._characters += sum(map(len, texts))
+
+    def describe(self) -> dict[str, Any]:
+        """Returns the counts as JSON values; rates are rounded to six places."""
+        counts, specials = self._counts, self._tokenizer.specials
+        tokens = int(counts.sum())
+        unknown = int(counts[specials.unknown])
+        control = {specials.pad, specials.start, specials.end, specials.mask}
+        ranked = np.lexsort((np.arange(len(counts)), -counts))[:NUM_LISTED]
+        ranked = ranked[counts[ranked] > 0]
+        return {
+            "documents": self.num_documents,
+            "bytes": self._bytes,
+            "tokens": tokens,
+            "unknown": unknown,
+            "unknown_share": _ratio(unknown, tokens),
+            "tokens_a_word": _ratio(tokens, self._words),
+            "tokens_a_character": _ratio(tokens, self._characters),
+            "bytes_a_token": _ratio(self._bytes, tokens),
+            "entries": len(counts),
+            "unused_entries": int((counts == 0).sum())
+            - sum(counts[id] == 0 for id in control | {specials.unknown}).item(),
+            "lengths": {
+                f"p{percent}" if percent < 100 else "max": self._lengths.percentile(
+                    percent
+                )
+                for percent in _PERCENTILES
+            },
+            "frequent": [
+                {"token": token, "count": int(counts[id])}
+                for token, id in zip(self._spell(ranked), ranked, strict=True)
+            ],
+            "longest": self._longest(),
+        }
+
+    def _longest(self) -> list[dict[str, Any]]:
+        """Returns the longest entries that were used, in characters."""
+        used = np.flatnonzero(self._counts)
+        spelt = sorted(zip(self._spell(used), used.tolist(), strict=True), key=_length)
+        return [
+            {"token": token, "count": int(self._counts[id])}
+            for token, id in spelt[: NUM_LISTED // 2]
+        ]
+
+    def _spell(self, ids: np.ndarray) -> list[str]:
+        rows = tf.RaggedTensor.from_row_splits(
+            tf.constant(ids, tf.int32), tf.range(len(ids) + 1, dtype=tf.int64)
+        )
+        texts = self._tokenizer.detokenize(rows).numpy()
+        unknown = self._tokenizer.specials.unknown
+        return [
+            "[UNK]" if id == unknown else text.decode(errors="replace")
+            for id, text in zip(ids, texts, strict=True)
+        ]
+
+
+def _length(spelt: tuple[str, int]) -> tuple[int, int]:
+    return -len(spelt[0]), spelt[1]
+
+
+def _ratio(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 0.0

@@ -1,0 +1,166 @@
+"""``textmill data``: read documents, their profile, their schema and what was lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models.faults import ConfigError
+from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+
+data_app = typer.Typer(
+    no_args_is_help=True, help="What the documents of a data set are."
+)
+
+Dataset = Annotated[
+    str, typer.Argument(help="The data set's name in the file.", show_default=False)
+]
+Number = Annotated[int, typer.Option("-n", min=0, help="How many are shown.")]
+_PROFILES = "A profile.json, its folder, or RUN:DATASET."
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@data_app.command()
+def peek(
+    config: Config,
+    dataset: Dataset,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    split: Annotated[str, typer.Option(help="train, eval or test.")] = "train",
+    number: Number = 5,
+    grep: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Only documents that hold it, in any case."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Prints a JSON object a document.")
+    ] = False,
+) -> None:
+    """Shows the first documents, in the order of the shards."""
+    from pipeline.cli.data_display import render_document
+    from pipeline.cli.published import find_documents, first_documents
+
+    documents = find_documents(config, overrides, root, dataset)
+    found = 0
+    for document in first_documents(documents, split, number, containing=grep):
+        found += 1
+        if as_json:
+            print(json.dumps(document, ensure_ascii=False))
+        else:
+            print(render_document(document, around=grep))
+    total = documents.splits[split]
+    what = f"{found:,} of {total:,} documents of {split}"
+    if grep is not None and found < number:
+        what += f"; no other holds {grep!r}"
+    print(f"textmill: {what}", file=sys.stderr)
+
+
+@data_app.command()
+def stats(
+    config: Config,
+    dataset: Dataset,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows the profile: counts, lengths, labels, tokens, what was lost, anomalies."""
+    from pipeline.cli.data_display import render_profile
+    from pipeline.cli.published import find_profile
+
+    profile = find_profile(config, overrides, root, dataset)
+    if as_json:
+        _print_json(profile)
+    else:
+        print(render_profile(profile, dataset))
+
+
+@data_app.command()
+def schema(
+    config: Config,
+    dataset: Dataset,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The file to write, .yaml or .json; stdout where none is given.",
+        ),
+    ] = None,
+) -> None:
+    """Writes the schema of the documents, to be edited and frozen."""
+    from components.profiler.schema import render
+    from pipeline.cli.published import find_profile
+    from pipeline.publish import write_atomically
+
+    inferred = find_profile(config, overrides, root, dataset)["schema"]
+    is_json = output is not None and output.suffix == ".json"
+    text = json.dumps(inferred, indent=1, ensure_ascii=False) + "\n"
+    text = text if is_json else render(inferred, dataset)
+    if output is None:
+        print(text, end="")
+        return
+    if not output.parent.is_dir():
+        raise ConfigError(f"{output.parent}: expected a folder to write to, found none")
+    write_atomically(output, text.encode())
+    print(f"{output}: name it in datasets.{dataset}.profile.schema", file=sys.stderr)
+
+
+@data_app.command()
+def diff(
+    old: Annotated[str, typer.Argument(help=_PROFILES, show_default=False)],
+    new: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Shows what changed between two profiles, and how far they drifted apart."""
+    from dataclasses import asdict
+
+    from components.profiler.drift import compare
+    from pipeline.cli.data_display import render_difference
+    from pipeline.cli.published import named_profile
+
+    before, after = named_profile(old, root), named_profile(new, root)
+    measures = {
+        name: list(compare(split, before["splits"][name]))
+        for name, split in after["splits"].items()
+        if name in before["splits"]
+    }
+    if as_json:
+        _print_json(
+            {name: [asdict(one) for one in found] for name, found in measures.items()}
+        )
+    else:
+        print(render_difference(before, after, measures))
+
+
+@data_app.command()
+def dead(
+    config: Config,
+    dataset: Dataset,
+    root: Root = DEFAULT_ROOT,
+    overrides: Overrides = None,
+    number: Number = 20,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Prints a JSON object a record.")
+    ] = False,
+) -> None:
+    """Shows the records that could not be read, and why."""
+    from pipeline.cli.data_display import render_dead_letters
+    from pipeline.cli.published import dead_letters, find_documents
+
+    documents = find_documents(config, overrides, root, dataset)
+    letters = dead_letters(documents, number)
+    if as_json:
+        for letter in letters:
+            print(json.dumps(letter, ensure_ascii=False))
+    else:
+        print(render_dead_letters(letters, documents.ledger["bad"]))

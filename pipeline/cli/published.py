@@ -1,0 +1,139 @@
+"""Which published documents and profiles ``textmill data`` shows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from components.artifacts import SPLITS, Documents
+from components.base import Artifact, Component
+from models.faults import ConfigError, did_you_mean
+
+
+def find_documents(
+    config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
+) -> Documents:
+    """Returns a data set's documents.
+
+    Raises:
+        ConfigError: there is no such data set, or it was not ingested yet.
+    """
+    found = _find(config, overrides, root, f"ingest.{dataset}", "documents")
+    return cast(Documents, found)
+
+
+def find_profile(
+    config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
+) -> dict[str, Any]:
+    """Returns a data set's profile.
+
+    Raises:
+        ConfigError: there is no such data set, or it was not profiled yet.
+    """
+    from components.profiler.baseline import read_profile
+
+    found = _find(config, overrides, root, f"profile.{dataset}", "profile")
+    return read_profile(found.path)
+
+
+def _find(
+    config: Path, overrides: Sequence[str] | None, root: Path, node: str, output: str
+) -> Artifact:
+    """Returns what a node made: for this very config, or else in its newest run."""
+    from pipeline import cache
+    from pipeline.config import load_config
+    from pipeline.create_pipeline import create_pipeline
+
+    loaded = load_config(config, overrides or ())
+    dataset = node.partition(".")[2]
+    if dataset not in (known := list(loaded.config.datasets)):
+        hint = did_you_mean(dataset, known) or f"; it has {', '.join(known)}"
+        raise ConfigError(f"{config}: has no data set {dataset!r}{hint}")
+    command = f"`textmill run {config} --until {node}`"
+    if root.is_dir():
+        pipeline = create_pipeline(loaded, root).select(until=node)
+        component = pipeline.node(node)
+        [plan] = [p for p in cache.plan(pipeline, root) if p.id == node]
+        if plan.state == "cached" and plan.key is not None:
+            found = cache.look_up(root, type(component), node, plan.key)
+            return found.outputs[output]
+        if (
+            earlier := _newest(root, loaded.config.name, component, output)
+        ) is not None:
+            run, artifact = earlier
+            print(
+                f"textmill: {node} would run again; this is what run {run} found; "
+                f"{command} brings it up to date",
+                file=sys.stderr,
+            )
+            return artifact
+    raise ConfigError(f"{root}: expected a result of {node}, found none; {command}")
+
+
+def _newest(
+    root: Path, name: str, component: Component, output: str
+) -> tuple[str, Artifact] | None:
+    """Returns the newest run of a pipeline that has a node's output, and the output."""
+    from pipeline.store import MetadataStore
+
+    with MetadataStore(root) as store:
+        for run in store.runs():
+            summary = store.run(run["run_id"])
+            node = summary["nodes"].get(component.id, {})
+            path = node.get("outputs", {}).get(output)
+            if summary["name"] == name and path and (root / path).is_dir():
+                kind = component.outputs[output].type
+                return str(run["run_id"]), kind(root / path)
+    return None
+
+
+def first_documents(
+    documents: Documents, split: str, number: int, *, containing: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yields the first documents of a split, in the order of its shards.
+
+    Raises:
+        ConfigError: there is no such split.
+    """
+    if split not in documents.splits:
+        splits = ", ".join(name for name in SPLITS if name in documents.splits)
+        raise ConfigError(f"--split: expected one of {splits}, got {split!r}")
+    found = documents.read(split)
+    if containing is not None:
+        sought = containing.casefold()
+        found = (one for one in found if sought in one["text"].casefold())
+    return islice(found, number)
+
+
+def named_profile(name: str, root: Path) -> dict[str, Any]:
+    """Returns the profile of a file, a folder, or a run's data set (``RUN:DATASET``).
+
+    Raises:
+        ConfigError: there is none.
+    """
+    from components.profiler.baseline import read_profile
+    from pipeline.store import MetadataStore
+
+    run, colon, dataset = name.rpartition(":")
+    if Path(name).exists() or not colon or not root.is_dir():
+        return read_profile(Path(name))
+    with MetadataStore(root) as store:
+        nodes = store.run(run)["nodes"]
+    path = nodes.get(f"profile.{dataset}", {}).get("outputs", {}).get("profile")
+    if path is None:
+        known = [
+            node.partition(".")[2] for node in nodes if node.startswith("profile.")
+        ]
+        hint = did_you_mean(dataset, known)
+        raise ConfigError(f"run {run!r} has no profile of data set {dataset!r}{hint}")
+    return read_profile(root / path)
+
+
+def dead_letters(documents: Documents, number: int) -> list[dict[str, Any]]:
+    """Returns the first records that could not be read."""
+    with (documents.path / Documents.DEAD_LETTERS).open("rb") as file:
+        return [json.loads(line) for line in islice(file, number)]

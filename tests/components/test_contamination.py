@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.ingester.contamination import contamination, ngram_index
+from components.ingester.shingles import ngram_hashes
+
+QUESTION = (
+    "which of these three rivers runs through the old town before it meets the sea"
+)
+
+
+def shares(texts, forbidden, n=13):
+    index = ngram_index(ngram_hashes(forbidden, n).values)
+    return contamination(*ngram_hashes(texts, n), index).tolist()
+
+
+def test_an_index_is_sorted_and_unique():
+    found = ngram_index(np.array([5, 1 << 63, 5, 0], np.uint64))
+    assert found.tolist() == [0, 5, 1 << 63]
+
+
+def test_shares_are_of_the_ngrams_that_occur():
+    texts = [
+        QUESTION,
+        "WHICH of these three rivers runs -- through the old town, before it meets us!",
+        "now say " + QUESTION,
+        " ".join(reversed(QUESTION.split())),
+        "",
+        "which of these",
+    ]
+    assert shares(texts, [QUESTION]) == [1.0, 1 / 2, 3 / 5, 0.0, 0.0, 0.0]
+
+
+def test_short_forbidden_texts_forbid_themselves_only():
+    assert shares(["Yes, it is.", "Yes it is so"], ["yes it is"]) == [1.0, 0.0]
+
+
+def test_repeated_ngrams_count_as_often_as_they_occur():
+    assert shares(["a b a b a c"], ["a b"], n=2) == [0.4]
+
+
+def test_nothing_is_contaminated_without_an_index():
+    assert shares([QUESTION, ""], []) == [0.0, 0.0]
+    assert shares([], [QUESTION]) == []
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 40), max_size=9), max_size=6),
+    st.lists(st.integers(0, 40), max_size=30),
+    st.sampled_from([1, 1 << 40, (1 << 64) // 41]),
+)
+def test_shares_are_exact(documents, forbidden, spacing):
+    values = np.array([v * spacing for some in documents for v in some], np.uint64)
+    splits = np.cumsum([0, *map(len, documents)])
+    index = ngram_index(np.array([v * spacing for v in forbidden], np.uint64))
+    expected = [
+        sum(v in forbidden for v in some) / max(len(some), 1) for some in documents
+    ]
+    assert contamination(values, splits, index).tolist() == pytest.approx(expected)
+
+
+def test_a_large_index_answers_as_a_set_does():
+    generator = np.random.default_rng(5)
+    values = generator.integers(0, 1 << 64, 200_000, np.uint64)
+    index = ngram_index(values[::2])
+    found = contamination(values, np.arange(200_001), index)
+    assert found.tolist() == [1.0, 0.0] * 100_000
