@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +61,7 @@ def write(corpus, tmp_path_factory):
                     label="of",
                     limit_per_label=200,
                 ),
-                clean=CleanConfig(dedup="exact"),
+                clean=CleanConfig(dedup="near", repeats="paragraphs"),
                 split=SplitConfig(train=0.8, eval=0.1, test=0.1),
                 limits=LimitsConfig(),
                 num_shards=3,
@@ -80,13 +82,28 @@ def expected(write):
     return found
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, 2, 4])
 def test_neither_mode_nor_workers_change_a_byte(write, expected, workers):
     assert write("one.jsonl", block_bytes=7000, direct_num_workers=workers) == expected
 
 
 def test_another_runner_gives_the_same_bytes(write, expected):
     found = write("one.jsonl", block_bytes=9000, runner="BundleBasedDirectRunner")
+    assert found == expected
+
+
+def test_a_portable_runner_with_workers_in_processes_gives_the_same_bytes(
+    write, expected, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    found = write(
+        "one.jsonl",
+        block_bytes=9000,
+        runner="PortableRunner",
+        job_endpoint="embed",
+        environment_type="beam:env:harness_subprocess_python:v1",
+        environment_config=f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
+    )
     assert found == expected
 
 
@@ -105,7 +122,6 @@ def test_neither_order_nor_number_nor_packing_of_files_changes_a_byte(
     assert write(*patterns) == expected
 
 
-@pytest.mark.slow
 def test_processes_give_the_same_bytes_as_threads(write, expected):
     found = write(
         "one.jsonl",
