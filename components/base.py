@@ -308,6 +308,7 @@ class Component:
         *,
         id: str,
         origins: Mapping[str, str] | None = None,
+        after: Sequence[str] = (),
         **inputs: Wire,
     ) -> None:
         """Wires a step.
@@ -316,12 +317,14 @@ class Component:
             config: an instance of the executor's config class.
             id: the node's name, unique in its pipeline.
             origins: the config path in the user's file, by field of ``config``.
+            after: nodes that must have succeeded first, though nothing is read from
+                them: gates. They are no part of the cache key.
             inputs: a channel, or a mapping of them, for every input of the executor.
 
         Raises:
             ConfigError: a config, name or type differs from the executor's signature.
         """
-        self.id, self.config = id, config
+        self.id, self.config, self.after = id, config, tuple(after)
         self.origins = dict(origins or {})
         self.inputs = {name: wire for name, wire in inputs.items() if wire}
         self._check()
@@ -355,8 +358,9 @@ class Component:
                 raise ConfigError(f"{where}: input {name!r} is not connected")
 
     def upstream(self) -> set[str]:
-        """Returns the ids of the nodes that this one reads from."""
-        return {c.producer for wire in self.inputs.values() for c in channels(wire)}
+        """Returns the ids of the nodes that this one reads from or comes after."""
+        read = {c.producer for wire in self.inputs.values() for c in channels(wire)}
+        return read | set(self.after)
 
     @classmethod
     def external_files(cls, config: Any) -> Sequence[Path | Identified]:

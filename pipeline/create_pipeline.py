@@ -122,6 +122,7 @@ def _stage(
             "sequence_length": "model.sequence_length",
             "": f"{where}.task",
         },
+        after=_gates(config, stage),
         documents=documents,
         vocabulary=entries,
     )
@@ -160,6 +161,12 @@ def _stage(
         "evaluate": evaluate,
     }
     return nodes | _delivery(stage, name, documents, train, evaluate, root)
+
+
+def _gates(config: PipelineConfig, stage: StageConfig) -> tuple[str, ...]:
+    """Returns the profile that must not fail before a stage learns from its data."""
+    fails = config.datasets[stage.dataset].profile.fail_on
+    return (f"profile.{stage.dataset}",) if fails else ()
 
 
 def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:

@@ -45,6 +45,8 @@ class Pipeline:
             for wire in node.inputs.values():
                 for channel in channels(wire):
                     self._check_producer(node, channel)
+            for id in node.after:
+                self.node(id)
         self.nodes = tuple(self._by_id[id] for id in self._order())
         self.selected = frozenset(self._by_id)
 

@@ -229,3 +229,12 @@ def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
     assert fields["profile"]["description"].startswith("What its documents are held")
     assert fields["clean"]["description"]
     assert canonical(definitions["ProfileConfig"]["properties"]["fail_on"]["default"])
+
+
+def test_a_stage_waits_for_a_profile_that_may_fail(tmp_path):
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    for kinds, waits in (("[]", False), ("[drift]", True)):
+        override = f"datasets.docs.profile.fail_on={kinds}"
+        loaded = load_config(tmp_path / "c.yaml", [override])
+        node = create_pipeline(loaded, tmp_path).node("tokenize.pretrain")
+        assert ("profile.docs" in node.upstream()) == waits
