@@ -86,17 +86,6 @@ class Cleaner:
         return text
 
 
-def clean(text: str, config: CleanConfig) -> str:
-    """Returns the text as it goes on."""
-    if (
-        config.unicode == "nfc"
-        and not text.isascii()
-        and not unicodedata.is_normalized("NFC", text)
-    ):
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(text.split()) if config.whitespace == "collapse" else text
-
-
 def strip_controls(text: str, cut: Counter[str]) -> str:
     r"""Returns the text with ``\n`` and ``\t`` as its only control characters.
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from components.ingester.privacy.credentials import (
     find_secret_keys,
@@ -51,18 +51,7 @@ Kind = Literal[
     "ipv4",
     "phone",
 ]
-KINDS: tuple[Kind, ...] = (
-    "secret_key",
-    "url_credentials",
-    "email",
-    "iban",
-    "chinese_resident_id",
-    "payment_card",
-    "us_ssn",
-    "ipv6",
-    "ipv4",
-    "phone",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Every kind, the most specific first."""
 
 _DETECTORS = {

@@ -174,12 +174,22 @@ def find_ipv6(scan: Scan, *, scope: str) -> Found:
             continue
         if end < len(text) and is_word(text[end]):
             continue
+        if text.endswith("::", begin, end) and not _is_network(text, begin, end):
+            continue
         try:
             ipaddress.IPv6Address(text[begin:end])
         except ValueError:
             continue
         found.append((begin, end))
     return found
+
+
+def _is_network(text: str, begin: int, end: int) -> bool:
+    """Tells ``2001:db8::`` and ``2001::/16`` from "in Python 3000::"."""
+    if text.startswith("/", end):
+        return True
+    groups = text[begin:end].split(":")
+    return len(groups) > 3 and not "".join(groups).isdigit()
 
 
 def _in_scope(group: str, scope: str) -> bool:

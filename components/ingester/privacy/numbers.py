@@ -20,7 +20,7 @@ _MAX_PHONE_DIGITS = 15
 _CUE_CHARS = 32
 _PHONE_CUE = re.compile(
     r"(?i:\b(?:tel|phone|telephone|call|cell|mobile|mob|fax|whatsapp|sms|contact|dial"
-    r"|hotline)\b|电话|手机|联系|热线|传真|微信)[^0-9]{0,16}$"
+    r"|hotline)\b|电话|手机|联系|拨打|致电|热线|传真|微信)[^0-9]{0,16}$"
 )
 _SSN_CUE = re.compile(r"(?i:\bssn\b|social security)[^0-9]{0,20}$")
 _NORTH_AMERICAN = re.compile(
@@ -93,11 +93,9 @@ def _international(scan: Scan, begin: int, end: int) -> tuple[int, int] | None:
 
 def _without_trunk(digits: str, written: str) -> str:
     """Leaves out the 0 of "+44 (0)20 ...", which is not dialled from abroad."""
-    return (
-        _NOT_A_DIGIT.sub("", written.replace("(0)", "", 1))
-        if "(0)" in written
-        else digits
-    )
+    if "(0)" not in written:
+        return digits
+    return _NOT_A_DIGIT.sub("", written.replace("(0)", "", 1))
 
 
 def _national(scan: Scan, begin: int, end: int) -> Found:

@@ -7,8 +7,9 @@ replaced: one name stays one name throughout a document. A surrogate stands for 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable
+
+from components.ingester.draws import Draws
 
 _HOSTS = ("example.com", "example.org", "example.net")
 _RESERVED_MAIL = re.compile(
@@ -26,43 +27,20 @@ _PREFIX = re.compile(
 )
 
 
-class Draws:
-    """Endless choices, a function of what it was made from alone."""
+def _digits(draws: Draws, count: int) -> str:
+    return "".join(draws.pick(_DIGITS) for _ in range(count))
 
-    def __init__(self, *parts: str) -> None:
-        key = "\0".join(parts).encode("utf-8", "surrogatepass")
-        self._key = blake2b(key, digest_size=32).digest()
-        self._bytes = self._stream()
 
-    def _stream(self) -> Iterator[int]:
-        block = 0
-        while True:
-            counter = block.to_bytes(8, "little")
-            yield from blake2b(counter, key=self._key).digest()
-            block += 1
+def _like(draws: Draws, text: str) -> str:
+    """Returns other ASCII letters and digits in the same places."""
+    return "".join(_like_char(draws, char) for char in text)
 
-    def below(self, bound: int) -> int:
-        """Returns a number from 0 to bound - 1; bound is at most 2**16."""
-        high, low = next(self._bytes), next(self._bytes)
-        return (high << 8 | low) * bound >> 16
 
-    def pick(self, choices: str | tuple[str, ...]) -> str:
-        """Returns one of the choices."""
-        return choices[self.below(len(choices))]
-
-    def like(self, text: str) -> str:
-        """Returns other ASCII letters and digits in the same places."""
-        return "".join(self._like(char) for char in text)
-
-    def _like(self, char: str) -> str:
-        if not char.isascii() or not char.isalnum():
-            return char
-        alphabet = _DIGITS if char.isdigit() else _UPPER if char.isupper() else _LOWER
-        return self.pick(alphabet)
-
-    def digits(self, count: int) -> str:
-        """Returns so many digits."""
-        return "".join(self.pick(_DIGITS) for _ in range(count))
+def _like_char(draws: Draws, char: str) -> str:
+    if not char.isascii() or not char.isalnum():
+        return char
+    alphabet = _DIGITS if char.isdigit() else _UPPER if char.isupper() else _LOWER
+    return draws.pick(alphabet)
 
 
 def _fill(form: str, digits: str) -> str:
@@ -78,7 +56,7 @@ def _digits_of(text: str) -> str:
 def _email(text: str, draws: Draws) -> str:
     if _RESERVED_MAIL.search(text):
         return text
-    return f"user{draws.digits(4)}@{draws.pick(_HOSTS)}"
+    return f"user{_digits(draws, 4)}@{draws.pick(_HOSTS)}"
 
 
 def _phone(text: str, draws: Draws) -> str:
@@ -88,15 +66,15 @@ def _phone(text: str, draws: Draws) -> str:
         if digits[-7:-2] == "55501":
             return text
         area = draws.pick(_AREAS)
-        return _fill(text, f"{digits[:-10]}{area}55501{draws.digits(2)}")
+        return _fill(text, f"{digits[:-10]}{area}55501{_digits(draws, 2)}")
     abroad = text[0] == "+"
     if abroad and digits[:2] != "86":
-        return _fill(text, "999" + draws.digits(len(digits) - 3))
+        return _fill(text, "999" + _digits(draws, len(digits) - 3))
     code = re.match("(?:00)?86", digits) if abroad or len(digits) > 12 else None
     code_digits = code[0] if code else ""
     mobile = digits.startswith("1", len(code_digits))
     fresh = code_digits + ("100" if mobile else "000")
-    return _fill(text, fresh + draws.digits(len(digits) - len(fresh)))
+    return _fill(text, fresh + _digits(draws, len(digits) - len(fresh)))
 
 
 def _is_north_american(text: str, digits: str) -> bool:
@@ -123,29 +101,29 @@ def _ipv6(text: str, draws: Draws) -> str:
 
 def _payment_card(text: str, draws: Draws) -> str:
     """No issuer's numbers begin with 9."""
-    return _fill(text, "9" + draws.digits(len(_digits_of(text)) - 1))
+    return _fill(text, "9" + _digits(draws, len(_digits_of(text)) - 1))
 
 
 def _iban(text: str, draws: Draws) -> str:
     """Check digits 00 are never given out."""
-    return text[:2] + "00" + draws.like(text[4:])
+    return text[:2] + "00" + _like(draws, text[4:])
 
 
 def _us_ssn(text: str, draws: Draws) -> str:
     """No group is 00, and no area begins with 9."""
-    return _fill(text, "9" + draws.digits(2) + "00" + draws.digits(4))
+    return _fill(text, "9" + _digits(draws, 2) + "00" + _digits(draws, 4))
 
 
 def _chinese_resident_id(text: str, draws: Draws) -> str:
     """No region begins with 99."""
-    return "99" + draws.like(text[2:])
+    return "99" + _like(draws, text[2:])
 
 
 def _url_credentials(text: str, draws: Draws) -> str:
     if _CREDENTIAL.fullmatch(text):
         return text
     word = "redacted" + "".join(draws.pick(_HEX) for _ in range(8))
-    return f"user{draws.digits(4)}:{word}" if ":" in text else word
+    return f"user{_digits(draws, 4)}:{word}" if ":" in text else word
 
 
 def _secret_key(text: str, draws: Draws) -> str:
@@ -155,13 +133,12 @@ def _secret_key(text: str, draws: Draws) -> str:
         body, end, foot = rest.partition("-----END")
         if _MARK in body:
             return text
-        return (
-            f"-----{head}-----{draws.like(body)[: -len(_MARK) - 1]}{_MARK}\n{end}{foot}"
-        )
+        body = _like(draws, body)[: -len(_MARK) - 1] + _MARK
+        return f"-----{head}-----{body}\n{end}{foot}"
     if text.endswith(_MARK):
         return text
     prefix = match[0] if (match := _PREFIX.match(text)) else ""
-    return prefix + draws.like(text[len(prefix) : -len(_MARK)]) + _MARK
+    return prefix + _like(draws, text[len(prefix) : -len(_MARK)]) + _MARK
 
 
 _SURROGATES: dict[str, Callable[[str, Draws], str]] = {
@@ -180,4 +157,4 @@ _SURROGATES: dict[str, Callable[[str, Draws], str]] = {
 
 def surrogate(kind: str, text: str, *, seed: int, document_id: str) -> str:
     """Returns what stands for a text of this kind in this document."""
-    return _SURROGATES[kind](text, Draws(str(seed), document_id, kind, text))
+    return _SURROGATES[kind](text, Draws(seed, document_id, kind, text))

@@ -16,9 +16,9 @@ from components.ingester.quality.view import Finding, View, num_words
 from models.faults import ConfigError
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
-_SENTENCE_END = re.compile(
-    r"(?<![.!?])[.!?]++[\"')\]”’]*+(?=\s|$)|(?<![。！？；…])[。！？；…]++"
-)
+# Each begins with its characters, which the search skips to; then what is before.
+_SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
+_CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
 _ELLIPSES = ("...", "…")
 _SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
 
@@ -147,7 +147,10 @@ class C4:
 
 def count_sentences(line: str) -> int:
     """Returns the number of sentence ends of a line, 1 for a line without any."""
-    return len(_SENTENCE_END.findall(line)) or 1
+    count = len(_SENTENCE_END.findall(line))
+    if not line.isascii():
+        count += len(_CJK_SENTENCE_END.findall(line))
+    return count or 1
 
 
 def _has_long_word(line: str, max_chars: int) -> bool:

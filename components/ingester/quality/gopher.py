@@ -70,9 +70,10 @@ def _check_words(view: View, config: GopherQualityConfig) -> Finding | None:
         return Finding("min_words", f"{count} words < {config.min_words}")
     if count > config.max_words:
         return Finding("max_words", f"{count} words > {config.max_words}")
+    count -= view.num_cjk
     if view.is_cjk or not count:
         return None
-    mean = (sum(map(len, view.words)) - view.num_cjk) / (count - view.num_cjk)
+    mean = (sum(map(len, view.words)) - view.num_cjk) / count
     low, high = config.min_mean_word_length, config.max_mean_word_length
     if mean < low or mean > high:
         bound = f"< {share(low)}" if mean < low else f"> {share(high)}"
