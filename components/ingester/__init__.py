@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.artifacts import Documents
 from components.base import Component, Context, Identified, Input, Output
+from components.ingester import augmentation
 from components.ingester.config import DatasetConfig
 from components.ingester.language import resolved_method
 
@@ -63,6 +64,8 @@ class Ingester(Component, executor=ingest):
         found: list[Path | Identified] = [*clean.quality.files]
         for source in config.dataset.named_sources().values():
             found += external_files(source)
+        if config.dataset.augment is not None:
+            found += augmentation.external_files(config.dataset.augment)
         if clean.language is not None:
             method = resolved_method(clean.language)
             found.append(Identified("language identification", method))

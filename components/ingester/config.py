@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from components.ingester.augmentation import AugmentConfig
 from components.ingester.language import LanguageConfig
 from components.ingester.privacy import PrivacyConfig
 from components.ingester.quality import QualityConfig
@@ -173,6 +174,8 @@ class DatasetConfig:
     """How they are divided."""
     decontaminate: DecontaminateConfig | None = None
     """What must not be learned from; None looks at nothing."""
+    augment: AugmentConfig | None = None
+    """Changed copies of labelled documents, added to train; None adds none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     """Bounds on bad input."""
     num_shards: int = 4
@@ -189,6 +192,8 @@ class DatasetConfig:
                         f"files by split (train, eval, test), tfds or folder{where} "
                         "for split.by: source"
                     )
+        if self.augment is not None and not self.is_labelled:
+            raise ValueError("a label column for augment, got none")
         labels = {source.label is not None for source in self.named_sources().values()}
         if len(labels) > 1:
             raise ValueError("a label column in every source or in none")

@@ -91,7 +91,7 @@ def run(
                 | "Units" >> beam.Create(units)
                 | "Read" >> beam.ParDo(reader)
                 | "Together" >> beam.combiners.ToList()
-                | "Select" >> beam.FlatMap(select_shards, dataset, folder)
+                | "Select" >> beam.FlatMap(select_shards, dataset, seed, folder)
                 | "Spread" >> beam.Reshuffle()
                 | "Write" >> beam.Map(write_shard, folder, documents.path)
             )
@@ -236,14 +236,14 @@ def _index_evaluation(
 
 
 def select_shards(
-    parts: list[Part], dataset: DatasetConfig, folder: Path
+    parts: list[Part], dataset: DatasetConfig, seed: int, folder: Path
 ) -> Iterator[Shard]:
     """Yields what each shard holds, once every unit was read without a fault."""
     if any(folder.glob("fault-*")):
         return
     with _noting(folder, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset, folder=folder)
+        selection = select(parts, dataset=dataset, folder=folder, seed=seed)
         with (folder / Documents.DEAD_LETTERS).open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from components.artifacts import SPLITS, shard_name
+from components.ingester.augmentation import Augmenter
 from components.ingester.clustering import (
     draw_splits,
     find_clusters,
@@ -70,7 +71,11 @@ class Selection:
 
 
 def select(
-    parts: list[Part], *, dataset: DatasetConfig, folder: Path | None = None
+    parts: list[Part],
+    *,
+    dataset: DatasetConfig,
+    folder: Path | None = None,
+    seed: int = 17,
 ) -> Selection:
     """Decides on the parts, given in the order of their numbers.
 
@@ -78,6 +83,7 @@ def select(
         parts: what the units of work left behind.
         dataset: what the user says of it.
         folder: where lines that change are written anew.
+        seed: of what is drawn.
 
     Raises:
         DataError: too many records are bad, none is good, train is empty, or a label is
@@ -89,7 +95,7 @@ def select(
     dropped = _total(part.dropped for part in parts)
     num_read = sum(part.num_read for part in parts) + bad.total()
     _check_bad(parts, bad, num_read, dataset)
-    choice = Choice(rows, [part.spill for part in parts], dataset, dropped)
+    choice = Choice(rows, [part.spill for part in parts], dataset, dropped, seed)
     choice.make(parts, folder)
     rows, num_added = choice.rows, choice.added.total()
     counts = np.bincount(rows["split"], minlength=len(SPLITS))
@@ -146,9 +152,10 @@ class Choice:
         spills: list[str],
         dataset: DatasetConfig,
         dropped: Counter[str],
+        seed: int,
     ) -> None:
         self.rows, self.spills, self._dataset = rows, spills, dataset
-        self.dropped = dropped
+        self.dropped, self._seed = dropped, seed
         self.cut: Counter[str] = Counter()
         self.added: Counter[str] = Counter()
         self.columns: set[str] = set()
@@ -180,6 +187,8 @@ class Choice:
         self._limit()
         if self._dataset.sources and folder is not None:
             self._mix(folder)
+        if self._dataset.augment is not None and folder is not None:
+            self._augment(Augmenter(self._dataset.augment, seed=self._seed), folder)
 
     def _drop(self, gone: np.ndarray, reason: str) -> None:
         if gone.any():
@@ -286,6 +295,32 @@ class Choice:
             gone = np.zeros(len(rows), bool)
             gone[of_source[order]] = rank >= limit
             self._drop(gone, "over_label_limit")
+
+    def _augment(self, augmenter: Augmenter, folder: Path) -> None:
+        """Adds changed copies to train; one that came out the same is left out."""
+        config = self._dataset.augment
+        assert config is not None
+        train = np.flatnonzero(self.rows["split"] == SPLITS.index("train"))
+        with Spills(self.spills) as spills:
+            originals = [spills.document(self.rows[index]) for index in train]
+        texts = [document["text"] for document in originals]
+        names = [document["id"] for document in originals]
+        sources, changed = [], []
+        for copy in range(1, config.copies + 1):
+            for place, text in enumerate(augmenter.augment_batch(texts, names, copy)):
+                if text != texts[place]:
+                    sources.append(train[place])
+                    changed.append((f"{names[place]}~{copy}", text, copy))
+        rows = self.rows[np.array(sources, np.int64)]
+        rows["order"] = reorder(rows["order"], np.array([c for *_, c in changed], int))
+
+        def change(index: int, document: dict[str, Any]) -> None:
+            document["id"], document["text"], _ = changed[index]
+
+        edits: dict[int, list[Edit]] = {i: [change] for i in range(len(rows))}
+        rewrite(rows, self.spills, edits, folder / "lines-augmented")
+        self.added["augmented"] = len(rows)
+        self.rows = np.concatenate([self.rows, rows])
 
     def _mix(self, folder: Path) -> None:
         used = copies(self.rows, self._dataset)

@@ -10,6 +10,7 @@ import pytest
 from components.artifacts import Documents
 from components.base import Context
 from components.ingester import IngesterConfig, ingest
+from components.ingester.augmentation import AugmentConfig
 from components.ingester.config import (
     CleanConfig,
     DatasetConfig,
@@ -287,3 +288,26 @@ def test_other_languages_and_poor_texts_are_dropped_with_a_reason(run):
     assert all(
         reason.startswith("gopher_quality:") for reason in ledger(documents)["dropped"]
     )
+
+
+def test_train_alone_gets_changed_copies_under_ids_of_their_own(run):
+    rows = [{"id": str(n), "text": story(n), "kind": "ab"[n % 2]} for n in range(40)]
+    parts = {
+        "options": {"": {"label": "kind"}},
+        "augment": AugmentConfig(copies=2, swap=0.2),
+        "split": SplitConfig(train=0.5, eval=0.5),
+    }
+    documents = run(rows, **parts)
+    found = by_id(documents)
+    originals = [name for name in ids(documents) if "~" not in name]
+    assert ledger(documents)["added"] == {"augmented": 2 * len(originals)}
+    assert not any("~" in name for name in ids(documents, "eval"))
+    for name in originals:
+        for copy in (1, 2):
+            changed = found[f"{name}~{copy}"]
+            assert changed["text"] != found[name]["text"]
+            assert sorted(changed["text"].split()) == sorted(
+                found[name]["text"].split()
+            )
+            assert changed["label"] == found[name]["label"]
+    assert documents.digest == run(rows[::-1], folder="again", **parts).digest
