@@ -18,6 +18,7 @@ from components.ingester.config import (
     SplitConfig,
 )
 
+WORKER = "apache_beam.runners.worker.sdk_worker_main"
 ROWS = [
     json.dumps(
         {
@@ -102,7 +103,7 @@ def test_a_portable_runner_with_workers_in_processes_gives_the_same_bytes(
         runner="PortableRunner",
         job_endpoint="embed",
         environment_type="beam:env:harness_subprocess_python:v1",
-        environment_config=f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main",
+        environment_config=f"{sys.executable} -m {WORKER}",
     )
     assert found == expected
 
