@@ -249,6 +249,10 @@ class Channel:
     type: type[Artifact]
 
 
+_TAKEN = ("id", "origins", "after")
+"""What ``Component`` itself is told, beside its config and inputs."""
+
+
 def read_contract(executor: Callable[..., None]) -> Contract:
     """Reads ports, config class and context from an executor's signature."""
     hints = get_type_hints(executor, include_extras=True)
@@ -257,6 +261,7 @@ def read_contract(executor: Callable[..., None]) -> Contract:
     config: Any = None
     for name, parameter in inspect.signature(executor).parameters.items():
         assert parameter.kind is parameter.KEYWORD_ONLY, f"{name} must be keyword-only"
+        assert name not in _TAKEN, f"{name} is an argument of every component"
         hint = hints[name]
         if name == "config":
             assert is_dataclass(hint), f"{hint} is not a dataclass"

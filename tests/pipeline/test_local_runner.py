@@ -309,7 +309,7 @@ class Config:
     edit: bool = False
 
 def say(
-    *, after: Input[Words] | None = None, words: Output[Words], config: Config
+    *, earlier: Input[Words] | None = None, words: Output[Words], config: Config
 ) -> None:
     from annex import word
     words.write(word.WORD)
@@ -332,7 +332,7 @@ def test_code_that_changes_during_a_run_counts_for_the_nodes_to_come(
     monkeypatch.syspath_prepend(tmp_path)
     steps = importlib.import_module("annex.steps")
     first = steps.Sayer(steps.Config(edit=True), id="a")
-    second = steps.Sayer(steps.Config(), id="b", after=first.outputs["words"])
+    second = steps.Sayer(steps.Config(), id="b", earlier=first.outputs["words"])
     data = run(Pipeline("annex", [first, second]), root).data
     words = {
         id: toy.Words(root / node["outputs"]["words"]).read()
