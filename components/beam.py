@@ -6,12 +6,13 @@ without a checksum or a timeout: neither is taken.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, fn_runner
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 from models.faults import ConfigError, did_you_mean
@@ -56,5 +57,7 @@ def _threaded_runner() -> FnApiRunner:
     without a lock, so that an element being written can be cut in two; its reader then
     takes the rest for something else, and may ask for all the memory there is.
     """
+    # It would warn that there is one worker, because the mode is not named to it.
+    logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
     never = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1)
     return FnApiRunner(default_environment=never)

@@ -102,7 +102,7 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from models.tasks import TASKS
+    from models.tasks import TASKS, Masking
     from models.tokenization import load_tokenizer
     from models.weights import BACKBONE, load_weights
 
@@ -116,7 +116,9 @@ def _make_task(
         specials=tokenizer.specials,
         seed=config.seed,
         num_labels=len(rows.facts["labels"]),
-        mask_rate=config.train.mask_rate,
+        masking=Masking(**_masking(config.train)),
+        attention=rows.facts["attention"],
+        next_sentence=_has_pairs(rows),
     )
     if base is not None:
         if base.facts["vocabulary"] != vocabulary.digest:
@@ -126,6 +128,20 @@ def _make_task(
             )
         load_weights(task, base.path / base.WEIGHTS, prefix=BACKBONE)
     return task
+
+
+def _masking(config: TrainingConfig) -> dict[str, Any]:
+    return {
+        "rate": config.mask_rate,
+        "whole_words": config.mask_whole_words,
+        "span": config.mask_span,
+        "longest_span": config.longest_span,
+        "static": config.dupe_factor is not None,
+    }
+
+
+def _has_pairs(rows: TokenRows) -> bool:
+    return bool(rows.facts["schema"]["parts"] == "sentences")
 
 
 def _fingerprint(
@@ -156,7 +172,9 @@ def _write_model(
         "labels": rows.facts["labels"],
         "vocabulary": vocabulary.digest,
         "parameters": task.model.count_params(),
-        "mask_rate": config.train.mask_rate,
+        "masking": _masking(config.train),
+        "attention": rows.facts["attention"],
+        "next_sentence": _has_pairs(rows),
     }
     model.facts, model.identity = facts, {"tensors": tensors, **facts}
     write_json(model.file("model.json"), facts)

@@ -7,6 +7,7 @@ import math
 import keras
 import keras_hub
 
+from models.attention import separate
 from models.families import ModelConfig
 
 _BASE_WIDTH = 768
@@ -40,13 +41,43 @@ def _scale_kernels(backbone: keras.Model, factor: float) -> None:
             variable.assign(variable * factor)
 
 
-def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
-    """Maps ids and padding mask ``[batch, length]`` to the backbone's inputs."""
+def inputs(
+    ids: keras.KerasTensor,
+    mask: keras.KerasTensor,
+    types: keras.KerasTensor | None = None,
+) -> dict[str, object]:
+    """Maps ids, padding mask and sentence types ``[batch, length]`` to its inputs."""
     return {
         "token_ids": ids,
-        "segment_ids": keras.ops.zeros_like(ids),
+        "segment_ids": keras.ops.zeros_like(ids) if types is None else types,
         "padding_mask": mask,
     }
+
+
+def apart(backbone: keras.Model) -> keras.Model:
+    """Returns the same layers for rows of several documents.
+
+    It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every
+    token's document, 0 for padding. A token sees its own document, whose positions
+    begin at 0.
+    """
+    ids, segments = (
+        keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
+    )
+    same, positions = separate(segments)
+    tokens = backbone.token_embedding(ids)
+    parts = (
+        tokens,
+        backbone.position_embedding(tokens, positions=positions),
+        backbone.segment_embedding(keras.ops.zeros_like(ids)),
+    )
+    x = backbone.embeddings_layer_norm(backbone.embeddings_add(parts))
+    x = backbone.embeddings_dropout(x)
+    for layer in backbone.transformer_layers:
+        x = layer(x, attention_mask=same)
+    pooled_output = backbone.pooled_dense(x[:, 0, :])
+    outputs = {"sequence_output": x, "pooled_output": pooled_output}
+    return keras.Model({"ids": ids, "segments": segments}, outputs, name="apart")
 
 
 def sequence(outputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import keras_hub
 
+from models.attention import separate
 from models.families import ModelConfig
 
 
@@ -25,6 +26,26 @@ def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
 def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
     """Maps ids and padding mask ``[batch, length]`` to the backbone's inputs."""
     return {"token_ids": ids, "padding_mask": mask}
+
+
+def apart(backbone: keras.Model) -> keras.Model:
+    """Returns the same layers for rows of several documents.
+
+    It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every
+    token's document, 0 for padding. A token sees its own document, whose positions
+    begin at 0.
+    """
+    ids, segments = (
+        keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
+    )
+    same, positions = separate(segments)
+    tokens = backbone.token_embedding(ids)
+    parts = (tokens, backbone.position_embedding(tokens, positions=positions))
+    x = backbone.embeddings_dropout(backbone.embeddings_add(parts))
+    for layer in backbone.transformer_layers:
+        x = layer(x, decoder_attention_mask=same)
+    outputs = backbone.layer_norm(x)
+    return keras.Model({"ids": ids, "segments": segments}, outputs, name="apart")
 
 
 def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -12,18 +12,23 @@ import tensorflow as tf
 
 from models.families import ModelConfig
 from models.rows import RowReader
-from models.tasks import TASKS, Task
+from models.tasks import TASKS, Masking, Task
 from models.tokenization import Tokenizer, load_tokenizer
 from models.training.order import row_keys
 from models.weights import load_weights
 
 
 def load_task(
-    weights: Path, tokenizer: Path, facts: dict[str, Any]
+    weights: Path,
+    tokenizer: Path,
+    facts: dict[str, Any],
+    *,
+    attention: Literal["document", "row"] = "row",
 ) -> tuple[Task, Tokenizer]:
     """Rebuilds a task and its tokenizer from a trained model's files and facts.
 
-    Answers are computed in float32, whatever the model was trained in.
+    Answers are computed in float32, whatever the model was trained in, and for rows of
+    one text unless ``attention`` keeps the documents of a row apart.
     """
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
@@ -33,7 +38,9 @@ def load_task(
         vocabulary_size=loaded.size,
         specials=loaded.specials,
         num_labels=len(facts["labels"]),
-        mask_rate=facts["mask_rate"],
+        masking=Masking(**facts["masking"]),
+        attention=attention,
+        next_sentence=facts["next_sentence"],
     )
     load_weights(task, weights)
     return task, loaded
@@ -58,12 +65,15 @@ def row_batches(rows: RowReader, batch: int, seed: int) -> Iterator[dict[str, An
 def measure_rows(
     task: Task, rows: RowReader, *, batch: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Returns loss (nats), weight and correct of every row, float64 ``[rows]``."""
+    """Returns the task's sums of every row, float64 ``[rows]`` each.
+
+    Loss is in nats; see ``Task.sum_names``.
+    """
     call = tf.function(lambda features: task.sums(features, training=False))
     parts = [call(_features(task, b)) for b in row_batches(rows, batch, seed)]
     return {
         name: np.concatenate([part[name] for part in parts])[: len(rows)].astype(float)
-        for name in ("loss", "weight", "correct")
+        for name in task.sum_names
     }
 
 

@@ -1,9 +1,13 @@
 """The token row: one schema for the writer in Beam and the reader in training.
 
-A row is a fixed number of bytes: token ids, their number, and a label where there is
-one. Rows lie in TFRecord files, whose framing is fixed too, so that row i of a file is
+A row is a fixed number of bytes: token ids, their number, and what the schema adds to
+them. Rows lie in TFRecord files, whose framing is fixed too, so that row i of a file is
 at a known offset: any order of reading is a gather from a memory map, and the state of
 a reader is a number.
+
+What is known of single tokens is one bit each. ``part_starts`` marks where a part of
+the row begins: a document, a sentence of a pair, or prompt and answer; segment ids and
+positions follow from it. ``word_starts`` marks the tokens that begin a word.
 """
 
 from __future__ import annotations
@@ -11,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import google_crc32c
 import numpy as np
 
 _CRC_MASK_DELTA = 0xA282EAD8
+
+Parts = Literal["none", "documents", "sentences", "answer"]
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,17 @@ class RowSchema:
         sequence_length: tokens a row.
         wide: whether ids take 32 bits, for vocabularies of more than 65,536 entries.
         labelled: whether a row carries a label index.
+        parts: what a row is made of, where it is marked: whole or cut ``documents``,
+            two ``sentences`` (the row then says whether one follows the other), or a
+            prompt and its ``answer``.
+        words: whether the first token of every word is marked.
     """
 
     sequence_length: int
     wide: bool
     labelled: bool
+    parts: Parts = "none"
+    words: bool = False
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> RowSchema:
@@ -40,10 +52,18 @@ class RowSchema:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The row as a NumPy record: ids, length, and label if there is one."""
+        """The row as a NumPy record: ids, length, and what the schema adds.
+
+        Bits lie in bytes from the highest to the lowest, as of ``np.packbits``.
+        """
         ids = "<u4" if self.wide else "<u2"
+        bits = ("u1", (-(-self.sequence_length // 8),))
         fields: list[Any] = [("ids", ids, (self.sequence_length,)), ("length", "<u4")]
-        return np.dtype(fields + [("label", "<i4")] * self.labelled)
+        fields += [("label", "<i4")] * self.labelled
+        fields += [("part_starts", *bits)] * (self.parts != "none")
+        fields += [("word_starts", *bits)] * self.words
+        fields += [("follows", "u1")] * (self.parts == "sentences")
+        return np.dtype(fields)
 
     @property
     def frame(self) -> np.dtype[Any]:
@@ -56,6 +76,37 @@ class RowSchema:
                 ("row_crc", "<u4"),
             ]
         )
+
+    def unpack(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the columns of rows ``[n]`` of ``dtype``, bits as what they say.
+
+        Returns:
+            ``ids`` int32 ``[n, length]``, ``length`` int32 ``[n]``, and of what the
+            schema has: ``label`` int32 ``[n]``; for documents, ``segments`` int32
+            ``[n, length]``, counted from 1, 0 for padding; for sentences, ``types``
+            int32 ``[n, length]``, 1 in the second, and ``follows`` int32 ``[n]``; for
+            answers, ``answer`` int32 ``[n, length]``, 1 inside; ``word_starts`` uint8
+            ``[n, length]``.
+        """
+        columns = {
+            name: rows[name].astype(np.int32)
+            for name in ("ids", "length", "label", "follows")
+            if name in (rows.dtype.names or ())
+        }
+        if self.words:
+            columns["word_starts"] = self._bits(rows["word_starts"])
+        if self.parts != "none":
+            inside = np.arange(self.sequence_length) < rows["length"][:, None]
+            number = np.cumsum(self._bits(rows["part_starts"]), axis=1, dtype=np.int32)
+            if self.parts == "documents":
+                columns["segments"] = number * inside
+            else:
+                name = "types" if self.parts == "sentences" else "answer"
+                columns[name] = (inside & (number == 2)).astype(np.int32)
+        return columns
+
+    def _bits(self, packed: np.ndarray) -> np.ndarray:
+        return np.unpackbits(packed, axis=1, count=self.sequence_length)
 
 
 def masked_crc(data: bytes) -> int:
@@ -71,17 +122,19 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     frames["size"] = size
     frames["size_crc"] = masked_crc(size.to_bytes(8, "little"))
     frames["row"] = rows
-    data = np.ascontiguousarray(rows).tobytes()
-    frames["row_crc"] = [
-        masked_crc(data[i : i + size]) for i in range(0, len(data), size)
-    ]
+    data, value = np.ascontiguousarray(rows).tobytes(), google_crc32c.value
+    found = [value(data[i : i + size]) for i in range(0, len(data), size)]
+    crc = np.array(found, np.uint64)
+    crc = ((crc >> np.uint64(15)) | (crc << np.uint64(17))) & np.uint64(0xFFFFFFFF)
+    frames["row_crc"] = (crc + np.uint64(_CRC_MASK_DELTA)).astype(np.uint32)
     return frames.tobytes()
 
 
 class RowReader:
-    """Random access to the rows of a split, over memory-mapped files."""
+    """Rows of one split, by index, from its files in order."""
 
     def __init__(self, paths: Sequence[Path], schema: RowSchema) -> None:
+        self._schema = schema
         self._maps = [
             np.memmap(path, schema.frame, "r") for path in paths if path.stat().st_size
         ]
@@ -95,12 +148,11 @@ class RowReader:
         return np.concatenate([m["row"]["length"] for m in self._maps]).astype(np.int32)
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        """Gathers rows: ids int32 ``[n, length]``, length and label int32 ``[n]``."""
+        """Gathers rows, as the columns of ``RowSchema.unpack``."""
         file = np.searchsorted(self._ends, indices, side="right")
         offset = indices - np.concatenate([[0], self._ends])[file]
         rows = np.empty(len(indices), self._maps[0].dtype["row"])
         for number in np.unique(file):
             at = file == number
             rows[at] = self._maps[number]["row"][offset[at]]
-        assert rows.dtype.names is not None
-        return {name: rows[name].astype(np.int32) for name in rows.dtype.names}
+        return self._schema.unpack(rows)

@@ -18,7 +18,7 @@ from components.ingester import Ingester, IngesterConfig
 from components.profiler import Profiler, ProfilerConfig
 from components.pusher import Pusher, PusherConfig
 from components.reporter import Reporter, ReporterConfig
-from components.tokenizer import Tokenizer, TokenizerConfig
+from components.tokenizer import TokenizeConfig, Tokenizer, TokenizerConfig
 from components.trainer import Trainer, TrainerConfig
 from components.vocabulary_learner import VocabularyLearner
 from models.families import LABELLED_TASKS
@@ -173,12 +173,21 @@ def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
     labelled = stage.task in LABELLED_TASKS
     packing = stage.tokenize.packing or ("pad" if labelled else "concat")
     next_token = stage.task == "causal_lm"
+    pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
     return TokenizerConfig(
         sequence_length=config.model.sequence_length + next_token,
         packing=packing,
+        attention=stage.tokenize.attention,
         overlap=int(next_token and packing == "concat"),
         start=not next_token,
+        next_token=next_token,
+        words=stage.tokenize.words if stage.task == "masked_lm" else None,
+        prompt=stage.tokenize.prompt if packing == "response" else None,
+        short_seq_prob=pairs.short_seq_prob,
+        dupe_factor=pairs.dupe_factor,
+        seed=config.seed if packing == "sentence_pair" else 0,
         labelled=labelled,
+        examples=stage.tokenize.examples,
     )
 
 

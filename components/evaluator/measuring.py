@@ -37,7 +37,9 @@ def measure(
 ) -> dict[str, Any]:
     """Returns task, rows, metrics, and what belongs to the task."""
     weights, tokenizer_dir = model.path / model.WEIGHTS, model.path / model.TOKENIZER
-    task, tokenizer = load_task(weights, tokenizer_dir, model.facts)
+    task, tokenizer = load_task(
+        weights, tokenizer_dir, model.facts, attention=rows.facts["attention"]
+    )
     reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
     found = {"task": model.facts["task"], "rows": len(reader)}
     if model.facts["labels"]:
@@ -66,11 +68,17 @@ def _language(
     loss = bootstrap_ratio(sums["loss"], sums["weight"], seed=config.seed)
     tokens, size = rows.facts["tokens"][split]["in"], rows.facts["bytes"][split]
     bits = tokens / size / math.log(2)
+    more = {}
+    if "rows" in sums:
+        more["next_accuracy"] = bootstrap_ratio(
+            sums["next_correct"], sums["rows"], seed=config.seed
+        )
     return {
         "loss": loss,
         "accuracy": bootstrap_ratio(sums["correct"], sums["weight"], seed=config.seed),
         "perplexity": _each(loss, lambda x: math.exp(min(x, 700.0))),
         "bits_per_byte": _each(loss, lambda x: x * bits),
+        **more,
     }
 
 

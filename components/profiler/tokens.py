@@ -93,9 +93,11 @@ class _Tally:
     def describe(self) -> dict[str, Any]:
         """Returns the counts as JSON values; rates are rounded to six places."""
         counts, specials = self._counts, self._tokenizer.specials
-        tokens = int(counts.sum())
-        unknown = int(counts[specials.unknown])
-        control = {specials.pad, specials.start, specials.end, specials.mask}
+        tokens, unused = int(counts.sum()), counts == 0
+        unknown = 0 if specials.unknown is None else int(counts[specials.unknown])
+        unused[
+            [id for id in (*specials.control, specials.unknown) if id is not None]
+        ] = 0
         ranked = np.lexsort((np.arange(len(counts)), -counts))[:NUM_LISTED]
         ranked = ranked[counts[ranked] > 0]
         return {
@@ -108,8 +110,7 @@ class _Tally:
             "tokens_a_character": _ratio(tokens, self._characters),
             "bytes_a_token": _ratio(self._bytes, tokens),
             "entries": len(counts),
-            "unused_entries": int((counts == 0).sum())
-            - sum(counts[id] == 0 for id in control | {specials.unknown}).item(),
+            "unused_entries": int(unused.sum()),
             "lengths": {
                 f"p{percent}" if percent < 100 else "max": self._lengths.percentile(
                     percent

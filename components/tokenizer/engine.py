@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,50 @@ from components.artifacts import (
     TokenRows,
     Vocabulary,
     read_json,
-    read_shard,
     shard_name,
     write_json,
 )
 from components.base import Context
 from components.beam import open_pipeline
 from components.tokenizer import TokenizerConfig
-from components.tokenizer.packing import PACKERS, batches
-from models.rows import RowSchema, frame_rows
+from components.tokenizer.examples import write_examples
+from components.tokenizer.fitting import BestFit
+from components.tokenizer.packing import Batch, Concat, Packer, Pad
+from components.tokenizer.pairing import SentencePair
+from components.tokenizer.reading import read_batches
+from components.tokenizer.responses import Response
+from components.tokenizer.words import make_words
+from models.rows import Parts, RowSchema, frame_rows
 from models.tokenization import load_tokenizer
 
-_BATCH_CHARS = 1 << 20
+PACKERS: dict[str, type[Packer]] = {
+    "pad": Pad,
+    "concat": Concat,
+    "best_fit": BestFit,
+    "sentence_pair": SentencePair,
+    "response": Response,
+}
+EXAMPLES = "examples"
 _COUNTS = "counts.json"
 _WIDE_FROM = 1 << 16
+
+
+def schema_of(config: TokenizerConfig, *, vocabulary_size: int) -> RowSchema:
+    """Returns the layout of the rows that a config makes."""
+    parts: Parts = "none"
+    if config.packing in ("concat", "best_fit") and config.attention == "document":
+        parts = "documents"
+    elif config.packing == "sentence_pair":
+        parts = "sentences"
+    elif config.packing == "response":
+        parts = "answer"
+    return RowSchema(
+        sequence_length=config.sequence_length,
+        wide=vocabulary_size > _WIDE_FROM,
+        labelled=config.labelled,
+        parts=parts,
+        words=config.words is not None,
+    )
 
 
 def tokenize_shards(
@@ -45,22 +77,20 @@ def tokenize_shards(
     context: Context,
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
-    schema = RowSchema(
-        sequence_length=config.sequence_length,
-        wide=vocabulary.facts["size"] > _WIDE_FROM,
-        labelled=config.labelled,
-    )
+    schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
     work = []
     for split in documents.splits:
         shards = documents.shards(split)
         for i, shard in enumerate(shards):
             name = shard_name(split, i, len(shards), "tfrecord")
             work.append((split, str(shard), str(rows.file(name))))
+            if config.examples:
+                rows.file(f"{EXAMPLES}/{name}")
     counts = rows.path / _COUNTS
     with open_pipeline(context.beam) as pipeline:
         _ = (
             pipeline
-            | beam.Create(work, reshuffle=False)
+            | beam.Create(work)
             | beam.ParDo(_TokenizeShard(vocabulary.path, schema, config, documents))
             | beam.CombineGlobally(_AddCounts())
             | beam.Map(lambda value: write_json(counts, value))
@@ -79,22 +109,31 @@ def _record(
     schema: RowSchema,
 ) -> None:
     splits = [split for split in SPLITS if split in documents.splits]
-    for split, counts in found.items():
-        if split in splits:
+    for name, counts in found.items():
+        if name in splits:
             assert counts["in"] == counts["out"] + counts["dropped"], counts
         else:
-            rows.records[split] = counts["rows"]
+            rows.records[name] = counts["rows"]
+    # Where no row holds two documents, a model may see rows as it sees texts.
+    apart = schema.parts == "documents" and any(
+        found[split]["parts"] > found[split]["rows"] for split in splits
+    )
     rows.facts = {
-        "schema": vars(schema),
+        "schema": asdict(schema),
+        "attention": "document" if apart else "row",
         "splits": {split: found[split]["rows"] for split in splits},
-        "tokens": {
-            split: {name: found[split][name] for name in ("in", "out", "dropped")}
-            for split in splits
-        },
+        "tokens": {split: _quality(found[split], schema) for split in splits},
         "bytes": {split: documents.facts["text_bytes"][split] for split in splits},
         "labels": documents.labels if schema.labelled else [],
         "vocabulary": vocabulary.digest,
     }
+
+
+def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
+    """Returns how well rows are filled, beside the ledger of tokens."""
+    slots = max(1, counts["rows"] * schema.sequence_length)
+    kept = {name: counts[name] for name in ("in", "out", "dropped", "documents", "cut")}
+    return kept | {"fill": round(counts["used"] / slots, 6)}
 
 
 class _TokenizeShard(beam.DoFn):
@@ -112,31 +151,44 @@ class _TokenizeShard(beam.DoFn):
 
     def setup(self) -> None:
         self._tokenizer = load_tokenizer(self._vocabulary)
+        self._words = make_words(self._config, self._tokenizer)
 
     def process(self, element: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
         split, source, target = element
-        packer = PACKERS[self._config.packing](
-            self._config, schema=self._schema, specials=self._tokenizer.specials
-        )
-        num_rows = 0
-        with Path(target).open("wb") as file:
-            for batch in batches(read_shard(Path(source)), _BATCH_CHARS):
-                packed = self._pack(packer, batch)
-                file.write(frame_rows(self._schema, packed))
-                num_rows += len(packed)
-            last = packer.flush()
-            file.write(frame_rows(self._schema, last))
-            num_rows += len(last)
-        counts = {**packer.counts, "rows": num_rows}
-        yield {split: counts, Path(target).name: {"rows": num_rows}}
+        packer = self._packer(split)
+        written = [Path(target)]
+        with ExitStack() as stack:
+            file = stack.enter_context(Path(target).open("wb"))
+            if self._config.examples:
+                written.append(written[0].parent / EXAMPLES / written[0].name)
+                copy = stack.enter_context(written[1].open("wb"))
+            for rows in self._rows(packer, read_batches(Path(source))):
+                file.write(frame_rows(self._schema, rows))
+                if self._config.examples:
+                    write_examples(copy, self._schema, rows)
+        names = [path.relative_to(written[0].parent).as_posix() for path in written]
+        by_file = {name: {"rows": packer.counts["rows"]} for name in names}
+        yield {split: packer.counts} | by_file
 
-    def _pack(self, packer: Any, batch: list[dict[str, Any]]) -> np.ndarray:
-        with tf.device("CPU"):
-            tokens = self._tokenizer(tf.constant([d["text"] for d in batch]))
-        rows = packer.add(tokens.flat_values.numpy(), tokens.row_splits.numpy())
-        if self._schema.labelled:
-            rows["label"] = [self._index[d["label"]] for d in batch]
-        return rows
+    def _packer(self, split: str) -> Packer:
+        config = self._config
+        if split != "train":
+            config = replace(config, dupe_factor=1)
+        kind = PACKERS[config.packing]
+        return kind(config, schema=self._schema, specials=self._tokenizer.specials)
+
+    def _rows(self, packer: Packer, batches: Iterable[Batch]) -> Iterator[np.ndarray]:
+        for batch in batches:
+            with tf.device("CPU"):
+                tokens = self._tokenizer(tf.constant(packer.texts(batch), tf.string))
+            flat, splits = tokens.flat_values.numpy(), tokens.row_splits.numpy()
+            if self._words:
+                flat = self._words.mark(flat, splits)
+            rows = packer.add(flat, splits, batch)
+            if self._schema.labelled:
+                rows["label"] = [self._index[d["label"]] for d in batch]
+            yield rows
+        yield packer.flush()
 
 
 class _AddCounts(beam.CombineFn):

@@ -1,8 +1,11 @@
-"""Packing: ragged token ids become fixed-length rows, and no token goes uncounted."""
+"""Packing: ragged token ids become fixed-length rows, and no token goes uncounted.
+
+Inside packers, what is known of a token travels in the two bits above its id.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,54 +14,132 @@ from components.tokenizer import TokenizerConfig
 from models.rows import RowSchema
 from models.tokenization import Specials
 
+WORD, PART = 1 << 30, 1 << 29
+"""Flags: a token begins a word; a token begins a part of its row."""
+_ID = PART - 1
 
-class _Packer:
-    """Counts tokens: in (of documents), out (of them, in rows), dropped (cut off)."""
+COUNTS = ("in", "out", "dropped", "documents", "cut", "rows", "used", "parts")
+"""Tokens in, in rows, and cut off; documents, and those in more than one row or cut;
+rows, tokens of all kinds inside them, and marked parts."""
+
+Batch = Sequence[dict[str, Any]]
+
+
+class Packer:
+    """What packers share: framing, counting, and rows as they are written."""
 
     def __init__(
         self, config: TokenizerConfig, *, schema: RowSchema, specials: Specials
     ) -> None:
-        self._config, self._schema, self._specials = config, schema, specials
-        self.counts = {"in": 0, "out": 0, "dropped": 0}
+        self._config, self._schema = config, schema
+        self._pad = specials.pad
+        self._start, self._end = specials.start | WORD, specials.end | WORD
+        self.counts = dict.fromkeys(COUNTS, 0)
 
-    def _blank(self, num_rows: int) -> np.ndarray:
-        rows = np.zeros(num_rows, self._schema.dtype)
-        rows["ids"] = self._specials.pad
-        return rows
+    def texts(self, batch: Batch) -> list[str]:
+        """Returns the texts that ``add`` is to get as tokens."""
+        return [document["text"] for document in batch]
 
-    def _count(self, *, given: int, kept: int, dropped: int = 0) -> None:
-        for name, value in (("in", given), ("out", kept), ("dropped", dropped)):
-            self.counts[name] += value
+    def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
+        """Takes tokens ``flat[splits[i]:splits[i + 1]]`` of text i; returns full rows.
 
-
-class Pad(_Packer):
-    """One document a row, cut at its end."""
-
-    def add(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
-        """Packs documents ``flat[splits[i]:splits[i + 1]]`` to one row each."""
-        config, specials = self._config, self._specials
-        sizes = np.diff(splits)
-        room = config.sequence_length - config.start - config.end
-        kept = np.minimum(sizes, room)
-        rows = self._blank(len(sizes))
-        row = np.repeat(np.arange(len(sizes)), kept)
-        column = np.arange(len(row)) - np.repeat(np.cumsum(kept) - kept, kept)
-        rows["ids"][row, column + config.start] = flat[splits[:-1][row] + column]
-        if config.start:
-            rows["ids"][:, 0] = specials.start
-        if config.end:
-            rows["ids"][np.arange(len(sizes)), kept + config.start] = specials.end
-        rows["length"] = kept + config.start + config.end
-        given, out = int(sizes.sum()), int(kept.sum())
-        self._count(given=given, kept=out, dropped=given - out)
-        return rows
+        Args:
+            flat: int32, an id and perhaps ``WORD`` in each.
+            splits: int64.
+            batch: the documents.
+        """
+        raise NotImplementedError
 
     def flush(self) -> np.ndarray:
-        """Returns no rows: none wait."""
-        return self._blank(0)
+        """Returns the rows of what waits."""
+        return self._finish(self._buffer(0), np.zeros(0, np.int64))
+
+    def _buffer(self, num_rows: int) -> np.ndarray:
+        shape = (num_rows, self._config.sequence_length)
+        return np.full(shape, self._pad, np.int32)
+
+    def _finish(self, buffer: np.ndarray, length: np.ndarray) -> np.ndarray:
+        rows = np.zeros(len(buffer), self._schema.dtype)
+        rows["ids"], rows["length"] = buffer & _ID, length
+        if self._schema.parts != "none":
+            starts = (buffer & PART) != 0
+            rows["part_starts"] = np.packbits(starts, axis=1)
+            self.counts["parts"] += int(np.count_nonzero(starts))
+        if self._schema.words:
+            rows["word_starts"] = np.packbits((buffer & WORD) != 0, axis=1)
+        self.counts["rows"] += len(rows)
+        self.counts["used"] += int(np.sum(length))
+        return rows
+
+    def _count(self, **values: int) -> None:
+        for name, value in values.items():
+            self.counts[name.rstrip("_")] += int(value)
+
+    def _close(
+        self, flat: np.ndarray, splits: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Puts the end token after every document, where it is the document's own.
+
+        It begins the next document for a next-token model.
+        """
+        end = self._end | PART if self._config.next_token else self._end
+        return np.insert(flat, splits[1:], end), splits + np.arange(len(splits))
+
+    def _open_rows(self, buffer: np.ndarray, length: np.ndarray) -> None:
+        """Lets the first token begin a part; the last begins none: nothing follows."""
+        last = np.maximum(length - 1, 0)
+        if self._config.next_token:
+            buffer[np.arange(len(buffer)), last] &= ~PART
+        buffer[:, 0] |= PART
 
 
-class Concat(_Packer):
+def place(
+    buffer: np.ndarray,
+    tokens: np.ndarray,
+    *,
+    at: tuple[np.ndarray, np.ndarray],
+    source: np.ndarray,
+    count: np.ndarray,
+) -> None:
+    """Copies ``tokens[source[i]:][:count[i]]`` to ``buffer[row[i], column[i]:]``.
+
+    Args:
+        at: row and column of every run.
+    """
+    row, column = at
+    ends = np.cumsum(count)
+    within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - count, count)
+    target = np.repeat(row * buffer.shape[1] + column, count) + within
+    buffer.reshape(-1)[target] = tokens[np.repeat(source, count) + within]
+
+
+class Pad(Packer):
+    """One document a row, cut at its end."""
+
+    def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
+        """Packs every document to a row."""
+        config = self._config
+        start, end = int(config.start), int(config.end)
+        if config.next_token:
+            flat, splits = self._close(flat, splits)
+            start, end = 1, 0
+        sizes = np.diff(splits)
+        kept = np.minimum(sizes, config.sequence_length - start - end)
+        num = np.arange(len(sizes))
+        buffer = self._buffer(len(sizes))
+        at = (num, np.full(len(num), start))
+        place(buffer, flat, at=at, source=splits[:-1], count=kept)
+        if start:
+            buffer[:, 0] = self._end if config.next_token else self._start
+        if end:
+            buffer[num, kept + start] = self._end
+        given, out = sizes.sum(), kept.sum()
+        self._count(in_=given, out=out, dropped=given - out)
+        self._count(documents=len(sizes), cut=(kept < sizes).sum())
+        return self._finish(buffer, kept + start + end)
+
+
+class Concat(Packer):
     """Documents in one stream, each followed by the end token; nothing is dropped.
 
     A row takes ``sequence_length`` tokens, the start token first where it is wanted;
@@ -70,18 +151,21 @@ class Concat(_Packer):
         self._body = config.sequence_length - config.start
         self._stride = self._body - config.overlap
         assert self._stride > 0, "the overlap leaves no room"
-        self._stream = np.zeros(0, np.int64)
-        self._repeated = 0
+        self._stream = np.zeros(0, np.int32)
+        self._repeated = self._given = 0
 
-    def add(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
         """Appends documents to the stream and returns the rows that are full."""
+        if not self._config.next_token:
+            flat = flat.copy()
+            flat[splits[:-1][np.diff(splits) > 0]] |= PART
         if self._config.end:
-            flat = np.insert(flat, splits[1:], self._specials.end)
-        self._stream = np.concatenate([self._stream, flat.astype(np.int64)])
-        self._count(given=len(flat), kept=0)
+            flat, splits = self._close(flat, splits)
+        self._count_documents(splits)
+        self._stream = np.concatenate([self._stream, flat])
         full = max(0, (len(self._stream) - self._config.overlap) // self._stride)
         if not full:
-            return self._blank(0)
+            return super().flush()
         windows = np.lib.stride_tricks.sliding_window_view(self._stream, self._body)
         rows = self._rows(windows[:: self._stride][:full])
         self._stream = self._stream[full * self._stride :]
@@ -90,37 +174,26 @@ class Concat(_Packer):
     def flush(self) -> np.ndarray:
         """Returns the last, shorter row, if the stream holds a token not yet in one."""
         if len(self._stream) == self._repeated:
-            return self._blank(0)
+            return super().flush()
         return self._rows(self._stream[None, :])
+
+    def _count_documents(self, splits: np.ndarray) -> None:
+        first, stop = splits[:-1] + self._given, splits[1:] + self._given
+        row_stop = first // self._stride * self._stride + self._body
+        self._count(documents=len(first), cut=(stop > row_stop).sum())
+        self._count(in_=splits[-1])
+        self._given += int(splits[-1])
 
     def _rows(self, tokens: np.ndarray) -> np.ndarray:
         start, overlap = int(self._config.start), self._config.overlap
         num, size = tokens.shape
-        rows = self._blank(num)
-        rows["ids"][:, start : start + size] = tokens
+        buffer = self._buffer(num)
+        buffer[:, start : start + size] = tokens
+        length = np.full(num, start + size)
         if start:
-            rows["ids"][:, 0] = self._specials.start
-        rows["length"] = start + size
-        inside = int(rows["length"].sum()) - start * num
-        self._count(given=0, kept=inside - self._repeated - overlap * (num - 1))
+            buffer[:, 0] = self._start
+            buffer[:, 1] &= ~PART
+        self._open_rows(buffer, length)
+        self._count(out=num * size - self._repeated - overlap * (num - 1))
         self._repeated = overlap
-        return rows
-
-
-PACKERS = {"pad": Pad, "concat": Concat}
-
-
-def batches(
-    documents: Iterator[dict[str, Any]], num_chars: int
-) -> Iterator[list[dict[str, Any]]]:
-    """Groups documents to about so many characters."""
-    batch: list[dict[str, Any]] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document["text"])
-        if size >= num_chars:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+        return self._finish(buffer, length)

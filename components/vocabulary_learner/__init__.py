@@ -9,26 +9,39 @@ from typing import Literal
 from components.artifacts import Documents, Vocabulary
 from components.base import Component, Context, Input, Output
 
+_FORMS = {
+    "wordpiece": ("bert", "fast"),
+    "sentencepiece": (),
+    "bpe": ("none", "nfc", "nfkc"),
+    "character": ("none", "nfc", "nfkc"),
+}
+_SMALLEST_BPE = 4 + 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class VocabularyConfig:
     """How texts become tokens. Give either ``learn_from`` or ``file``."""
 
-    kind: Literal["wordpiece", "sentencepiece", "character"] = "wordpiece"
-    """WordPiece (BERT), SentencePiece Unigram, or one token a character."""
+    kind: Literal["wordpiece", "sentencepiece", "bpe", "character"] | None = None
+    """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token a
+    character; None is wordpiece, or what the file holds."""
     size: int = 8000
-    """Entries, special tokens included; character takes what the corpus holds."""
+    """Entries, special tokens included; character takes what the corpus holds, and a
+    file what it holds."""
     learn_from: str | None = None
     """The data set whose train split is counted."""
     file: str | None = None
-    """A ``vocab.txt`` (a token a line) or ``spiece.model``, in place of learn_from."""
-    lowercase: bool = True
-    """Whether text is lower-cased; wordpiece strips accents with it, as BERT does."""
-    normalization: Literal["bert", "fast"] = "bert"
-    """wordpiece: ``bert`` gives BERT's ids; ``fast`` folds by NFKC, faster."""
+    """In place of learn_from: vocab.txt, vocab.json beside merges.txt, tokenizer.json
+    or spiece.model, or a Hugging Face or KerasHub folder with one of them."""
+    lowercase: bool | None = None
+    """Whether text is lower-cased; wordpiece strips accents with it, as BERT does. None
+    does for all kinds but bpe, or as the imported folder says."""
+    normalization: Literal["bert", "fast", "none", "nfc", "nfkc"] | None = None
+    """wordpiece: bert gives BERT's ids (None), fast folds by NFKC and is faster; bpe
+    and character: a Unicode form, or none (None); sentencepiece has its own, NFKC."""
     max_sample_bytes: int | None = None
-    """Text that is learned from, in shard order; None is 100 MB, or 10 MB for
-    sentencepiece, whose learner is slower."""
+    """Text that is learned from, an equal part of every shard; None is 100 MB, or 10 MB
+    for sentencepiece, whose learner is slower."""
 
     def __post_init__(self) -> None:
         if (self.learn_from is None) == (self.file is None):
@@ -37,6 +50,16 @@ class VocabularyConfig:
             raise ValueError(f"size of 16 or more, got {self.size}")
         if self.kind == "character" and self.file:
             raise ValueError("learn_from for kind character, got file")
+        if self.kind == "bpe" and self.learn_from and self.size < _SMALLEST_BPE:
+            raise ValueError(
+                f"size of {_SMALLEST_BPE} or more for kind bpe, which has an entry for "
+                f"every byte, got {self.size}"
+            )
+        kind = self.kind or ("wordpiece" if self.learn_from else None)
+        form = self.normalization
+        if form is not None and kind is not None and form not in _FORMS[kind]:
+            known = " or ".join(_FORMS[kind]) or "no normalization"
+            raise ValueError(f"{known} for kind {kind}, got {form}")
 
 
 def learn_vocabulary(
@@ -49,6 +72,7 @@ def learn_vocabulary(
     """Learns or imports a vocabulary.
 
     Raises:
+        ConfigError: the file is missing, or of another kind than the config says.
         DataError: the corpus is too small for the size.
         IntegrityError: the file holds an empty or repeated entry.
     """
@@ -61,7 +85,7 @@ def learn_vocabulary(
         tokenizer = learning.learn_tokenizer(documents, config, context)
     vocabulary.path.mkdir(parents=True, exist_ok=True)
     tokenizer.save(vocabulary.path)
-    vocabulary.facts = {"kind": config.kind, "size": tokenizer.size}
+    vocabulary.facts = {"kind": tokenizer.kind, "size": tokenizer.size}
 
 
 class VocabularyLearner(Component, executor=learn_vocabulary):
@@ -69,5 +93,11 @@ class VocabularyLearner(Component, executor=learn_vocabulary):
 
     @classmethod
     def external_files(cls, config: VocabularyConfig) -> list[Path]:
-        """Returns the imported file, if any."""
-        return [Path(config.file)] if config.file else []
+        """Returns the imported files, if any.
+
+        Raises:
+            ConfigError: there is no vocabulary where one is named.
+        """
+        from models.vocabulary_files import vocabulary_files
+
+        return vocabulary_files(Path(config.file)) if config.file else []

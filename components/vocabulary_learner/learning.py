@@ -1,43 +1,43 @@
 """Learning a vocabulary: counts of words are made in Beam, entries from the counts.
 
 Only counts cross the shuffle, and they add up to the same whatever the workers, so the
-vocabulary's bytes depend on the documents alone. SentencePiece, which needs sentences,
-reads a sample: documents are in hashed order, so the first ones are one.
+vocabulary's bytes depend on the documents alone. What is counted is what the kind never
+merges across: BERT's words, GPT-2's words, what stands between white space, characters.
 """
 
 from __future__ import annotations
 
 import io
-import itertools
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
-import tensorflow as tf
 
 from components.artifacts import Documents, read_json, read_shard, write_json
 from components.base import Context
 from components.beam import open_pipeline
 from components.vocabulary_learner import VocabularyConfig
+from components.vocabulary_learner.byte_pair import learn_merges
+from components.vocabulary_learner.counting import COUNTERS, LONGEST_SENTENCE
 from components.vocabulary_learner.wordpiece import learn_pieces
 from models.faults import DataError
 from models.tokenization import (
+    BYTE_PAIR_SPECIALS,
     SPECIAL_TOKENS,
+    BytePair,
     Character,
     SentencePiece,
     Tokenizer,
     WordPiece,
-    bert_normalize,
+    byte_alphabet,
 )
 
 _SAMPLE_BYTES = {"sentencepiece": 10_000_000}
 _SAMPLE_BYTES_ELSE = 100_000_000
-_CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+|[^\w\s]|_")
 _LONGEST_WORD = 100
-_BATCH = 512
+_BATCH_CHARS = 1 << 20
 
 
 def learn_tokenizer(
@@ -48,16 +48,25 @@ def learn_tokenizer(
     Raises:
         DataError: the corpus does not hold as many entries.
     """
-    if config.kind == SentencePiece.kind:
-        return _learn_sentencepiece(documents, config)
-    counts = _count(documents, config, context)
-    if config.kind == Character.kind:
-        tokens = [*SPECIAL_TOKENS, *sorted(c for c in counts if len(c) == 1)]
-        return Character(tokens, lowercase=config.lowercase)
-    tokens = _learn_wordpiece(counts, config)
-    return WordPiece(
-        tokens, lowercase=config.lowercase, normalization=config.normalization
-    )
+    learners = {
+        WordPiece.kind: _learn_wordpiece,
+        SentencePiece.kind: _learn_sentencepiece,
+        BytePair.kind: _learn_byte_pair,
+        Character.kind: _learn_character,
+    }
+    config = settle(config)
+    return learners[config.kind or ""](_count(documents, config, context), config)
+
+
+def settle(config: VocabularyConfig) -> VocabularyConfig:
+    """Returns the config with what its kind does where it says nothing."""
+    kind = config.kind or WordPiece.kind
+    lowercase, form = config.lowercase, config.normalization
+    if lowercase is None:
+        lowercase = kind != BytePair.kind
+    if form is None and kind != SentencePiece.kind:
+        form = "bert" if kind == WordPiece.kind else "none"
+    return replace(config, kind=kind, lowercase=lowercase, normalization=form)
 
 
 def _count(
@@ -72,7 +81,7 @@ def _count(
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
-                | beam.Create(shards, reshuffle=False)
+                | beam.Create(shards)
                 | beam.Map(count_shard, config=config, max_bytes=bound)
                 | beam.CombineGlobally(_merge)
                 | beam.Map(lambda counts: write_json(target, counts))
@@ -85,18 +94,24 @@ def count_shard(
     shard: str, *, config: VocabularyConfig, max_bytes: int
 ) -> dict[str, int]:
     """Counts a shard's words, or characters, up to so many bytes of text."""
+    config = settle(config)
     counts: Counter[str] = Counter()
-    texts = _texts([Path(shard)], max_bytes)
-    while batch := list(itertools.islice(texts, _BATCH)):
-        if config.kind == Character.kind:
-            joined = "".join(batch)
-            counts.update(joined.lower() if config.lowercase else joined)
-        else:
-            value = tf.constant(batch)
-            normal = bert_normalize(value) if config.lowercase else value
-            for text in normal.numpy():
-                counts.update(_WORD.findall(text.decode()))
+    count = COUNTERS[config.kind or ""](config)
+    for batch in _batches(_texts(Path(shard), max_bytes)):
+        count(batch, counts)
     return dict(counts)
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= _BATCH_CHARS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -106,44 +121,78 @@ def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _texts(shards: list[Path], max_bytes: int) -> Iterator[str]:
+def _texts(shard: Path, max_bytes: int) -> Iterator[str]:
     seen = 0
-    for shard in shards:
-        for document in read_shard(shard):
-            seen += len(document["text"].encode())
-            yield document["text"]
-            if seen >= max_bytes:
-                return
+    for document in read_shard(shard):
+        seen += len(document["text"].encode())
+        yield document["text"]
+        if seen >= max_bytes:
+            return
 
 
 def _sample_bytes(config: VocabularyConfig) -> int:
-    default = _SAMPLE_BYTES.get(config.kind, _SAMPLE_BYTES_ELSE)
+    default = _SAMPLE_BYTES.get(config.kind or "", _SAMPLE_BYTES_ELSE)
     return config.max_sample_bytes or default
 
 
-def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> list[str]:
-    words = {word: n for word, n in counts.items() if len(word) <= _LONGEST_WORD}
-    pieces = learn_pieces(words, size=config.size - len(SPECIAL_TOKENS))
+def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Character:
+    tokens = [*SPECIAL_TOKENS, *sorted(c for c in counts if len(c) == 1)]
+    return Character(
+        tokens,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPiece:
+    pieces = learn_pieces(_short(counts), size=config.size - len(SPECIAL_TOKENS))
     tokens = [*SPECIAL_TOKENS, *pieces]
-    if len(tokens) < config.size:
+    _check_size(len(tokens), config)
+    return WordPiece(
+        tokens,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _learn_byte_pair(counts: dict[str, int], config: VocabularyConfig) -> BytePair:
+    first = [*BYTE_PAIR_SPECIALS.values(), *byte_alphabet()]
+    merges = learn_merges(_short(counts), num_entries=config.size - len(first))
+    made = dict.fromkeys(left + right for left, right in merges)
+    _check_size(len(first) + len(made), config)
+    return BytePair(
+        [*first, *made],
+        merges,
+        specials=BYTE_PAIR_SPECIALS,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _short(counts: dict[str, int]) -> dict[str, int]:
+    return {word: n for word, n in counts.items() if len(word) <= _LONGEST_WORD}
+
+
+def _check_size(size: int, config: VocabularyConfig) -> None:
+    if size < config.size:
         raise DataError(
             f"vocabulary.size: expected {config.size} entries, the corpus yields "
-            f"{len(tokens)}; set it to {len(tokens)} or less, or learn from more text"
+            f"{size}; set it to {size} or less, or learn from more text"
         )
-    return tokens
 
 
 def _learn_sentencepiece(
-    documents: Documents, config: VocabularyConfig
+    counts: dict[str, int], config: VocabularyConfig
 ) -> SentencePiece:
     import sentencepiece
 
-    texts = _texts(documents.shards("train"), _sample_bytes(config))
     model = io.BytesIO()
     pad, unknown, start, end, mask = SPECIAL_TOKENS
+    lines = (f"{word}\t{count}" for word, count in sorted(counts.items()))
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(line for text in texts for line in text.split("\n")),
+            sentence_iterator=lines,
+            input_format="tsv",
             model_writer=model,
             model_type="unigram",
             vocab_size=config.size,
@@ -152,7 +201,7 @@ def _learn_sentencepiece(
             **{"pad_piece": pad, "unk_piece": unknown},
             **{"bos_piece": start, "eos_piece": end},
             control_symbols=[mask],
-            max_sentence_length=1 << 16,
+            max_sentence_length=LONGEST_SENTENCE,
             num_threads=1,
             minloglevel=2,
         )

@@ -39,6 +39,18 @@ class TrainingConfig:
     """Share of activations dropped in this stage; None is the model's."""
     mask_rate: float = 0.15
     """Share of the tokens that masked_lm predicts."""
+    mask_whole_words: bool = False
+    """Whether masked_lm masks all tokens of a word or none (tokenize.words says what a
+    word is)."""
+    mask_span: Literal["geometric", "ngram"] | None = None
+    """Runs of tokens, or of whole words, that masked_lm masks: of a length with chances
+    that fall by a fifth (SpanBERT) or as 1/n (ALBERT); None masks each by itself."""
+    longest_span: int | None = None
+    """The longest run; None is 10 for geometric and 3 for ngram."""
+    dupe_factor: int | None = None
+    """How many masks a row has, in turn by epoch, as if it stood so often in the files
+    of the original script, which also counts special tokens in what mask_rate is of;
+    None draws new masks in every epoch."""
     length_buckets: bool = False
     """Whether rows of like length share a batch, which is cut to their length: faster
     on padded rows; no model sees another token."""
@@ -65,3 +77,9 @@ class TrainingConfig:
             raise ValueError(f"dropout in [0, 1), got {self.dropout}")
         if not 0 < self.mask_rate < 1:
             raise ValueError(f"mask_rate in (0, 1), got {self.mask_rate}")
+        if self.longest_span is not None and self.mask_span is None:
+            raise ValueError("mask_span beside longest_span, got none")
+        for name in ("longest_span", "dupe_factor"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} of 1 or more, got {value}")

@@ -27,7 +27,6 @@ from models.training.schedule import Schedule
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
 _BUCKET = 32
-_SUMS = ("loss", "weight", "correct", "norm")
 
 Sums = dict[str, tf.Tensor]
 
@@ -58,12 +57,14 @@ class TrainingRun:
             batch=config.global_batch,
             seed=seed,
             lengths=rows.lengths() if config.length_buckets else None,
+            dupe_factor=config.dupe_factor,
         )
         self.num_steps = config.steps or self._order.steps(config.epochs or 1)
         # Layers are named by a counter of the process; names are part of the digest.
         keras.utils.clear_session()
         with strategy.scope():
             self.task = make_task()
+            self._names = (*self.task.sum_names, "norm")
             self._schedule = Schedule(config, num_steps=self.num_steps)
             self._optimizer = make_optimizer(self.task.model, self._schedule, config)
         self.step = 0
@@ -122,7 +123,7 @@ class TrainingRun:
         """Returns mean loss and accuracy over the eval rows; empty without any."""
         if not self._eval_rows:
             return {}
-        sums = {"loss": 0.0, "weight": 0.0, "correct": 0.0}
+        sums = dict.fromkeys(self.task.sum_names, 0.0)
         batch = self._config.global_batch
         for rows in row_batches(self._eval_rows, batch, self._seed):
             features = self.task.features(rows)
@@ -147,7 +148,7 @@ class TrainingRun:
         """
         calls = [self._train_call(rows) for rows in self._batches(stop)]
         sums = np.concatenate([call.numpy() for call in calls]).astype(np.float64)
-        values = dict(zip(_SUMS, sums.T, strict=True))
+        values = dict(zip(self._names, sums.T, strict=True))
         bad = ~np.isfinite(values["loss"] + values["norm"])
         if bad.any():
             step = self.step + int(np.argmax(bad))
@@ -157,7 +158,7 @@ class TrainingRun:
             )
         # One by one: the sum must not depend on how many steps a call took.
         for step_values in sums.tolist():
-            for name, value in zip(_SUMS, step_values, strict=True):
+            for name, value in zip(self._names, step_values, strict=True):
                 self._window[name] = self._window.get(name, 0.0) + value
             self._window["steps"] = self._window.get("steps", 0.0) + 1
         self.step = stop
@@ -177,8 +178,11 @@ class TrainingRun:
         longest = -(-rows["length"].max(axis=1) // _BUCKET) * _BUCKET
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
-            part = {name: value[steps] for name, value in rows.items()}
-            yield {**part, "ids": part["ids"][:, :, : longest[steps[0]]]}
+            width = longest[steps[0]]
+            yield {
+                name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
+                for name, value in rows.items()
+            }
 
     def _log(self) -> None:
         if self._due(self._config.log_every):
@@ -219,7 +223,8 @@ class TrainingRun:
         variables = self.task.model.trainable_variables
         with tf.GradientTape() as tape:
             sums = self._sums(self._mine(features), training=True)
-        found = tape.gradient(sums["loss"], variables)
+            objective = self.task.objective(sums)
+        found = tape.gradient(objective, variables)
         pairs = [
             (tf.convert_to_tensor(g), v)
             for g, v in zip(found, variables, strict=True)
@@ -233,7 +238,7 @@ class TrainingRun:
             shrink = self._config.clip_norm / tf.maximum(norm, self._config.clip_norm)
             gradients = [g * shrink for g in gradients]
         self._optimizer.apply(gradients, [v for _, v in pairs])
-        return tf.stack([sums["loss"], sums["weight"], sums["correct"], norm])
+        return tf.stack([sums[name] for name in self.task.sum_names] + [norm])
 
     def _mine(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replicas = self._strategy.num_replicas_in_sync
@@ -287,5 +292,8 @@ class TrainingRun:
 
 def _means(sums: dict[str, float]) -> dict[str, float]:
     weight = max(sums["weight"], 1.0)
-    loss = sums["loss"] / weight
-    return {"loss": loss, "accuracy": sums["correct"] / weight}
+    means = {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
+    if "rows" in sums:
+        means["next_loss"] = sums["next_loss"] / weight
+        means["next_accuracy"] = sums["next_correct"] / max(sums["rows"], 1.0)
+    return means

@@ -38,6 +38,7 @@ class DataOrder:
         batch: rows a step.
         seed: of the permutations and keys.
         lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
+        dupe_factor: epochs after which the keys of a row come again; None never.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class DataOrder:
         batch: int,
         seed: int,
         lengths: np.ndarray | None = None,
+        dupe_factor: int | None = None,
     ) -> None:
         self._num_rows, self._batch, self._seed = num_rows, batch, seed
-        self._lengths = lengths
+        self._lengths, self._dupe_factor = lengths, dupe_factor
         self._epoch, self._permutation = -1, np.arange(0)
 
     def steps(self, epochs: float) -> int:
@@ -87,7 +89,8 @@ class DataOrder:
             take = min(last - first, self._num_rows - offset)
             part = self._order(epoch)[offset : offset + take]
             indices.append(part)
-            keys.append(row_keys(self._seed, epoch, part))
+            key_epoch = epoch % self._dupe_factor if self._dupe_factor else epoch
+            keys.append(row_keys(self._seed, key_epoch, part))
             first += take
         shape = (stop - start, self._batch)
         return (

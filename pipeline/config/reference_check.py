@@ -12,8 +12,10 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, get_args
 
+from components.tokenizer import TokenizeConfig
 from models.families import FAMILIES, LABELLED_TASKS, METRICS, ModelConfig, TaskName
 from models.faults import did_you_mean
+from models.training.config import TrainingConfig
 from pipeline.config.findings import Findings, one_of
 from pipeline.config.yaml_reader import join
 
@@ -25,6 +27,15 @@ _THRESHOLD = re.compile(
     r"(>=|>|<=|<)\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 )
 _PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
+_PACKINGS = ("pad", "concat", "best_fit", "sentence_pair", "response")
+_PACKINGS_OF = {
+    "attention": ("concat", "best_fit"),
+    "prompt": ("response",),
+    "short_seq_prob": ("sentence_pair",),
+    "dupe_factor": ("sentence_pair",),
+}
+"""Which packings read a knob of ``tokenize``."""
+_MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 _REFUSED_RUNNERS = {
     "DirectRunner": "it first tries Prism",
     "PrismRunner": "it runs Prism",
@@ -137,6 +148,7 @@ def _check_stage(
         findings.add(f"{path}.task", f"a task that {family} can learn ({tasks})", task)
     if task in LABELLED_TASKS:
         _check_labelled(stage, path, config, findings)
+    _check_rows(stage, path, config, findings)
 
 
 def _check_init(
@@ -187,12 +199,56 @@ def _check_labelled(
             name,
             f"; name the column in datasets.{name}.source.label",
         )
-    if _mapping(stage.get("tokenize")).get("packing") == "concat":
+    packing = _mapping(stage.get("tokenize")).get("packing")
+    if packing in _PACKINGS and packing != "pad":
         findings.add(
             f"{path}.tokenize.packing",
             f"'pad' for task {task}, a label a row",
-            "concat",
+            packing,
         )
+
+
+def _check_rows(
+    stage: Mapping[str, Any],
+    path: str,
+    config: Mapping[str, Any],
+    findings: Findings,
+) -> None:
+    """Finds knobs of rows and masks that their packing or task leaves unread."""
+    task, tokenize = str(stage["task"]), _mapping(stage.get("tokenize"))
+    packing = tokenize.get("packing")
+    if packing not in (None, *_PACKINGS):
+        return
+    where = f"{path}.tokenize"
+    for name, wanted in (("sentence_pair", "masked_lm"), ("response", "causal_lm")):
+        if packing == name and task != wanted and task not in LABELLED_TASKS:
+            findings.add(f"{where}.packing", f"task {wanted} for {name}", task)
+    if packing == "response" and tokenize.get("prompt") is None:
+        fault = "expected the column with the prompt beside packing response, got none"
+        findings.faults.setdefault(where, f"{fault}; add prompt: NAME")
+    used = packing or ("pad" if task in LABELLED_TASKS else "concat")
+    for name, packings in _PACKINGS_OF.items():
+        if _is_set(TokenizeConfig, tokenize, name) and used not in packings:
+            findings.add(
+                f"{where}.{name}", f"packing {one_of(packings)} beside {name}", used
+            )
+    train = _mapping(stage.get("train"))
+    for place, owner, values, names in (
+        (where, TokenizeConfig, tokenize, ("words",)),
+        (f"{path}.train", TrainingConfig, train, _MASKING),
+    ):
+        for name in names:
+            if _is_set(owner, values, name) and task != "masked_lm":
+                findings.add(f"{place}.{name}", f"task masked_lm beside {name}", task)
+    kind = _mapping(config.get("vocabulary")).get("kind")
+    if tokenize.get("words") == "jieba" and kind == "bpe":
+        expected = "a vocabulary with entries of Chinese characters beside jieba"
+        findings.add(f"{where}.words", expected, "kind bpe, whose entries are bytes")
+
+
+def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
+    """Says whether a value is given that is not the default of its owner."""
+    return values.get(name) not in (None, getattr(owner, name))
 
 
 def _check_cycles(stages: Mapping[str, Any], findings: Findings) -> None:

@@ -1,44 +1,104 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.tokenizer import TokenizerConfig
-from components.tokenizer.packing import PACKERS
-from models.rows import RowSchema
+from components.tokenizer.engine import PACKERS, schema_of
+from components.tokenizer.fitting import best_fit
+from components.tokenizer.packing import WORD
+from components.tokenizer.pairing import Draws, split_sentences
+from models.faults import DataError
 from models.tokenization import Specials
 
 SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+NEXT = {"start": False, "next_token": True}
 
 
-def pack(batches, **knobs):
+def pack(batches, *, flags=0, names=None, **knobs):
+    """Packs lists of documents; of sentences for pairs, of two lists for responses."""
     config = TokenizerConfig(**knobs)
-    schema = RowSchema(config.sequence_length, wide=False, labelled=False)
+    schema = schema_of(config, vocabulary_size=100)
     packer = PACKERS[config.packing](config, schema=schema, specials=SPECIALS)
-    rows = []
+    rows, number = [], 0
     for batch in batches:
+        documents = [
+            {"id": f"d{number + i}", "text": "", **(names or {})}
+            for i in range(len(batch))
+        ]
+        number += len(batch)
+        if config.packing in ("sentence_pair", "response"):
+            packer._sentences = [len(d) for d in batch]
+            batch = [part for d in batch for part in d]
         splits = np.cumsum([0, *map(len, batch)])
         flat = np.array([t for d in batch for t in d], np.int32)
-        rows.append(packer.add(flat, splits))
+        rows.append(packer.add(flat | flags, splits, documents))
     rows = np.concatenate([*rows, packer.flush()])
-    ids = [r["ids"][: r["length"]].tolist() for r in rows]
-    return ids, packer.counts
+    assert packer.counts["rows"] == len(rows)
+    assert packer.counts["used"] == rows["length"].sum()
+    return rows, packer.counts, schema
+
+
+def ids(rows):
+    return [r["ids"][: r["length"]].tolist() for r in rows]
+
+
+def ledger(counts):
+    return {name: counts[name] for name in ("in", "out", "dropped")}
 
 
 def test_pad_gives_a_row_to_each_document_and_cuts_it():
-    ids, counts = pack([[[5, 6, 7, 8], []], [[9]]], sequence_length=5)
-    assert ids == [[2, 5, 6, 7, 3], [2, 3], [2, 9, 3]]
-    assert counts == {"in": 5, "out": 4, "dropped": 1}
+    rows, counts, _ = pack([[[5, 6, 7, 8], []], [[9]]], sequence_length=5)
+    assert ids(rows) == [[2, 5, 6, 7, 3], [2, 3], [2, 9, 3]]
+    assert ledger(counts) == {"in": 5, "out": 4, "dropped": 1}
+    assert (counts["documents"], counts["cut"]) == (3, 1)
+
+
+def test_pad_for_a_next_token_model_begins_where_serving_begins():
+    rows, counts, _ = pack([[[5, 6], [7, 8, 9, 10]]], sequence_length=5, **NEXT)
+    assert ids(rows) == [[3, 5, 6, 3], [3, 7, 8, 9, 10]]
+    assert ledger(counts) == {"in": 8, "out": 7, "dropped": 1}
 
 
 def test_concat_fills_rows_across_documents():
-    ids, counts = pack([[[5, 6], [7, 8, 9]]], sequence_length=4, packing="concat")
-    assert ids == [[2, 5, 6, 3], [2, 7, 8, 9], [2, 3]]
-    assert counts == {"in": 7, "out": 7, "dropped": 0}
+    rows, counts, schema = pack(
+        [[[5, 6], [7, 8, 9]]], sequence_length=4, packing="concat"
+    )
+    assert ids(rows) == [[2, 5, 6, 3], [2, 7, 8, 9], [2, 3]]
+    assert ledger(counts) == {"in": 7, "out": 7, "dropped": 0}
+    assert (counts["documents"], counts["cut"]) == (2, 1)
+    segments = schema.unpack(rows)["segments"].tolist()
+    assert segments == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def test_a_document_inside_a_row_is_a_segment_of_its_own():
+    rows, _, schema = pack([[[5], [6, 7], [8]]], sequence_length=8, packing="concat")
+    assert ids(rows) == [[2, 5, 3, 6, 7, 3, 8, 3]]
+    assert schema.unpack(rows)["segments"].tolist() == [[1, 1, 1, 2, 2, 2, 3, 3]]
+
+
+def test_the_end_token_begins_the_next_document_of_a_next_token_model():
+    rows, counts, schema = pack(
+        [[[5, 6], [7, 8, 9]]], sequence_length=5, packing="concat", overlap=1, **NEXT
+    )
+    assert ids(rows) == [[5, 6, 3, 7, 8], [8, 9, 3]]
+    segments = schema.unpack(rows)["segments"].tolist()
+    assert segments == [[1, 1, 2, 2, 2], [1, 1, 1, 0, 0]]
+    assert ledger(counts) == {"in": 7, "out": 7, "dropped": 0}
+
+
+def test_rows_whose_attention_is_not_parted_carry_no_segments():
+    rows, _, schema = pack(
+        [[[5], [6]]], sequence_length=8, packing="concat", attention="row"
+    )
+    assert schema.parts == "none"
+    assert set(schema.unpack(rows)) == {"ids", "length"}
 
 
 def test_an_overlap_repeats_the_last_token_of_a_row():
-    ids, counts = pack(
+    rows, counts, _ = pack(
         [[[5, 6, 7, 8, 9]]],
         sequence_length=3,
         packing="concat",
@@ -46,8 +106,8 @@ def test_an_overlap_repeats_the_last_token_of_a_row():
         start=False,
         end=False,
     )
-    assert ids == [[5, 6, 7], [7, 8, 9]]
-    assert counts == {"in": 5, "out": 5, "dropped": 0}
+    assert ids(rows) == [[5, 6, 7], [7, 8, 9]]
+    assert ledger(counts) == {"in": 5, "out": 5, "dropped": 0}
 
 
 documents = st.lists(st.lists(st.integers(5, 99), max_size=9), min_size=1, max_size=9)
@@ -60,24 +120,243 @@ documents = st.lists(st.lists(st.integers(5, 99), max_size=9), min_size=1, max_s
     start=st.booleans(),
 )
 def test_concat_keeps_every_token_in_order(batches, length, overlap, start):
-    ids, counts = pack(
+    rows, counts, _ = pack(
         batches, sequence_length=length, packing="concat", overlap=overlap, start=start
     )
+    found = ids(rows)
     stream = [t for batch in batches for d in batch for t in (*d, 3)]
-    rows = [row[start:] for row in ids]
-    joined = rows[0] + [t for row in rows[1:] for t in row[overlap:]]
+    parts = [row[start:] for row in found]
+    joined = parts[0] + [t for row in parts[1:] for t in row[overlap:]]
     assert joined == stream
-    assert counts == {"in": len(stream), "out": len(stream), "dropped": 0}
+    assert all(len(row) == length for row in found[:-1])
+    assert ledger(counts) == {"in": len(stream), "out": len(stream), "dropped": 0}
 
 
 @given(batches=st.lists(documents, min_size=1, max_size=4), length=st.integers(3, 9))
 def test_pad_counts_what_it_cuts(batches, length):
-    ids, counts = pack(batches, sequence_length=length)
-    given_tokens = sum(len(d) for batch in batches for d in batch)
-    assert counts["in"] == given_tokens == counts["out"] + counts["dropped"]
-    assert counts["out"] == sum(len(row) - 2 for row in ids)
+    rows, counts, _ = pack(batches, sequence_length=length)
+    assert counts["in"] == sum(len(d) for batch in batches for d in batch)
+    assert counts["in"] == counts["out"] + counts["dropped"]
+    assert counts["out"] == sum(len(row) - 2 for row in ids(rows))
 
 
 def test_an_overlap_without_room_is_our_own_slip():
     with pytest.raises(AssertionError, match="no room"):
         pack([[[5]]], sequence_length=2, packing="concat", overlap=1)
+
+
+def test_an_item_goes_where_it_leaves_least_room():
+    assert best_fit([7, 5, 4, 3, 1], 10) == ([0, 1, 1, 0, 1], [0, 0, 5, 7, 9])
+    assert best_fit([2, 2, 8], 10, alone=2) == ([0, 1, 1], [0, 0, 2])
+
+
+def test_best_fit_puts_whole_documents_together():
+    batch = [[5] * 4, [6] * 7, [7], [8] * 3]
+    rows, counts, schema = pack([batch], sequence_length=9, packing="best_fit")
+    assert ids(rows) == [[2, *[6] * 7, 3], [2, *[5] * 4, 3, 2, 7, 3], [2, 8, 8, 8, 3]]
+    assert schema.unpack(rows)["segments"][1].tolist() == [1] * 6 + [2] * 3
+    assert (counts["cut"], counts["parts"]) == (0, 4)
+
+
+def test_best_fit_cuts_a_long_document_into_full_rows_and_a_rest():
+    rows, counts, _ = pack(
+        [[[*range(5, 15)], [20]]], sequence_length=6, packing="best_fit"
+    )
+    assert ids(rows) == [[2, 13, 14, 3], [2, 20, 3], [2, 5, 6, 7, 8, 3],
+                         [2, 9, 10, 11, 12, 3]]  # fmt: skip
+    assert (counts["cut"], counts["documents"]) == (1, 2)
+
+
+def test_best_fit_gives_every_next_token_its_context():
+    rows, counts, schema = pack(
+        [[[*range(5, 14)], [20, 21]]], sequence_length=7, packing="best_fit", **NEXT
+    )
+    assert ids(rows) == [[10, 11, 12, 13, 3], [3, 20, 21, 3], [3, 5, 6, 7, 8, 9, 10]]
+    assert ledger(counts) == {"in": 13, "out": 13, "dropped": 0}
+    rows, _, schema = pack(
+        [[[*range(5, 12)], [20]]], sequence_length=7, packing="best_fit", **NEXT
+    )
+    assert ids(rows)[0] == [10, 11, 3, 20, 3]
+    assert schema.unpack(rows)["segments"][0].tolist() == [1, 1, 2, 2, 2, 0, 0]
+
+
+@given(
+    batches=st.lists(documents, min_size=1, max_size=4),
+    length=st.integers(4, 12),
+    next_token=st.booleans(),
+)
+def test_best_fit_keeps_every_document_together(batches, length, next_token):
+    knobs = NEXT if next_token else {}
+    rows, counts, schema = pack(
+        batches, sequence_length=length, packing="best_fit", **knobs
+    )
+    given_documents = [d for batch in batches for d in batch if d]
+    tokens = [t for row in ids(rows) for t in row if t > 4]
+    room = length - 1 if next_token else length - 2
+    sizes = [len(d) + next_token for d in given_documents]
+    assert counts["cut"] == sum(size > room for size in sizes)
+    assert counts["in"] == counts["out"] == sum(sizes)
+    if not next_token:
+        assert Counter(tokens) == Counter(t for d in given_documents for t in d)
+        segments = schema.unpack(rows)["segments"]
+        found = [
+            tuple(row[segments[i] == k][1:-1])
+            for i, row in enumerate(rows["ids"])
+            for k in range(1, segments[i].max() + 1)
+        ]
+        whole = Counter(tuple(d) for d in given_documents if len(d) <= room)
+        assert whole <= Counter(found)
+
+
+def test_best_fit_fills_rows_of_long_tailed_lengths():
+    generator = np.random.default_rng(0)
+    sizes = np.minimum(np.exp(generator.normal(4.0, 1.2, 4000)), 5000).astype(int)
+    batch = [[5] * size for size in sizes]
+    for knobs in ({}, NEXT):
+        _, counts, _ = pack([batch], sequence_length=128, packing="best_fit", **knobs)
+        assert counts["used"] / (counts["rows"] * 128) >= 0.97
+
+
+def chapters(count, *, sentences, words):
+    """Documents of sentences whose tokens tell document and place."""
+    generator = np.random.default_rng(5)
+    made = []
+    for _ in range(count):
+        sizes = generator.integers(1, words, generator.integers(1, sentences + 1))
+        made.append([generator.integers(5, 99, size).tolist() for size in sizes])
+    return made
+
+
+def pairs(batch, **knobs):
+    return pack([batch], packing="sentence_pair", **knobs)
+
+
+def test_a_pair_is_two_segments_of_one_or_two_documents():
+    batch = [[[10, 11], [12], [13, 14, 15]], [[50], [51, 52]]]
+    rows, counts, schema = pairs(batch, sequence_length=12, short_seq_prob=0.0, seed=3)
+    columns = schema.unpack(rows)
+    for row, types, follows, length in zip(
+        rows["ids"], columns["types"], columns["follows"], rows["length"], strict=True
+    ):
+        ends = np.flatnonzero(row == 3)
+        assert row[0] == 2 and ends[1] == length - 1
+        first, second = row[1 : ends[0]], row[ends[0] + 1 : ends[1]]
+        assert types[ends[0] + 1 : length].all() and not types[: ends[0] + 1].any()
+        assert follows == (first[-1] + 1 == second[0])
+        assert (first < 50).all() or (first >= 50).all()
+    assert counts["in"] == counts["out"] == 9
+
+
+def test_next_sentence_labels_are_balanced():
+    batch = chapters(400, sentences=40, words=20)
+    rows, _, _ = pairs(batch, sequence_length=64)
+    num = len(rows)
+    assert num > 1000
+    assert abs(rows["follows"].sum() - num / 2) < 3 * np.sqrt(num / 4)
+
+
+def test_documents_of_one_sentence_have_both_labels():
+    rows, _, _ = pairs([[[*range(5, 40)]]] * 300, sequence_length=64)
+    assert abs(rows["follows"].mean() - 0.5) < 0.1
+
+
+@given(
+    batch=st.lists(
+        st.lists(st.lists(st.integers(5, 99), max_size=30), max_size=8), max_size=5
+    ),
+    length=st.integers(5, 20),
+    short=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_pairs_count_every_token(batch, length, short):
+    rows, counts, _ = pairs(batch, sequence_length=length, short_seq_prob=short)
+    assert counts["in"] == sum(len(s) for d in batch for s in d)
+    assert counts["in"] == counts["out"] + counts["dropped"]
+    assert (rows["length"] <= length).all()
+    assert ((rows["ids"] == 3).sum(1) == 2).all()
+
+
+def test_a_tenth_of_the_documents_have_short_pairs():
+    batch = [[[7] * 9 for _ in range(40)] for _ in range(300)]
+    rows, _, _ = pairs(batch, sequence_length=64, short_seq_prob=0.1)
+    whole, _, _ = pairs(batch, sequence_length=64, short_seq_prob=0.0)
+    assert (whole["length"] == 64).mean() > 0.6
+    assert 0.05 < (rows["length"] < 50).mean() - (whole["length"] < 50).mean() < 0.5
+
+
+def test_copies_of_a_document_draw_other_pairs():
+    batch = chapters(20, sentences=10, words=9)
+    once, counts, _ = pairs(batch, sequence_length=32)
+    twice, doubled, _ = pairs(batch, sequence_length=32, dupe_factor=2)
+    assert doubled["in"] == 2 * counts["in"]
+    assert len({row.tobytes() for row in twice}) > 1.5 * len(once)
+
+
+def test_draws_depend_on_their_name_alone():
+    assert Draws(1, "a").bits() == Draws(1, "a").bits()
+    assert Draws(1, "a").bits() != Draws(1, "b").bits()
+    draws = Draws(0)
+    counts = np.bincount([draws.below(10) for _ in range(10000)], minlength=10)
+    assert (((counts - 1000) ** 2) / 1000).sum() < 27.9  # 9 degrees, p = 0.001
+    heads = [draws.heads(100) for _ in range(1000)]
+    assert abs(np.mean(heads) - 50) < 3 * 5 / np.sqrt(1000)
+
+
+def test_sentences_end_at_marks_and_lines():
+    text = "One. Two 3.5 three! 你好。再见？\n\nend"
+    assert split_sentences(text) == [
+        "One.",
+        "Two 3.5 three!",
+        "你好。",
+        "再见？",
+        "end",
+    ]
+    assert len(split_sentences(" " * 1_000_000)) == 1
+    assert split_sentences("\n" * 1_000_000) == []
+
+
+def test_a_response_is_marked_behind_its_prompt():
+    rows, counts, schema = pack(
+        [[[[5, 6], [7, 8]], [[], [9]]]], sequence_length=8, packing="response", **NEXT
+    )
+    assert ids(rows) == [[3, 5, 6, 7, 8, 3], [3, 9, 3]]
+    answer = schema.unpack(rows)["answer"].tolist()
+    assert answer == [[0, 0, 0, 1, 1, 1, 0, 0], [0, 1, 1, 0, 0, 0, 0, 0]]
+    assert ledger(counts) == {"in": 7, "out": 7, "dropped": 0}
+
+
+def test_a_long_prompt_keeps_its_end_and_a_long_response_its_beginning():
+    prompt, response = [*range(5, 15)], [*range(50, 60)]
+    batch = [[prompt, response], [prompt, [50]], [[5], response]]
+    rows, counts, _ = pack([batch], sequence_length=9, packing="response", **NEXT)
+    assert ids(rows) == [
+        [3, 11, 12, 13, 14, 50, 51, 52, 53],
+        [3, 9, 10, 11, 12, 13, 14, 50, 3],
+        [3, 5, 50, 51, 52, 53, 54, 55, 56],
+    ]
+    assert counts["in"] == 45 and counts["out"] == 24 and counts["cut"] == 3
+
+
+def test_a_document_without_its_prompt_names_the_columns():
+    config = TokenizerConfig(
+        sequence_length=8, packing="response", prompt="questions", **NEXT
+    )
+    schema = schema_of(config, vocabulary_size=9)
+    packer = PACKERS["response"](config, schema=schema, specials=SPECIALS)
+    with pytest.raises(DataError, match=r"'7' has none.* did you mean 'question'\?"):
+        packer.texts([{"id": "7", "text": "a", "question": "b", "n": 3}])
+
+
+@pytest.mark.parametrize("packing", ["pad", "concat", "best_fit", "sentence_pair"])
+def test_word_starts_travel_with_their_tokens(packing):
+    batch = [[[5, 6, 7], [8, 9]], [[5, 6]]]
+    if packing != "sentence_pair":
+        batch = [document[0] for document in batch]
+    marked, _, schema = pack(
+        [batch], flags=WORD, sequence_length=9, packing=packing, words="tokens"
+    )
+    plain, _, _ = pack([batch], sequence_length=9, packing=packing, words="tokens")
+    inside = np.arange(9) < marked["length"][:, None]
+    assert (schema.unpack(marked)["word_starts"] == inside).all()
+    special = np.isin(plain["ids"], [2, 3]) & inside
+    assert (schema.unpack(plain)["word_starts"] == special).all()
+    assert (marked["ids"] == plain["ids"]).all()

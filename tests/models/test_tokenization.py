@@ -82,8 +82,9 @@ def test_a_saved_tokenizer_gives_the_same_ids(tokenizer, tmp_path):
 
 
 def test_a_vocabulary_without_control_tokens_is_refused():
-    with pytest.raises(ValueError, match=r"lacks \[MASK\]"):
-        Specials.of(SPECIAL_TOKENS[:4])
+    with pytest.raises(ValueError, match=r"lacks \[SEP\]"):
+        Specials.of(SPECIAL_TOKENS[:3])
+    assert Specials.of(SPECIAL_TOKENS[:4]).mask is None
 
 
 def test_wordpiece_gives_the_ids_of_hugging_face_on_real_text(data):

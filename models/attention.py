@@ -1,0 +1,28 @@
+"""Attention inside the documents of a packed row."""
+
+from __future__ import annotations
+
+import keras
+
+
+def separate(
+    segments: keras.KerasTensor,
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Keeps the documents of a row apart.
+
+    Args:
+        segments: int32 ``[batch, length]``: 1 in the first document, 2 in the second
+            and so on, 0 in the padding behind them.
+
+    Returns:
+        Which tokens see each other, bool ``[batch, length, length]`` (padding sees
+        padding, so that no softmax is over nothing), and the position of every token in
+        its document, int32 ``[batch, length]``.
+    """
+    here, there = segments[:, :, None], segments[:, None, :]
+    # Documents follow each other: those before are those with smaller numbers.
+    before = keras.ops.logical_and(there < here, there > 0)
+    is_padding = keras.ops.logical_and(keras.ops.equal(here, 0), there > 0)
+    before = keras.ops.cast(keras.ops.logical_or(before, is_padding), "int32")
+    at = keras.ops.cumsum(keras.ops.ones_like(segments), axis=1) - 1
+    return keras.ops.equal(here, there), at - keras.ops.sum(before, axis=2)

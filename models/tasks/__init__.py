@@ -1,0 +1,29 @@
+"""The tasks: what a model computes from rows, and how far off it is.
+
+A task turns rows into features (mask, shift), builds the model, and returns sums, never
+means: the loop adds those of all rows and replicas and divides once.
+"""
+
+from models.tasks.classifying import Classify
+from models.tasks.language import CausalLM, MaskedLM
+from models.tasks.masking import Masking, uniform
+from models.tasks.task import Features, Rows, Task, cross_entropy
+
+TASKS: dict[str, type[Task]] = {
+    "masked_lm": MaskedLM,
+    "causal_lm": CausalLM,
+    "classify": Classify,
+}
+
+__all__ = [
+    "TASKS",
+    "CausalLM",
+    "Classify",
+    "Features",
+    "MaskedLM",
+    "Masking",
+    "Rows",
+    "Task",
+    "cross_entropy",
+    "uniform",
+]

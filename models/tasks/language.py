@@ -1,0 +1,150 @@
+"""The language models: masked tokens, and every next token."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import keras
+import tensorflow as tf
+from typing_extensions import override
+
+from models.faults import ConfigError
+from models.tasks.masking import choose, corrupt
+from models.tasks.task import Features, Rows, Task, cross_entropy
+
+
+class MaskedLM(Task):
+    """Predicts masked tokens: 80 % mask, 10 % random, 10 % kept (BERT, section 3.1).
+
+    With ``next_sentence``, it also tells from the first token's state whether the
+    second sentence follows the first. Every row's loss for that counts as much as the
+    mean of its masked tokens, so that the whole is the sum of two means.
+    """
+
+    @property
+    def num_slots(self) -> int:
+        """Predictions a row: ceil(rate x length)."""
+        return math.ceil(self.masking.rate * self.config.sequence_length)
+
+    def _build(self) -> keras.Model:
+        from keras_hub.layers import MaskedLMHead
+
+        if self.specials.mask is None:
+            raise ConfigError(
+                "task masked_lm: expected a vocabulary with a mask token, this one has "
+                "none; learn one of kind wordpiece or sentencepiece"
+            )
+        positions = keras.Input((None,), dtype="int32", name="positions")
+        head = MaskedLMHead(
+            token_embedding=self.backbone.token_embedding,
+            intermediate_activation="gelu",
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="masked_lm_head",
+        )
+        logits = head(self.family.sequence(self._hidden), mask_positions=positions)
+        inputs = {**self._inputs, "positions": positions}
+        if not self.next_sentence:
+            return keras.Model(inputs, logits)
+        first = replace(self.config, pooling="first")
+        next_logits = keras.layers.Dense(
+            2,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="next_sentence",
+        )(self.family.pooled(self._hidden, self._inputs["mask"], first))
+        return keras.Model(inputs, {"tokens": logits, "next": next_logits})
+
+    @override
+    def features(self, rows: Rows) -> Features:
+        ids = rows["ids"]
+        width = ids.shape[1] or tf.shape(ids)[1]
+        slots = min(self.num_slots, ids.shape[1] or self.num_slots)
+        if ids.shape[1] is None:
+            slots = tf.minimum(slots, width)
+        choice = choose(
+            self.masking, rows, candidate=self._candidates(rows), slots=slots
+        )
+        changed = corrupt(
+            rows,
+            choice=choice,
+            mask=self.specials.mask,
+            vocabulary_size=self.vocabulary_size,
+        )
+        slot = tf.range(slots)[None, :]
+        features = {
+            "ids": changed,
+            "mask": self._mask(rows, width),
+            "positions": choice.positions,
+            "targets": tf.gather(ids, choice.positions, batch_dims=1),
+            "weights": tf.cast(slot < choice.num[:, None], tf.float32),
+        }
+        if self.next_sentence:
+            features |= {"types": rows["types"], "follows": rows["follows"]}
+        return features
+
+    def _candidates(self, rows: Rows) -> tf.Tensor:
+        ids = rows["ids"]
+        inside = tf.range(tf.shape(ids)[1])[None, :] < rows["length"][:, None]
+        for special in self.specials.control:
+            inside &= ids != special
+        return inside
+
+    @property
+    @override
+    def sum_names(self) -> tuple[str, ...]:
+        more = ("next_loss", "next_correct", "rows") * self.next_sentence
+        return (*super().sum_names, *more)
+
+    @override
+    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        if not self.next_sentence:
+            return super().sums(features, training=training)
+        found = self._call(features, training=training)
+        sums = cross_entropy(found["tokens"], features["targets"], features["weights"])
+        real = tf.cast(sums["weight"] > 0.0, tf.float32)
+        follows = cross_entropy(found["next"], features["follows"], real)
+        return {
+            **sums,
+            "next_loss": follows["loss"] * sums["weight"],
+            "next_correct": follows["correct"],
+            "rows": real,
+        }
+
+    @override
+    def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
+        if not self.next_sentence:
+            return sums["loss"]
+        return sums["loss"] + sums["next_loss"]
+
+    @override
+    def logits(self, features: Features, *, training: bool = False) -> Any:
+        found = self._call(features, training=training)
+        return found["tokens"] if self.next_sentence else found
+
+
+class CausalLM(Task):
+    """Predicts every next token; the output layer is the token embedding.
+
+    Of a prompt and its response, the response alone counts.
+    """
+
+    def _build(self) -> keras.Model:
+        hidden = self.family.sequence(self._hidden)
+        logits = self.backbone.token_embedding(hidden, reverse=True)
+        return keras.Model(self._inputs, logits)
+
+    @override
+    def features(self, rows: Rows) -> Features:
+        ids, length = rows["ids"], rows["length"]
+        width = tf.shape(ids)[1] - 1
+        at = tf.range(width)[None, :]
+        counts = at + 1 < length[:, None]
+        if "answer" in rows:
+            counts &= rows["answer"][:, 1:] > 0
+        return {
+            "ids": ids[:, :-1],
+            "mask": self._mask(rows, width),
+            "targets": ids[:, 1:],
+            "weights": tf.cast(counts, tf.float32),
+        }

@@ -1,0 +1,134 @@
+"""What all tasks share: features, the model, and sums by row."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+
+from models.families import FAMILIES, ModelConfig
+from models.tasks.masking import Masking
+from models.tokenization import Specials
+
+Rows = dict[str, tf.Tensor]
+Features = dict[str, tf.Tensor]
+
+
+def cross_entropy(
+    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``.
+
+    A hit is the one highest logit; of equal ones, none is.
+    """
+    logits = tf.cast(logits, tf.float32)
+    highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
+    logits = logits - highest
+    # A sum over one entry fuses with the other sums; a gather, or an argmax, does not.
+    is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
+    target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
+    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
+    num_highest = tf.reduce_sum(tf.cast(logits >= 0.0, tf.float32), -1)
+    hits = tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
+    sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
+    inner = list(range(1, len(weights.shape)))
+    return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
+
+
+class Task:
+    """What a stage learns, over one family's backbone.
+
+    Attributes:
+        model: the Keras model, from features to logits.
+        backbone: the part of it that other stages may start from.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        vocabulary_size: int,
+        specials: Specials,
+        seed: int = 0,
+        num_labels: int = 0,
+        masking: Masking | None = None,
+        attention: Literal["document", "row"] = "row",
+        next_sentence: bool = False,
+    ) -> None:
+        """Builds the model.
+
+        Args:
+            config: its shape.
+            vocabulary_size: number of entries.
+            specials: ids of the control tokens.
+            seed: of weights and dropout.
+            num_labels: of a classifier.
+            masking: what masked_lm masks.
+            attention: whether a token sees its row or, in rows of several documents,
+                its own document alone. The weights are the same.
+            next_sentence: whether masked_lm also tells if the second sentence follows.
+        """
+        keras.utils.set_random_seed(seed)
+        self.config, self.specials = config, specials
+        self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
+        self.masking = masking or Masking()
+        self.attention, self.next_sentence = attention, next_sentence
+        self.family: Any = FAMILIES[config.family].load()
+        self.backbone = self.family.build_backbone(
+            config, vocabulary_size=vocabulary_size
+        )
+        self._inputs = {
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in ("ids", "mask", *(["types"] * next_sentence))
+        }
+        self._hidden = self._encode(**self._inputs)
+        self.model = self._build()
+
+    def _encode(self, ids: Any, mask: Any, **types: Any) -> Any:
+        if self.attention == "document":
+            return self.family.apart(self.backbone)({"ids": ids, "segments": mask})
+        return self.backbone(self.family.inputs(ids, mask, **types))
+
+    def _build(self) -> keras.Model:
+        raise NotImplementedError
+
+    def features(self, rows: Rows) -> Features:
+        """Turns ids ``[b, l]``, length ``[b]`` and keys ``[b]`` into model inputs."""
+        raise NotImplementedError
+
+    def _mask(self, rows: Rows, width: tf.Tensor) -> tf.Tensor:
+        """Returns int32 ``[b, width]``: 0 for padding, else the segment's number."""
+        if self.attention == "document" and "segments" in rows:
+            return rows["segments"][:, :width]
+        return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
+
+    @property
+    def sum_names(self) -> tuple[str, ...]:
+        """The names of what ``sums`` returns, in its order."""
+        return ("loss", "weight", "correct")
+
+    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        """Runs the model; sums loss, weight and hits of each row (float32 [b])."""
+        logits = self.logits(features, training=training)
+        return cross_entropy(logits, features["targets"], features["weights"])
+
+    def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Returns the sum whose gradient is followed, divided by the weight."""
+        return sums["loss"]
+
+    def logits(self, features: Features, *, training: bool = False) -> tf.Tensor:
+        """Runs the model on its features."""
+        return self._call(features, training=training)
+
+    def _call(self, features: Features, *, training: bool) -> Any:
+        inputs = {name: features[name] for name in self.model.input}
+        return self.model(inputs, training=training)
+
+    def tensors(self) -> dict[str, keras.Variable]:
+        """Returns the weights by a name that is the same in every process."""
+        inside = {id(variable) for variable in self.backbone.weights}
+        return {
+            ("backbone/" if id(v) in inside else "head/") + v.path: v
+            for v in self.model.weights
+        }
