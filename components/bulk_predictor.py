@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from components.silence import native_silence
 from models.faults import ConfigError
 
 _BATCH = 64
-
-
-@contextmanager
-def _native_silence() -> Iterator[None]:
-    """Keeps what libraries print below Python, as TensorFlow does when it loads, off
-    the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -34,7 +18,7 @@ def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: the folder holds no SavedModel of Textmill's.
     """
-    with _native_silence():
+    with native_silence():
         from models.served import ServedModel
 
     if not (saved_model / "saved_model.pb").is_file():

@@ -19,6 +19,7 @@ import typer
 from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
 from pipeline.cli.data import data_app
 from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+from pipeline.cli.vocabulary import vocabulary_app
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
@@ -39,6 +40,7 @@ config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
+app.add_typer(vocabulary_app, name="vocabulary")
 
 
 def main() -> None:

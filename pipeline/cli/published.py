@@ -1,4 +1,4 @@
-"""Which published documents and profiles ``textmill data`` shows."""
+"""Which published documents, profiles and vocabularies the commands show."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from components.artifacts import SPLITS, Documents
+from components.artifacts import SPLITS, Documents, Vocabulary
 from components.base import Artifact, Component
 from models.faults import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pipeline.config import LoadedConfig
 
 
 def find_documents(
@@ -22,8 +25,8 @@ def find_documents(
     Raises:
         ConfigError: there is no such data set, or it was not ingested yet.
     """
-    found = _find(config, overrides, root, f"ingest.{dataset}", "documents")
-    return cast(Documents, found)
+    loaded = _load(config, overrides, dataset)
+    return cast(Documents, _find(loaded, root, f"ingest.{dataset}", "documents"))
 
 
 def find_profile(
@@ -36,24 +39,41 @@ def find_profile(
     """
     from components.profiler.baseline import read_profile
 
-    found = _find(config, overrides, root, f"profile.{dataset}", "profile")
-    return read_profile(found.path)
+    loaded = _load(config, overrides, dataset)
+    return read_profile(_find(loaded, root, f"profile.{dataset}", "profile").path)
 
 
-def _find(
-    config: Path, overrides: Sequence[str] | None, root: Path, node: str, output: str
-) -> Artifact:
-    """Returns what a node made: for this very config, or else in its newest run."""
-    from pipeline import cache
+def find_vocabulary(
+    config: Path, overrides: Sequence[str] | None, root: Path
+) -> Vocabulary:
+    """Returns the vocabulary of a file.
+
+    Raises:
+        ConfigError: it was not made yet.
+    """
+    loaded = _load(config, overrides)
+    return cast(Vocabulary, _find(loaded, root, "vocabulary", "vocabulary"))
+
+
+def _load(
+    config: Path, overrides: Sequence[str] | None, dataset: str | None = None
+) -> LoadedConfig:
     from pipeline.config import load_config
-    from pipeline.create_pipeline import create_pipeline
 
     loaded = load_config(config, overrides or ())
-    dataset = node.partition(".")[2]
-    if dataset not in (known := list(loaded.config.datasets)):
+    known = list(loaded.config.datasets)
+    if dataset is not None and dataset not in known:
         hint = did_you_mean(dataset, known) or f"; it has {', '.join(known)}"
         raise ConfigError(f"{config}: has no data set {dataset!r}{hint}")
-    command = f"`textmill run {config} --until {node}`"
+    return loaded
+
+
+def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
+    """Returns what a node made: for this very config, or else in its newest run."""
+    from pipeline import cache
+    from pipeline.create_pipeline import create_pipeline
+
+    command = f"`textmill run {loaded.path} --until {node}`"
     if root.is_dir():
         pipeline = create_pipeline(loaded, root).select(until=node)
         component = pipeline.node(node)

@@ -1,4 +1,4 @@
-"""``textmill data``, as its users call it, on what one tiny run published."""
+"""``textmill data`` and ``vocabulary``, as users call them, after one tiny run."""
 
 import json
 import os
@@ -238,3 +238,35 @@ def test_a_stage_waits_for_a_profile_that_may_fail(tmp_path):
         loaded = load_config(tmp_path / "c.yaml", [override])
         node = create_pipeline(loaded, tmp_path).node("tokenize.pretrain")
         assert ("profile.docs" in node.upstream()) == waits
+
+
+def test_vocabulary_cut_shows_tokens_as_the_model_has_them(folder):
+    arguments = ("vocabulary", "cut", "c.yaml", "Note 3天", "é")
+    out, _ = textmill(*arguments, folder=folder)
+    assert out == "n o t e   3 天\n[UNK]\n"
+    out, _ = textmill(*arguments, "--json", folder=folder)
+    first, second = map(json.loads, out.splitlines())
+    assert first["tokens"] == ["n", "o", "t", "e", " ", "3", "天"]
+    assert second == {"text": "é", "tokens": ["[UNK]"], "ids": [1]}
+    assert len(set(first["ids"])) == 7
+
+
+def test_vocabulary_export_writes_files_that_hugging_face_reads(folder):
+    import tokenizers
+
+    arguments = ("vocabulary", "export", "c.yaml", "-o", "exported")
+    out, err = textmill(*arguments, folder=folder)
+    assert "exported/tokenizer.json" in out.splitlines()
+    assert err.startswith("textmill: character, ")
+    peer = tokenizers.Tokenizer.from_file(str(folder / "exported/tokenizer.json"))
+    assert peer.encode("Note", add_special_tokens=False).tokens == ["n", "o", "t", "e"]
+    arguments = (*arguments[:-1], "hub", "--to", "keras_hub")
+    _, err = textmill(*arguments, folder=folder, code=2)
+    assert "KerasHub has no tokenizer of kind character" in err
+
+
+def test_a_vocabulary_that_was_not_made_names_the_command(folder):
+    arguments = ("vocabulary", "cut", "c.yaml", "x", "--root", "nowhere")
+    _, err = textmill(*arguments, folder=folder, code=2)
+    assert "expected a result of vocabulary, found none" in err
+    assert "`textmill run c.yaml --until vocabulary`" in err
