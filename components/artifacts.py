@@ -91,13 +91,22 @@ def read_shard(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class Profile(Artifact):
-    """Statistics, schema and anomalies of documents, in ``profile.json``."""
+    """Statistics, schema and anomalies of documents, in ``profile.json``.
 
-    FILE = "profile.json"
+    ``speed.json`` says how fast they were tokenized, which no digest covers.
+    """
+
+    FILE, SPEED = "profile.json", "speed.json"
 
     def read(self) -> dict[str, Any]:
         """Returns the profile."""
         value: dict[str, Any] = read_json(self.path / self.FILE)
+        return value
+
+    def read_speed(self) -> dict[str, Any]:
+        """Returns ``bytes`` and ``seconds`` of tokenizing; empty without tokens."""
+        path = self.path / self.SPEED
+        value: dict[str, Any] = read_json(path) if path.exists() else {}
         return value
 
 

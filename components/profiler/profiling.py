@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -49,11 +50,16 @@ def make_profile(
     if vocabulary is not None and said.sample_bytes:
         from components.profiler.tokens import measure_tokens
 
-        tokens = measure_tokens(documents, vocabulary, sample_bytes=said.sample_bytes)
+        tokens, speed = measure_tokens(
+            documents, vocabulary, sample_bytes=said.sample_bytes
+        )
+        write_json(profile.file(Profile.SPEED), speed)
     found = summarize(splits, tokens, said)
     if documents.files(Documents.LEDGER):
         found["ledger"] = documents.ledger
-    write_json(profile.file(Profile.FILE), found)
+    path = profile.file(Profile.FILE)
+    write_json(path, found)
+    profile.identity = {Profile.FILE: hashlib.sha256(path.read_bytes()).hexdigest()}
     _judge(found["anomalies"], config)
     profile.facts |= {
         "splits": documents.splits,

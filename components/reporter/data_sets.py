@@ -8,8 +8,13 @@ from typing import Any
 from components.artifacts import SPLITS
 
 NUM_TERMS = 20
+NUM_LONGEST = 8
 NUM_DRIFTS = 8
 _COUNTS = ("documents", "words", "characters", "bytes")
+_TOKENS = (
+    *("tokens", "tokens_a_word", "tokens_a_character", "unknown_share"),
+    *("entries", "unused_entries"),
+)
 
 
 def describe_data_set(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +31,7 @@ def describe_data_set(profile: Mapping[str, Any]) -> dict[str, Any]:
         "categories": list(_categories([splits[name] for name in order])),
         "lengths": draw_histogram(_length(train).get("histogram") or ()),
         "terms": (train.get("top_terms") or [])[:NUM_TERMS],
+        "tokens": _tokens(train.get("tokens") or {}, profile.get("speed") or {}),
         "columns": [
             (name, column)
             for name, column in (train.get("columns") or {}).items()
@@ -48,6 +54,19 @@ def _split(split: Mapping[str, Any]) -> dict[str, Any]:
         "length": _length(split),
         "unknown": tokens and tokens["unknown_share"],
         "fertility": tokens and tokens[f"tokens_a_{unit.removesuffix('s')}"],
+    }
+
+
+def _tokens(tokens: Mapping[str, Any], speed: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the vocabulary makes of the train split; empty without any."""
+    if not tokens:
+        return {}
+    seconds = speed.get("seconds")
+    return {
+        **{name: tokens[name] for name in _TOKENS},
+        "unused_share": 100 * tokens["unused_entries"] / max(1, tokens["entries"]),
+        "longest": tokens["longest"][:NUM_LONGEST],
+        "speed": speed["bytes"] / 1e6 / seconds if seconds else None,
     }
 
 

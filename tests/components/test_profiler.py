@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from components.artifacts import Profile
+from components.artifacts import Profile, Vocabulary
 from components.base import Context
 from components.profiler import ProfileConfig, Profiler, ProfilerConfig, profile
+from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from models.faults import ConfigError, DataError, IntegrityError
 from pipeline.publish import seal
 from tests.conftest import write_documents
@@ -354,3 +355,21 @@ def test_a_baseline_that_was_altered_is_refused(describe):
 def test_a_threshold_out_of_its_range_is_refused(name, value):
     with pytest.raises(ValueError, match=name):
         ProfileConfig(**{name: value})
+
+
+def test_a_vocabulary_of_bytes_knows_everything(documents, tmp_path):
+    from components.profiler.tokens import measure_tokens
+
+    learned = Vocabulary(tmp_path / "pairs")
+    config = VocabularyConfig(kind="bpe", size=300, learn_from="sentences")
+    learn_vocabulary(
+        documents=documents, vocabulary=learned, config=config, context=Context()
+    )
+    found, speed = measure_tokens(documents, learned, sample_bytes=10**6)
+    train = found["train"]
+    assert (train["unknown"], train["unknown_share"]) == (0, 0.0)
+    assert train["entries"] == 300
+    # All bytes that the sentences lack, and what was merged on the way to others.
+    assert 200 < train["unused_entries"] < 256
+    assert speed["bytes"] == sum(split["bytes"] for split in found.values())
+    assert speed["seconds"] > 0
