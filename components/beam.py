@@ -7,22 +7,37 @@ without a checksum or a timeout: neither is taken.
 from __future__ import annotations
 
 import logging
+import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, fn_runner
-from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
+from apache_beam.transforms.environments import (
+    EmbeddedPythonGrpcEnvironment,
+    Environment,
+    SubprocessSDKEnvironment,
+)
 
 from models.faults import ConfigError, did_you_mean
 
 DEFAULTS = {"direct_running_mode": "multi_threading", "direct_num_workers": 2}
+_WORTH_PROCESSES = 96 << 20
 _REFUSED = ("direct", "switchingdirect", "prism")
 
 
-def open_pipeline(options: Mapping[str, Any]) -> apache_beam.Pipeline:
+def open_pipeline(
+    options: Mapping[str, Any], *, locking_bytes: int = 0
+) -> apache_beam.Pipeline:
     """Returns a pipeline for the options of ``run.beam``, FnApiRunner by default.
+
+    Args:
+        options: by Beam's names; without ``direct_running_mode``, workers are threads.
+        locking_bytes: input of steps that hold the interpreter's lock, where threads
+            gain nothing; so much that processes pay for their start has these.
 
     Raises:
         ConfigError: the runner is refused, or an option is none of Beam's.
@@ -39,25 +54,51 @@ def open_pipeline(options: Mapping[str, Any]) -> apache_beam.Pipeline:
         if name not in known:
             hint = did_you_mean(name, list(known))
             raise ConfigError(f"run.beam.{name}: not an option of Beam{hint}")
-    values = (DEFAULTS if runner == "FnApiRunner" else {}) | given
-    threads = values.get("direct_running_mode") == "multi_threading"
-    threads = threads and runner == "FnApiRunner"
-    if threads:
+    if runner != "FnApiRunner":
+        return apache_beam.Pipeline(
+            runner=runner, options=PipelineOptions.from_dictionary(given)
+        )
+    mode = given.get("direct_running_mode")
+    if mode is None and locking_bytes >= _WORTH_PROCESSES:
+        mode = "multi_processing"
+    values = DEFAULTS | given | {"direct_running_mode": mode or "multi_threading"}
+    workers = _WORKERS.get(str(values["direct_running_mode"]))
+    if workers is not None:
+        # Beam would put its own workers in their place.
         del values["direct_running_mode"]
     return apache_beam.Pipeline(
-        runner=_threaded_runner() if threads else runner,
+        runner=workers() if workers else runner,
         options=PipelineOptions.from_dictionary(values),
     )
 
 
-def _threaded_runner() -> FnApiRunner:
+def _threads() -> FnApiRunner:
     """Returns FnApiRunner with worker threads that flush whole elements only.
 
     Beam's own ``multi_threading`` also flushes every second, on another thread and
     without a lock, so that an element being written can be cut in two; its reader then
     takes the rest for something else, and may ask for all the memory there is.
     """
+    return _runner(EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1))
+
+
+def _processes() -> FnApiRunner:
+    """Returns FnApiRunner with worker processes that find our code and are silent."""
+    root = str(Path(__file__).resolve().parents[1])
+    script = (
+        f"import sys, logging; sys.path.insert(0, {root!r}); "
+        "logging.disable(logging.INFO); "
+        "from apache_beam.runners.worker import sdk_worker_main; "
+        "sdk_worker_main.main(sys.argv)"
+    )
+    command = shlex.join([sys.executable, "-c", script])
+    return _runner(SubprocessSDKEnvironment(command_string=command))
+
+
+def _runner(environment: Environment) -> FnApiRunner:
     # It would warn that there is one worker, because the mode is not named to it.
     logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
-    never = EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1)
-    return FnApiRunner(default_environment=never)
+    return FnApiRunner(default_environment=environment)
+
+
+_WORKERS = {"multi_threading": _threads, "multi_processing": _processes}

@@ -39,6 +39,8 @@ from models import faults
 
 OUTCOME = "outcome.json"
 ZSTD_LEVEL = 3
+GATHERED_BYTES = 32 << 20
+"""Lines that are held at once while a shard is written."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def run(
     with _spill_dir(documents, context) as folder:
         index = _index_evaluation(against or {}, dataset, folder)
         reader = ReadUnits(dataset, seed, folder, block_bytes, index)
-        with open_pipeline(context.beam) as pipeline:
+        with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
                 | "Units" >> beam.Create(units)
@@ -150,7 +152,7 @@ class ReadUnits(beam.DoFn):
             number=unit.number,
             spill=str(spill),
             dead_letters=letters.lines,
-            rows=np.concatenate([block.rows for block in blocks]),
+            index=_keep_index(blocks, spill),
             labels=list(shaper.labels),
             columns=shaper.columns,
             num_read=shaper.num_read,
@@ -192,6 +194,13 @@ def _spill(shaper: Shaper, file: BinaryIO) -> Block:
     file.write(block.lines)
     block.rows["offset"] += np.uint64(begin)
     return block._replace(lines=b"")
+
+
+def _keep_index(blocks: list[Block], spill: Path) -> Path:
+    """Writes the rows of INDEX beside the spill file; returns where."""
+    target = spill.with_name(f"index-{spill.name}.npy")
+    np.save(target, np.concatenate([block.rows for block in blocks]))
+    return target
 
 
 def _keep_keys(blocks: list[Block], spill: Path) -> tuple[Path | None, Path | None]:
@@ -260,20 +269,32 @@ def select_shards(
 
 def write_shard(shard: Shard, folder: Path, target: Path) -> None:
     """Gathers the lines of a shard in order; the bytes depend on them alone."""
-    with _noting(folder, f"write-{shard.name}"), ExitStack() as stack:
-        spills = [_map(stack, path) for path in shard.spills]
-        ends = shard.offset + shard.length
-        places = zip(
-            shard.part.tolist(), shard.offset.tolist(), ends.tolist(), strict=True
-        )
+    with _noting(folder, f"write-{shard.name}"), (target / shard.name).open("wb") as f:
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-        file = stack.enter_context((target / shard.name).open("wb"))
         size = int(shard.length.sum())
-        with compressor.stream_writer(file, size=size, closefd=False) as writer:
-            while lines := [
-                spills[part][begin:end] for part, begin, end in islice(places, 1000)
-            ]:
-                writer.write(b"".join(lines))
+        chunk = (np.cumsum(shard.length) - 1) // np.uint64(GATHERED_BYTES)
+        edges = np.flatnonzero(np.diff(chunk)) + 1
+        with compressor.stream_writer(f, size=size, closefd=False) as writer:
+            for places in np.split(np.arange(len(chunk)), edges):
+                if len(places):
+                    writer.write(b"".join(_gather(shard, places)))
+
+
+def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
+    """Returns lines, having visited every spill file once and one at a time."""
+    parts = shard.part[places]
+    order = np.argsort(parts, kind="stable")
+    lines = [b""] * len(places)
+    for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
+        with ExitStack() as stack:
+            spill = _map(stack, shard.spills[int(parts[group[0]])])
+            begin = shard.offset[places[group]]
+            end = begin + shard.length[places[group]]
+            for at, low, high in zip(
+                group.tolist(), begin.tolist(), end.tolist(), strict=True
+            ):
+                lines[at] = spill[low:high]
+    return lines
 
 
 def _map(stack: ExitStack, path: str) -> mmap.mmap:

@@ -35,8 +35,9 @@ class Part:
 
     number: int
     spill: str
+    index: Path
+    """Rows of INDEX, as .npy."""
     dead_letters: list[bytes]
-    rows: np.ndarray
     labels: list[str]
     columns: set[str]
     num_read: int
@@ -135,12 +136,15 @@ def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
 
 def _join(parts: list[Part], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
+    found = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
-        part.rows["part"] = number
+        rows = np.load(part.index)
+        rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)
-            part.rows["label"] = table[part.rows["label"]]
-    return np.concatenate([np.zeros(0, INDEX), *(part.rows for part in parts)])
+            rows["label"] = table[rows["label"]]
+        found.append(rows)
+    return np.concatenate(found)
 
 
 class Choice:
