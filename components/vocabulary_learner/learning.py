@@ -8,6 +8,7 @@ merges across: BERT's words, GPT-2's words, what stands between white space, cha
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -206,9 +207,11 @@ def _learn_sentencepiece(
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = str(error).strip().rpartition("\n")[2]
+        most = re.search(r"value <= (\d+)", str(error))
+        if most is None:
+            raise
         raise DataError(
-            f"vocabulary.size: expected {config.size} entries, the corpus does not "
-            f"yield them ({reason}); lower it or learn from more text"
+            f"vocabulary.size: expected {config.size} entries, the corpus yields "
+            f"{most[1]}; set it to {most[1]} or less, or learn from more text"
         ) from None
     return SentencePiece(model.getvalue())

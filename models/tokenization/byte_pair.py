@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -10,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
+from tensorflow_text.python.ops.sentencepiece_tokenizer import (
+    gen_sentencepiece_tokenizer,
+)
 from typing_extensions import override
 
 from models.tokenization.byte_words import ByteWords, letters_and_numbers
@@ -55,6 +59,25 @@ def spell(text: str) -> str:
     return "".join(alphabet[byte] for byte in text.encode())
 
 
+class _NamedModel(tf.saved_model.experimental.TrackableResource):
+    """A SentencePiece model that goes by its digest.
+
+    The op's own belongs to its kernel, and is gone when TensorFlow drops its kernels,
+    as ``keras.utils.set_random_seed`` and ``clear_session`` have it do.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        super().__init__()
+        self._model = model
+        _ = self.resource_handle
+
+    def _create_resource(self) -> tf.Tensor:
+        name = f"byte_pair_{hashlib.sha256(self._model).hexdigest()}"
+        return gen_sentencepiece_tokenizer.sentencepiece_op(
+            model=self._model, shared_name=name
+        )
+
+
 class BytePair(Tokenizer):
     """Byte-level BPE, equal to GPT-2's and to Hugging Face's ``BPE`` + ``ByteLevel``.
 
@@ -93,9 +116,9 @@ class BytePair(Tokenizer):
         alphabet = byte_alphabet()
         self._alphabet = tf.constant([ord(c) for c in alphabet], tf.int32)
         self._bytes = [_to_bytes(entry) for entry in entries]
-        self._op = tf_text.SentencepieceTokenizer(
-            _merging_model(self.entries, self.merges, self.specials), out_type=tf.int32
-        )
+        model = _merging_model(self.entries, self.merges, self.specials)
+        self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
+        self._op._model_resource = _NamedModel(model)
 
         # Many small ops: as one function they run a third faster than one by one.
         signature = [tf.TensorSpec([None], tf.string)]

@@ -120,3 +120,27 @@ def test_sentencepiece_gives_the_ids_of_its_library(learned, real):
     peer = sentencepiece.SentencePieceProcessor(model_proto=ours.model)
     texts = [*real, *HOSTILE]
     assert ours(tf.constant(texts)).to_list() == peer.encode(texts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tokenizer_outlives_the_kernels_of_its_session(learned, kind):
+    import keras
+
+    tokenizer = learned(kind)
+    texts = tf.constant(["boats on the river", "船在水上"])
+    wanted = tokenizer(texts).to_list()
+    keras.utils.set_random_seed(3)
+    keras.utils.clear_session()
+    assert tokenizer(texts).to_list() == wanted
+
+
+def test_stock_sentencepiece_does_not(learned):
+    """What ``BytePair`` names its model for; when this fails, that can go."""
+    import keras
+    import tensorflow_text
+
+    stock = tensorflow_text.SentencepieceTokenizer(learned("sentencepiece").model)
+    assert stock.tokenize(["a"]).nrows() == 1
+    keras.utils.clear_session()
+    with pytest.raises(tf.errors.NotFoundError, match="does not exist"):
+        stock.tokenize(["a"])
