@@ -1,18 +1,20 @@
 """Our training step beside a bare Keras ``train_step`` of the same model, in turn.
 
-    python tests/benchmarks/bench_step.py [gpt|bert] [rounds]
+    python tests/benchmarks/bench_step.py [gpt|bert] [rounds] [PEER_PYTHON]
 
 gpt is nanoGPT's CPU setting (4 layers, 4 heads, width 128, context 64, batch 12); bert
 has 4 layers of width 256, 128 tokens, batch 32, 20 predictions, 30,522 entries. Both
 sides use XLA and AdamW with clipping; Keras runs ``fit`` with many steps an execution,
 on features made beforehand, ours makes its features as it trains. Prints medians over
-the rounds of milliseconds a step, and of the ratio of rates, round by round.
+the rounds of milliseconds a step, and of the ratio of rates, round by round; then, for
+bert and with PEER_PYTHON, the rate of Hugging Face's ``BertForMaskedLM`` in PyTorch.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -110,6 +112,14 @@ class Bare:
         self._model.fit(self._data, epochs=1, verbose=0, shuffle=False)
 
 
+def peer_rate(python: str) -> float:
+    """Returns the sequences a second of Hugging Face's step."""
+    script = Path(__file__).resolve().parents[3] / "shared/peers/bert_step_hf.py"
+    command = [python, str(script)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.rpartition("=")[2])
+
+
 def main() -> None:
     """Prints the medians."""
     name = sys.argv[1] if len(sys.argv) > 1 else "gpt"
@@ -137,8 +147,18 @@ def main() -> None:
         f"{name}: ours {statistics.median(times['ours']):.1f} ms a step, "
         f"bare Keras {statistics.median(times['bare']):.1f} ms, "
         f"ours at {statistics.median(ratios):.2f} of its rate "
-        f"(min {min(ratios):.2f}, max {max(ratios):.2f}, {rounds} rounds)"
+        f"(min {min(ratios):.2f}, max {max(ratios):.2f}, {rounds} rounds)",
+        flush=True,
     )
+    if name == "bert" and len(sys.argv) > 3:
+        rate, theirs = (
+            1000 * batch / statistics.median(times["ours"]),
+            peer_rate(sys.argv[3]),
+        )
+        print(
+            f"ours {rate:.1f} sequences/s, Hugging Face {theirs:.1f}, "
+            f"{rate / theirs:.1f} times"
+        )
 
 
 if __name__ == "__main__":
