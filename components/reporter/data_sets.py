@@ -31,7 +31,7 @@ def describe_data_set(profile: Mapping[str, Any]) -> dict[str, Any]:
         "categories": list(_categories([splits[name] for name in order])),
         "lengths": draw_histogram(_length(train).get("histogram") or ()),
         "terms": (train.get("top_terms") or [])[:NUM_TERMS],
-        "tokens": _tokens(train.get("tokens") or {}, profile.get("speed") or {}),
+        "tokens": _tokens(train.get("tokens") or {}),
         "columns": [
             (name, column)
             for name, column in (train.get("columns") or {}).items()
@@ -57,16 +57,14 @@ def _split(split: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tokens(tokens: Mapping[str, Any], speed: Mapping[str, Any]) -> dict[str, Any]:
+def _tokens(tokens: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what the vocabulary makes of the train split; empty without any."""
     if not tokens:
         return {}
-    seconds = speed.get("seconds")
     return {
         **{name: tokens[name] for name in _TOKENS},
         "unused_share": 100 * tokens["unused_entries"] / max(1, tokens["entries"]),
         "longest": tokens["longest"][:NUM_LONGEST],
-        "speed": speed["bytes"] / 1e6 / seconds if seconds else None,
     }
 
 

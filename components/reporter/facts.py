@@ -58,8 +58,7 @@ def gather(
             for name in dict.fromkeys([*models, *evaluations, *pushes])
         ],
         "profiles": [
-            {"name": name, **profile.read(), "speed": profile.read_speed()}
-            for name, profile in profiles.items()
+            {"name": name, **profile.read()} for name, profile in profiles.items()
         ],
         "lineage": [
             {

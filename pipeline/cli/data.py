@@ -74,11 +74,14 @@ def stats(
     from pipeline.cli.data_display import render_profile
     from pipeline.cli.published import find_profile
 
-    profile = find_profile(config, overrides, root, dataset)
+    profile, speed = find_profile(config, overrides, root, dataset)
     if as_json:
         _print_json(profile)
-    else:
-        print(render_profile(profile, dataset))
+        return
+    print(render_profile(profile, dataset))
+    if speed.get("seconds"):
+        rate = speed["bytes"] / 1e6 / speed["seconds"]
+        print(f"textmill: tokenized at {rate:.1f} MB/s, one thread", file=sys.stderr)
 
 
 @data_app.command()
@@ -101,7 +104,7 @@ def schema(
     from pipeline.cli.published import find_profile
     from pipeline.publish import write_atomically
 
-    inferred = find_profile(config, overrides, root, dataset)["schema"]
+    inferred = find_profile(config, overrides, root, dataset)[0]["schema"]
     is_json = output is not None and output.suffix == ".json"
     text = json.dumps(inferred, indent=1, ensure_ascii=False) + "\n"
     text = text if is_json else render(inferred, dataset)

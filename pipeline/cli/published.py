@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from components.artifacts import SPLITS, Documents, Vocabulary
+from components.artifacts import SPLITS, Documents, Profile, Vocabulary
 from components.base import Artifact, Component
 from models.faults import ConfigError, did_you_mean
 
@@ -31,8 +31,8 @@ def find_documents(
 
 def find_profile(
     config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
-) -> dict[str, Any]:
-    """Returns a data set's profile.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns a data set's profile, and how fast its sample was tokenized.
 
     Raises:
         ConfigError: there is no such data set, or it was not profiled yet.
@@ -40,7 +40,8 @@ def find_profile(
     from components.profiler.baseline import read_profile
 
     loaded = _load(config, overrides, dataset)
-    return read_profile(_find(loaded, root, f"profile.{dataset}", "profile").path)
+    found = cast(Profile, _find(loaded, root, f"profile.{dataset}", "profile"))
+    return read_profile(found.path), found.read_speed()
 
 
 def find_vocabulary(

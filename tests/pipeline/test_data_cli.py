@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,8 @@ def test_peek_names_the_splits_there_are(folder):
 
 
 def test_stats_tell_counts_labels_tokens_losses_and_anomalies(folder):
-    out, _ = textmill("data", "stats", "c.yaml", "docs", folder=folder)
+    out, err = textmill("data", "stats", "c.yaml", "docs", folder=folder)
+    assert re.search(r"tokenized at [0-9.]+ MB/s, one thread\n", err)
     lines = [line.split() for line in out.splitlines()]
     assert ["DOCS", "TRAIN", "EVAL"] in lines
     assert ["documents", "36", "4"] in lines
