@@ -1,0 +1,110 @@
+"""FLOPs by formula against the program that XLA compiles."""
+
+import math
+import re
+
+import pytest
+import tensorflow as tf
+
+from models.families import ModelConfig
+from models.flops import train_flops
+from models.tasks import TASKS
+from models.tokenization import Specials
+
+SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+VOCABULARY, LENGTH, SLOTS = 8000, 128, 20
+
+_DOT = re.compile(
+    r" = \w+\[([\d,]*)\]\S* dot\(\w+\[([\d,]*)\].*lhs_contracting_dims=\{([\d,]*)\}"
+)
+
+
+def dot_flops(program):
+    """Returns the operations of the matrix products in a program, as HLO text."""
+    total = 0
+    for numbers in _DOT.findall(program):
+        product, left, contracted = ([int(n) for n in x.split(",")] for x in numbers)
+        total += 2 * math.prod(product) * math.prod(left[n] for n in contracted)
+    return total
+
+
+def compiled(shape, task_name, *, training=False):
+    """Returns the HLO of a task's sums, or of their gradient, for one row."""
+    task = TASKS[task_name](
+        shape, vocabulary_size=VOCABULARY, specials=SPECIALS, num_labels=4
+    )
+    slots = {"masked_lm": [1, SLOTS], "causal_lm": [1, LENGTH], "classify": [1]}
+    features = {
+        "ids": tf.fill([1, LENGTH], 7),
+        "mask": tf.ones([1, LENGTH], tf.int32),
+        "positions": tf.zeros(slots[task_name], tf.int32),
+        "targets": tf.zeros(slots[task_name], tf.int32),
+        "weights": tf.ones(slots[task_name]),
+    }
+
+    def sums():
+        return tf.reduce_sum(task.sums(features, training=training)["loss"])
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            loss = sums()
+        found = tape.gradient(loss, task.model.trainable_variables)
+        return [tf.convert_to_tensor(g) for g in found if g is not None]
+
+    function = tf.function(gradient if training else sums, jit_compile=True)
+    return function.experimental_get_compiler_ir()(stage="hlo")
+
+
+BERT = ModelConfig(layers=2, width=256, heads=4, sequence_length=LENGTH, dropout=0.0)
+GPT = ModelConfig(
+    family="gpt", layers=2, width=256, heads=4, sequence_length=LENGTH, dropout=0.0
+)
+
+
+def formula(shape, task):
+    return train_flops(
+        shape,
+        task=task,
+        vocabulary_size=VOCABULARY,
+        length=LENGTH,
+        slots=SLOTS,
+        num_labels=4,
+    )
+
+
+@pytest.mark.parametrize(
+    "shape, task",
+    [(BERT, "masked_lm"), (BERT, "classify"), (GPT, "causal_lm"), (GPT, "classify")],
+)
+def test_the_forward_pass_has_the_products_that_xla_compiles(shape, task):
+    counted = dot_flops(compiled(shape, task))
+    assert formula(shape, task) / 3 == pytest.approx(counted, rel=0.01)
+
+
+def test_the_backward_pass_has_twice_as_many():
+    counted = dot_flops(compiled(BERT, "masked_lm", training=True))
+    assert formula(BERT, "masked_lm") == pytest.approx(counted, rel=0.1)
+
+
+@pytest.mark.parametrize("shape, task", [(BERT, "masked_lm"), (GPT, "causal_lm")])
+def test_xlas_own_cost_analysis_counts_the_same_within_a_tenth(shape, task):
+    """TensorFlow does not offer the analysis; jaxlib has the same one."""
+    jax = pytest.importorskip("jaxlib._jax", reason="jaxlib is not installed")
+    hlo = pytest.importorskip("jaxlib._hlo", reason="jaxlib is not installed")
+    from jaxlib import xla_client
+
+    module = hlo.hlo_module_from_text(compiled(shape, task))
+    cost = jax.hlo_module_cost_analysis(xla_client.make_cpu_client(), module)
+    assert formula(shape, task) / 3 == pytest.approx(cost["flops"], rel=0.1)
+
+
+def test_a_row_of_bert_base_takes_the_published_count():
+    """6 operations a weight and token, and attention's own: 12 x 768 wide."""
+    base = ModelConfig(layers=12, width=768, heads=12, sequence_length=512)
+    weights = 12 * (4 * 768 * 768 + 2 * 768 * 3072)
+    attention = 12 * 4 * 768 * 512
+    head = 77 * (2 * 768 * 768 + 2 * 768 * 30522)
+    found = train_flops(
+        base, task="masked_lm", vocabulary_size=30522, length=512, slots=77
+    )
+    assert found == 6 * 512 * weights + 3 * 512 * attention + 3 * head
