@@ -1,4 +1,7 @@
-"""BERT: the encoder that reads both ways (Devlin et al., 2018), by KerasHub."""
+"""BERT: the encoder that reads both ways (Devlin et al., 2018).
+
+The classic one is KerasHub's; with other choices, its blocks are ours.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 import keras
 import keras_hub
 
+from models import transformer
 from models.attention import separate
 from models.families import ModelConfig
 
@@ -14,20 +18,22 @@ _BASE_WIDTH = 768
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
-    """Returns a BERT backbone: post-norm blocks, learned positions."""
+    """Returns a BERT backbone of a config's choices."""
+    if not config.is_classic:
+        return transformer.build(config, vocabulary_size=vocabulary_size, causal=False)
     backbone = keras_hub.models.BertBackbone(
         vocabulary_size=vocabulary_size,
         num_layers=config.layers,
         num_heads=config.heads,
         hidden_dim=config.width,
-        intermediate_dim=config.feed_forward or 4 * config.width,
+        intermediate_dim=config.feed_forward_size,
         dropout=config.dropout,
         max_sequence_length=config.sequence_length,
         num_segments=2,
         name="backbone",
     )
     _scale_kernels(backbone, math.sqrt(_BASE_WIDTH / config.width))
-    return backbone
+    return transformer.adapt(backbone, config)
 
 
 def _scale_kernels(backbone: keras.Model, factor: float) -> None:
@@ -61,6 +67,8 @@ def apart(backbone: keras.Model) -> keras.Model:
     token's document, 0 for padding. A token sees its own document, whose positions
     begin at 0.
     """
+    if not isinstance(backbone, keras_hub.models.BertBackbone):
+        return transformer.apart(backbone)
     ids, segments = (
         keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
     )

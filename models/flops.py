@@ -46,10 +46,11 @@ def train_flops(
 
 def _block_flops(config: ModelConfig, length: int) -> int:
     """Counts one token in one block; it meets every token of its row."""
-    width, inner = config.width, config.feed_forward or 4 * config.width
+    width, inner = config.width, config.feed_forward_size
+    matrices = 3 if config.choices.activation == "geglu" else 2
     projections = 4 * 2 * width * width
     attention = 2 * 2 * width * length
-    return projections + attention + 2 * 2 * width * inner
+    return projections + attention + matrices * 2 * width * inner
 
 
 def _head_flops(

@@ -1,26 +1,33 @@
-"""GPT: the decoder that reads left to right (GPT-2, Radford et al., 2019), KerasHub."""
+"""GPT: the decoder that reads left to right (GPT-2, Radford et al., 2019).
+
+The classic one is KerasHub's; with other choices, its blocks are ours.
+"""
 
 from __future__ import annotations
 
 import keras
 import keras_hub
 
+from models import transformer
 from models.attention import separate
 from models.families import ModelConfig
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
-    """Returns a GPT-2 backbone: pre-norm blocks, learned positions, tied embedding."""
-    return keras_hub.models.GPT2Backbone(
+    """Returns a GPT backbone of a config's choices."""
+    if not config.is_classic:
+        return transformer.build(config, vocabulary_size=vocabulary_size, causal=True)
+    backbone = keras_hub.models.GPT2Backbone(
         vocabulary_size=vocabulary_size,
         num_layers=config.layers,
         num_heads=config.heads,
         hidden_dim=config.width,
-        intermediate_dim=config.feed_forward or 4 * config.width,
+        intermediate_dim=config.feed_forward_size,
         dropout=config.dropout,
         max_sequence_length=config.sequence_length,
         name="backbone",
     )
+    return transformer.adapt(backbone, config)
 
 
 def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
@@ -35,6 +42,8 @@ def apart(backbone: keras.Model) -> keras.Model:
     token's document, 0 for padding. A token sees its own document, whose positions
     begin at 0.
     """
+    if not isinstance(backbone, keras_hub.models.GPT2Backbone):
+        return transformer.apart(backbone)
     ids, segments = (
         keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
     )

@@ -11,8 +11,13 @@ import tensorflow as tf
 from typing_extensions import override
 
 from models.faults import ConfigError
+from models.tasks.chunking import chunked_cross_entropy
 from models.tasks.masking import choose, corrupt
 from models.tasks.task import Features, Rows, Task, cross_entropy
+from models.transformer import output_initializer
+
+_EPSILON = 1e-12
+"""Of the norm in BERT's head, as of those in its encoder."""
 
 
 class MaskedLM(Task):
@@ -37,9 +42,12 @@ class MaskedLM(Task):
                 "none; learn one of kind wordpiece or sentencepiece"
             )
         positions = keras.Input((None,), dtype="int32", name="positions")
+        tied = self.config.choices.tied_embeddings
         head = MaskedLMHead(
-            token_embedding=self.backbone.token_embedding,
+            vocabulary_size=self.vocabulary_size,
+            token_embedding=self.backbone.token_embedding if tied else None,
             intermediate_activation="gelu",
+            layer_norm_epsilon=_EPSILON,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
             name="masked_lm_head",
         )
@@ -131,8 +139,35 @@ class CausalLM(Task):
 
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
-        logits = self.backbone.token_embedding(hidden, reverse=True)
-        return keras.Model(self._inputs, logits)
+        self._states = keras.Model(self._inputs, hidden)
+        if self.config.choices.tied_embeddings:
+            self._output = self.backbone.token_embedding
+            return keras.Model(self._inputs, self._output(hidden, reverse=True))
+        self._output = keras.layers.Dense(
+            self.vocabulary_size,
+            use_bias=False,
+            kernel_initializer=output_initializer(self.config),
+            name="logits",
+        )
+        return keras.Model(self._inputs, self._output(hidden))
+
+    @override
+    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        if self.config.loss_chunk is None:
+            return super().sums(features, training=training)
+        inputs = {name: features[name] for name in self._inputs}
+        return chunked_cross_entropy(
+            self._states(inputs, training=training),
+            self._matrix(),
+            features["targets"],
+            features["weights"],
+            chunk=self.config.loss_chunk,
+        )
+
+    def _matrix(self) -> tf.Tensor:
+        if self.config.choices.tied_embeddings:
+            return tf.convert_to_tensor(self._output.embeddings)
+        return tf.transpose(self._output.kernel)
 
     @override
     def features(self, rows: Rows) -> Features:

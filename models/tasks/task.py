@@ -18,7 +18,15 @@ Features = dict[str, tf.Tensor]
 def cross_entropy(
     logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``.
+    """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``."""
+    losses, hits = token_losses(logits, targets)
+    sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
+    inner = list(range(1, len(weights.shape)))
+    return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
+
+
+def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns loss in nats and hits, float32, of logits ``[..., entries]``.
 
     A hit is the one highest logit; of equal ones, none is.
     """
@@ -30,10 +38,7 @@ def cross_entropy(
     target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
     losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
     num_highest = tf.reduce_sum(tf.cast(logits >= 0.0, tf.float32), -1)
-    hits = tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
-    sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
-    inner = list(range(1, len(weights.shape)))
-    return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
+    return losses, tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
 
 
 class Task:
