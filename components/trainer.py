@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from components.artifacts import (
@@ -17,6 +18,7 @@ from components.artifacts import (
 from components.base import Component, Context, Input, Output, canonical
 from models.families import ModelConfig, TaskName
 from models.faults import IntegrityError
+from models.pretrained import PretrainedConfig
 from models.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class TrainerConfig:
     """What the model learns."""
     model: ModelConfig
     """The model's shape."""
+    init: PretrainedConfig | None = None
+    """The folder that it starts from, unless from a base model or from scratch."""
     train: TrainingConfig
     """The knobs of the loop."""
     seed: int = 17
@@ -52,11 +56,12 @@ def train(
     config: TrainerConfig,
     context: Context,
 ) -> None:
-    """Trains from scratch or from ``base``, resuming from the work folder's checkpoint.
+    """Trains from scratch, ``base`` or a folder, resuming from the last checkpoint.
 
     Raises:
+        ConfigError: the model has another shape than the folder that it starts from.
         Diverged: the loss is NaN or infinite.
-        IntegrityError: ``base`` was made with another vocabulary or shape.
+        IntegrityError: what it starts from was made with another vocabulary or shape.
         Preempted: stopped from outside after committing a checkpoint.
     """
     from models.rows import RowReader, RowSchema
@@ -104,7 +109,6 @@ def _make_task(
 ) -> Task:
     from models.tasks import TASKS, Masking
     from models.tokenization import load_tokenizer
-    from models.weights import BACKBONE, load_weights
 
     tokenizer = load_tokenizer(vocabulary.path)
     shape = config.model
@@ -121,13 +125,28 @@ def _make_task(
         next_sentence=_has_pairs(rows),
     )
     if base is not None:
-        if base.facts["vocabulary"] != vocabulary.digest:
-            raise IntegrityError(
-                f"{base.path}: made with vocabulary {base.facts['vocabulary'][:12]}, "
-                f"this stage's is {vocabulary.digest[:12]}; train the base again"
-            )
-        load_weights(task, base.path / base.WEIGHTS, prefix=BACKBONE)
+        task.init = _start_from_base(task, base, vocabulary)
+    elif config.init is not None:
+        from models.pretrained.starting import start_from_folder
+
+        task.init = start_from_folder(task, config.init, tokenizer)
     return task
+
+
+def _start_from_base(
+    task: Task, base: TrainedModel, vocabulary: Vocabulary
+) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    from models.weights import start_from
+
+    if base.facts["vocabulary"] != vocabulary.digest:
+        raise IntegrityError(
+            f"{base.path}: made with vocabulary {base.facts['vocabulary'][:12]}, "
+            f"this stage's is {vocabulary.digest[:12]}; train the base again"
+        )
+    tensors = load_file(base.path / base.WEIGHTS)
+    return start_from(task, tensors, source=str(base.path))
 
 
 def _masking(config: TrainingConfig) -> dict[str, Any]:
@@ -175,6 +194,7 @@ def _write_model(
         "masking": _masking(config.train),
         "attention": rows.facts["attention"],
         "next_sentence": _has_pairs(rows),
+        "init": task.init,
     }
     model.facts, model.identity = facts, {"tensors": tensors, **facts}
     write_json(model.file("model.json"), facts)
@@ -182,3 +202,12 @@ def _write_model(
 
 class Trainer(Component, executor=train, resumable=True):
     """Token rows, vocabulary, [base model] -> trained model, training logs."""
+
+    @classmethod
+    def external_files(cls, config: TrainerConfig) -> list[Path]:
+        """Returns the files of the folder that training starts from, if any.
+
+        Raises:
+            ConfigError: one is missing, or of a kind that is not opened.
+        """
+        return config.init.files() if config.init else []

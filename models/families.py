@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from types import ModuleType
 from typing import Literal
 
-FamilyName = Literal["bert", "gpt"]
+FamilyName = Literal["bert", "gpt", "lstm"]
 TaskName = Literal["masked_lm", "causal_lm", "classify"]
 
 _MULTIPLE = 32
@@ -32,6 +32,7 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "bert": Family("models.bert", ("masked_lm", "classify")),
     "gpt": Family("models.gpt", ("causal_lm", "classify")),
+    "lstm": Family("models.lstm", ("classify",)),
 }
 
 LABELLED_TASKS = ("classify",)
@@ -71,13 +72,14 @@ class ModelConfig:
     """The shape of a model."""
 
     family: FamilyName = "bert"
-    """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right."""
+    """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right
+    (causal_lm, classify); ``lstm`` is the cheap baseline to beat (classify)."""
     layers: int = 2
-    """Transformer blocks."""
+    """Transformer blocks, or LSTM layers."""
     width: int = 128
     """Size of a token's hidden state."""
     heads: int = 2
-    """Attention heads; they divide the width."""
+    """Attention heads; they divide the width. lstm has none."""
     sequence_length: int = 128
     """The longest input in tokens, special tokens included."""
     feed_forward: int | None = None
@@ -88,7 +90,8 @@ class ModelConfig:
     """Share of activations dropped while training."""
     pooling: Literal["mean", "first"] = "mean"
     """What a bert classifier reads: the mean of the tokens' states, or, as in the
-    original, the first token's through a tanh layer. gpt reads the last token."""
+    original, the first token's through a tanh layer. gpt reads the last token, lstm
+    the mean."""
     recipe: Literal["classic", "modern"] = "classic"
     """What the choices below are where they are None. classic is the original, by
     KerasHub: BERT's norm is post, GPT-2's pre; both have learned positions, gelu,
@@ -145,6 +148,22 @@ class ModelConfig:
         return 4 * self.width
 
     def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "sequence_length", "loss_chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} of 1 or more, got {value}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
+        self._check_blocks()
+        if self.loss_chunk is not None and self.family != "gpt":
+            raise ValueError(f"family gpt beside loss_chunk, got {self.family}")
+
+    def _check_blocks(self) -> None:
+        if self.family == "lstm":
+            for name in ("recipe", "recompute", *(f.name for f in fields(Choices))):
+                if getattr(self, name) not in (None, False, "classic"):
+                    raise ValueError(f"a transformer (bert or gpt) beside {name}")
+            return
         if self.width % self.heads:
             raise ValueError(f"heads that divide width {self.width}, got {self.heads}")
         if self.choices.positions == "rotary" and self.width // self.heads % 2:
@@ -152,9 +171,3 @@ class ModelConfig:
                 f"an even width of a head for rotary positions, got {self.width} / "
                 f"{self.heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
-        if min(self.layers, self.width, self.heads, self.sequence_length) < 1:
-            raise ValueError("layers, width, heads and sequence_length of 1 or more")
-        if self.loss_chunk is not None and self.loss_chunk < 1:
-            raise ValueError(f"loss_chunk of 1 or more, got {self.loss_chunk}")

@@ -46,6 +46,9 @@ def train_flops(
 
 def _block_flops(config: ModelConfig, length: int) -> int:
     """Counts one token in one block; it meets every token of its row."""
+    if config.family == "lstm":
+        # Four gates, each of the token and of the state before it.
+        return 4 * 2 * 2 * config.width * config.width
     width, inner = config.width, config.feed_forward_size
     matrices = 3 if config.choices.activation == "geglu" else 2
     projections = 4 * 2 * width * width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from models.faults import IntegrityError
 from models.tasks import Task
 
-BACKBONE = "backbone/"
+_HEAD = "head/"
 
 
 def save_weights(task: Task, path: Path) -> str:
@@ -29,23 +30,68 @@ def save_weights(task: Task, path: Path) -> str:
     return digest.hexdigest()
 
 
-def load_weights(task: Task, path: Path, *, prefix: str = "") -> None:
-    """Assigns the weights whose names start so; every one must be there and fit.
+def load_weights(task: Task, path: Path) -> None:
+    """Assigns the weights of this very model: every one must be there and fit.
 
     Raises:
         IntegrityError: a name is missing, unknown, or has another shape.
     """
-    stored = {k: v for k, v in load_file(path).items() if k.startswith(prefix)}
-    wanted = {k: v for k, v in task.tensors().items() if k.startswith(prefix)}
+    stored, wanted = load_file(path), task.tensors()
     if unmatched := sorted(stored.keys() ^ wanted.keys()):
         raise IntegrityError(
             f"{path}: weights do not match the model: {', '.join(unmatched[:5])}; "
             "use the model config that they were trained with"
         )
-    for name, variable in wanted.items():
-        if tuple(variable.shape) != stored[name].shape:
+    _assign(wanted, stored, str(path))
+
+
+def start_from(
+    task: Task,
+    tensors: Mapping[str, np.ndarray],
+    *,
+    source: str,
+    optional: tuple[str, ...] = (),
+) -> dict[str, list[str]]:
+    """Assigns what another model has learned: the backbone, and heads that both have.
+
+    Args:
+        task: the model that starts.
+        tensors: the other's, by our names.
+        source: where they are from.
+        optional: beginnings of backbone tensors that may be missing.
+
+    Returns:
+        ``new``, the tensors that keep their random start, and ``unused``, those of
+        heads that this task does not have; sorted.
+
+    Raises:
+        IntegrityError: the backbones differ, or a tensor has another shape.
+    """
+    wanted = task.tensors()
+    new, unused = sorted(wanted.keys() - tensors), sorted(tensors.keys() - wanted)
+    missing = [n for n in new if not n.startswith((_HEAD, *optional))]
+    surplus = [n for n in unused if not n.startswith(_HEAD)]
+    for names, what in ((missing, "lacks"), (surplus, "holds")):
+        if names:
             raise IntegrityError(
-                f"{path}: {name} has shape {stored[name].shape}, "
+                f"{source}: {what} {', '.join(names[:5])}, unlike the model; use the "
+                "model config that it was trained with"
+            )
+    shared = {name: v for name, v in wanted.items() if name in tensors}
+    _assign(shared, tensors, source)
+    return {"new": new, "unused": unused}
+
+
+def _assign(
+    variables: Mapping[str, keras.Variable],
+    values: Mapping[str, np.ndarray],
+    source: str,
+) -> None:
+    for name, variable in variables.items():
+        if tuple(variable.shape) != values[name].shape:
+            raise IntegrityError(
+                f"{source}: {name} has shape {values[name].shape}, "
                 f"the model's has {tuple(variable.shape)}"
             )
-        variable.assign(stored[name])
+    for name, variable in variables.items():
+        variable.assign(values[name])

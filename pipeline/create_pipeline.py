@@ -97,10 +97,15 @@ def _in_order(config: PipelineConfig) -> Iterator[str]:
     waiting = list(config.stages)
     done: set[str | None] = {None}
     while waiting:
-        name = next(n for n in waiting if config.stages[n].init in done)
+        name = next(n for n in waiting if _base(config.stages[n]) in done)
         waiting.remove(name)
         done.add(name)
         yield name
+
+
+def _base(stage: StageConfig) -> str | None:
+    """Returns the stage that a stage starts from, if it does from one."""
+    return stage.init if isinstance(stage.init, str) else None
 
 
 def _stage(
@@ -112,6 +117,7 @@ def _stage(
     root: Path,
 ) -> dict[str, Component]:
     stage, where = config.stages[name], f"stages.{name}"
+    base = _base(stage)
     documents = ingesters[stage.dataset].outputs["documents"]
     entries = vocabulary.outputs["vocabulary"]
     tokenize = Tokenizer(
@@ -130,6 +136,7 @@ def _stage(
         TrainerConfig(
             task=stage.task,
             model=config.model,
+            init=None if isinstance(stage.init, str) else stage.init,
             train=stage.train,
             seed=config.seed,
             strategy=config.run.strategy,
@@ -139,13 +146,14 @@ def _stage(
         origins={
             "task": f"{where}.task",
             "model": "model",
+            "init": f"{where}.init",
             "train": f"{where}.train",
             "seed": "seed",
             "strategy": "run.strategy",
         },
         rows=tokenize.outputs["rows"],
         vocabulary=entries,
-        base=earlier[stage.init]["train"].outputs["model"] if stage.init else None,
+        base=earlier[base]["train"].outputs["model"] if base else None,
     )
     evaluate = Evaluator(
         EvaluatorConfig(evaluate=stage.evaluate, seed=config.seed),

@@ -147,7 +147,7 @@ class CausalLM(Task):
             self.vocabulary_size,
             use_bias=False,
             kernel_initializer=output_initializer(self.config),
-            name="logits",
+            name="token_logits",
         )
         return keras.Model(self._inputs, self._output(hidden))
 

@@ -47,7 +47,11 @@ class Task:
     Attributes:
         model: the Keras model, from features to logits.
         backbone: the part of it that other stages may start from.
+        init: the names of its tensors that are ``new`` and of the other model's that
+            are ``unused``, once it started from one; None from scratch.
     """
+
+    init: dict[str, list[str]] | None = None
 
     def __init__(
         self,

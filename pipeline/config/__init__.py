@@ -28,6 +28,7 @@ from components.tokenizer import TokenizeConfig
 from components.vocabulary_learner import VocabularyConfig
 from models.families import ModelConfig, TaskName
 from models.faults import ConfigError
+from models.pretrained import PretrainedConfig
 from models.training.config import TrainingConfig
 from pipeline.config.findings import Findings
 from pipeline.config.reference_check import REFERENCE, check_references
@@ -41,7 +42,7 @@ _PATHS = re.compile(
     r"|folder|data_dir)"
     r"|datasets\.\w+\.augment\.synonyms|datasets\.\w+\.clean\.quality\.c4\.bad_words"
     r"|datasets\.\w+\.profile\.(schema|baseline)"
-    r"|vocabulary\.file|stages\.\w+\.push\.to"
+    r"|vocabulary\.file|stages\.\w+\.(push\.to|init\.(huggingface|keras_hub))"
 )
 
 
@@ -68,8 +69,9 @@ class StageConfig:
     """The data set it learns from."""
     train: TrainingConfig
     """How it is trained."""
-    init: str | None = None
-    """The stage whose backbone it starts from; None starts from scratch."""
+    init: str | PretrainedConfig | None = None
+    """The stage that it starts from, or a folder of pretrained weights: the backbone,
+    and heads that both have. None starts from scratch."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """How documents become rows."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

@@ -133,6 +133,7 @@ def _check_stage(
 ) -> None:
     _check_dataset(stage.get("dataset"), f"{path}.dataset", config, findings)
     _check_init(stage.get("init"), f"{path}.init", config, findings)
+    _check_folder(stage.get("init"), f"{path}.init", config, findings)
     is_exported = stage.get("export") is not None or f"{path}.export" in findings.faults
     if stage.get("push") is not None and not is_exported:
         fault = "expected an export beside push, got none; add export: {}"
@@ -165,6 +166,24 @@ def _check_init(
     elif (task := _mapping(stages[name]).get("task")) in LABELLED_TASKS:
         findings.add(
             path, f"a stage of task {one_of(_PRETRAINING)}", name, f" ({task})"
+        )
+
+
+def _check_folder(
+    init: Any, path: str, config: Mapping[str, Any], findings: Findings
+) -> None:
+    """Finds a pretrained folder beside a vocabulary of one's own, or a baseline."""
+    if not isinstance(init, dict) or not init:
+        return
+    kind = next(iter(init))
+    family = _mapping(config.get("model")).get("family", ModelConfig.family)
+    if family == "lstm":
+        findings.add(f"{path}.{kind}", "model.family bert or gpt beside it", family)
+    if (learned := _mapping(config.get("vocabulary")).get("learn_from")) is not None:
+        findings.add(
+            f"{path}.{kind}",
+            "the folder's vocabulary beside it, by vocabulary.file",
+            f"vocabulary.learn_from: {learned}",
         )
 
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import tensorflow as tf
@@ -61,6 +62,10 @@ GPT = ModelConfig(
 )
 
 
+LSTM = replace(BERT, family="lstm", layers=1)
+MODERN = replace(GPT, recipe="modern")
+
+
 def formula(shape, task):
     return train_flops(
         shape,
@@ -74,7 +79,12 @@ def formula(shape, task):
 
 @pytest.mark.parametrize(
     "shape, task",
-    [(BERT, "masked_lm"), (BERT, "classify"), (GPT, "causal_lm"), (GPT, "classify")],
+    [
+        (BERT, "masked_lm"),
+        (BERT, "classify"),
+        (GPT, "causal_lm"),
+        (MODERN, "causal_lm"),
+    ],
 )
 def test_the_forward_pass_has_the_products_that_xla_compiles(shape, task):
     counted = dot_flops(compiled(shape, task))
@@ -96,6 +106,13 @@ def test_xlas_own_cost_analysis_counts_the_same_within_a_tenth(shape, task):
     module = hlo.hlo_module_from_text(compiled(shape, task))
     cost = jax.hlo_module_cost_analysis(xla_client.make_cpu_client(), module)
     assert formula(shape, task) / 3 == pytest.approx(cost["flops"], rel=0.1)
+
+
+def test_a_cell_of_an_lstm_has_the_products_that_xla_compiles():
+    """The program has the cell twice: in a loop over the tokens, and for its shape."""
+    head = 2 * 256 * 4
+    cell = (dot_flops(compiled(LSTM, "classify")) - head) / 2
+    assert formula(LSTM, "classify") / 3 == LENGTH * cell + head
 
 
 def test_a_row_of_bert_base_takes_the_published_count():

@@ -144,7 +144,7 @@ def test_a_choice_is_a_set_of_weights(choice):
     extra = {path.split("/")[-2:][0] for path in found[0] ^ found[1]}
     expected = {
         "qk_norm": {"query_norm", "key_norm"},
-        "tied_embeddings": {"logits"},
+        "tied_embeddings": {"token_logits"},
     }
     if choice == "biases":
         assert all(p.endswith(("bias", "beta")) for p in found[0] ^ found[1])

@@ -1,0 +1,194 @@
+"""Hugging Face's tensors under the names, and in the shapes, of ours.
+
+BERT's dense layers lie transposed; GPT-2's do not, but its queries, keys and values are
+one tensor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.families import ModelConfig
+from models.faults import ConfigError, IntegrityError
+from models.pretrained.reading import Tensors, check_shape
+
+_BLOCK = "backbone/transformer_layer_"
+_BERT = {
+    r"embeddings\.word_embeddings\.weight": "backbone/token_embedding/embeddings",
+    r"embeddings\.position_embeddings\.weight": (
+        "backbone/position_embedding/embeddings"
+    ),
+    r"embeddings\.token_type_embeddings\.weight": (
+        "backbone/segment_embedding/embeddings"
+    ),
+    r"embeddings\.LayerNorm": "backbone/embeddings_layer_norm",
+    r"encoder\.layer\.(\d+)\.attention\.self\.(query|key|value)": (
+        _BLOCK + r"\1/self_attention_layer/\2"
+    ),
+    r"encoder\.layer\.(\d+)\.attention\.output\.dense": (
+        _BLOCK + r"\1/self_attention_layer/attention_output"
+    ),
+    r"encoder\.layer\.(\d+)\.attention\.output\.LayerNorm": (
+        _BLOCK + r"\1/self_attention_layer_norm"
+    ),
+    r"encoder\.layer\.(\d+)\.intermediate\.dense": (
+        _BLOCK + r"\1/feedforward_intermediate_dense"
+    ),
+    r"encoder\.layer\.(\d+)\.output\.dense": _BLOCK + r"\1/feedforward_output_dense",
+    r"encoder\.layer\.(\d+)\.output\.LayerNorm": _BLOCK + r"\1/feedforward_layer_norm",
+    r"pooler\.dense": "backbone/pooled_dense",
+    r"cls\.predictions\.transform\.dense": "head/masked_lm_head/intermediate_dense",
+    r"cls\.predictions\.transform\.LayerNorm": (
+        "head/masked_lm_head/intermediate_layer_norm"
+    ),
+    r"cls\.predictions\.bias": "head/masked_lm_head/output_bias",
+    r"cls\.seq_relationship": "head/next_sentence",
+}
+_GPT = {
+    r"wte\.weight": "backbone/token_embedding/embeddings",
+    r"wpe\.weight": "backbone/position_embedding/embeddings",
+    r"h\.(\d+)\.ln_1": _BLOCK + r"\1/self_attention_layer_norm",
+    r"h\.(\d+)\.ln_2": _BLOCK + r"\1/feedforward_layer_norm",
+    r"h\.(\d+)\.attn\.c_attn": _BLOCK + r"\1/self_attention/qkv",
+    r"h\.(\d+)\.attn\.c_proj": _BLOCK + r"\1/self_attention/attention_output",
+    r"h\.(\d+)\.mlp\.c_fc": _BLOCK + r"\1/feedforward_intermediate_dense",
+    r"h\.(\d+)\.mlp\.c_proj": _BLOCK + r"\1/feedforward_output_dense",
+    r"ln_f": "backbone/layer_norm",
+}
+_BUFFERS = re.compile(r"embeddings\.position_ids|h\.\d+\.attn\.(masked_)?bias")
+"""Constants that some versions of the library wrote with the weights."""
+_TIED = {
+    "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+    "lm_head.weight": "wte.weight",
+}
+"""Second copies of what is one tensor here."""
+_PREFIX = re.compile(r"(bert|transformer)\.")
+_ACTIVATIONS = {
+    "gelu": "gelu_exact",
+    "gelu_new": "gelu",
+    "gelu_pytorch_tanh": "gelu",
+    "gelu_python": "gelu_exact",
+}
+_EPSILON = {"bert": 1e-12, "gpt": 1e-5}
+
+
+def check(config: ModelConfig, found: dict[str, Any], file: Path) -> None:
+    """Compares a model with a folder's ``config.json``.
+
+    Raises:
+        ConfigError: they differ, or it is a model of another kind.
+    """
+    kinds = {"bert": "bert", "gpt2": "gpt"}
+    family = kinds.get(str(found.get("model_type")))
+    if family is None:
+        raise ConfigError(
+            f"{file}: expected model_type bert or gpt2, got {found.get('model_type')!r}"
+        )
+    names = ("num_hidden_layers", "hidden_size", "num_attention_heads")
+    inner, longest = found.get("intermediate_size"), "max_position_embeddings"
+    activation, epsilon = "hidden_act", found.get("layer_norm_eps", 1e-12)
+    if family == "gpt":
+        names, longest = ("n_layer", "n_embd", "n_head"), "n_positions"
+        inner = found.get("n_inner") or 4 * found.get("n_embd", 0)
+        activation, epsilon = (
+            "activation_function",
+            found.get("layer_norm_epsilon", 1e-5),
+        )
+    layers, width, heads = (found.get(name) for name in names)
+    if (gelu := _ACTIVATIONS.get(found.get(activation, ""))) is None:
+        raise ConfigError(
+            f"{file}: expected {activation} one of {', '.join(_ACTIVATIONS)}, got "
+            f"{found.get(activation)!r}"
+        )
+    if epsilon != _EPSILON[family]:
+        raise ConfigError(
+            f"{file}: expected norms with epsilon {_EPSILON[family]}, got {epsilon}"
+        )
+    if found.get("position_embedding_type", "absolute") != "absolute":
+        raise ConfigError(
+            f"{file}: expected position_embedding_type absolute, got "
+            f"{found['position_embedding_type']!r}"
+        )
+    wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
+    wanted |= {"feed_forward": inner, "activation": gelu}
+    check_shape(config, wanted, longest=found.get(longest, 0), file=file)
+
+
+def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
+    """Returns the tensors by our names, float32.
+
+    Raises:
+        IntegrityError: one has no place here, a copy differs, or does not divide.
+    """
+    named = {_PREFIX.sub("", name, count=1): v for name, v in tensors.items()}
+    _drop_copies(named, folder)
+    rules = _BERT if config.family == "bert" else _GPT
+    found: Tensors = {}
+    for name, value in named.items():
+        if _BUFFERS.fullmatch(name):
+            continue
+        target = _target(name, rules)
+        if target is None:
+            raise IntegrityError(
+                f"{folder}: holds {name}, which a {config.family} has no place for; "
+                "remove it, or name another folder"
+            )
+        for ours, part in _split(target, value.astype(np.float32)):
+            found[ours] = _shape(ours, part, config)
+    return found
+
+
+def _drop_copies(named: Tensors, folder: Path) -> None:
+    for copy, original in _TIED.items():
+        if copy in named and original not in named:
+            named[original] = named.pop(copy)
+        elif copy in named and not np.array_equal(named.pop(copy), named[original]):
+            raise IntegrityError(
+                f"{folder}: {copy} differs from {original}, which are one tensor "
+                "here; name a folder with tied embeddings"
+            )
+
+
+def _target(name: str, rules: dict[str, str]) -> str | None:
+    for pattern, ours in rules.items():
+        found = re.fullmatch(pattern + r"(\.(weight|bias|gamma|beta))?", name)
+        if found is None:
+            continue
+        ending = found[found.re.groups]
+        if ending is None:
+            return found.expand(ours)
+        if "norm" in ours:
+            last = "gamma" if ending in ("weight", "gamma") else "beta"
+        else:
+            last = "kernel" if ending == "weight" else "bias"
+        return f"{found.expand(ours)}/{last}"
+    return None
+
+
+def _split(target: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if "/qkv/" not in target:
+        yield target, value
+        return
+    parts = np.split(value, 3, axis=-1)
+    for name, part in zip(("query", "key", "value"), parts, strict=True):
+        yield target.replace("/qkv/", f"/{name}/"), part
+
+
+def _shape(name: str, value: np.ndarray, config: ModelConfig) -> np.ndarray:
+    """Returns a tensor as our layer has it: transposed, split into heads, cut."""
+    heads, width = config.heads, config.width
+    if name.endswith("position_embedding/embeddings"):
+        return value[: config.sequence_length]
+    if name.endswith("/kernel") and config.family == "bert":
+        value = value.T
+    if re.search(r"/(query|key|value)/", name):
+        return value.reshape(*value.shape[:-1], heads, width // heads)
+    if name.endswith("attention_output/kernel"):
+        return value.reshape(heads, width // heads, width)
+    return value

@@ -1,0 +1,48 @@
+"""A KerasHub preset's backbone: its weights have our names already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.families import ModelConfig
+from models.faults import ConfigError
+from models.pretrained.reading import Tensors, check_shape
+
+_CLASSES = {"BertBackbone": "bert", "GPT2Backbone": "gpt"}
+
+
+def check(config: ModelConfig, found: dict[str, Any], file: Path) -> None:
+    """Compares a model with a preset's ``config.json``.
+
+    Raises:
+        ConfigError: they differ, or it is a model of another kind.
+    """
+    family = _CLASSES.get(str(found.get("class_name")))
+    if family is None:
+        raise ConfigError(
+            f"{file}: expected class_name {' or '.join(_CLASSES)}, got "
+            f"{found.get('class_name')!r}"
+        )
+    knobs = found.get("config", {})
+    wanted = {
+        "family": family,
+        "layers": knobs.get("num_layers"),
+        "width": knobs.get("hidden_dim"),
+        "heads": knobs.get("num_heads"),
+        "feed_forward": knobs.get("intermediate_dim"),
+        "activation": "gelu",
+    }
+    longest = knobs.get("max_sequence_length", 0)
+    check_shape(config, wanted, longest=longest, file=file)
+
+
+def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
+    """Returns the tensors by our names, float32, positions cut to the model's."""
+    found = {f"backbone/{k}": v.astype(np.float32) for k, v in tensors.items()}
+    positions = "backbone/position_embedding/embeddings"
+    if positions in found:
+        found[positions] = found[positions][: config.sequence_length]
+    return found

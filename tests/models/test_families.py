@@ -1,0 +1,192 @@
+"""One contract for all: every family, task and recipe, from rows to answers."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.families import FAMILIES, ModelConfig
+from models.faults import IntegrityError
+from models.served import ServedModel
+from models.serving import make_server, reference_answers, save
+from models.tasks import TASKS
+from models.tokenization import SPECIAL_TOKENS, Character
+from models.training.order import row_keys
+from models.weights import load_weights, save_weights, start_from
+
+LENGTH = 12
+TOKENIZER = Character([*SPECIAL_TOKENS, *" ab"])
+TEXTS = ["abba", "", "a b", "b" * 40, "zzz"]
+CASES = [
+    (family, task, recipe)
+    for family, known in FAMILIES.items()
+    for task in known.tasks
+    for recipe in (("classic",) if family == "lstm" else ("classic", "modern"))
+]
+
+
+def make(family, task, recipe="classic", *, seed=1, dropout=0.1, policy="float32"):
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy(policy)
+    return TASKS[task](
+        ModelConfig(
+            family=family,
+            recipe=recipe,
+            layers=1,
+            width=16,
+            heads=2,
+            sequence_length=LENGTH,
+            dropout=dropout,
+        ),
+        vocabulary_size=TOKENIZER.size,
+        specials=TOKENIZER.specials,
+        seed=seed,
+        num_labels=2 if task == "classify" else 0,
+    )
+
+
+def rows_for(task):
+    ids, length = TOKENIZER.pack(tf.constant(["abba", "a", "b b a"]), LENGTH)
+    width = LENGTH + (task == "causal_lm")
+    ids = tf.pad(ids, [[0, 0], [0, width - ids.shape[1]]])
+    rows = {"ids": ids, "length": length, "label": tf.constant([0, 1, 1])}
+    return rows | {"keys": tf.constant(row_keys(1, 0, np.arange(3)))}
+
+
+def measured(task, features, *, compiled):
+    run = tf.function(lambda x: task.sums(x, training=False), jit_compile=compiled)
+    return {name: value.numpy() for name, value in run(features).items()}
+
+
+@pytest.mark.parametrize("family, task, recipe", CASES)
+def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
+    made = make(family, task, recipe)
+    features = made.features(rows_for(task))
+    sums = measured(made, features, compiled=True)
+    assert tuple(sums) == made.sum_names
+    expected = {"classify": [1, 1, 1], "masked_lm": [1, 1, 1], "causal_lm": [5, 2, 6]}
+    np.testing.assert_array_equal(sums["weight"], expected[task])
+    assert np.isfinite(sums["loss"]).all() and (sums["loss"] > 0).all()
+
+    digest = save_weights(made, tmp_path / "weights")
+    other = make(family, task, recipe, seed=2)
+    load_weights(other, tmp_path / "weights")
+    again = measured(other, other.features(rows_for(task)), compiled=False)
+    np.testing.assert_allclose(again["loss"], sums["loss"], rtol=1e-5)
+    assert save_weights(other, tmp_path / "again") == digest
+
+    labels = ["a", "b"] if task == "classify" else []
+    server = make_server(other, TOKENIZER, labels=labels, num_tokens=3)
+    save(server, tmp_path / "saved", labels=labels)
+    answers = ServedModel(tmp_path / "saved").answer(TEXTS)
+    name = {"classify": "probabilities", "masked_lm": "embedding", "causal_lm": "loss"}
+    for here, there in zip(answers, reference_answers(server, TEXTS), strict=True):
+        np.testing.assert_allclose(here[name[task]], there[name[task]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "family, task",
+    [
+        ("gpt", "causal_lm"),
+        pytest.param("bert", "masked_lm", marks=pytest.mark.slow),
+    ],
+)
+def test_the_modern_recipe_learns_in_mixed_precision(family, task):
+    """The activations have 8 bits of precision; the loss is the same to that."""
+    losses = []
+    for policy in ("float32", "mixed_bfloat16"):
+        made = make(family, task, "modern", dropout=0.0, policy=policy)
+        assert made.backbone.get_layer("output_norm").compute_dtype == (
+            policy.removeprefix("mixed_")
+        )
+        losses.append(descend(made, made.features(rows_for(task))))
+    keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(*losses, rtol=0.05)
+    assert losses[0][-1] < 0.8 * losses[0][0]
+
+
+def descend(task, features, steps=8):
+    """Returns the losses of plain gradient descent, compiled by XLA."""
+    variables = task.model.trainable_variables
+
+    @tf.function(jit_compile=True)
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(task.sums(features, training=True)["loss"])
+        for slope, variable in zip(
+            tape.gradient(loss, variables), variables, strict=True
+        ):
+            if slope is not None:
+                slope = tf.cast(tf.convert_to_tensor(slope), tf.float32)
+                variable.assign_sub(0.02 * tf.clip_by_norm(slope, 5.0))
+        return loss
+
+    return [float(step()) for _ in range(steps)]
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_a_classifier_starts_from_the_backbone_of_a_language_model(recipe):
+    base = make("bert", "masked_lm", recipe).tensors()
+    base = {name: np.asarray(value) for name, value in base.items()}
+    task = make("bert", "classify", recipe, seed=9)
+    started = start_from(task, base, source="base")
+    assert started["new"] == ["head/logits/bias", "head/logits/kernel"]
+    assert started["unused"] == sorted(n for n in base if n.startswith("head/"))
+    shared = task.tensors().keys() & base
+    assert len(shared) == sum(name.startswith("backbone/") for name in base)
+    for name in shared:
+        np.testing.assert_array_equal(task.tensors()[name], base[name])
+
+
+def test_a_language_model_goes_on_with_its_head():
+    base = make("bert", "masked_lm").tensors()
+    base = {name: np.asarray(value) for name, value in base.items()}
+    task = make("bert", "masked_lm", seed=9)
+    assert start_from(task, base, source="base") == {"new": [], "unused": []}
+    for name, value in task.tensors().items():
+        np.testing.assert_array_equal(value, base[name])
+
+
+def test_a_backbone_that_lacks_a_tensor_starts_nothing():
+    base = make("bert", "masked_lm").tensors()
+    base = {name: np.asarray(value) for name, value in base.items()}
+    del base["backbone/embeddings_layer_norm/beta"]
+    with pytest.raises(IntegrityError, match="base: lacks backbone/embeddings_layer_n"):
+        start_from(make("bert", "masked_lm"), base, source="base")
+
+
+def test_a_head_of_other_labels_is_no_start():
+    base = make("bert", "classify").tensors()
+    base = {name: np.asarray(value) for name, value in base.items()}
+    base["head/logits/bias"] = np.zeros(7, np.float32)
+    with pytest.raises(IntegrityError, match=r"logits/bias has shape \(7,\), the"):
+        start_from(make("bert", "classify"), base, source="base")
+
+
+def test_weights_of_another_recipe_are_refused(tmp_path):
+    save_weights(make("gpt", "causal_lm", "classic"), tmp_path / "base")
+    with pytest.raises(IntegrityError, match="weights do not match the model"):
+        load_weights(make("gpt", "causal_lm", "modern"), tmp_path / "base")
+
+
+def test_the_classic_recipe_is_keras_hubs_own(tmp_path):
+    names = list(make("gpt", "causal_lm").tensors())
+    assert "backbone/transformer_layer_0/self_attention/query/kernel" in names
+    assert len(names) == 2 + 16 + 2
+
+
+@pytest.mark.parametrize(
+    "knobs, fault",
+    [
+        ({"family": "lstm", "recipe": "modern"}, "a transformer .* beside recipe"),
+        ({"family": "lstm", "norm": "pre"}, "a transformer .* beside norm"),
+        ({"loss_chunk": 8}, "family gpt beside loss_chunk, got bert"),
+        ({"family": "gpt", "loss_chunk": 0}, "loss_chunk of 1 or more, got 0"),
+        ({"layers": 0}, "layers of 1 or more, got 0"),
+    ],
+)
+def test_what_cannot_be_is_refused(knobs, fault):
+    with pytest.raises(ValueError, match=fault):
+        replace(ModelConfig(), **knobs)
