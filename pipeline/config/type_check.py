@@ -37,6 +37,8 @@ def check_types(value: Any, cls: type[T], findings: Findings) -> T | None:
         return cast(T, adapter.validate_json(json.dumps(value)))
     except ValidationError as error:
         found = [(_path(e, value), e) for e in map(dict, error.errors())]
+        # What a mapping says of itself says more than that it is no text.
+        found.sort(key=lambda item: item[1]["type"] != "value_error")
     inner = {parent for path, _ in found for parent in _parents(path)}
     for path, details in found:
         # A union complains of every alternative; what lies deepest says most.
@@ -97,7 +99,8 @@ def _add_type_fault(
     if details["type"] == "value_error":
         findings.faults.setdefault(path, f"expected {details['ctx']['error']}")
     elif details["type"] == "unexpected_keyword_argument":
-        names = list(get_type_hints(_hint(cls, parent)))
+        members = filter(dataclasses.is_dataclass, _members(_hint(cls, parent)))
+        names = [name for member in members for name in get_type_hints(member)]
         hint = did_you_mean(key, names)
         expected = "a known key" if hint else f"one of {', '.join(names)}"
         findings.add(path, expected, key, hint)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.faults import ConfigError
+from models.pretrained import PretrainedConfig
 from pipeline.config import (
     canonical_config,
     config_schema,
@@ -136,7 +137,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ("corpus/*.jsonl", "a, span: 3", "expected {SPAN} or {YYYY} in a pattern for"),
         ("name: quickstart", "name: 3", "name: expected a text, got 3"),
         ("export: {}", "export: yes", "export: expected a mapping, got 'yes'"),
-        ("family: bert", "family: brt", "'bert' or 'gpt', got 'brt'; did you mean"),
+        ("family: bert", "family: brt", "'bert', 'gpt' or 'lstm', got 'brt'; did"),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
         ("run: {", "run: {lanes: 0, ", "c.yaml:23:1 run: expected lanes of 1 or more"),
         ("run: {", "run: {zzz: 0, ", "expected one of strategy, beam, lanes, retries"),
@@ -235,6 +236,39 @@ def test_a_cycle_of_stages_is_one_mistake(write):
         "stages.pretrain.init: expected stages that start from earlier ones, "
         "got 'pretrain -> library -> pretrain'"
     )
+
+
+FOLDER = (
+    GOOD.replace("size: 800, learn_from: docs", "file: model/vocab.txt")
+    .replace("kind: wordpiece, ", "")
+    .replace("init: pretrain", "init: {huggingface: model}")
+)
+
+
+def test_a_pretrained_folder_lies_relative_to_the_file(write):
+    Path("below").mkdir()
+    Path("below/c.yaml").write_text(FOLDER)
+    config = load_config(Path("below/c.yaml")).config
+    folder = str(Path("below/model").absolute())
+    assert config.stages["library"].init == PretrainedConfig(huggingface=folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("{huggingface: model}", "5", "init: expected a text or a mapping, got 5"),
+        ("{huggingface:", "{hugingface:", "'hugingface'; did you mean 'huggingface'?"),
+        ("{huggingface: model}", "{}", "expected either huggingface or keras_hub"),
+        (
+            "file: model/vocab.txt",
+            "learn_from: docs",
+            "by vocabulary.file, got 'vocabu",
+        ),
+        ("family: bert", "family: lstm", "expected model.family bert or gpt beside it"),
+    ],
+)
+def test_a_pretrained_folder_that_cannot_be_is_refused(write, old, new, fault):
+    assert fault in "\n".join(faults(write(swap(old, new, FOLDER))))
 
 
 def test_packing_rows_of_a_classifier_is_refused(write):
@@ -358,7 +392,7 @@ def test_the_canonical_form_is_plain_sorted_and_blind_to_order_and_spelling(writ
 def test_the_schema_describes_every_field(write):
     schema = config_schema()
     definitions = [schema, *schema["$defs"].values()]
-    assert len(definitions) == 27
+    assert len(definitions) == 28
     for definition in definitions:
         assert definition["additionalProperties"] is False
         assert definition["description"]
