@@ -1,0 +1,101 @@
+"""Where training starts: a pretrained folder, by the config and with its own words."""
+
+from dataclasses import replace
+
+import pytest
+
+from components.artifacts import TokenRows, TrainedModel, TrainingLogs, Vocabulary
+from components.base import Context
+from components.tokenizer import TokenizerConfig, tokenize
+from components.trainer import Trainer, TrainerConfig, train
+from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
+from models.families import ModelConfig
+from models.faults import ConfigError, IntegrityError
+from models.pretrained import PretrainedConfig
+from models.training.config import TrainingConfig
+from pipeline.publish import seal
+from tests.models.pretrained_folders import bert_tensors, write_bert
+
+SHAPE = ModelConfig(
+    layers=2,
+    width=16,
+    heads=4,
+    feed_forward=24,
+    sequence_length=10,
+    activation="gelu_exact",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_bert(tmp_path / "folder", bert_tensors(head=True))
+
+
+def config_of(folder, **knobs):
+    return TrainerConfig(
+        task="classify",
+        model=replace(SHAPE, **knobs),
+        init=PretrainedConfig(huggingface=str(folder)),
+        train=TrainingConfig(steps=1, global_batch=4, learning_rate=0.0),
+    )
+
+
+def trained(folder, documents, tmp_path, *, words=None):
+    vocabulary = Vocabulary(tmp_path / "vocabulary")
+    learn_vocabulary(
+        vocabulary=vocabulary,
+        config=VocabularyConfig(file=str(words or folder)),
+        context=Context(),
+    )
+    rows = TokenRows(tmp_path / "rows")
+    tokenize(
+        documents=documents,
+        vocabulary=seal_and_return(vocabulary),
+        rows=rows,
+        config=TokenizerConfig(sequence_length=10, packing="pad", labelled=True),
+        context=Context(),
+    )
+    model = TrainedModel(tmp_path / "model")
+    train(
+        rows=seal_and_return(rows),
+        vocabulary=vocabulary,
+        model=model,
+        logs=TrainingLogs(tmp_path / "logs"),
+        config=config_of(folder),
+        context=Context(),
+    )
+    return seal_and_return(model)
+
+
+def seal_and_return(artifact):
+    seal(artifact)
+    return artifact
+
+
+def test_a_stage_starts_from_a_folder_and_says_what_is_new(folder, documents, tmp_path):
+    model = trained(folder, documents, tmp_path)
+    started = model.facts["init"]
+    assert started["new"] == ["head/logits/bias", "head/logits/kernel"]
+    assert len(started["unused"]) == 5
+
+
+def test_a_stage_of_other_words_does_not_start(folder, documents, tmp_path):
+    words = write_bert(tmp_path / "other", bert_tensors(head=False))
+    entries = (words / "vocab.txt").read_text().replace("a\nb", "b\na")
+    (words / "vocab.txt").write_text(entries)
+    with pytest.raises(IntegrityError, match="made with vocabulary") as caught:
+        trained(folder, documents, tmp_path, words=words)
+    assert caught.value.exit_code == 4
+
+
+def test_what_is_in_the_folder_is_part_of_the_key(folder):
+    assert [f.name for f in Trainer.external_files(config_of(folder))] == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    assert Trainer.external_files(replace(config_of(folder), init=None)) == []
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match="which is not opened"):
+        Trainer.external_files(config_of(folder))
