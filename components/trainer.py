@@ -6,8 +6,9 @@ import hashlib
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+import models
 from components.artifacts import (
     TokenRows,
     TrainedModel,
@@ -15,14 +16,22 @@ from components.artifacts import (
     Vocabulary,
     write_json,
 )
-from components.base import Component, Context, Input, Output, canonical
+from components.base import (
+    Component,
+    Context,
+    Input,
+    Output,
+    canonical,
+    sha256_file,
+)
 from models.families import ModelConfig, TaskName
 from models.faults import IntegrityError
 from models.pretrained import PretrainedConfig
-from models.training.config import TrainingConfig
+from models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
     from models.tasks import Task
+    from models.training.watching import Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,7 @@ class TrainerConfig:
     """The knobs of the loop."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""
-    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
+    strategy: StrategyName = "auto"
     """How the step is spread over devices."""
     threads: int = 0
     """Cores that an operation is spread over, as found on this machine: the last bits
@@ -58,18 +67,23 @@ def train(
 ) -> None:
     """Trains from scratch, ``base`` or a folder, resuming from the last checkpoint.
 
+    Of many workers, the chief alone writes.
+
     Raises:
         ConfigError: the model has another shape than the folder that it starts from.
         Diverged: the loss is NaN or infinite.
-        IntegrityError: what it starts from was made with another vocabulary or shape.
+        IntegrityError: what it starts from was made with another vocabulary or shape,
+            or the checkpoint by another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
     from models.rows import RowReader, RowSchema
     from models.training.checkpoint import Checkpoints
-    from models.training.curves import LiveEvents, write_curves
+    from models.training.curves import write_curves
     from models.training.loop import TrainingRun
-    from models.training.strategy import make_strategy, set_precision
+    from models.training.strategy import Shares, make_strategy, set_precision
 
+    strategy = make_strategy(config.strategy)
+    is_chief = Shares(strategy).is_chief
     set_precision(config.train.precision)
     schema = RowSchema.of(rows.facts)
     run = TrainingRun(
@@ -78,26 +92,64 @@ def train(
         eval_rows=RowReader(rows.shards("eval"), schema),
         config=config.train,
         seed=config.seed,
-        strategy=make_strategy(config.strategy),
+        strategy=strategy,
     )
-    checkpoints = events = None
+    checkpoints = live = None
     if context.work_dir is not None:
-        events = LiveEvents(context.work_dir / logs.EVENTS)
         checkpoints = Checkpoints(
             context.work_dir / "checkpoints",
             fingerprint=_fingerprint(config, rows=rows, base=base),
+            writes=is_chief,
         )
+        live = context.work_dir / logs.EVENTS if is_chief else None
     run.run(
         checkpoints=checkpoints,
         report=context.report,
         should_stop=context.should_stop,
-        watch=events.write if events else lambda points: None,
+        watcher=_watcher(live, run.task, config, rows=rows, vocabulary=vocabulary),
     )
-    if events:
-        events.close()
-    _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
-    write_curves(run.history, logs.file(logs.SCALARS), logs.path / logs.EVENTS)
-    logs.identity = {"history": hashlib.sha256(canonical(run.history)).hexdigest()}
+    if is_chief:
+        _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
+        curves, events = logs.file(logs.SCALARS), logs.path / logs.EVENTS
+        write_curves(run.history, curves, events, live=live)
+        history = hashlib.sha256(canonical(run.history)).hexdigest()
+        logs.identity = {"history": history}
+
+
+def _watcher(
+    folder: Path | None,
+    task: Task,
+    config: TrainerConfig,
+    *,
+    rows: TokenRows,
+    vocabulary: Vocabulary,
+) -> Watcher:
+    from models.flops import train_flops
+    from models.rows import RowReader, RowSchema
+    from models.tokenization import load_tokenizer
+    from models.training.samples import write_samples
+    from models.training.watching import Watcher
+
+    eval_rows = RowReader(rows.shards("eval"), RowSchema.of(rows.facts))
+    tokenizer = load_tokenizer(vocabulary.path)
+    next_token = config.task == "causal_lm"
+
+    def flops(width: int) -> float:
+        return train_flops(
+            task.config,
+            task=config.task,
+            vocabulary_size=task.vocabulary_size,
+            length=width - next_token,
+            slots=getattr(task, "num_slots", None),
+            num_labels=task.num_labels,
+        )
+
+    return Watcher(
+        folder,
+        flops=flops,
+        samples=lambda task: write_samples(task, eval_rows, tokenizer),
+        profile=config.train.profile,
+    )
 
 
 def _make_task(
@@ -166,8 +218,11 @@ def _has_pairs(rows: TokenRows) -> bool:
 def _fingerprint(
     config: TrainerConfig, *, rows: TokenRows, base: TrainedModel | None
 ) -> str:
+    """Names config, data and code: what a checkpoint must agree with."""
+    sources = Path(models.__file__).parent.rglob("*.py")
+    code = sorted(sha256_file(path) for path in sources)
     named = [asdict(config), rows.digest, base.digest if base else None]
-    return hashlib.sha256(canonical(named)).hexdigest()
+    return hashlib.sha256(canonical([*named, code])).hexdigest()
 
 
 def _write_model(

@@ -1,7 +1,8 @@
 """Checkpoints: every variable of a run and its cursor, committed by one rename.
 
-``step-00000400/`` holds ``tensors.safetensors`` and ``state.json`` with its SHA-256.
-Two generations are kept; a torn newest one falls back to the one before.
+``step-00000400/`` holds ``tensors.safetensors``, ``state.json``, and the SHA-256 of
+both in ``digests.json``. Two generations are kept; a torn newest one falls back to the
+one before. A thread writes, one checkpoint at a time.
 """
 
 from __future__ import annotations
@@ -10,14 +11,26 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-_TENSORS, _STATE, _GENERATIONS = "tensors.safetensors", "state.json", 2
+from models.faults import IntegrityError
+
+_TENSORS, _STATE, _DIGESTS = "tensors.safetensors", "state.json", "digests.json"
+_GENERATIONS = 2
+
+
+class Snapshot(NamedTuple):
+    """The state of a run after a step, apart from the run."""
+
+    step: int
+    tensors: dict[str, np.ndarray]
+    state: dict[str, Any]
 
 
 class Checkpoints:
@@ -26,38 +39,66 @@ class Checkpoints:
     Args:
         folder: where they lie; made when the first is saved.
         fingerprint: names config, data and code; another run's state is never loaded.
+        writes: False in all workers but the chief, which restore the same state.
+
+    Attributes:
+        warnings: what was not usable, and why.
     """
 
-    def __init__(self, folder: Path, *, fingerprint: str) -> None:
-        self._folder, self._fingerprint = folder, fingerprint
+    def __init__(self, folder: Path, *, fingerprint: str, writes: bool = True) -> None:
+        self._folder, self._fingerprint, self._writes = folder, fingerprint, writes
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
         self.warnings: list[str] = []
 
-    def save(
-        self, step: int, tensors: dict[str, np.ndarray], state: dict[str, Any]
-    ) -> None:
-        """Commits a checkpoint, then drops all but the newest two."""
-        data = save(tensors)
-        state = {
-            "step": step,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "fingerprint": self._fingerprint,
-            "state": state,
-        }
-        final = self._folder / f"step-{step:08d}"
+    def save(self, snapshot: Snapshot) -> None:
+        """Commits a checkpoint, then drops all but the newest two; waits for neither.
+
+        Raises:
+            OSError: the checkpoint before could not be written.
+        """
+        self.join()
+        if self._writes:
+            self._writing = self._thread.submit(self._commit, snapshot)
+
+    def join(self) -> None:
+        """Waits until what was saved is committed.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _commit(self, snapshot: Snapshot) -> None:
+        final = self._folder / f"step-{snapshot.step:08d}"
         staging = final.with_suffix(".staging")
-        for stale in (staging, final):
-            shutil.rmtree(stale, ignore_errors=True)
+        for stale in (*self._folder.glob("*.staging"), *self._folder.glob(final.name)):
+            shutil.rmtree(stale)
         staging.mkdir(parents=True)
-        _write(staging / _TENSORS, data)
-        _write(staging / _STATE, json.dumps(state).encode())
+        named = {
+            "step": snapshot.step,
+            "fingerprint": self._fingerprint,
+            "state": snapshot.state,
+        }
+        files = {_TENSORS: save(snapshot.tensors), _STATE: json.dumps(named).encode()}
+        digests = {name: _digest(data) for name, data in files.items()}
+        for name, data in (files | {_DIGESTS: json.dumps(digests).encode()}).items():
+            _write(staging / name, data)
         _sync_folder(staging)
         staging.rename(final)
         _sync_folder(self._folder)
         for old in self._generations()[_GENERATIONS:]:
             shutil.rmtree(old)
 
-    def restore(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any]] | None:
-        """Returns step, tensors and state of the newest whole checkpoint, or None."""
+    def restore(self) -> Snapshot | None:
+        """Returns the newest whole checkpoint, or None.
+
+        Raises:
+            IntegrityError: it was written under another config, by other code, or from
+                other data.
+        """
         for folder in self._generations():
             try:
                 return self._read(folder)
@@ -65,17 +106,27 @@ class Checkpoints:
                 self.warnings.append(f"{folder.name} is not usable ({error})")
         return None
 
-    def _read(self, folder: Path) -> tuple[int, dict[str, np.ndarray], dict[str, Any]]:
-        state = json.loads((folder / _STATE).read_bytes())
-        data = (folder / _TENSORS).read_bytes()
-        if hashlib.sha256(data).hexdigest() != state["sha256"]:
-            raise ValueError("its tensors were cut or altered")
-        if state["fingerprint"] != self._fingerprint:
-            raise ValueError("it belongs to another config, data or code")
-        return state["step"], load(data), state["state"]
+    def _read(self, folder: Path) -> Snapshot:
+        digests = json.loads((folder / _DIGESTS).read_bytes())
+        files = {name: (folder / name).read_bytes() for name in (_TENSORS, _STATE)}
+        for name, data in files.items():
+            if _digest(data) != digests[name]:
+                raise ValueError(f"{name} was cut or altered")
+        named = json.loads(files[_STATE])
+        if named["fingerprint"] != self._fingerprint:
+            raise IntegrityError(
+                f"{folder}: expected the state of this config, data and code, found "
+                "that of another; it is a new run: remove the folder to train from the "
+                "start, or name an earlier stage in init"
+            )
+        return Snapshot(named["step"], load(files[_TENSORS]), named["state"])
 
     def _generations(self) -> list[Path]:
         return sorted(self._folder.glob("step-????????"), reverse=True)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -2,39 +2,111 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+
+StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def parse_duration(text: str) -> int:
+    """Returns the seconds of ``20m``, ``90s`` or ``1h30m``.
+
+    Raises:
+        ValueError: it is none of that kind, or no time at all.
+    """
+    found = _DURATION.fullmatch(text)
+    parts = found.groups(default="0") if found else ("0", "0", "0")
+    hours, minutes, seconds = (int(part) for part in parts)
+    if not (total := 3600 * hours + 60 * minutes + seconds):
+        raise ValueError(f"a time such as 20m, 90s or 1h30m, got {text!r}")
+    return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileWindowConfig:
+    """Which steps the profiler looks at."""
+
+    first: int = 100
+    """The first of them; it begins with the next call of the compiled loop."""
+    steps: int = 10
+    """How many there are."""
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or self.steps < 1:
+            raise ValueError(
+                f"first of 0 or more and steps of 1 or more, got {self.first} and "
+                f"{self.steps}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One training run. Give either ``steps`` or ``epochs``."""
+    """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
 
     steps: int | None = None
     """Optimizer updates."""
     epochs: float | None = None
     """Passes over the training rows, in place of steps."""
+    budget: str | None = None
+    """Wall time (20m, 90s, 1h30m), in place of steps: the schedule follows the time
+    spent so far, which a checkpoint keeps. How many steps fit depends on the machine,
+    so that such a run cannot be repeated bit by bit."""
     global_batch: int = 32
     """Rows an update, over all replicas."""
+    batch_start: int | None = None
+    """Rows of the first updates, which double until they are ``global_batch``; None
+    starts with that."""
+    batch_ramp: int = 0
+    """Steps over which they double, in equal stretches."""
+    accumulate: int = 1
+    """Parts that a replica's rows are cut into, one after the other, so that larger
+    batches fit; the update is that of all rows at once."""
+    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "sgd", "muon"] = "adamw"
+    """What turns a gradient into an update. muon leaves embeddings, heads, norms and
+    biases to adamw."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the rate falls after the warm-up."""
+    schedule: Literal["linear", "cosine", "one_cycle", "wsd", "constant"] = "linear"
+    """How the rate falls after the warm-up. one_cycle also rises by a cosine; wsd
+    stays at the peak and falls at the end."""
     warmup: float = 0.1
-    """Share of the steps over which the rate rises from 0, if below 1; else steps."""
+    """Share of the run over which the rate rises from 0, if below 1; else steps."""
+    cooldown: float = 0.2
+    """Share of the run over which wsd falls."""
     final_learning_rate: float = 0.0
     """Where the schedule ends, as a share of the peak."""
+    layer_decay: float = 1.0
+    """What the rate of each layer is multiplied by, as seen from the layer above it:
+    0.9 lets the lowest learn slowest."""
     weight_decay: float = 0.01
-    """Decoupled weight decay; biases, norms and embeddings are exempt."""
+    """Decoupled weight decay."""
+    no_decay: tuple[str, ...] = ("bias", "beta", "gamma", "embedding", "norm")
+    """Parts of the paths of weights that are exempt from weight decay (and from the
+    scaling of lamb)."""
     beta_1: float = 0.9
-    """AdamW's decay of the first moment."""
+    """Decay of the first moment (adamw, lamb, lion, and adamw inside muon)."""
     beta_2: float = 0.999
-    """AdamW's decay of the second moment."""
+    """Decay of the second moment (adamw, lamb, and adamw inside muon); for lion, of
+    the momentum."""
+    momentum: float = 0.95
+    """Momentum of sgd and muon."""
     epsilon: float = 1e-8
     """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
     from deciding updates, but slows attention, whose first gradients are tiny."""
     clip_norm: float = 1.0
     """Largest global norm of the summed gradient; 0 does not clip."""
+    no_clip: tuple[str, ...] = ()
+    """Parts of the paths of weights whose gradients neither count in that norm nor are
+    clipped."""
+    average: Literal["ema", "swa"] | None = None
+    """Whether the model is an average of the weights on the way: one that forgets, or
+    the plain mean of the run's last part. Evaluations measure the average."""
+    average_decay: float = 0.999
+    """How much of the average ema keeps at every step."""
+    average_from: float = 0.75
+    """Share of the run after which swa begins."""
     dropout: float | None = None
     """Share of activations dropped in this stage; None is the model's."""
     mask_rate: float = 0.15
@@ -54,32 +126,89 @@ class TrainingConfig:
     length_buckets: bool = False
     """Whether rows of like length share a batch, which is cut to their length: faster
     on padded rows; no model sees another token."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """Number format of the activations."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Number format of the activations; mixed_float16 scales the loss."""
     xla: bool = True
-    """Whether the step is compiled by XLA."""
+    """Whether the step is compiled by XLA; over several replicas, its gradient is."""
     eval_every: int | None = None
     """Steps between evaluations on the eval split; None evaluates at the end."""
+    best: Literal["loss", "accuracy"] | None = None
+    """The metric of the eval split by which the best model seen is kept; None keeps
+    the last."""
+    patience: int | None = None
+    """Evaluations in a row without a better ``best`` (loss where that is None) after
+    which training ends."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """What a loss or gradient that is NaN or infinite does: it ends the run, or
+    training goes back to the last checkpoint and leaves that step and its rows out."""
+    max_rollbacks: int = 3
+    """Rollbacks after which the run ends all the same."""
     log_every: int = 50
     """Steps a call of the compiled loop, and between two points of the curves."""
     checkpoint_every: int = 200
     """Steps between checkpoints; a killed run loses at most these."""
+    profile: ProfileWindowConfig | None = None
+    """Steps that TensorFlow's profiler records for TensorBoard."""
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.epochs is None):
-            got = "neither" if self.steps is None else "both"
-            raise ValueError(f"either steps or epochs, got {got}")
-        for name in ("steps", "epochs", "global_batch", "log_every"):
+        lengths = ("steps", "epochs", "budget")
+        given = [name for name in lengths if getattr(self, name) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none"
+            raise ValueError(f"one of steps, epochs and budget, got {got}")
+        self._check_ranges()
+        self._check_budget()
+        self._check_ramp()
+        if self.longest_span is not None and self.mask_span is None:
+            raise ValueError("mask_span beside longest_span, got none")
+
+    def _check_ranges(self) -> None:
+        for name in ("steps", "epochs", "global_batch", "log_every", "accumulate"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} above 0, got {value}")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
-        if not 0 < self.mask_rate < 1:
-            raise ValueError(f"mask_rate in (0, 1), got {self.mask_rate}")
-        if self.longest_span is not None and self.mask_span is None:
-            raise ValueError("mask_span beside longest_span, got none")
-        for name in ("longest_span", "dupe_factor"):
+        for name in (
+            *("eval_every", "checkpoint_every", "patience"),
+            *("longest_span", "dupe_factor"),
+        ):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} of 1 or more, got {value}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay in (0, 1], got {self.layer_decay}")
+        for name in ("average_decay", "average_from", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} in [0, 1), got {getattr(self, name)}")
+        for name in ("mask_rate", "cooldown"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} in (0, 1), got {getattr(self, name)}")
+
+    def _check_budget(self) -> None:
+        if self.budget is None:
+            return
+        parse_duration(self.budget)
+        if self.warmup >= 1:
+            raise ValueError(f"warmup below 1 beside budget, got {self.warmup}")
+
+    def _check_ramp(self) -> None:
+        start, full = self.batch_start, self.global_batch
+        if (start is None) != (self.batch_ramp == 0):
+            raise ValueError("both or neither of batch_start and batch_ramp, got one")
+        if start is not None:
+            doublings = full // start if start > 0 else 0
+            is_power = doublings > 1 and doublings & (doublings - 1) == 0
+            if not is_power or start * doublings != full:
+                raise ValueError(
+                    f"batch_start that doubles to global_batch {full}, got {start}"
+                )
+            if self.batch_ramp < doublings.bit_length() - 1:
+                raise ValueError(
+                    f"batch_ramp of a step a doubling or more, got {self.batch_ramp}"
+                )
+
+    @property
+    def seconds(self) -> int | None:
+        """The budget in seconds, or None."""
+        return None if self.budget is None else parse_duration(self.budget)

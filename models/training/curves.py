@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 Points = Sequence[dict[str, Any]]
 
 
-class LiveEvents:
-    """TensorBoard events of a run that is going on.
+class Events:
+    """TensorBoard events of a run that is going on, in a folder that starts anew.
 
-    A resumed run starts the folder anew and writes its restored points first. A folder
-    that cannot be written is a warning: training does not depend on being watched.
+    A folder that cannot be written is a warning: training does not depend on it.
 
     Attributes:
         warning: why nothing is written, or None.
@@ -26,42 +26,72 @@ class LiveEvents:
     def __init__(self, folder: Path) -> None:
         self.warning: str | None = None
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            self._writer = tf.summary.create_file_writer(str(folder))
-        except (OSError, tf.errors.OpError) as error:
-            self._give_up(error)
+        self._try(lambda: setattr(self, "_writer", _writer(folder)))
 
-    def write(self, points: Points) -> None:
-        """Appends points and makes them visible."""
-        if self.warning or not points:
-            return
-        try:
-            _write_events(self._writer, points)
-            self._writer.flush()
-        except (OSError, tf.errors.OpError) as error:
-            self._give_up(error)
+    def scalars(self, points: Points) -> None:
+        """Appends points."""
+        if points:
+            self._try(lambda: _write_scalars(self._writer, points))
+
+    def histogram(self, name: str, values: np.ndarray, step: int) -> None:
+        """Appends the distribution of some values."""
+        self._try(lambda: self._write(tf.summary.histogram, name, values, step))
+
+    def text(self, name: str, text: str, step: int) -> None:
+        """Appends a text, which is read as Markdown."""
+        self._try(lambda: self._write(tf.summary.text, name, text, step))
+
+    def flush(self) -> None:
+        """Makes everything visible."""
+        self._try(lambda: self._writer.flush())
 
     def close(self) -> None:
         """Ends the file."""
-        if not self.warning:
-            self._writer.close()
+        self._try(lambda: self._writer.close())
 
-    def _give_up(self, error: Exception) -> None:
-        self.warning = f"TensorBoard events are not written: {error}"
-        print(self.warning, flush=True)
+    def _write(
+        self, kind: Callable[..., Any], name: str, value: Any, step: int
+    ) -> None:
+        with self._writer.as_default():
+            kind(name, value, step=step)
+
+    def _try(self, act: Callable[[], Any]) -> None:
+        if self.warning is not None:
+            return
+        try:
+            act()
+        except (OSError, tf.errors.OpError) as error:
+            self.warning = f"TensorBoard events are not written: {error}"
+            print(self.warning, flush=True)
 
 
-def write_curves(history: Points, scalars: Path, events: Path) -> None:
-    """Writes ``{"step", "name", "value"}`` a line, and the same for TensorBoard."""
+def write_curves(
+    history: Points, scalars: Path, events: Path, *, live: Path | None = None
+) -> None:
+    """Writes ``{"step", "name", "value"}`` a line, and TensorBoard events.
+
+    Args:
+        history: the points.
+        scalars: the file of lines.
+        events: the folder of events.
+        live: events that were written on the way, which say more; None where none were.
+    """
     with scalars.open("w", encoding="utf-8") as file:
         for point in history:
             file.write(json.dumps(point, sort_keys=True) + "\n")
-    writer = tf.summary.create_file_writer(str(events))
-    _write_events(writer, history)
+    if live is not None:
+        shutil.copytree(live, events, dirs_exist_ok=True)
+        return
+    writer = _writer(events)
+    _write_scalars(writer, history)
     writer.close()
 
 
-def _write_events(writer: tf.summary.SummaryWriter, points: Points) -> None:
+def _writer(folder: Path) -> tf.summary.SummaryWriter:
+    return tf.summary.create_file_writer(str(folder))
+
+
+def _write_scalars(writer: tf.summary.SummaryWriter, points: Points) -> None:
     with writer.as_default():
         for point in points:
             tf.summary.scalar(point["name"], point["value"], step=point["step"])

@@ -1,43 +1,58 @@
-"""The loop: every update of a model, the same under any strategy and after any kill.
+"""The loop: a model's training, from its first step or a checkpoint to its last step.
 
-A step sums token losses and weights over its rows, adds gradients and sums of all
-replicas, divides once, clips, and applies. A call of the compiled loop runs many steps;
-how many has no influence on the result, nor has a restart from a checkpoint.
+A call of the compiled loop runs many steps; how many has no influence on the result,
+nor has a restart from a checkpoint. What a step computes is in ``step.py``, which rows
+it sees in ``order.py``, at which rate in ``schedule.py``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from models.faults import Diverged, Preempted
-from models.inference import row_batches
+from models.faults import Diverged, EnvironmentFault, Preempted
 from models.rows import RowReader
 from models.tasks import Task
-from models.training.checkpoint import Checkpoints
+from models.training.checkpoint import Checkpoints, Snapshot
 from models.training.config import TrainingConfig
+from models.training.feed import Feed
+from models.training.judging import Judge, values
 from models.training.optimizer import make_optimizer
 from models.training.order import DataOrder
 from models.training.schedule import Schedule
+from models.training.state import RunState, means
+from models.training.step import Step
+from models.training.strategy import Shares
+from models.training.watching import Call, Watcher
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
-_BUCKET = 32
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
-Sums = dict[str, tf.Tensor]
+
+class NotFinite(Diverged):
+    """A step whose loss or gradient is NaN or infinite."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(
+            f"step {step}: the loss is {loss} or its gradient infinite; lower "
+            "train.learning_rate or raise train.warmup"
+        )
+        self.step = step
 
 
 class TrainingRun:
-    """One model's training, from its first step or a checkpoint to its last step.
+    """One model's training.
 
     Attributes:
         task: the task, with the model's variables.
-        num_steps: updates of the whole run.
-        history: ``{"step", "name", "value"}`` of every point of the curves.
+        num_steps: updates of the whole run; None under a time budget.
+        state: how far it is, with the points of the curves.
     """
 
     def __init__(
@@ -50,31 +65,60 @@ class TrainingRun:
         seed: int,
         strategy: tf.distribute.Strategy,
     ) -> None:
-        self._config, self._seed, self._strategy = config, seed, strategy
-        self._rows, self._eval_rows = rows, eval_rows
+        self._config, self._shares = config, Shares(strategy)
+        self._has_eval = bool(eval_rows)
+        smallest = config.batch_start or config.global_batch
+        self._shares.check(smallest, accumulate=config.accumulate)
         self._order = DataOrder(
             len(rows),
             batch=config.global_batch,
             seed=seed,
             lengths=rows.lengths() if config.length_buckets else None,
             dupe_factor=config.dupe_factor,
+            batch_start=config.batch_start,
+            batch_ramp=config.batch_ramp,
         )
-        self.num_steps = config.steps or self._order.steps(config.epochs or 1)
+        self.num_steps = None
+        if config.budget is None:
+            self.num_steps = config.steps or self._order.steps(config.epochs or 1)
+        self._schedule = Schedule(config, length=config.seconds or self.num_steps or 1)
+        self._feed = Feed(
+            rows, self._order, shares=self._shares, cut=config.length_buckets
+        )
         # Layers are named by a counter of the process; names are part of the digest.
         keras.utils.clear_session()
         with strategy.scope():
             self.task = make_task()
-            self._names = (*self.task.sum_names, "norm")
-            self._schedule = Schedule(config, num_steps=self.num_steps)
-            self._optimizer = make_optimizer(self.task.model, self._schedule, config)
-        self.step = 0
-        self.history: list[dict[str, Any]] = []
-        self._window: dict[str, float] = {}
-        one = strategy.num_replicas_in_sync == 1
-        compiled = config.xla and one
-        self._train_step = tf.function(self._update, jit_compile=compiled)
-        self._train_call = tf.function(self._many_steps, reduce_retracing=True)
-        self._eval_call = tf.function(self._measure, jit_compile=compiled)
+            self._optimizer = make_optimizer(self.task.model, config)
+            self._step = Step(
+                self.task,
+                self._optimizer,
+                strategy=strategy,
+                shares=self._shares,
+                config=config,
+            )
+        self._judge = Judge(
+            self.task,
+            rows=eval_rows,
+            step=self._step,
+            optimizer=self._optimizer,
+            shares=self._shares,
+            config=config,
+            seed=seed,
+        )
+        self.state = RunState()
+        self._safe: Snapshot | None = None
+        self._pace = _SECONDS_A_CALL
+
+    @property
+    def step(self) -> int:
+        """Steps that are behind the run."""
+        return self.state.step
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The points of the curves."""
+        return self.state.history
 
     def run(
         self,
@@ -82,218 +126,244 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        watch: Callable[[list[dict[str, Any]]], None] = lambda points: None,
+        watcher: Watcher | None = None,
     ) -> None:
-        """Trains to the last step.
+        """Trains to the last step, or to where it stops early.
 
         Args:
             checkpoints: where the state is kept; None where nothing can resume.
             report: takes progress after every call of the compiled loop.
             should_stop: whether to commit the state and end.
-            watch: takes the points of the curves as they come.
+            watcher: shows the run to whoever looks on.
 
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
             Preempted: ``should_stop`` said so; the state is committed.
+            EnvironmentFault: another worker of the run is gone.
         """
-        self._restore(checkpoints)
-        watched = 0
-        steps_a_call, saved = 1, self.step if checkpoints else 0
-        while self.step < self.num_steps:
-            stop = min(self.step + steps_a_call, self._boundary())
-            began, first = time.monotonic(), self.step
-            self.advance(stop)
-            seconds = (time.monotonic() - began) / (stop - first)
-            steps_a_call = max(
-                1, min(_MOST_STEPS_A_CALL, int(_SECONDS_A_CALL / seconds))
-            )
-            report(self._progress(seconds))
-            watch(self.history[watched:])
-            watched = len(self.history)
-            if self.step == self.num_steps:
+        try:
+            with watcher or Watcher(None) as watching:
+                self._run(checkpoints, report, should_stop, watching)
+        except _LOST as error:
+            if self._shares.workers == 1:
+                raise
+            raise EnvironmentFault(
+                f"a worker of the run is gone ({type(error).__name__}); start all of "
+                "them again, and they go on from the last checkpoint"
+            ) from error
+        finally:
+            self._feed.close()
+            if checkpoints:
+                checkpoints.join()
+
+    def _run(
+        self,
+        checkpoints: Checkpoints | None,
+        report: Callable[[dict[str, Any]], None],
+        should_stop: Callable[[], bool],
+        watcher: Watcher,
+    ) -> None:
+        saved = self._restore(checkpoints)
+        spent, began = self.state.seconds, time.monotonic()
+        watcher.begin(self.history, note=self._step.note)
+        while True:
+            self.state.seconds = spent + time.monotonic() - began
+            stopping = self._agree(should_stop())
+            self._log()
+            if self._is_to_be_judged() and not stopping:
+                stopping = not self._judge.judge(self.state, should_stop)
+                watcher.look(self.task, self.step)
+            watcher.show(self.history)
+            if self._finished and not self._is_to_be_judged():
                 break
-            stopping = should_stop()
-            if checkpoints and (stopping or self._due(self._config.checkpoint_every)):
-                self._save(checkpoints)
-                saved = self.step
+            if saved < self.step and (stopping or self._is_due("checkpoint_every")):
+                saved = self._save(checkpoints)
             if stopping:
                 raise Preempted(f"stopped at step {self.step}; step {saved} is kept")
+            self._advance_or_go_back(watcher)
+            report(self._progress())
+        self._judge.choose(self.state)
 
-    def evaluate(self) -> dict[str, float]:
-        """Returns mean loss and accuracy over the eval rows; empty without any."""
-        if not self._eval_rows:
-            return {}
-        sums = dict.fromkeys(self.task.sum_names, 0.0)
-        batch = self._config.global_batch
-        for rows in row_batches(self._eval_rows, batch, self._seed):
-            features = self.task.features(rows)
-            for name, value in self._eval_call(features, rows["valid"]).items():
-                sums[name] += float(value)
-        return _means(sums)
+    @property
+    def _finished(self) -> bool:
+        config, state = self._config, self.state
+        if config.patience and state.worse >= config.patience:
+            return True
+        if config.seconds:
+            return state.seconds >= config.seconds
+        return state.step == self.num_steps
 
-    def _boundary(self) -> int:
-        every = [self._config.log_every, self._config.checkpoint_every]
-        every.append(self._config.eval_every or self.num_steps)
-        ahead = [self.step - self.step % n + n for n in every]
-        return min([*ahead, self.num_steps])
+    def _is_due(self, every: str) -> bool:
+        steps = getattr(self._config, every)
+        return self._finished or bool(steps and self.step and self.step % steps == 0)
 
-    def _due(self, every: int | None) -> bool:
-        return self.step == self.num_steps or bool(every and self.step % every == 0)
+    def _is_to_be_judged(self) -> bool:
+        is_new = self.state.evaluated < self.step
+        return self._has_eval and is_new and self._is_due("eval_every")
 
-    def advance(self, stop: int) -> None:
+    def _advance_or_go_back(self, watcher: Watcher) -> None:
+        first, stop = self.step, self._feed.planned(self.step)
+        watcher.before(first)
+        try:
+            call = self.advance(stop or self._next_stop(first))
+        except NotFinite as fault:
+            skipped = sorted({*self.state.skipped, fault.step})
+            if not self._safe or len(skipped) > self._config.max_rollbacks:
+                raise
+            print(f"{fault}; going back to step {self._safe.step}", flush=True)
+            self._load(self._safe)
+            self.state.skipped = skipped
+        else:
+            watcher.after(call)
+        while self.step in self.state.skipped:
+            self.state.step += 1
+
+    def advance(self, stop: int) -> Call:
         """Runs the steps up to ``stop`` in one call of the compiled loop.
 
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
         """
-        calls = [self._train_call(rows) for rows in self._batches(stop)]
-        sums = np.concatenate([call.numpy() for call in calls]).astype(np.float64)
-        values = dict(zip(self._names, sums.T, strict=True))
-        bad = ~np.isfinite(values["loss"] + values["norm"])
-        if bad.any():
-            step = self.step + int(np.argmax(bad))
-            raise Diverged(
-                f"step {step}: the loss is {values['loss'][bad][0]}; lower "
-                "train.learning_rate or raise train.warmup"
-            )
-        # One by one: the sum must not depend on how many steps a call took.
-        for step_values in sums.tolist():
-            for name, value in zip(self._names, step_values, strict=True):
-                self._window[name] = self._window.get(name, 0.0) + value
-            self._window["steps"] = self._window.get("steps", 0.0) + 1
-        self.step = stop
-        self._log()
+        first, began = self.step, time.monotonic()
+        blocks, waited = self._feed.take(first, stop)
+        self._feed.prepare(stop, self._next_stop(stop))
+        fed, at, results = self._fed(first, stop), 0, []
+        traces = self._step.many.experimental_get_tracing_count()
+        for block in blocks:
+            here = slice(at, at := at + block.num_steps)
+            now = {name: value[here] for name, value in fed.items()}
+            results.append(self._step.many(block.rows, now))
+        sums = np.concatenate([r.numpy() for r in results]).astype(np.float64)
+        self._check(sums, first)
+        self.state.add(self._step.names, sums.tolist())
+        self.state.window["rate"] = float(fed["rate"][-1])
+        self.state.step = stop
+        seconds = time.monotonic() - began
+        self._pace = seconds / (stop - first)
+        return Call(
+            first=first,
+            stop=stop,
+            seconds=seconds,
+            waited=waited,
+            blocks=[(b.tokens, b.num_steps, b.width) for b in blocks],
+            batch=self._order.batch(first),
+            compiled=self._step.many.experimental_get_tracing_count() > traces,
+        )
 
-    def _batches(self, stop: int) -> Iterator[dict[str, np.ndarray]]:
-        """Yields rows ``[steps, batch, ...]``, cut to a multiple of 32 tokens each."""
-        indices, keys = self._order.rows(self.step, stop)
-        batch = self._rows.take(indices.reshape(-1))
-        rows = {
-            name: value.reshape(indices.shape + value.shape[1:])
-            for name, value in batch.items()
-        } | {"keys": keys}
-        if not self._config.length_buckets:
-            yield rows
-            return
-        longest = -(-rows["length"].max(axis=1) // _BUCKET) * _BUCKET
-        changes = np.flatnonzero(np.diff(longest)) + 1
-        for steps in np.split(np.arange(len(indices)), changes):
-            width = longest[steps[0]]
-            yield {
-                name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
-                for name, value in rows.items()
-            }
+    def _fed(self, first: int, stop: int) -> dict[str, np.ndarray]:
+        """Returns what each step is told: its number, its rate, and the average's."""
+        number = np.arange(first, stop)
+        position = number.astype(np.float64)
+        if self._config.budget:
+            position = self.state.seconds + (number - first) * self._pace
+        return {
+            "number": number.astype(np.int32),
+            "rate": self._schedule.rates(position),
+            "keep": self._schedule.keeps(position, number.astype(np.float64)),
+        }
+
+    def _check(self, sums: np.ndarray, first: int) -> None:
+        columns = dict(zip(self._step.names, sums.T, strict=True))
+        loss, norm, scale = columns["loss"], columns["norm"], columns["scale"]
+        # A gradient that float16 cannot hold is no fault until no scale is left.
+        bad = ~np.isfinite(loss) | (~np.isfinite(norm) & (scale <= 1.0))
+        if bad.any():
+            at = int(np.argmax(bad))
+            raise NotFinite(first + at, loss[at])
+
+    def _next_stop(self, step: int) -> int:
+        """Returns where the call that begins at a step ends."""
+        if step == self.num_steps:
+            return step
+        config = self._config
+        every = (config.log_every, config.checkpoint_every, config.eval_every)
+        marks = [step - step % n + n for n in every if n]
+        marks += [n for n in (self.num_steps, self._order.next_size(step)) if n]
+        if config.profile:
+            marks += [config.profile.first, config.profile.first + config.profile.steps]
+        seconds = _SECONDS_A_CALL
+        if config.seconds:
+            seconds = min(seconds, config.seconds - self.state.seconds)
+        most = max(1, min(_MOST_STEPS_A_CALL, int(seconds / self._pace)))
+        return min(n for n in (*marks, *self.state.skipped, step + most) if n > step)
 
     def _log(self) -> None:
-        if self._due(self._config.log_every):
-            window, self._window = self._window, {}
-            points = {f"train/{k}": v for k, v in _means(window).items()}
-            points["train/gradient_norm"] = window["norm"] / window["steps"]
-            points["train/learning_rate"] = float(self._schedule(self.step - 1))
-            self._note(points)
-        if self._due(self._config.eval_every):
-            self._note({f"eval/{k}": v for k, v in self.evaluate().items()})
+        if not self.state.window or not self._is_due("log_every"):
+            return
+        window, self.state.window = self.state.window, {}
+        points = {f"train/{name}": value for name, value in means(window).items()}
+        points["train/gradient_norm"] = window["norm"] / window["steps"]
+        points["train/learning_rate"] = window["rate"]
+        if self._step.scale:
+            points["train/loss_scale"] = window["scale"] / window["steps"]
+        self.state.note(points)
 
-    def _note(self, points: dict[str, float]) -> None:
-        for name, value in points.items():
-            self.history.append({"step": self.step, "name": name, "value": value})
+    def evaluate(self) -> dict[str, float]:
+        """Returns mean loss and accuracy over the eval rows; empty without any."""
+        return self._judge.measure()
 
-    def _progress(self, seconds: float) -> dict[str, Any]:
-        points = reversed(self.history)
-        loss = next((p["value"] for p in points if p["name"] == "train/loss"), None)
+    def _progress(self) -> dict[str, Any]:
+        total = self.num_steps
+        if self._config.seconds:
+            left = max(0.0, self._config.seconds - self.state.seconds)
+            total = self.step + int(left / self._pace)
         return {
             "step": self.step,
-            "total": self.num_steps,
-            "loss": _means(self._window)["loss"] if self._window else loss,
-            "rate": self._config.global_batch / seconds,
+            "total": total,
+            "loss": self.state.last_loss(),
+            "rate": self._order.batch(max(0, self.step - 1)) / self._pace,
             "unit": "rows/s",
         }
 
-    def _many_steps(self, rows: dict[str, tf.Tensor]) -> tf.Tensor:
-        count = tf.shape(rows["ids"])[0]
-        out = tf.TensorArray(tf.float32, count)
-        for i in tf.range(count):
-            batch = {name: value[i] for name, value in rows.items()}
-            features = self.task.features(batch)
-            sums = self._strategy.run(self._train_step, args=(features,))
-            out = out.write(i, self._strategy.experimental_local_results(sums)[0])
-        return out.stack()
-
-    def _update(self, features: dict[str, tf.Tensor]) -> tf.Tensor:
-        variables = self.task.model.trainable_variables
-        with tf.GradientTape() as tape:
-            sums = self._sums(self._mine(features), training=True)
-            objective = self.task.objective(sums)
-        found = tape.gradient(objective, variables)
-        pairs = [
-            (tf.convert_to_tensor(g), v)
-            for g, v in zip(found, variables, strict=True)
-            if g is not None
-        ]
-        gradients, sums = self._reduce([g for g, _ in pairs], sums)
-        scale = 1.0 / tf.maximum(sums["weight"], 1.0)
-        gradients = [tf.cast(g, tf.float32) * scale for g in gradients]
-        norm = tf.linalg.global_norm(gradients)
-        if self._config.clip_norm:
-            shrink = self._config.clip_norm / tf.maximum(norm, self._config.clip_norm)
-            gradients = [g * shrink for g in gradients]
-        self._optimizer.apply(gradients, [v for _, v in pairs])
-        return tf.stack([sums[name] for name in self.task.sum_names] + [norm])
-
-    def _mine(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        replicas = self._strategy.num_replicas_in_sync
-        if replicas == 1:
-            return features
-        here = tf.distribute.get_replica_context().replica_id_in_sync_group
-        each = self._config.global_batch // replicas
-        mine = slice(here * each, (here + 1) * each)
-        return {name: value[mine] for name, value in features.items()}
-
-    def _reduce(self, gradients: list[tf.Tensor], sums: Sums) -> tuple[Any, Sums]:
-        if self._strategy.num_replicas_in_sync == 1:
-            return gradients, sums
-        context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, (gradients, sums))
-
-    def _measure(self, features: dict[str, tf.Tensor], valid: tf.Tensor) -> Sums:
-        weights = features["weights"]
-        valid = tf.reshape(valid, [-1] + [1] * (len(weights.shape) - 1))
-        return self._sums({**features, "weights": weights * valid}, training=False)
-
-    def _sums(self, features: dict[str, tf.Tensor], *, training: bool) -> Sums:
-        sums = self.task.sums(features, training=training)
-        return {name: tf.reduce_sum(value) for name, value in sums.items()}
+    def _agree(self, stopping: bool) -> bool:
+        """Lets all workers have the chief's clock and pace, and stop when one must."""
+        if self._shares.workers == 1:
+            return stopping
+        stopping, self.state.seconds, self._pace = self._shares.agree(
+            stopping, self.state.seconds, self._pace, step=self.step
+        )
+        return stopping
 
     def _variables(self) -> dict[str, keras.Variable]:
-        named = {"model": self.task.model.variables}
-        named["optimizer"] = self._optimizer.variables
+        named = {
+            "model": self.task.model.variables,
+            "optimizer": self._optimizer.variables,
+            "scale": self._step.scale.variables if self._step.scale else [],
+        }
         return {
             f"{owner}/{i:05d}": v
             for owner, vs in named.items()
             for i, v in enumerate(vs)
         }
 
-    def _save(self, checkpoints: Checkpoints) -> None:
-        tensors = {
-            name: np.asarray(keras.ops.convert_to_numpy(v), order="C")
-            for name, v in self._variables().items()
-        }
-        state = {"history": self.history, "window": self._window}
-        checkpoints.save(self.step, tensors, state)
+    def _snapshot(self) -> Snapshot:
+        variables = self._variables()
+        tensors = dict(zip(variables, values(list(variables.values())), strict=True))
+        tensors |= {f"best/{i:05d}": value for i, value in enumerate(self._judge.best)}
+        return Snapshot(self.step, tensors, asdict(self.state))
 
-    def _restore(self, checkpoints: Checkpoints | None) -> None:
+    def _load(self, snapshot: Snapshot) -> None:
+        for name, variable in self._variables().items():
+            variable.assign(snapshot.tensors[name])
+        names = sorted(name for name in snapshot.tensors if name.startswith("best/"))
+        self._judge.best = [snapshot.tensors[name] for name in names]
+        self.state = RunState.of(snapshot.state)
+
+    def _save(self, checkpoints: Checkpoints | None) -> int:
+        snapshot = self._snapshot()
+        if self._config.on_nan == "rollback":
+            self._safe = snapshot
+        if checkpoints:
+            checkpoints.save(snapshot)
+        return self.step if checkpoints else 0
+
+    def _restore(self, checkpoints: Checkpoints | None) -> int:
+        """Loads the last checkpoint, if there is one, and returns its step."""
         found = checkpoints.restore() if checkpoints else None
+        for warning in checkpoints.warnings if checkpoints else ():
+            print(warning, flush=True)
         if found:
-            self.step, tensors, state = found
-            for name, variable in self._variables().items():
-                variable.assign(tensors[name])
-            self.history, self._window = state["history"], state["window"]
-
-
-def _means(sums: dict[str, float]) -> dict[str, float]:
-    weight = max(sums["weight"], 1.0)
-    means = {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
-    if "rows" in sums:
-        means["next_loss"] = sums["next_loss"] / weight
-        means["next_accuracy"] = sums["next_correct"] / max(sums["rows"], 1.0)
-    return means
+            self._load(found)
+        if self._config.on_nan == "rollback":
+            self._safe = self._snapshot()
+        return self.step

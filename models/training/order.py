@@ -3,14 +3,24 @@
 Epochs follow each other without a break, each a seeded permutation of all rows, so that
 every batch is full and the state of the data is one number. Where lengths are given,
 rows of like length share a batch: each window of steps is sorted, cut into batches, and
-the batches are shuffled.
+the batches are shuffled. A batch may grow in stretches of steps; the rows go on.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 _WINDOW_STEPS = 32
+
+
+class _Stretch(NamedTuple):
+    """Steps whose batches have one size."""
+
+    step: int
+    row: int
+    batch: int
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -39,6 +49,8 @@ class DataOrder:
         seed: of the permutations and keys.
         lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
         dupe_factor: epochs after which the keys of a row come again; None never.
+        batch_start: rows of the first steps, which double until they are ``batch``.
+        batch_ramp: steps over which they double.
     """
 
     def __init__(
@@ -49,40 +61,75 @@ class DataOrder:
         seed: int,
         lengths: np.ndarray | None = None,
         dupe_factor: int | None = None,
+        batch_start: int | None = None,
+        batch_ramp: int = 0,
     ) -> None:
-        self._num_rows, self._batch, self._seed = num_rows, batch, seed
+        self._num_rows, self._seed = num_rows, seed
         self._lengths, self._dupe_factor = lengths, dupe_factor
         self._epoch, self._permutation = -1, np.arange(0)
+        self._stretches = [_Stretch(0, 0, batch_start or batch)]
+        doublings = (batch // (batch_start or batch)).bit_length() - 1
+        for number in range(1, doublings + 1):
+            last, step = self._stretches[-1], batch_ramp * number // doublings
+            row = last.row + (step - last.step) * last.batch
+            self._stretches.append(_Stretch(step, row, 2 * last.batch))
 
     def steps(self, epochs: float) -> int:
         """Returns the number of steps that see the rows so many times, rounded up."""
-        return max(1, -(-round(self._num_rows * epochs) // self._batch))
+        rows, last = round(self._num_rows * epochs), self._stretches[-1]
+        for stretch, after in zip(self._stretches, self._stretches[1:], strict=False):
+            if rows <= after.row:
+                last = stretch
+                break
+        return max(1, last.step - (last.row - rows) // last.batch)
+
+    def batch(self, step: int) -> int:
+        """Returns the number of rows of a step."""
+        return self._stretch(step).batch
+
+    def next_size(self, step: int) -> int | None:
+        """Returns the next step whose batch has another size, if any."""
+        return next((s.step for s in self._stretches if s.step > step), None)
 
     def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns row indices int64 and keys int32 ``[stop - start, batch]``."""
+        """Returns row indices int64 and keys int32 ``[stop - start, batch]``.
+
+        All these steps have batches of one size.
+        """
+        stretch = self._stretch(start)
         if self._lengths is None:
-            return self._stream(start, stop)
-        first, last = start // _WINDOW_STEPS, (stop - 1) // _WINDOW_STEPS
-        windows = [self._window(number) for number in range(first, last + 1)]
-        here = slice(start - first * _WINDOW_STEPS, stop - first * _WINDOW_STEPS)
+            return self._stream(stretch, start, stop)
+        first, last = start - stretch.step, stop - 1 - stretch.step
+        numbers = range(first // _WINDOW_STEPS, last // _WINDOW_STEPS + 1)
+        windows = [self._window(stretch, number) for number in numbers]
+        first %= _WINDOW_STEPS
+        here = slice(first, first + stop - start)
         return (
             np.concatenate([rows for rows, _ in windows])[here],
             np.concatenate([keys for _, keys in windows])[here],
         )
 
-    def _window(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _stretch(self, step: int) -> _Stretch:
+        return next(s for s in reversed(self._stretches) if s.step <= step)
+
+    def _window(self, stretch: _Stretch, number: int) -> tuple[np.ndarray, np.ndarray]:
         assert self._lengths is not None
-        start = number * _WINDOW_STEPS
-        rows, keys = self._stream(start, start + _WINDOW_STEPS)
+        start = stretch.step + number * _WINDOW_STEPS
+        stop = start + _WINDOW_STEPS
+        stop = min(stop, self.next_size(start) or stop)
+        rows, keys = self._stream(stretch, start, stop)
         by_length = np.argsort(self._lengths[rows.reshape(-1)], kind="stable")
-        generator = np.random.Generator(np.random.PCG64([self._seed, number, 1]))
-        order = generator.permutation(_WINDOW_STEPS)
+        key = [self._seed, number, 1 + self._stretches.index(stretch)]
+        order = np.random.Generator(np.random.PCG64(key)).permutation(stop - start)
         return tuple(
             x.reshape(-1)[by_length].reshape(x.shape)[order] for x in (rows, keys)
         )
 
-    def _stream(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        first, last = start * self._batch, stop * self._batch
+    def _stream(
+        self, stretch: _Stretch, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        first = stretch.row + (start - stretch.step) * stretch.batch
+        last = first + (stop - start) * stretch.batch
         indices, keys = [], []
         while first < last:
             epoch, offset = divmod(first, self._num_rows)
@@ -92,7 +139,7 @@ class DataOrder:
             key_epoch = epoch % self._dupe_factor if self._dupe_factor else epoch
             keys.append(row_keys(self._seed, key_epoch, part))
             first += take
-        shape = (stop - start, self._batch)
+        shape = (stop - start, stretch.batch)
         return (
             np.concatenate(indices).reshape(shape),
             np.concatenate(keys).reshape(shape),

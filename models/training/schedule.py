@@ -1,41 +1,72 @@
-"""The learning rate by step: a linear warm-up, then a fall to the final rate."""
+"""The schedule: the learning rate and the averaging of every update.
+
+Both follow the position in a run: the number of the step or, under a time budget, the
+seconds spent so far. They are computed here, outside the graph, and fed to the step.
+"""
 
 from __future__ import annotations
 
-import math
-
-import keras
-import tensorflow as tf
+import numpy as np
 
 from models.training.config import TrainingConfig
 
+_ONE_CYCLE_START = 1 / 25
 
-class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises over ``warmup`` steps, then falls linearly, by cosine, or not at all."""
 
-    def __init__(self, config: TrainingConfig, *, num_steps: int) -> None:
-        self._config, self._num_steps = config, num_steps
-        warmup = config.warmup
-        self._warmup = round(warmup * num_steps) if warmup < 1 else round(warmup)
+class Schedule:
+    """Learning rates and averages by position.
 
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Returns the rate of update ``step`` (the first is 0), float32."""
+    Args:
+        config: the knobs.
+        length: the whole run, in steps, or in seconds under a budget.
+    """
+
+    def __init__(self, config: TrainingConfig, *, length: float) -> None:
+        self._config, self._length = config, length
+        self._unit = 0 if config.budget else 1
+        warmup = config.warmup * length if config.warmup < 1 else config.warmup
+        self._warmup = warmup if config.budget else round(warmup)
+
+    def rates(self, position: np.ndarray) -> np.ndarray:
+        """Returns the rates at positions (a run's first is 0), float32 ``[n]``."""
         config = self._config
-        step = tf.cast(step, tf.float32)
-        rising = (step + 1) / max(1, self._warmup)
-        done = (step - self._warmup) / max(1, self._num_steps - self._warmup)
-        done = tf.clip_by_value(done, 0.0, 1.0)
-        if config.schedule == "cosine":
-            left = 0.5 * (1 + tf.cos(math.pi * done))
-        elif config.schedule == "linear":
-            left = 1 - done
-        else:
-            left = tf.ones_like(done)
+        rising = np.minimum(1.0, (position + self._unit) / max(1e-9, self._warmup))
+        done = (position - self._warmup) / max(1e-9, self._length - self._warmup)
+        done = np.clip(done, 0.0, 1.0)
+        if config.schedule == "one_cycle":
+            rising = 1 - (1 - _ONE_CYCLE_START) * _cosine(rising)
         final = config.final_learning_rate
-        falling = final + (1 - final) * left
-        share = tf.where(step < self._warmup, rising, falling)
-        return config.learning_rate * share
+        falling = final + (1 - final) * self._left(done, position / self._length)
+        share = np.where(position < self._warmup, rising, falling)
+        return (config.learning_rate * share).astype(np.float32)
 
-    def get_config(self) -> dict[str, object]:
-        """Required by Keras; optimizers are never saved as configs here."""
-        return {}
+    def _left(self, done: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """Returns what is left of the fall, 1 to 0, after a share of it or of all."""
+        kind, cooldown = self._config.schedule, self._config.cooldown
+        if kind in ("cosine", "one_cycle"):
+            return _cosine(done)
+        if kind == "linear":
+            return 1 - done
+        if kind == "wsd":
+            return np.clip((1 - whole) / cooldown, 0.0, 1.0)
+        return np.ones_like(done)
+
+    def keeps(self, position: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Returns how much of the average of weights each update keeps, float32.
+
+        An average that forgets begins as a plain mean, so that the first weights do
+        not count for long.
+        """
+        config = self._config
+        if config.average == "swa":
+            first = config.average_from * self._length
+            # Counted in steps: a run under a budget takes them as evenly as it can.
+            since = np.maximum(0.0, position - first)
+            pace = np.maximum(position, 1.0) / np.maximum(step, 1.0)
+            kept = np.floor(since / pace)
+            return (kept / (kept + 1)).astype(np.float32)
+        return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)
+
+
+def _cosine(done: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.cos(np.pi * done))

@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from components.base import canonical
 from components.evaluator import EvaluateConfig
@@ -29,7 +29,7 @@ from components.vocabulary_learner import VocabularyConfig
 from models.families import ModelConfig, TaskName
 from models.faults import ConfigError
 from models.pretrained import PretrainedConfig
-from models.training.config import TrainingConfig
+from models.training.config import StrategyName, TrainingConfig
 from pipeline.config.findings import Findings
 from pipeline.config.reference_check import REFERENCE, check_references
 from pipeline.config.type_check import check_types, type_adapter
@@ -86,8 +86,9 @@ class StageConfig:
 class RunConfig:
     """Where and how wide a pipeline runs."""
 
-    strategy: Literal["auto", "one_device", "mirrored"] = "auto"
-    """How a training step is spread over devices."""
+    strategy: StrategyName = "auto"
+    """How a training step is spread over devices: mirrored over those of this machine,
+    multi_worker over all machines that TF_CONFIG names."""
     beam: Mapping[str, Any] = field(default_factory=dict)
     """Apache Beam's own pipeline options, ``runner`` among them (FnApiRunner)."""
     lanes: int = 1

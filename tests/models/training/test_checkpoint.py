@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 
-from models.training.checkpoint import Checkpoints
+from models.faults import IntegrityError
+from models.training.checkpoint import Checkpoints, Snapshot
 
 
 @pytest.fixture
 def checkpoints(tmp_path):
     saved = Checkpoints(tmp_path, fingerprint="a")
     for step in (1, 2, 3):
-        saved.save(step, {"w": np.full(4, step, np.float32)}, {"note": step})
+        tensors = {"w": np.full(4, step, np.float32)}
+        saved.save(Snapshot(step, tensors, {"note": step}))
+    saved.join()
     return saved
 
 
@@ -21,7 +24,7 @@ def test_the_newest_is_restored_and_two_are_kept(checkpoints, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json"])
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "digests.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
 def test_a_torn_newest_falls_back_and_says_so(checkpoints, tmp_path, name, harm):
     file = tmp_path / "step-00000003" / name
@@ -31,14 +34,29 @@ def test_a_torn_newest_falls_back_and_says_so(checkpoints, tmp_path, name, harm)
     else:
         data[len(data) // 2] ^= 4
         file.write_bytes(data[:-9] if harm == "cut" else data)
-    assert checkpoints.restore()[0] == 2
+    assert checkpoints.restore().step == 2
     assert "step-00000003 is not usable" in checkpoints.warnings[0]
 
 
 def test_a_half_written_one_is_not_seen(checkpoints, tmp_path):
     (tmp_path / "step-00000004.staging").mkdir()
-    assert checkpoints.restore()[0] == 3
+    assert checkpoints.restore().step == 3
 
 
-def test_another_runs_state_is_never_loaded(checkpoints, tmp_path):
-    assert Checkpoints(tmp_path, fingerprint="b").restore() is None
+def test_another_runs_state_is_refused(checkpoints, tmp_path):
+    with pytest.raises(IntegrityError, match=r"step-00000003: expected the state of"):
+        Checkpoints(tmp_path, fingerprint="b").restore()
+
+
+def test_workers_restore_what_the_chief_wrote_and_write_nothing(checkpoints, tmp_path):
+    worker = Checkpoints(tmp_path, fingerprint="a", writes=False)
+    worker.save(Snapshot(4, {"w": np.zeros(1, np.float32)}, {}))
+    worker.join()
+    assert worker.restore().step == 3
+
+
+def test_a_disk_that_refuses_is_heard_of_at_the_next_save(checkpoints, tmp_path):
+    blocked = Checkpoints(tmp_path / "step-00000003" / "state.json", fingerprint="a")
+    blocked.save(Snapshot(4, {"w": np.zeros(1, np.float32)}, {}))
+    with pytest.raises(NotADirectoryError):
+        blocked.join()

@@ -1,0 +1,31 @@
+"""The ceiling: how many floating point operations a second this machine can do."""
+
+from __future__ import annotations
+
+import time
+
+import keras
+import tensorflow as tf
+
+_SIZES = {"CPU": 2048, "GPU": 8192}
+
+
+def measure_ceiling(policy: keras.DTypePolicy) -> float:
+    """Returns the rate of the best of five matrix products, in operations a second.
+
+    On one device, in the number format that a policy computes in.
+    """
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    size = _SIZES[kind]
+    with tf.device(f"{kind}:0"):
+        left = tf.ones([size, size], policy.compute_dtype)
+        multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, left)))
+        multiply(left).numpy()
+        best = min(_seconds(multiply, left) for _ in range(5))
+    return 2 * size**3 / best
+
+
+def _seconds(multiply: tf.types.experimental.GenericFunction, x: tf.Tensor) -> float:
+    began = time.perf_counter()
+    multiply(x).numpy()
+    return time.perf_counter() - began

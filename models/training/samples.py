@@ -1,0 +1,59 @@
+"""Samples: a text that shows what a model does with its first eval rows."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.generation import generate
+from models.inference import row_batches
+from models.rows import RowReader
+from models.tasks import CausalLM, MaskedLM, Task
+from models.tokenization import Tokenizer
+
+_ROWS, _WRITTEN = 3, 24
+
+
+def write_samples(task: Task, rows: RowReader, tokenizer: Tokenizer) -> str:
+    """Returns Markdown: masked tokens and what the model takes them for, or how it
+    writes on. Empty for labels, which their curves say enough of.
+    """
+    if not len(rows) or not isinstance(task, MaskedLM | CausalLM):
+        return ""
+    [batch] = islice(row_batches(rows, _ROWS, 0), 1)
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    if isinstance(task, MaskedLM):
+        return _masked(task, batch, tokenizer)
+    return _written(task, batch, tokenizer)
+
+
+def _masked(task: MaskedLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -> str:
+    features = task.features(batch)
+    logits = keras.ops.convert_to_numpy(task.logits(features))
+    lines = []
+    for row in range(_ROWS):
+        words = [tokenizer.entries[i] for i in features["ids"][row].numpy()]
+        for slot in np.flatnonzero(features["weights"][row].numpy()):
+            taken = tokenizer.entries[int(logits[row, slot].argmax())]
+            real = tokenizer.entries[int(features["targets"][row, slot])]
+            right = "" if taken == real else f" (`{real}`)"
+            words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
+        lines.append(" ".join(words[: int(batch["length"][row])]))
+    return "\n\n".join(lines)
+
+
+def _written(task: CausalLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -> str:
+    window = task.config.sequence_length
+    ids, length = batch["ids"][:, :window], tf.minimum(batch["length"], window)
+    asked = tf.maximum(1, length // 2)
+    written = generate(task, ids, asked, num_tokens=_WRITTEN)
+    prompts = tf.RaggedTensor.from_tensor(ids, lengths=asked)
+    given = tokenizer.detokenize(prompts).numpy()
+    more = tokenizer.detokenize(tf.RaggedTensor.from_tensor(written)).numpy()
+    return "\n\n".join(
+        f"{a.decode(errors='replace')} **{b.decode(errors='replace')}**"
+        for a, b in zip(given, more, strict=True)
+    )

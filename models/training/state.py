@@ -1,0 +1,79 @@
+"""The state of a run: what a checkpoint keeps beside its variables."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class RunState:
+    """How far a run is."""
+
+    step: int = 0
+    """Steps that are behind it."""
+    seconds: float = 0.0
+    """Wall time that it took, restarts included."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """``{"step", "name", "value"}`` of every point of the curves."""
+    window: dict[str, float] = field(default_factory=dict)
+    """Sums since the last point."""
+    evaluated: int = 0
+    """The step of the last evaluation."""
+    best: tuple[int, float] | None = None
+    """Step and value of the best evaluation."""
+    worse: int = 0
+    """Evaluations since the best."""
+    skipped: list[int] = field(default_factory=list)
+    """Steps left out because they gave no finite loss; one for every rollback."""
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> RunState:
+        """Returns the state that ``asdict`` made, JSON in between or not."""
+        state = cls(**copy.deepcopy(kept))
+        state.best = tuple(state.best) if state.best else None
+        return state
+
+    def add(self, names: Sequence[str], values: list[list[float]]) -> None:
+        """Adds the sums of steps, one by one: how many came at once must not matter."""
+        for step_values in values:
+            for name, value in zip(names, step_values, strict=True):
+                if name == "norm" and not math.isfinite(value):
+                    value = 0.0  # float16 left this update out.
+                self.window[name] = self.window.get(name, 0.0) + value
+            self.window["steps"] = self.window.get("steps", 0.0) + 1
+
+    def note(self, points: dict[str, float]) -> None:
+        """Adds points to the curves."""
+        for name, value in points.items():
+            self.history.append({"step": self.step, "name": name, "value": value})
+
+    def judge(self, value: float, *, higher_is_better: bool) -> bool:
+        """Says whether an evaluation is the best so far, and remembers it."""
+        is_best = self.best is None or (
+            value > self.best[1] if higher_is_better else value < self.best[1]
+        )
+        self.worse = 0 if is_best else self.worse + 1
+        if is_best:
+            self.best = (self.step, value)
+        return is_best
+
+    def last_loss(self) -> float | None:
+        """Returns the mean loss since the last point, or at it."""
+        if self.window:
+            return means(self.window)["loss"]
+        points = reversed(self.history)
+        return next((p["value"] for p in points if p["name"] == "train/loss"), None)
+
+
+def means(sums: dict[str, float]) -> dict[str, float]:
+    """Divides sums once: loss and accuracy, and those of the next sentence."""
+    weight = max(sums["weight"], 1.0)
+    found = {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
+    if "rows" in sums:
+        found["next_loss"] = sums["next_loss"] / weight
+        found["next_accuracy"] = sums["next_correct"] / max(sums["rows"], 1.0)
+    return found
