@@ -1,0 +1,71 @@
+"""Tiny training runs, the same in every process that asks for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from models.families import ModelConfig
+from models.rows import RowReader, RowSchema, frame_rows
+from models.tasks import CausalLM, MaskedLM
+from models.tokenization import Specials
+from models.training.config import TrainingConfig
+from models.training.loop import TrainingRun
+
+SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+ROOT = Path(__file__).parents[3]
+
+
+def make_rows(folder: Path, *, length: int) -> RowReader:
+    """Returns 50 rows of random tokens, 4 to ``length`` of them each."""
+    generator = np.random.default_rng(1)
+    schema = RowSchema(length, wide=False, labelled=False)
+    rows = np.zeros(50, schema.dtype)
+    rows["ids"] = generator.integers(5, 40, (50, length))
+    rows["length"] = generator.integers(4, length + 1, 50)
+    folder.mkdir(exist_ok=True)
+    path = folder / "rows"
+    if not path.exists():
+        path.write_bytes(frame_rows(schema, rows))
+    return RowReader([path], schema)
+
+
+def make_run(
+    folder, *, family="bert", strategy=None, dropout=0.1, eval_rows=True, **knobs
+):
+    """Returns a run of 24 steps of 8 rows."""
+    shape = ModelConfig(
+        family=family, layers=1, width=16, heads=2, sequence_length=8, dropout=dropout
+    )
+    task = {"bert": MaskedLM, "gpt": CausalLM}[family]
+    length = "budget" if "budget" in knobs else "epochs" if "epochs" in knobs else None
+    knobs = {**({} if length else {"steps": 24}), **knobs}
+    knobs = {"global_batch": 8, "learning_rate": 0.01, "xla": False, **knobs}
+    knobs = {"log_every": 5, "checkpoint_every": 4, "eval_every": 12, **knobs}
+    rows = make_rows(folder, length=8 + (family == "gpt"))
+    return TrainingRun(
+        lambda: task(shape, vocabulary_size=40, specials=SPECIALS, seed=5),
+        rows=rows,
+        eval_rows=rows if eval_rows else None,
+        config=TrainingConfig(**knobs),
+        seed=5,
+        strategy=strategy or tf.distribute.get_strategy(),
+    )
+
+
+def finish(run, checkpoints=None, stop_after=None, watcher=None):
+    """Runs to the end, or asks to stop after a step; returns the weights."""
+    run.run(
+        checkpoints=checkpoints,
+        report=lambda event: None,
+        should_stop=lambda: stop_after is not None and run.step >= stop_after,
+        watcher=watcher,
+    )
+    return weights(run)
+
+
+def weights(run) -> list[np.ndarray]:
+    """Returns a run's weights."""
+    return [v.numpy() for v in run.task.tensors().values()]
