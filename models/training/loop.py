@@ -228,7 +228,7 @@ class TrainingRun:
         blocks, waited = self._feed.take(first, stop)
         self._feed.prepare(stop, self._next_stop(stop))
         fed, at, results = self._fed(first, stop), 0, []
-        traces = self._step.many.experimental_get_tracing_count()
+        traces = self._step.num_traces
         for block in blocks:
             here = slice(at, at := at + block.num_steps)
             now = {name: value[here] for name, value in fed.items()}
@@ -247,7 +247,7 @@ class TrainingRun:
             waited=waited,
             blocks=[(b.tokens, b.num_steps, b.width) for b in blocks],
             batch=self._order.batch(first),
-            compiled=self._step.many.experimental_get_tracing_count() > traces,
+            compiled=self._step.num_traces > traces,
         )
 
     def _fed(self, first: int, stop: int) -> dict[str, np.ndarray]:

@@ -85,10 +85,17 @@ class Step:
         self._whole = tf.function(self._update, jit_compile=compiled)
         self._gradients = tf.function(self._add_up, jit_compile=compiled)
         self._measures = tf.function(self._measure, jit_compile=compiled)
-        self.many = tf.function(self._many, reduce_retracing=True)
+        self._traced: dict[tuple[Any, ...], Any] = {}
         self.measure = tf.function(self._measure_batch)
 
-    def _many(self, rows: Tensors, fed: Tensors) -> tf.Tensor:
+    @property
+    def num_traces(self) -> int:
+        """Shapes of batches that were traced, and compiled, so far."""
+        return len(self._traced)
+
+    def many(
+        self, rows: dict[str, np.ndarray], fed: dict[str, np.ndarray]
+    ) -> tf.Tensor:
         """Makes updates.
 
         Args:
@@ -98,6 +105,17 @@ class Step:
         Returns:
             float32 ``[steps, names]``.
         """
+        # One trace a shape, whatever came before: graphs that are traced for several
+        # shapes round otherwise, and a resumed run would end with other bits.
+        shape = tuple(value.shape[1:] for value in rows.values())
+        tensors = ({k: tf.constant(v) for k, v in part.items()} for part in (rows, fed))
+        rows, fed = tensors
+        if shape not in self._traced:
+            specs = tf.nest.map_structure(_any_number_of, (rows, fed))
+            self._traced[shape] = tf.function(self._many).get_concrete_function(*specs)
+        return self._traced[shape](rows, fed)
+
+    def _many(self, rows: Tensors, fed: Tensors) -> tf.Tensor:
         count = tf.shape(fed["number"])[0]
         out = tf.TensorArray(tf.float32, count)
         for i in tf.range(count):
@@ -237,6 +255,10 @@ class Step:
         valid = tf.reshape(valid, [-1] + [1] * (len(weights.shape) - 1))
         features = {**features, "weights": weights * valid}
         return _totals(self._task.sums(features, training=False))
+
+
+def _any_number_of(value: tf.Tensor) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *value.shape[1:]], value.dtype)
 
 
 def _totals(sums: Tensors) -> Tensors:

@@ -47,6 +47,9 @@ class Summed(keras.optimizers.Optimizer):
         self._scales = layer_scales(variables, self.config.layer_decay)
         if self.config.average:
             self.averages = self.add_optimizer_variables(variables, "average")
+            # Weights that this task's loss does not depend on stay what they are.
+            for average, variable in zip(self.averages, variables, strict=True):
+                average.assign(variable)
 
     def step(
         self,

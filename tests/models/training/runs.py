@@ -33,18 +33,30 @@ def make_rows(folder: Path, *, length: int) -> RowReader:
 
 
 def make_run(
-    folder, *, family="bert", strategy=None, dropout=0.1, eval_rows=True, **knobs
+    folder,
+    *,
+    family="bert",
+    strategy=None,
+    dropout=0.1,
+    eval_rows=True,
+    sequence_length=8,
+    **knobs,
 ):
     """Returns a run of 24 steps of 8 rows."""
     shape = ModelConfig(
-        family=family, layers=1, width=16, heads=2, sequence_length=8, dropout=dropout
+        family=family,
+        layers=1,
+        width=16,
+        heads=2,
+        sequence_length=sequence_length,
+        dropout=dropout,
     )
     task = {"bert": MaskedLM, "gpt": CausalLM}[family]
     length = "budget" if "budget" in knobs else "epochs" if "epochs" in knobs else None
     knobs = {**({} if length else {"steps": 24}), **knobs}
     knobs = {"global_batch": 8, "learning_rate": 0.01, "xla": False, **knobs}
     knobs = {"log_every": 5, "checkpoint_every": 4, "eval_every": 12, **knobs}
-    rows = make_rows(folder, length=8 + (family == "gpt"))
+    rows = make_rows(folder, length=sequence_length + (family == "gpt"))
     return TrainingRun(
         lambda: task(shape, vocabulary_size=40, specials=SPECIALS, seed=5),
         rows=rows,

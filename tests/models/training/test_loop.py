@@ -1,72 +1,31 @@
-import json
-import subprocess
-import sys
-from pathlib import Path
+"""The loop: what it keeps, when it stops, and what it does about faults."""
 
+import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from models.families import ModelConfig
-from models.faults import Diverged, Preempted
-from models.rows import RowReader, RowSchema, frame_rows
-from models.tasks import CausalLM, MaskedLM
-from models.tokenization import Specials
+from models.faults import ConfigError, Diverged, Preempted
 from models.training.checkpoint import Checkpoints
-from models.training.config import TrainingConfig
-from models.training.loop import TrainingRun
+from tests.models.training.runs import finish, make_run
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
-ROOT = Path(__file__).parents[3]
+SLOW = pytest.mark.slow
 
 
-def make_rows(folder: Path, *, length: int) -> RowReader:
-    generator = np.random.default_rng(1)
-    schema = RowSchema(length, wide=False, labelled=False)
-    rows = np.zeros(50, schema.dtype)
-    rows["ids"] = generator.integers(5, 40, (50, length))
-    rows["length"] = generator.integers(4, length + 1, 50)
-    (folder / "rows").write_bytes(frame_rows(schema, rows))
-    return RowReader([folder / "rows"], schema)
-
-
-def make_run(folder, *, family="bert", strategy=None, dropout=0.1, **knobs):
-    shape = ModelConfig(
-        family=family, layers=1, width=16, heads=2, sequence_length=8, dropout=dropout
-    )
-    task = {"bert": MaskedLM, "gpt": CausalLM}[family]
-    knobs = {"steps": 24, "global_batch": 8, "learning_rate": 0.01, **knobs}
-    knobs = {"xla": family == "bert", **knobs}
-    knobs = {"log_every": 5, "checkpoint_every": 4, "eval_every": 12, **knobs}
-    rows = make_rows(folder, length=8 + (family == "gpt"))
-    return TrainingRun(
-        lambda: task(shape, vocabulary_size=40, specials=SPECIALS, seed=5),
-        rows=rows,
-        eval_rows=rows,
-        config=TrainingConfig(**knobs),
-        seed=5,
-        strategy=strategy or tf.distribute.get_strategy(),
-    )
-
-
-def finish(run, checkpoints=None, stop_after=None):
-    run.run(
-        checkpoints=checkpoints,
-        report=lambda event: None,
-        should_stop=lambda: stop_after is not None and run.step >= stop_after,
-    )
-    return [v.numpy() for v in run.task.tensors().values()]
-
-
-@pytest.mark.parametrize("family", ["bert", "gpt"])
-def test_a_stopped_run_ends_with_the_bits_of_an_uninterrupted_one(family, tmp_path):
-    whole = make_run(tmp_path, family=family)
+@pytest.mark.parametrize(
+    ("family", "xla"),
+    [("bert", False), ("gpt", False), pytest.param("bert", True, marks=SLOW)],
+)
+def test_a_stopped_run_ends_with_the_bits_of_an_uninterrupted_one(
+    family, xla, tmp_path
+):
+    knobs = {"family": family, "xla": xla}
+    whole = make_run(tmp_path, **knobs)
     wanted = finish(whole)
     for stop in (3, 13):
         checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
         with pytest.raises(Preempted):
-            finish(make_run(tmp_path, family=family), checkpoints, stop_after=stop)
-    resumed = make_run(tmp_path, family=family)
+            finish(make_run(tmp_path, **knobs), checkpoints, stop_after=stop)
+    resumed = make_run(tmp_path, **knobs)
     found = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
     assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
     assert resumed.history == whole.history
@@ -85,35 +44,109 @@ def test_a_run_that_diverges_stops_with_the_step(tmp_path):
         finish(make_run(tmp_path, learning_rate=1e30, clip_norm=0.0))
 
 
-REPLICAS = """
-import json, sys
-from pathlib import Path
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-two = [tf.config.LogicalDeviceConfiguration()] * 2
-tf.config.set_logical_device_configuration(cpu, two)
-sys.path.insert(0, "tests/models/training")
-from test_loop import finish, make_run
-from models.training.strategy import make_strategy
-folder = Path(sys.argv[1])
-knobs = dict(dropout=0.0, steps=20, clip_norm=0.5, weight_decay=0.1, xla=False)
-# At 1e-8, rounding decides the updates of gradients that should be 0.
-knobs |= dict(learning_rate=1e-3, epsilon=1e-6)
-one = finish(make_run(folder, **knobs))
-two = finish(make_run(folder, strategy=make_strategy("mirrored"), **knobs))
-print(json.dumps([float(abs(a - b).max()) for a, b in zip(one, two)]))
-"""
+def test_a_batch_that_cannot_be_shared_is_a_sentence(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"global_batch: expected a multiple of 3 \(1"
+    ):
+        make_run(tmp_path, accumulate=3)
 
 
-def test_two_replicas_give_the_update_of_one(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", REPLICAS, str(tmp_path)],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": ""},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    differences = json.loads(done.stdout.splitlines()[-1])
-    assert len(differences) > 10
-    assert max(differences) < 1e-6
+@pytest.mark.parametrize(
+    ("knobs", "num_steps"),
+    [
+        ({"batch_start": 2, "batch_ramp": 8, "epochs": 2}, 8 + 10),
+        ({"length_buckets": True, "sequence_length": 64, "epochs": 2}, 13),
+    ],
+)
+def test_batches_of_several_shapes_give_the_same_bits_after_a_stop(
+    knobs, num_steps, tmp_path
+):
+    run = make_run(tmp_path, eval_rows=False, **knobs)
+    assert run.num_steps == num_steps
+    grown = finish(run)
+    stopped = make_run(tmp_path, eval_rows=False, **knobs)
+    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    with pytest.raises(Preempted):
+        finish(stopped, checkpoints, stop_after=7)
+    resumed = make_run(tmp_path, eval_rows=False, **knobs)
+    again = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    assert all(np.array_equal(a, b) for a, b in zip(grown, again, strict=True))
+
+
+def points(run, name):
+    return {p["step"]: p["value"] for p in run.history if p["name"] == name}
+
+
+def test_training_ends_early_and_keeps_the_best(tmp_path):
+    knobs = {"eval_every": 2, "learning_rate": 0.3, "schedule": "constant"}
+    run = make_run(tmp_path, best="loss", patience=2, **knobs)
+    finish(run)
+    losses = points(run, "eval/loss")
+    best = min(losses, key=losses.get)
+    assert run.step == best + 4 < 24
+    assert run.evaluate()["loss"] == losses[best]
+
+
+def test_a_run_stopped_before_an_early_end_ends_alike(tmp_path):
+    knobs = {"eval_every": 2, "learning_rate": 0.3, "schedule": "constant"}
+    knobs |= {"best": "loss", "patience": 2}
+    whole = make_run(tmp_path, **knobs)
+    wanted = finish(whole)
+    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    with pytest.raises(Preempted):
+        finish(make_run(tmp_path, **knobs), checkpoints, stop_after=whole.step - 2)
+    resumed = make_run(tmp_path, **knobs)
+    found = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    assert resumed.history == whole.history
+    assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
+
+
+def test_best_needs_eval_rows(tmp_path):
+    with pytest.raises(ConfigError, match=r"train\.best: expected an eval split"):
+        make_run(tmp_path, best="loss", eval_rows=False)
+
+
+@pytest.mark.parametrize("average", ["ema", "swa"])
+def test_an_average_is_that_of_the_weights_on_the_way(average, tmp_path):
+    knobs = {"steps": 8, "average_from": 0.5, "eval_rows": False, "average_decay": 0.5}
+    run = make_run(tmp_path, average=average, **knobs)
+    seen = []
+    for step in range(8):
+        run.advance(step + 1)
+        seen.append([v.numpy() for v in run.task.tensors().values() if v.trainable])
+    found = finish(run)
+    trainable = [v.trainable for v in run.task.tensors().values()]
+    found = [value for value, real in zip(found, trainable, strict=True) if real]
+    keeps = [0, 1 / 11, 2 / 12, 3 / 13, 4 / 14, 5 / 15, 6 / 16, 7 / 17]
+    if average == "swa":
+        keeps = [0, 0, 0, 0, 0, 1 / 2, 2 / 3, 3 / 4]
+    mean = seen[0]
+    for keep, values in zip(keeps, seen, strict=True):
+        mean = [v + keep * (m - v) for m, v in zip(mean, values, strict=True)]
+    for a, b in zip(mean, found, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_budget_ends_the_run_and_outlives_a_restart(tmp_path):
+    knobs = {"budget": "3s", "eval_rows": False, "log_every": 1}
+    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    with pytest.raises(Preempted):
+        finish(make_run(tmp_path, **knobs), checkpoints, stop_after=1)
+    spent = Checkpoints(tmp_path / "c", fingerprint="x").restore().state["seconds"]
+    run = make_run(tmp_path, **knobs)
+    finish(run, Checkpoints(tmp_path / "c", fingerprint="x"))
+    assert run.state.seconds >= 3.0 > spent > 0.0
+    rates = list(points(run, "train/learning_rate").values())
+    assert rates == [*sorted(rates[: (i := int(np.argmax(rates)))]), *rates[i:]]
+
+
+def test_float16_leaves_overflows_out_and_learns(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        run = make_run(tmp_path, precision="mixed_float16", steps=40)
+        finish(run)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    losses = list(points(run, "train/loss").values())
+    assert losses[-1] < losses[0]
+    assert set(points(run, "train/loss_scale").values()) <= {2.0**n for n in range(25)}
