@@ -368,6 +368,19 @@ def predict(
 
 
 @app.command()
+def tensorboard(
+    root: Root = DEFAULT_ROOT,
+    port: Annotated[int, typer.Option(help="Where it listens; 0 takes a free one.")] = (
+        6006
+    ),
+) -> None:
+    """Shows the curves of all trainings, those that go on included, in a browser."""
+    _check_root(root)
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(root)]
+    os.execv(command[0], [*command, "--port", str(port)])
+
+
+@app.command()
 def doctor(root: Root = DEFAULT_ROOT) -> None:
     """Says whether this machine can run pipelines."""
     from pipeline.cli.display import render_table

@@ -3,10 +3,17 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from models.families import ModelConfig
 from models.faults import ConfigError, Diverged, Preempted
+from models.rows import RowReader, RowSchema, frame_rows
+from models.tasks import Classify
 from models.training.checkpoint import Checkpoints
-from tests.models.training.runs import finish, make_run
+from models.training.config import TrainingConfig
+from models.training.loop import TrainingRun
+from models.training.order import DataOrder
+from tests.models.training.runs import SPECIALS, finish, make_run
 
 SLOW = pytest.mark.slow
 
@@ -150,3 +157,52 @@ def test_float16_leaves_overflows_out_and_learns(tmp_path):
     losses = list(points(run, "train/loss").values())
     assert losses[-1] < losses[0]
     assert set(points(run, "train/loss_scale").values()) <= {2.0**n for n in range(25)}
+
+
+def make_poisoned_run(folder, **knobs):
+    """An lstm classifier to which token 39, in the last row alone, is infinity."""
+    schema = RowSchema(8, wide=False, labelled=True)
+    rows = np.zeros(20, schema.dtype)
+    rows["ids"] = np.random.default_rng(2).integers(5, 39, (20, 8))
+    rows["ids"][19, 3], rows["length"] = 39, 8
+    rows["label"] = rows["ids"][:, 0] % 2
+    (folder / "rows").write_bytes(frame_rows(schema, rows))
+
+    def make_task():
+        shape = ModelConfig(family="lstm", layers=1, width=8, sequence_length=8)
+        task = Classify(shape, vocabulary_size=40, specials=SPECIALS, num_labels=2)
+        [table] = [v for v in task.model.weights if v.shape == (40, 8)]
+        table.assign(np.where(np.arange(40)[:, None] == 39, np.inf, table.numpy()))
+        return task
+
+    return TrainingRun(
+        make_task,
+        rows=RowReader([folder / "rows"], schema),
+        eval_rows=None,
+        config=TrainingConfig(
+            **{"steps": 12, "global_batch": 5, "checkpoint_every": 2, **knobs}
+        ),
+        seed=5,
+        strategy=tf.distribute.get_strategy(),
+    )
+
+
+def test_a_rollback_leaves_out_the_steps_with_the_row_that_breaks_them(tmp_path):
+    run = make_poisoned_run(tmp_path, on_nan="rollback")
+    found = finish(run)
+    rows, _ = DataOrder(20, batch=5, seed=5).rows(0, 12)
+    assert run.state.skipped == np.flatnonzero((rows == 19).any(1)).tolist()
+    assert len(run.state.skipped) == 3
+    assert all(np.isfinite(value).all() for value in found if value.shape != (40, 8))
+    stopped = make_poisoned_run(tmp_path, on_nan="rollback")
+    with pytest.raises(Preempted):
+        finish(stopped, Checkpoints(tmp_path / "c", fingerprint="x"), stop_after=7)
+    resumed = make_poisoned_run(tmp_path, on_nan="rollback")
+    again = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
+
+
+def test_rollbacks_have_a_limit(tmp_path):
+    run = make_poisoned_run(tmp_path, on_nan="rollback", max_rollbacks=2)
+    with pytest.raises(Diverged):
+        finish(run)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from models.training.config import TrainingConfig, parse_duration
+from models.training.schedule import Schedule
+
+
+def rates(steps=10, length=None, positions=None, **knobs):
+    knobs = {"steps": steps, "learning_rate": 1.0, **knobs}
+    schedule = Schedule(TrainingConfig(**knobs), length=length or steps)
+    positions = np.arange(float(steps)) if positions is None else positions
+    return [round(float(rate), 4) for rate in schedule.rates(np.array(positions))]
+
+
+def test_linear_rises_to_the_peak_and_falls_to_its_share():
+    found = rates(schedule="linear", warmup=0.2, final_learning_rate=0.2)
+    assert found == [0.5, 1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+
+
+def test_cosine_falls_by_half_at_half_time():
+    assert rates(schedule="cosine", warmup=0)[5] == 0.5
+
+
+def test_constant_stays():
+    assert rates(schedule="constant", warmup=3) == [0.3333, 0.6667, *[1.0] * 8]
+
+
+def test_one_cycle_rises_from_a_25th_by_a_cosine():
+    found = rates(schedule="one_cycle", warmup=0.5)
+    assert found[4] == found[5] == 1.0
+    assert 0.04 < found[0] < 0.2
+    assert found == [*sorted(found[:5]), *sorted(found[5:], reverse=True)]
+
+
+def test_wsd_stays_at_the_peak_until_the_last_part():
+    found = rates(schedule="wsd", warmup=0.1, cooldown=0.5)
+    assert found == [1.0] * 6 + [0.8, 0.6, 0.4, 0.2]
+
+
+def test_a_budget_is_a_schedule_in_seconds():
+    found = rates(
+        steps=None,
+        budget="100s",
+        length=100,
+        warmup=0.1,
+        positions=[0.0, 5.0, 10.0, 55.0, 100.0],
+    )
+    assert found == [0.0, 0.5, 1.0, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20m", 1200), ("90s", 90), ("1h30m", 5400), ("2h", 7200)]
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "20", "m", "0s", "1.5h", "20 m"])
+def test_other_texts_are_no_durations(text):
+    with pytest.raises(ValueError, match="a time such as 20m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"steps": 1, "budget": "1m"}, "one of steps, epochs and budget, got steps an"),
+        ({}, "one of steps, epochs and budget, got none"),
+        ({"budget": "1m", "warmup": 100}, "warmup below 1 beside budget, got 100"),
+        ({"steps": 1, "batch_start": 4}, "both or neither of batch_start and batch_ra"),
+        (
+            {"steps": 9, "batch_start": 3, "batch_ramp": 5},
+            "batch_start that doubles to global_batch 32, got 3",
+        ),
+        (
+            {"steps": 9, "batch_start": 4, "batch_ramp": 2},
+            "batch_ramp of a step a doubling or more, got 2",
+        ),
+        ({"steps": 1, "accumulate": 0}, "accumulate above 0, got 0"),
+    ],
+)
+def test_knobs_that_do_not_fit_are_a_sentence(knobs, words):
+    with pytest.raises(ValueError, match=words):
+        TrainingConfig(**knobs)
