@@ -16,7 +16,7 @@ from typing import Any
 from components.base import Component
 from pipeline.worker import Job
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
@@ -106,6 +106,6 @@ class Lane:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(),),
-                env=os.environ | _ENVIRONMENT | {"PYTHONPATH": path},
+                env=os.environ | ENVIRONMENT | {"PYTHONPATH": path},
                 start_new_session=True,
             )

@@ -37,9 +37,15 @@ class RunRecord:
         progress: Progress,
         *,
         config_text: str,
+        run_id: str | None = None,
     ) -> None:
+        """Opens the record of a new run, or of one that another process has begun."""
         self._root, self._store, self._progress = root, store, progress
-        self.id, self.folder = _make_folder(root, pipeline.name)
+        if run_id is None:
+            self.id, self.folder = _make_folder(root, pipeline.name)
+        else:
+            self.id, self.folder = run_id, root / "runs" / run_id
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
         self._last_progress: dict[str, float] = {}
         self._report: Artifact | None = None

@@ -12,14 +12,17 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
 from pipeline.cli.data import data_app
+from pipeline.cli.engines import add_commands
 from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
 from pipeline.cli.vocabulary import vocabulary_app
+
+Runner = Literal["local", "kubeflow-local"]
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
@@ -41,6 +44,7 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(vocabulary_app, name="vocabulary")
+add_commands(app)
 
 
 def main() -> None:
@@ -156,20 +160,17 @@ def run(
             "--require-blessed", help="Exits with 8 if a stage misses its gate."
         ),
     ] = False,
+    on: Annotated[
+        Runner, typer.Option(help="Who runs it: Textmill, or KFP's local runner.")
+    ] = "local",
 ) -> None:
     """Runs what is not up to date."""
     from pipeline.cli.display import render_run
-    from pipeline.config import render_config
-    from pipeline.local_runner import LocalRunner
 
     loaded, pipeline = _wire(
         config, overrides, root, only=only, start=start, until=until
     )
-    how = loaded.config.run
-    runner = LocalRunner(
-        root, lanes=how.lanes, retries=how.retries, beam=how.beam, progress=True
-    )
-    summary = runner.run(pipeline, config_text=render_config(loaded.config))
+    summary = _run_on(on, loaded, pipeline, root)
     if as_json:
         _print_json(summary.data)
     else:
@@ -177,6 +178,23 @@ def run(
     if summary.exit_code == 0 and require_blessed:
         _check_gates(summary.data, root)
     raise typer.Exit(summary.exit_code)
+
+
+def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
+    from pipeline.config import render_config
+    from pipeline.local_runner import LocalRunner
+
+    if on == "kubeflow-local":
+        from pipeline.kfp_local import run_on_kfp
+
+        if len(pipeline.selected) < len(pipeline.nodes):
+            raise ConfigError("--on kubeflow-local: runs whole pipelines only")
+        return run_on_kfp(loaded, pipeline, root)
+    how = loaded.config.run
+    runner = LocalRunner(
+        root, lanes=how.lanes, retries=how.retries, beam=how.beam, progress=True
+    )
+    return runner.run(pipeline, config_text=render_config(loaded.config))
 
 
 def _check_gates(summary: Mapping[str, Any], root: Path) -> None:

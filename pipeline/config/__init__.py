@@ -30,6 +30,7 @@ from models.families import ModelConfig, TaskName
 from models.faults import ConfigError
 from models.pretrained import PretrainedConfig
 from models.training.config import StrategyName, TrainingConfig
+from pipeline.config.engines import KubeflowConfig, NodeConfig, VertexConfig
 from pipeline.config.findings import Findings
 from pipeline.config.reference_check import REFERENCE, check_references
 from pipeline.config.type_check import check_types, type_adapter
@@ -95,6 +96,18 @@ class RunConfig:
     """Nodes that run at once, each in a worker process of its own."""
     retries: int = 0
     """How often a node is tried again after its worker died."""
+    image: str = "textmill:latest"
+    """The container image of every node that an engine runs; best pinned by digest."""
+    parameters: tuple[str, ...] = ()
+    """Config paths (``stages.library.train.epochs``) that become parameters of the
+    compiled pipeline: they can be set anew at every submission."""
+    nodes: Mapping[str, NodeConfig] = field(default_factory=dict)
+    """Resources, retries, environment and secrets on engines: of ``all`` nodes, of a
+    step (``train``) or of one node (``train/library``); the narrower one wins."""
+    kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
+    """Where Kubeflow Pipelines runs."""
+    vertex: VertexConfig = field(default_factory=VertexConfig)
+    """Where Vertex AI runs."""
 
     def __post_init__(self) -> None:
         if self.lanes < 1:
@@ -137,22 +150,50 @@ class LoadedConfig:
     """The values as written, overrides applied: relative paths and no defaults."""
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> LoadedConfig:
+def load_config(
+    path: Path, overrides: Sequence[str] = (), *, with_environment: bool = True
+) -> LoadedConfig:
     """Reads and checks a config.
 
     Args:
         path: the YAML file.
         overrides: assignments ``a.b=v`` that replace or add values, in order.
+        with_environment: whether what ``${env:NAME}`` refers to must be set here.
 
     Raises:
         ConfigError: it holds mistakes; the message has one line for each.
     """
-    tree = read_yaml(_read_text(path), str(path))
+    text = _read_text(path)
+    return parse_config(text, path, overrides, with_environment=with_environment)
+
+
+def parse_config(
+    text: str,
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    with_environment: bool = True,
+    working_dir: Path | None = None,
+) -> LoadedConfig:
+    """Reads and checks the text of a config that stands, or might, in a file.
+
+    Args:
+        text: the YAML.
+        path: the file, which relative paths are relative to.
+        overrides: assignments ``a.b=v``.
+        with_environment: whether what ``${env:NAME}`` refers to must be set here.
+        working_dir: what relative paths of overrides are relative to; None is where
+            the process works.
+
+    Raises:
+        ConfigError: it holds mistakes; the message has one line for each.
+    """
+    tree = read_yaml(text, str(path))
     for assignment in overrides:
         override(tree, assignment)
     findings = Findings(tree)
-    check_references(tree.value, findings)
-    values = with_absolute_paths(tree, path.absolute().parent)
+    check_references(tree.value, findings, with_environment=with_environment)
+    values = with_absolute_paths(tree, path.absolute().parent, working_dir)
     config = check_types(values, PipelineConfig, findings)
     findings.raise_any(str(path))
     assert config is not None
@@ -170,12 +211,16 @@ def _read_text(path: Path) -> str:
         ) from None
 
 
-def with_absolute_paths(tree: Tree, folder: Path) -> Any:
+def with_absolute_paths(
+    tree: Tree, folder: Path, working_dir: Path | None = None
+) -> Any:
     """Returns a tree's values with absolute paths: the one place that resolves them.
 
     A path in the file is relative to the file's folder; one given by ``--set`` to the
     working directory, as on any command line. URIs stay as they are.
     """
+
+    here = working_dir or Path.cwd()
 
     def walk(value: Any, path: str) -> Any:
         if isinstance(value, dict):
@@ -187,9 +232,7 @@ def with_absolute_paths(tree: Tree, folder: Path) -> Any:
         known = REFERENCE.sub(lambda found: os.environ.get(found[1], ""), value)
         if "://" in known or os.path.isabs(known):
             return value
-        return os.path.normpath(
-            (folder if tree.positions[path].line else Path.cwd()) / value
-        )
+        return os.path.normpath((folder if tree.positions[path].line else here) / value)
 
     return walk(tree.value, "")
 

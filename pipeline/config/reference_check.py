@@ -16,6 +16,7 @@ from components.tokenizer import TokenizeConfig
 from models.families import FAMILIES, LABELLED_TASKS, METRICS, ModelConfig, TaskName
 from models.faults import did_you_mean
 from models.training.config import TrainingConfig
+from pipeline.config.engine_check import check_engines
 from pipeline.config.findings import Findings, one_of
 from pipeline.config.yaml_reader import join
 
@@ -42,11 +43,20 @@ _REFUSED_RUNNERS = {
 }
 
 
-def check_references(config: Any, findings: Findings) -> None:
-    """Finds names that lead nowhere and combinations that cannot be."""
+def check_references(
+    config: Any, findings: Findings, *, with_environment: bool = True
+) -> None:
+    """Finds names that lead nowhere and combinations that cannot be.
+
+    Args:
+        config: the values as written.
+        findings: takes the faults.
+        with_environment: whether ``${env:NAME}`` must be set in this process.
+    """
     config = _mapping(config)
     _check_names(config, findings)
-    _check_environment(config, "", findings)
+    known = os.environ if with_environment else None
+    _check_environment(config, "", findings, known)
     learn_from = _mapping(config.get("vocabulary")).get("learn_from")
     _check_dataset(learn_from, "vocabulary.learn_from", config, findings)
     _check_decontamination(config, findings)
@@ -54,7 +64,9 @@ def check_references(config: Any, findings: Findings) -> None:
     for name, stage in stages.items():
         _check_stage(_mapping(stage), f"stages.{name}", config, findings)
     _check_cycles(stages, findings)
-    _check_beam(_mapping(_mapping(config.get("run")).get("beam")), findings)
+    run = _mapping(config.get("run"))
+    _check_beam(_mapping(run.get("beam")), findings)
+    check_engines(run, config, findings)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -75,16 +87,18 @@ def _check_names(config: Mapping[str, Any], findings: Findings) -> None:
                 )
 
 
-def _check_environment(value: Any, path: str, findings: Findings) -> None:
+def _check_environment(
+    value: Any, path: str, findings: Findings, known: Mapping[str, str] | None
+) -> None:
     if isinstance(value, dict):
         for key, child in value.items():
-            _check_environment(child, join(path, key), findings)
+            _check_environment(child, join(path, key), findings, known)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            _check_environment(child, join(path, index), findings)
+            _check_environment(child, join(path, index), findings, known)
     elif isinstance(value, str):
         for name in REFERENCE.findall(value):
-            if name not in os.environ:
+            if known is not None and name not in known:
                 findings.faults.setdefault(
                     path, f"expected the environment variable {name}, which is not set"
                 )

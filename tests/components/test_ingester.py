@@ -280,7 +280,7 @@ def test_a_data_set_may_be_for_evaluation_alone(run, write):
     [
         ("{}/none/*.txt", "none/.*no such file"),
         ("{}/rows.json", r"no such file; did you mean 'rows\.jsonl'"),
-        ("s3://bucket/x.jsonl", "got the scheme s3://"),
+        ("azfs://account/x.jsonl", "got the scheme azfs://"),
         ("{}", "expected files, got a folder"),
         ("{}/x.jsonl.lz4", "expected plain text or .gz"),
     ],

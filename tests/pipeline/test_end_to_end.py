@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +171,38 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
     assert done.returncode == 0, done.stderr
     ran = {name for name, state in states(tmp_path / "root").items() if state == "ran"}
     assert not finished & ran
+    assert digests(tmp_path / "root") == digests(project / "root")
+
+
+def run_by_kfp(folder: Path, root: Path) -> dict[str, str]:
+    """Runs the file on KFP's own local runner; returns the states of the nodes."""
+    told = ("--root", str(root), "--on", "kubeflow-local", "--json")
+    done = textmill("run", "tiny.yaml", *told, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    nodes = json.loads(done.stdout)["nodes"]
+    return {name: node["state"] for name, node in nodes.items()}
+
+
+def test_the_local_runner_of_kfp_makes_the_same_artifacts(project, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(project / "root", root)
+    shutil.rmtree(root / "runs")
+    again = {"ingest.lines", "evaluate.verb", "push.verb", "report"}
+    for node in again:
+        shutil.rmtree(root / "artifacts" / node)
+    shutil.rmtree(root / "pushed")
+    states = run_by_kfp(project, root)
+    assert {name for name, state in states.items() if state == "ran"} == again
+    assert set(states.values()) == {"ran", "cached"}
+    assert digests(root) == digests(project / "root")
+    assert (root / "pushed/verb/1/saved_model.pb").is_file()
+    assert len(list(root.glob("runs/*/report.html"))) == 1
+
+
+@pytest.mark.slow
+def test_the_local_runner_of_kfp_makes_everything_alike(project, tmp_path):
+    states = run_by_kfp(project, tmp_path / "root")
+    assert set(states.values()) == {"ran"}
     assert digests(tmp_path / "root") == digests(project / "root")
 
 

@@ -1,0 +1,1 @@
+"""Compiling: what an engine is told, whichever it is."""

@@ -1,0 +1,149 @@
+"""What a user says of the engines that run a pipeline elsewhere: Kubeflow and Vertex.
+
+None of it changes a result: it says where a node runs, with how much, and as whom.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+_MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"[\w.-]+/[\w.-]+|projects/[\w-]+/secrets/[\w-]+/versions/\w+")
+_MULTIPLES = {
+    **{"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12},
+    **{"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeConfig:
+    """What a node gets from an engine. What is not set is left to the engine."""
+
+    cpu: float | None = None
+    """Cores, at most."""
+    memory: str | None = None
+    """Memory, at most, as Kubernetes writes it: ``16Gi``."""
+    accelerator: str | None = None
+    """A kind of accelerator in the engine's words: ``nvidia.com/gpu`` on Kubeflow,
+    ``NVIDIA_TESLA_T4`` on Vertex."""
+    accelerators: int = 1
+    """How many of them, where a kind is named."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    """Kubeflow: labels of the machines that may run it."""
+    machine_type: str | None = None
+    """Vertex: the machine of a training job of its own; needed beside ``machines``."""
+    machines: int = 1
+    """Training only: machines that train one model together (run.strategy:
+    multi_worker); the first of them is the chief, who writes."""
+    retries: int = 0
+    """How often it is tried again after it failed."""
+    timeout: int | None = None
+    """Seconds after which it is stopped; training commits a checkpoint first."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables; anybody who may see the pipeline can read them."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables whose values the engine keeps: ``secret/key`` of
+    Kubernetes, or ``projects/P/secrets/S/versions/V`` of Secret Manager on Vertex."""
+
+    def __post_init__(self) -> None:
+        for name in ("accelerators", "machines"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of 1 or more, got {getattr(self, name)}")
+        if self.retries < 0 or (self.timeout is not None and self.timeout < 1):
+            raise ValueError("retries of 0 or more and a timeout of 1 or more")
+        if self.cpu is not None and not 0 < self.cpu < 1e4:
+            raise ValueError(f"cpu of more than 0, got {self.cpu:g}")
+        if self.memory is not None and not _MEMORY.fullmatch(self.memory):
+            raise ValueError(f"memory such as 16Gi, got {self.memory!r}")
+        for name in (*self.env, *self.secrets):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"names of environment variables, got {name!r}")
+        for reference in self.secrets.values():
+            if not _SECRET.fullmatch(reference):
+                raise ValueError(
+                    "secrets as secret/key or projects/P/secrets/S/versions/V, "
+                    "never a value"
+                )
+
+    @property
+    def gigabytes(self) -> float | None:
+        """The memory in units of 1e9 bytes."""
+        found = _MEMORY.fullmatch(self.memory or "")
+        if found is None or self.memory is None:
+            return None
+        unit = found[2]
+        return float(self.memory.removesuffix(unit)) * _MULTIPLES[unit] / 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubeflowConfig:
+    """A host of Kubeflow Pipelines."""
+
+    host: str | None = None
+    """Its address; None inside a cluster that says itself where it is."""
+    token: str | None = None
+    """A bearer token, as ``${env:NAME}``; None takes the cluster's own login."""
+    namespace: str | None = None
+    """The profile's namespace, on a host with several users."""
+    experiment: str | None = None
+    """The experiment that runs belong to; None takes the pipeline's name."""
+    service_account: str | None = None
+    """The Kubernetes service account of the pods."""
+    volume: str | None = None
+    """A volume claim that every pod mounts at ``mount``: a root without a bucket."""
+    mount: str = "/mnt/textmill"
+    """Where the volume appears in the pods."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the pods."""
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not self.token.startswith("${env:"):
+            raise ValueError("token as ${env:NAME}, never a value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VertexConfig:
+    """A project and region of Vertex AI."""
+
+    project: str | None = None
+    """The Google Cloud project."""
+    location: str = "us-central1"
+    """The region."""
+    endpoint: str | None = None
+    """Another address of the service, such as a private one."""
+    service_account: str | None = None
+    """The account that the steps run as; None is Compute Engine's default."""
+    network: str | None = None
+    """The full name of the network to peer with: ``projects/N/global/networks/X``."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the run."""
+    encryption_key: str | None = None
+    """The full name of a key that encrypts the run's resources."""
+    failure_policy: Literal["slow", "fast"] = "slow"
+    """Whether branches that a failure does not concern go on to their end."""
+    tensorboard: str | None = None
+    """The full name of a TensorBoard instance that training is streamed to."""
+
+
+def node_config(given: Mapping[str, NodeConfig], id: str) -> NodeConfig:
+    """Returns what holds for a node: ``all``, then its step, then the node itself.
+
+    Args:
+        given: ``run.nodes``, whose keys are ``all``, a step (``train``) or a node with
+            a slash for the dot (``train/library``).
+        id: the node's id.
+    """
+    merged: dict[str, Any] = {}
+    for key in ("all", id.partition(".")[0], id.replace(".", "/")):
+        for knob in dataclasses.fields(NodeConfig) if key in given else ():
+            value = getattr(given[key], knob.name)
+            if isinstance(value, Mapping):
+                merged[knob.name] = {**merged.get(knob.name, {}), **value}
+            elif value != knob.default:
+                merged[knob.name] = value
+    return NodeConfig(**merged)

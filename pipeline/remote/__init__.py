@@ -1,0 +1,1 @@
+"""Remote: how a node works in a container, far from the root that it reads."""

@@ -1,0 +1,157 @@
+"""What KFP hands to a container and takes from it: executor input and output.
+
+An artifact of KFP is a pointer to one of ours: its metadata says where below the root
+ours lies (``path``) and what it is (``digest``), beside the numbers that engines show.
+Where KFP put it, only the manifest is written; pages are written whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.artifacts import Evaluation, Report, TrainingLogs
+from components.base import MANIFEST, Artifact, Channel, Component
+from models.faults import IntegrityError
+from pipeline.remote.mirror import Mirror
+
+CONFUSION = "confusion"
+"""The output that shows a classifier's confusion matrix in the engine's page."""
+ENTRY = ("--executor_input", "{{$}}", "--kfp_entry", "kfp.dsl.executor_main")
+"""The arguments of every container; KFP's local runner looks for the last of them."""
+_MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
+_MAX_CLASSES = 50
+
+
+def wires(node: Component) -> Iterator[tuple[str, Channel]]:
+    """Yields the name in KFP of every input, and the channel that it comes from."""
+    for name, wire in node.inputs.items():
+        if isinstance(wire, Mapping):
+            for key, channel in wire.items():
+                yield f"{name}__{key}", channel
+        elif wire is not None:
+            yield name, wire
+
+
+class ExecutorIO:
+    """One executor input, and the output that answers it."""
+
+    def __init__(self, text: str) -> None:
+        message = json.loads(text)
+        inputs, outputs = message.get("inputs", {}), message.get("outputs", {})
+        self.parameters: dict[str, Any] = inputs.get("parameterValues", {})
+        self._inputs = inputs.get("artifacts", {})
+        self._outputs = outputs.get("artifacts", {})
+        self._file = Path(outputs["outputFile"])
+
+    def inputs(
+        self, node: Component, mirror: Mirror
+    ) -> dict[str, Artifact | dict[str, Artifact]]:
+        """Returns a node's inputs, brought to this machine.
+
+        Raises:
+            IntegrityError: one is not what its producer said it made.
+        """
+        found: dict[str, Artifact | dict[str, Artifact]] = {}
+        for name, channel in wires(node):
+            artifact = self._input(name, channel, mirror)
+            top, _, key = name.partition("__")
+            if isinstance(node.inputs[top], Mapping):
+                several = found.setdefault(top, {})
+                assert isinstance(several, dict)
+                several[key] = artifact
+            else:
+                found[name] = artifact
+        return found
+
+    def _input(self, name: str, channel: Channel, mirror: Mirror) -> Artifact:
+        metadata = self._inputs[name]["artifacts"][0]["metadata"]
+        mirror.fetch(metadata["path"])
+        artifact = channel.type(mirror.path / metadata["path"])
+        if artifact.digest != metadata["digest"]:
+            raise IntegrityError(
+                f"{artifact.path}: expected digest {metadata['digest'][:12]} from "
+                f"{channel.producer}, found {artifact.digest[:12]}; run again"
+            )
+        return artifact
+
+    def write(self, outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
+        """Tells KFP what was made."""
+        told = {}
+        for name, entry in self._outputs.items():
+            given = entry["artifacts"][0]
+            place = _local(given["uri"])
+            if name == CONFUSION:
+                [artifact] = outputs.values()
+                metadata = _confusion(artifact)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(json.dumps(metadata))
+            else:
+                metadata = _metadata(outputs[name], mirror)
+                _show(outputs[name], place)
+            told[name] = {
+                "artifacts": [
+                    {"name": given["name"], "uri": given["uri"], "metadata": metadata}
+                ]
+            }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps({"artifacts": told}))
+
+
+def _local(uri: str) -> Path:
+    """Returns where an engine shows a URI to its containers."""
+    for scheme, mount in _MOUNTS.items():
+        if uri.startswith(scheme):
+            return Path(mount + uri.removeprefix(scheme))
+    return Path(uri)
+
+
+def _show(artifact: Artifact, place: Path) -> None:
+    if isinstance(artifact, Report):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.path / artifact.PAGE, place)
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.path / MANIFEST, place / MANIFEST)
+
+
+def _metadata(artifact: Artifact, mirror: Mirror) -> dict[str, Any]:
+    path = artifact.path.relative_to(mirror.path).as_posix()
+    return {
+        **dict(_numbers(artifact)),
+        "digest": artifact.digest,
+        "path": path,
+        "place": f"{mirror.root}/{path}",
+        "type": type(artifact).__name__,
+    }
+
+
+def _numbers(artifact: Artifact) -> Iterator[tuple[str, float]]:
+    """Yields what engines draw: metrics, last losses, numbers among the facts."""
+    values: dict[str, Any] = dict(artifact.facts)
+    if isinstance(artifact, Evaluation):
+        values = {name: m["value"] for name, m in artifact.read()["metrics"].items()}
+    elif isinstance(artifact, TrainingLogs):
+        values = {point["name"]: point["value"] for point in artifact.read()}
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and math.isfinite(value):
+            yield name.replace("/", "_"), value
+
+
+def _confusion(artifact: Artifact) -> dict[str, Any]:
+    assert isinstance(artifact, Evaluation)
+    found = artifact.read()
+    labels, rows = found.get("labels") or [], found.get("confusion") or []
+    if len(labels) > _MAX_CLASSES:
+        return {}
+    return {
+        "confusionMatrix": {
+            "annotationSpecs": [{"displayName": str(label)} for label in labels],
+            "rows": [{"row": list(row)} for row in rows],
+        }
+    }

@@ -1,0 +1,1 @@
+"""Submitting: compiled pipelines become runs of a service."""

@@ -1,0 +1,257 @@
+"""The container entry, as an engine calls it, on local roots and on buckets."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components.base import MANIFEST
+from models.faults import RemoteError
+from pipeline.config import parse_config
+from pipeline.create_pipeline import create_pipeline
+from pipeline.remote.executor_io import wires
+from pipeline.remote.mirror import Mirror
+from pipeline.remote.secret_manager import fetch_secrets
+from pipeline.run_component import main
+from tests.conftest import sentences
+
+sys.path.insert(0, str(Path(__file__).parent))
+from loopback import Fault, serving, write_account
+
+REPOSITORY = Path(__file__).parents[2]
+CONFIG = """\
+name: tiny
+datasets:
+  lines:
+    source: {jsonl: lines.jsonl, id: id}
+    split: {train: 0.8, eval: 0.2}
+    num_shards: 2
+vocabulary: {kind: character, learn_from: lines}
+model: {family: gpt, layers: 1, width: 16, heads: 2, sequence_length: 24}
+stages:
+  lines: {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8}}
+"""
+INGESTED = "artifacts/ingest.lines"
+
+
+@pytest.fixture
+def project(tmp_path):
+    rows = "".join(json.dumps(row) + "\n" for row in sentences())
+    (tmp_path / "lines.jsonl").write_text(rows)
+    return tmp_path
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with serving() as service:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url + "/s3")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        yield service
+
+
+class Engine:
+    """Calls the entry as KFP does, and keeps what it is told of artifacts."""
+
+    def __init__(self, project, root):
+        self.project, self.root = project, root
+        self.told = {}
+        self.values = {}
+        loaded = parse_config(CONFIG, project / "config.yaml")
+        self.pipeline = create_pipeline(loaded, project / "anywhere")
+
+    def run(self, id, *more, run="run-1"):
+        node = self.pipeline.node(id)
+        place = self.project / "kfp" / id
+        artifacts = {
+            name: {"artifacts": [self.told[c.producer, c.output]]}
+            for name, c in wires(node)
+        }
+        outputs = {
+            name: {"artifacts": [{"name": name, "uri": str(place / name)}]}
+            for name in node.outputs
+        }
+        given = {"config": CONFIG, "project": str(self.project)}
+        given |= {"root": self.root, "run": run} | self.values
+        file = place / "output.json"
+        message = {
+            "inputs": {"parameterValues": given, "artifacts": artifacts},
+            "outputs": {"artifacts": outputs, "outputFile": str(file)},
+        }
+        text = json.dumps(message)
+        code = main(["--node", id, "--executor_input", text, *more])
+        if file.exists():
+            for name, entry in json.loads(file.read_text())["artifacts"].items():
+                self.told[id, name] = entry["artifacts"][0]
+        return code
+
+    def publish(self, run="run-1"):
+        given = {"config": CONFIG, "project": str(self.project)}
+        given |= {"root": self.root, "run": run} | self.values
+        message = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": "-"}}
+        return main(["--publish", "--executor_input", json.dumps(message)])
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_a_bucket_holds_what_a_disk_would(project, service, scheme):
+    local = Engine(project, str(project / "root"))
+    assert local.run("ingest.lines") == 0
+    assert local.run("vocabulary") == 0
+    remote = Engine(project, f"{scheme}://bucket/a/root")
+    assert remote.run("ingest.lines") == 0
+    assert remote.run("vocabulary") == 0
+    digests = {key: entry["metadata"]["digest"] for key, entry in remote.told.items()}
+    assert digests == {k: e["metadata"]["digest"] for k, e in local.told.items()}
+    on_disk = {
+        f"a/root/{path.relative_to(project / 'root').as_posix()}": path.read_bytes()
+        for path in (project / "root" / INGESTED).rglob("*")
+        if path.is_file() and path.name not in (MANIFEST, "execution.json")
+    }
+    assert on_disk.items() <= service.objects.items()
+    told = remote.told["ingest.lines", "documents"]["metadata"]
+    assert told["place"] == f"{scheme}://bucket/a/root/{told['path']}"
+
+
+def test_what_is_in_the_bucket_is_not_made_again(project, service, capfd):
+    engine = Engine(project, "gs://bucket/root")
+    assert engine.run("ingest.lines") == 0
+    before, uploads = dict(engine.told), service.called("POST", "/upload")
+    assert engine.run("ingest.lines", run="run-2") == 0
+    assert engine.told == before
+    assert service.called("POST", "/upload") == uploads + 1  # the note of run-2
+    note = json.loads(service.objects["root/runs/run-2/nodes/ingest.lines.json"])
+    assert (note["state"], note["seconds"]) == ("cached", 0.0)
+
+
+def test_half_of_an_execution_counts_as_none(project, service):
+    engine = Engine(project, "gs://bucket/root")
+    assert engine.run("ingest.lines") == 0
+    [seal] = [n for n in service.objects if n.endswith("execution.json")]
+    whole = dict(service.objects)
+    for name in whole:
+        if name.startswith(f"root/{INGESTED}") and name.endswith(
+            "0-of-00002.jsonl.zst"
+        ):
+            del service.objects[name]
+    del service.objects[seal]
+    assert engine.run("ingest.lines") == 0
+    made = {n: d for n, d in whole.items() if n.endswith(".zst")}
+    assert made.items() <= service.objects.items()
+
+
+def test_altered_bytes_are_found_before_they_are_used(project, service, capfd):
+    engine = Engine(project, "gs://bucket/root")
+    assert engine.run("ingest.lines") == 0
+    name = next(n for n in sorted(service.objects) if n.endswith(".jsonl.zst"))
+    data = bytearray(service.objects[name])
+    data[-1] ^= 1
+    service.objects[name] = bytes(data)
+    assert engine.run("vocabulary") == 4
+    assert "expected sha256" in capfd.readouterr().err
+
+
+def test_a_bucket_that_refuses_is_said_in_a_sentence(project, service, capfd):
+    service.faults.append(Fault("GET", "/storage", status=403))
+    assert Engine(project, "gs://bucket/root").run("ingest.lines") == 7
+    assert "gs://bucket/root/artifacts/ingest.lines/" in capfd.readouterr().err
+    assert not service.objects
+
+
+def test_a_value_of_the_submission_reaches_the_node(project):
+    engine = Engine(project, str(project / "root"))
+    engine.values = {"datasets__lines__num_shards": 3.0, "vocabulary__lowercase": False}
+    assert engine.run("ingest.lines") == 0
+    path = (
+        project / "root" / engine.told["ingest.lines", "documents"]["metadata"]["path"]
+    )
+    assert len(list(path.glob("train-*-of-00003.jsonl.zst"))) == 3
+
+
+def test_the_newest_span_is_found_when_the_step_runs(project):
+    engine = Engine(project, str(project / "root"))
+    lines = (project / "lines.jsonl").read_text().splitlines(keepends=True)
+    for span, count in ((1, 40), (2, 70)):
+        (project / f"span-{span}").mkdir()
+        (project / f"span-{span}" / "x.jsonl").write_text("".join(lines[:count]))
+    engine.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
+    assert engine.run("ingest.lines") == 0
+    path = engine.told["ingest.lines", "documents"]["metadata"]["path"]
+    ledger = json.loads((project / "root" / path / "ledger.json").read_text())
+    assert ledger["read"] == 70
+
+
+def test_a_run_is_published_with_what_failed(project, service):
+    engine = Engine(project, "gs://bucket/root")
+    assert engine.run("ingest.lines") == 0
+    os.truncate(project / "lines.jsonl", 0)
+    engine.values = {"seed": 18}
+    assert engine.run("ingest.lines", run="run-1") == 3
+    assert engine.publish() == 0
+    summary = json.loads(service.objects["root/runs/run-1/summary.json"])
+    assert (summary["status"], summary["exit_code"]) == ("failed", 3)
+    assert summary["nodes"]["ingest.lines"]["state"] == "failed"
+    assert "lines.jsonl" in summary["nodes"]["ingest.lines"]["error"]
+    assert summary["nodes"]["report"]["state"] == "skipped"
+    assert b"ingest.lines" in service.objects["root/runs/run-1/report.html"]
+    assert b"seed: 18" in service.objects["root/runs/run-1/config.yaml"]
+
+
+def test_without_kfp_inputs_are_found_by_their_keys(project, monkeypatch):
+    root = str(project / "root")
+    engine = Engine(project, root)
+    monkeypatch.setenv("TEXTMILL_CONFIG", CONFIG)
+    told = ["--node", "vocabulary", "--root", root, "--project", str(project)]
+    assert main(told) == 2
+    assert engine.run("ingest.lines") == 0
+    assert main(told) == 0
+    assert engine.run("vocabulary") == 0
+    note = project / "root/runs/run-1/nodes/vocabulary.json"
+    assert json.loads(note.read_text())["state"] == "cached"
+
+
+def test_a_node_that_takes_too_long_is_ended(project):
+    many = "".join(f'{{"id": "{n}", "text": "{n} boats"}}\n' for n in range(400_000))
+    (project / "lines.jsonl").write_text(many)
+    command = [sys.executable, "-m", "pipeline.run_component", "--timeout", "1"]
+    told = ["--node", "ingest.lines", "--root", "root", "--project", str(project)]
+    started = time.monotonic()
+    done = subprocess.run(
+        [*command, *told],
+        env=os.environ | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)},
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 5
+    assert "ran longer than its timeout of 1 s" in done.stderr
+    assert time.monotonic() - started < 30
+
+
+def test_a_secret_is_fetched_by_the_one_who_needs_it(service, monkeypatch, tmp_path):
+    service.secrets["projects/p/secrets/token/versions/3"] = "its value"
+    monkeypatch.setenv("TEXTMILL_SECRET_MANAGER", service.url)
+    monkeypatch.setenv("TOKEN", "secretmanager://projects/p/secrets/token/versions/3")
+    account = write_account(tmp_path / "account.json", service)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", account)
+    fetch_secrets()
+    assert os.environ["TOKEN"] == "its value"
+    monkeypatch.setenv("TOKEN", "secretmanager://projects/p/secrets/token/versions/4")
+    with pytest.raises(RemoteError, match="Secret Manager Secret Accessor"):
+        fetch_secrets()
+
+
+def test_a_mirror_of_a_local_root_is_the_root(tmp_path):
+    mirror = Mirror(f"file://{tmp_path}")
+    assert (mirror.path, mirror.is_remote) == (tmp_path, False)
+    assert mirror.sizes("anything") == {}

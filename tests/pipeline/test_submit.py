@@ -1,0 +1,263 @@
+"""Submission by the real clients, against services on this machine."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from google.cloud.aiplatform_v1.types import PipelineFailurePolicy
+
+from models.faults import ConfigError, RemoteError
+from pipeline.config.engines import KubeflowConfig, VertexConfig
+from pipeline.submitting import submission as submitting
+from pipeline.submitting.kubeflow_host import KubeflowHost
+from pipeline.submitting.submission import Submission, Transient, follow, submit
+from pipeline.submitting.vertex_region import VertexRegion
+
+sys.path.insert(0, str(Path(__file__).parent))
+from loopback import TOKEN, Fault, serving, write_account
+
+JOBS = "projects/p/locations/us-central1/pipelineJobs"
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    """Lets the pauses between attempts pass, and notes how long they would be."""
+    pauses = []
+    monkeypatch.setattr(submitting, "sleep", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def service():
+    with serving() as service:
+        yield service
+
+
+@pytest.fixture
+def kubeflow(service, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KFP_TOKEN", TOKEN)
+    config = KubeflowConfig(
+        host=service.url, token="${env:KFP_TOKEN}", service_account="trainer"
+    )
+    return lambda: KubeflowHost(config)
+
+
+@pytest.fixture
+def vertex(service, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    account = write_account(tmp_path / "account.json", service)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", account)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
+    config = VertexConfig(
+        project="p",
+        endpoint=service.url,
+        service_account="trainer@p.iam.gserviceaccount.com",
+        network="projects/1/global/networks/n",
+        labels={"team": "text"},
+        failure_policy="fast",
+    )
+    return lambda: VertexRegion(config)
+
+
+@pytest.fixture(params=["kubeflow", "vertex"])
+def engine(request):
+    """Each of both, once."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def asked():
+    return Submission(
+        pipeline="mail",
+        spec=(GOLDEN / "vertex.yaml").read_bytes(),
+        root="gs://bucket/root",
+        values={"stages__pretrain__train__steps": 20},
+    )
+
+
+def begun(service):
+    return len(service.runs) + len(service.jobs)
+
+
+def test_a_submission_is_one_run_however_often_it_is_given(engine, service, asked):
+    first, is_new = submit(engine(), asked)
+    assert is_new
+    assert submit(engine(), asked) == (first, False)
+    assert begun(service) == 1
+
+
+def test_another_word_value_or_file_is_another_submission(asked):
+    names = {
+        asked.name,
+        Submission(**vars(asked) | {"again": "2"}).name,
+        Submission(**vars(asked) | {"values": {}}).name,
+        Submission(**vars(asked) | {"spec": b"x"}).name,
+    }
+    assert len(names) == 4
+    assert asked.name == Submission(**vars(asked)).name
+
+
+def test_kubeflow_is_told_the_whole_submission(kubeflow, service, asked):
+    with_platform = (GOLDEN / "kubeflow.yaml").read_bytes()
+    asked = Submission(**vars(asked) | {"spec": with_platform})
+    submit(kubeflow(), asked)
+    [run] = service.runs
+    assert run["display_name"] == asked.name
+    assert run["experiment_id"] == "experiments-1"
+    assert run["service_account"] == "trainer"
+    assert run["runtime_config"]["parameters"] == asked.values
+    assert set(run["pipeline_spec"]) == {"pipeline_spec", "platform_spec"}
+    assert service.experiments[0]["display_name"] == "mail"
+
+
+def test_vertex_is_told_the_whole_submission(vertex, service, asked):
+    submit(vertex(), asked)
+    job = service.jobs[f"{JOBS}/{asked.name}"]
+    assert job["serviceAccount"] == "trainer@p.iam.gserviceaccount.com"
+    assert job["network"] == "projects/1/global/networks/n"
+    assert job["labels"]["team"] == "text"
+    runtime = job["runtimeConfig"]
+    assert runtime["gcsOutputDirectory"] == "gs://bucket/root/vertex"
+    assert PipelineFailurePolicy(runtime["failurePolicy"]).name.endswith("FAIL_FAST")
+    assert runtime["parameterValues"] == asked.values
+    assert job["pipelineSpec"]["pipelineInfo"] == {"name": "vertex"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 429, "headers": {"Retry-After": "7"}},
+        {"status": 503},
+        {"cut": "before"},
+        {"cut": "after"},
+    ],
+    ids=["429", "503", "cut before", "cut after"],
+)
+def test_a_fault_in_passing_leaves_one_run(engine, service, asked, fault, no_waiting):
+    path = "/runs" if "kubeflow" in repr(engine) else "/pipelineJobs"
+    service.faults.append(Fault("POST", path, **fault))
+    id, _ = submit(engine(), asked)
+    assert begun(service) == 1
+    assert engine().find(asked) == id
+    if fault.get("status") == 429:
+        assert no_waiting == [7.0]
+
+
+def test_a_service_that_stays_away_is_given_up(engine, service, asked, no_waiting):
+    service.faults += [Fault("GET", "/", cut="before") for _ in range(60)]
+    with pytest.raises(RemoteError, match="gave up after 6 attempts"):
+        submitting.patiently(lambda: engine().find(asked))
+    assert len(no_waiting) == 5
+    assert begun(service) == 0
+
+
+def test_two_processes_at_once_begin_one_run(engine, service, asked, monkeypatch):
+    barrier = threading.Barrier(2, timeout=20)
+    found = []
+
+    def one():
+        host = engine()
+        find, waited = host.find, []
+
+        def both_find_none(submission):
+            known = find(submission)
+            if not waited:
+                waited.append(barrier.wait())
+            return known
+
+        host.find = both_find_none
+        found.append(submit(host, asked))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len({id for id, _ in found}) == 1
+    assert begun(service) == 1
+
+
+def test_a_run_is_followed_to_its_end(engine, service, asked):
+    id, _ = submit(engine(), asked)
+    service.states = [
+        ("PENDING", {}),
+        ("RUNNING", {"ingest-letters": "RUNNING"}),
+        ("RUNNING", {"ingest-letters": "SUCCEEDED", "vocabulary": "RUNNING"}),
+        ("FAILED", {"ingest-letters": "SUCCEEDED", "vocabulary": "FAILED"}),
+    ]
+    service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
+    told = []
+    status = follow(
+        engine(), id, tell=lambda *news: told.append(news), poll_seconds=0.0
+    )
+    assert status.state == "failed"
+    assert told == [
+        ("ingest-letters", "running"),
+        ("ingest-letters", "succeeded"),
+        ("vocabulary", "running"),
+        ("vocabulary", "failed"),
+    ]
+
+
+def test_a_run_is_cancelled(engine, service, asked):
+    id, _ = submit(engine(), asked)
+    engine().cancel(id, asked)
+    assert engine().look(id).state == "cancelled"
+
+
+def test_a_schedule_is_made_once_and_removed(engine, service, asked):
+    nightly = Submission(**vars(asked) | {"cron": "0 3 * * *"})
+    id, is_new = submit(engine(), nightly)
+    assert is_new
+    assert submit(engine(), nightly) == (id, False)
+    assert len(service.recurring) + len(service.schedules) == 1
+    assert begun(service) == 0
+    engine().cancel(id, nightly)
+    assert not service.recurring
+    assert not service.schedules
+
+
+def test_a_wrong_token_is_refused_in_a_sentence(service, kubeflow, asked, monkeypatch):
+    monkeypatch.setenv("KFP_TOKEN", "another")
+    with pytest.raises(RemoteError, match=r"answers 401 .*run\.kubeflow\.token"):
+        submitting.patiently(kubeflow)
+        submit(kubeflow(), asked)
+    assert service.called("POST", "/runs") == 0
+
+
+def test_missing_rights_are_refused_in_a_sentence(engine, service, asked):
+    service.faults += [Fault("GET", "/", status=403), Fault("GET", "/", status=403)]
+    with pytest.raises(RemoteError, match="answers 403"):
+        submitting.patiently(lambda: engine().find(asked))
+    assert begun(service) == 0
+
+
+def test_without_credentials_vertex_says_how_to_get_some(
+    service, vertex, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
+    with pytest.raises(RemoteError, match="gcloud auth application-default login"):
+        vertex()
+
+
+def test_without_an_address_the_config_is_at_fault(monkeypatch):
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT", raising=False)
+    with pytest.raises(ConfigError, match=r"run\.kubeflow\.host: expected the address"):
+        KubeflowHost(KubeflowConfig())
+    with pytest.raises(ConfigError, match=r"run\.vertex\.project: expected"):
+        VertexRegion(VertexConfig())
+
+
+def test_a_transient_fault_that_stays_one_ends_with_7():
+    def fails():
+        raise Transient("host: does not answer")
+
+    with pytest.raises(RemoteError) as caught:
+        submitting.patiently(fails)
+    assert caught.value.exit_code == 7
