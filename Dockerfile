@@ -10,7 +10,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY pipeline ./pipeline
 COPY components ./components
 COPY models ./models
-RUN pip install --constraint constraints.txt .
+RUN pip install --constraint constraints.txt ".[data,kubeflow,s3]" google-cloud-storage
 COPY configs ./configs
 
 RUN useradd --create-home --uid 1000 textmill \

@@ -1,5 +1,6 @@
 """Sources: which files a config names, in which split, format and version."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -145,15 +146,20 @@ def test_a_path_with_dots_never_leaves_the_folder_of_its_glob(touch, tmp_path):
         found(folder=f"{folder}/in")
 
 
-def test_an_unknown_scheme_says_what_to_install():
-    for scheme, what_next in {
-        "gs": r"install textmill\[vertex\]",
-        "s3": r"install apache-beam\[aws\]",
-        "hdfs": r"install apache-beam\[hadoop\]",
-        "https": "copy the files to this machine first",
-    }.items():
-        with pytest.raises(ConfigError, match=f"the scheme {scheme}://; {what_next}"):
-            found(jsonl=f"{scheme}://bucket/x.jsonl")
+@pytest.mark.parametrize(
+    "scheme, library, what_next",
+    [
+        ("gs", "google", r"install textmill\[vertex\]"),
+        ("s3", "boto3", r"install apache-beam\[aws\]"),
+        ("hdfs", "hdfs", r"install apache-beam\[hadoop\]"),
+        ("https", "", "copy the files to this machine first"),
+    ],
+)
+def test_an_unknown_scheme_says_what_to_install(scheme, library, what_next):
+    if library and importlib.util.find_spec(library):
+        pytest.skip(f"{library} is installed, and its scheme known")
+    with pytest.raises(ConfigError, match=f"the scheme {scheme}://; {what_next}"):
+        found(jsonl=f"{scheme}://bucket/x.jsonl")
 
 
 def test_a_file_url_is_a_path(touch):
@@ -491,7 +497,8 @@ from components.ingester.source_config import SourceConfig
 from components.ingester.sources import external_files
 external_files(SourceConfig(jsonl=sys.argv[1]))
 external_files(SourceConfig(tfds="tiny", data_dir=sys.argv[2]))
-heavy = {"apache_beam", "google", "numpy", "pyarrow", "tensorflow_datasets"}
+heavy = {"apache_beam", "google.auth", "google.protobuf", "numpy", "pyarrow"}
+heavy |= {"boto3", "tensorflow_datasets"}
 print(*sorted(heavy & set(sys.modules)))
 """
 
