@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import PushedModel
+from components.artifacts import PushedModel, TrainingLogs
 from components.base import Artifact, Component, Context
 from models.faults import EnvironmentFault, IntegrityError, Preempted
 from pipeline.cache import Keys, cache_key, look_up
 from pipeline.config import resolve_secrets
 from pipeline.publish import published_dir, work_dir
+from pipeline.remote.curves import show_last, showing
 from pipeline.remote.mirror import Mirror
 from pipeline.store import MetadataStore
 from pipeline.worker import Job, run_job
@@ -121,7 +122,8 @@ def execute(
     )
     if not is_chief():
         return _help(node, job, inputs, watch)
-    outcome = run_job(job, _Log(node.id), lambda: watch.is_over)
+    with showing(mirror.path / work / TrainingLogs.EVENTS):
+        outcome = run_job(job, _Log(node.id), lambda: watch.is_over)
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
         if node.resumable:
@@ -130,6 +132,9 @@ def execute(
     found = look_up(mirror.path, type(node), node.id, key)
     if found.problem or not found.outputs:
         raise IntegrityError(found.problem or f"{node.id}: its artifacts are gone")
+    for artifact in found.outputs.values():
+        if isinstance(artifact, TrainingLogs):
+            show_last(artifact.path / artifact.EVENTS)
     _send_versions(found.outputs, mirror)
     mirror.send(_folder(mirror, node, key))
     return Done(outcome.state, key, seconds, outputs=found.outputs)

@@ -15,6 +15,7 @@ from components.base import MANIFEST
 from models.faults import RemoteError
 from pipeline.config import parse_config
 from pipeline.create_pipeline import create_pipeline
+from pipeline.remote.curves import showing
 from pipeline.remote.executor_io import wires
 from pipeline.remote.mirror import Mirror
 from pipeline.remote.secret_manager import fetch_secrets
@@ -255,3 +256,26 @@ def test_a_mirror_of_a_local_root_is_the_root(tmp_path):
     mirror = Mirror(f"file://{tmp_path}")
     assert (mirror.path, mirror.is_remote) == (tmp_path, False)
     assert mirror.sizes("anything") == {}
+
+
+def test_curves_are_copied_while_they_grow(service, monkeypatch, tmp_path):
+    monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
+    events = tmp_path / "events"
+    with showing(events):
+        (events / "train").mkdir(parents=True)
+        (events / "train" / "events.out").write_bytes(b"one")
+    assert service.objects == {"curves/train/events.out": b"one"}
+    with showing(events):
+        (events / "train" / "events.out").write_bytes(b"one two")
+    assert service.objects == {"curves/train/events.out": b"one two"}
+
+
+def test_a_place_without_rights_costs_the_curves_alone(
+    service, monkeypatch, tmp_path, capfd
+):
+    monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
+    (tmp_path / "events.out").write_bytes(b"one")
+    service.faults.append(Fault("POST", "/upload", status=403))
+    with showing(tmp_path):
+        pass
+    assert "curves are not shown: gs://bucket/curves/" in capfd.readouterr().err

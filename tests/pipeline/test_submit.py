@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from loopback import TOKEN, Fault, serving, write_account
 
 JOBS = "projects/p/locations/us-central1/pipelineJobs"
+REPOSITORY = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -261,3 +265,38 @@ def test_a_transient_fault_that_stays_one_ends_with_7():
     with pytest.raises(RemoteError) as caught:
         submitting.patiently(fails)
     assert caught.value.exit_code == 7
+
+
+def test_the_command_submits_follows_and_cancels(service, tmp_path):
+    account = write_account(tmp_path / "account.json", service)
+    environment = os.environ | {
+        "GOOGLE_APPLICATION_CREDENTIALS": account,
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+    def textmill(*more):
+        told = ("submit", "configs/vertex.yaml", "--to", "vertex", "--root", "gs://b/r")
+        here = ("--set", f"run.vertex.endpoint={service.url}", "--poll-seconds", "0.01")
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline.cli", *told, *here, *more],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    service.states = [("FAILED", {"ingest-corpus": "FAILED"})]
+    done = textmill("--wait", "--json", "--parameter", "stages.pretrain.train.steps=5")
+    assert done.returncode == 7
+    assert json.loads(done.stdout)["state"] == "failed"
+    assert "ingest-corpus: failed" in done.stderr
+    [job] = service.jobs.values()
+    assert job["runtimeConfig"]["parameterValues"] == {
+        "stages__pretrain__train__steps": 5
+    }
+    done = textmill("--cancel", "--parameter", "stages.pretrain.train.steps=5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(": cancelled\n")
+    done = textmill("--parameter", "stages.pretrain.train.step=5")
+    assert done.returncode == 2
+    assert "did you mean 'stages.pretrain.train.steps'?" in done.stderr

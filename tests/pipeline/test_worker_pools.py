@@ -32,7 +32,7 @@ stages:
   lines:
     task: causal_lm
     dataset: lines
-    train: {steps: 20, global_batch: 8, optimizer: sgd, learning_rate: 0.1, dropout: 0}
+    train: {steps: 20, global_batch: 8, optimizer: sgd, learning_rate: 0.1}
 run: {nodes: {train: {machines: 2, machine_type: n1-standard-8}}}
 """
 
