@@ -27,7 +27,7 @@ name: pools
 datasets:
   lines: {source: {jsonl: lines.jsonl, id: id}, split: {train: 0.8, eval: 0.2}}
 vocabulary: {kind: character, learn_from: lines}
-model: {family: gpt, layers: 1, width: 16, heads: 2, sequence_length: 24}
+model: {family: gpt, layers: 1, width: 16, heads: 2, sequence_length: 24, dropout: 0.0}
 stages:
   lines:
     task: causal_lm
