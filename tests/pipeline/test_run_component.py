@@ -162,7 +162,7 @@ def test_altered_bytes_are_found_before_they_are_used(project, service, capfd):
 
 
 def test_a_bucket_that_refuses_is_said_in_a_sentence(project, service, capfd):
-    service.faults.append(Fault("GET", "/storage", status=403))
+    service.faults.append(Fault("GET", "/storage/v1/b/bucket/o", status=403))
     assert Engine(project, "gs://bucket/root").run("ingest.lines") == 7
     assert "gs://bucket/root/artifacts/ingest.lines/" in capfd.readouterr().err
     assert not service.objects
