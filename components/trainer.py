@@ -80,11 +80,10 @@ def train(
     from models.training.checkpoint import Checkpoints
     from models.training.curves import write_curves
     from models.training.loop import TrainingRun
-    from models.training.strategy import Shares, make_strategy, set_precision
+    from models.training.strategy import Shares, make_strategy
 
     strategy = make_strategy(config.strategy)
     is_chief = Shares(strategy).is_chief
-    set_precision(config.train.precision)
     schema = RowSchema.of(rows.facts)
     run = TrainingRun(
         lambda: _make_task(config, rows=rows, vocabulary=vocabulary, base=base),

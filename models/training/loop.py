@@ -28,7 +28,7 @@ from models.training.order import DataOrder
 from models.training.schedule import Schedule
 from models.training.state import RunState, means
 from models.training.step import Step
-from models.training.strategy import Shares
+from models.training.strategy import Shares, set_precision
 from models.training.watching import Call, Watcher
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
@@ -87,6 +87,7 @@ class TrainingRun:
         )
         # Layers are named by a counter of the process; names are part of the digest.
         keras.utils.clear_session()
+        set_precision(config.precision)  # It was cleared, too.
         with strategy.scope():
             self.task = make_task()
             self._optimizer = make_optimizer(self.task.model, config)

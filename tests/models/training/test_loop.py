@@ -1,6 +1,5 @@
 """The loop: what it keeps, when it stops, and what it does about faults."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -148,15 +147,24 @@ def test_a_budget_ends_the_run_and_outlives_a_restart(tmp_path):
 
 
 def test_float16_leaves_overflows_out_and_learns(tmp_path):
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        run = make_run(tmp_path, precision="mixed_float16", steps=40)
-        finish(run)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    run = make_run(tmp_path, precision="mixed_float16", steps=40)
+    assert run.task.backbone.layers[-1].compute_dtype == "float16"
+    finish(run)
     losses = list(points(run, "train/loss").values())
     assert losses[-1] < losses[0]
-    assert set(points(run, "train/loss_scale").values()) <= {2.0**n for n in range(25)}
+    scales = list(points(run, "train/loss_scale").values())  # means of five steps
+    assert scales[0] > scales[-1] in {2.0**n for n in range(15)}
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_run_computes_in_the_precision_it_is_told(precision, tmp_path):
+    run = make_run(tmp_path, precision=precision, steps=40)
+    dtype = precision.removeprefix("mixed_")
+    assert {layer.compute_dtype for layer in run.task.backbone.layers} == {dtype}
+    assert {v.dtype for v in run.task.model.trainable_variables} == {"float32"}
+    finish(run)
+    losses = list(points(run, "train/loss").values())
+    assert losses[-1] < losses[0]
 
 
 def make_poisoned_run(folder, **knobs):
