@@ -27,7 +27,7 @@ quickstart: setup
 	@$(BIN)/textmill run configs/quickstart.yaml --root $(ROOT)
 
 test: setup
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check .
