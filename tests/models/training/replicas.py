@@ -1,13 +1,15 @@
 """Trains under strategies, in a process of its own: ``replicas.py FOLDER STRATEGY``.
 
 ``local`` compares one device, two virtual ones, and parts; ``multi_worker`` is one of
-the workers that TF_CONFIG names. Weights go to ``<name>.npz``, what stock Keras does of
-the same to ``stock-<strategy>.json``.
+the workers that TF_CONFIG names, and ``saving`` one that shares a folder of checkpoints
+with the others and prints its steps. Weights go to ``<name>.npz``, what stock Keras
+does of the same to ``stock-<strategy>.json``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.faults import EnvironmentFault
+from models.training.checkpoint import Checkpoints
 from tests.models.training.runs import finish, make_run
 
 # At an epsilon of 1e-8, rounding decides the updates of gradients that should be 0.
@@ -86,5 +90,26 @@ def worker(folder: Path) -> None:
     (folder / f"stock-worker-{number}.json").write_text(found)
 
 
+def saving(folder: Path) -> None:
+    from models.training.strategy import Shares, make_strategy
+
+    strategy = make_strategy("multi_worker")
+    number = Shares(strategy).worker
+    run = make_run(
+        folder / f"at-{number}", strategy=strategy, **{**KNOBS, "steps": 4000}
+    )
+    checkpoints = Checkpoints(folder / "c", fingerprint="x", writes=number == 0)
+    try:
+        run.run(
+            checkpoints=checkpoints,
+            report=lambda event: print(event["step"], flush=True),
+            should_stop=lambda: False,
+        )
+    except EnvironmentFault as fault:
+        print(fault, file=sys.stderr, flush=True)
+        os._exit(fault.exit_code)
+
+
 if __name__ == "__main__":
-    {"local": local, "multi_worker": worker}[sys.argv[2]](Path(sys.argv[1]))
+    modes = {"local": local, "multi_worker": worker, "saving": saving}
+    modes[sys.argv[2]](Path(sys.argv[1]))

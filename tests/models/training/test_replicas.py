@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from models.faults import EnvironmentFault
+from models.training.checkpoint import Checkpoints
 from tests.models.training.runs import ROOT
 
 TOLERANCE = 1e-6
@@ -24,8 +26,24 @@ def start(folder, strategy, **environment):
             "TF_CPP_MIN_LOG_LEVEL": "3",
             **environment,
         },
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def start_workers(folder, how):
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    for number in range(2):
+        (folder / f"at-{number}").mkdir(exist_ok=True)
+    tasks = [{"type": "worker", "index": number} for number in range(2)]
+    return [
+        start(
+            folder,
+            how,
+            TF_CONFIG=json.dumps({"cluster": {"worker": addresses}, "task": task}),
+        )
+        for task in tasks
+    ]
 
 
 def wait(*processes):
@@ -47,23 +65,7 @@ def free_ports(number):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replicas")
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
-    for number in range(2):
-        (folder / f"at-{number}").mkdir()
-    workers = [
-        start(
-            folder,
-            "multi_worker",
-            TF_CONFIG=json.dumps(
-                {
-                    "cluster": {"worker": addresses},
-                    "task": {"type": "worker", "index": number},
-                }
-            ),
-        )
-        for number in range(2)
-    ]
-    wait(start(folder, "local"), *workers)
+    wait(start(folder, "local"), *start_workers(folder, "multi_worker"))
     return folder
 
 
@@ -98,3 +100,22 @@ def test_stock_keras_cannot_fit_over_workers(trained):
     for number in range(2):
         stock = json.loads((trained / f"stock-worker-{number}.json").read_text())
         assert isinstance(stock["workers"], str), stock["workers"]
+
+
+@pytest.mark.slow
+def test_a_lost_worker_ends_all_and_a_restart_goes_on(tmp_path):
+    first, second = start_workers(tmp_path, "saving")
+    while int(second.stdout.readline()) < 40:
+        pass
+    second.kill()
+    out, errors = first.communicate(timeout=120)
+    assert first.returncode == EnvironmentFault.exit_code, errors.decode()[-2000:]
+    assert b"a worker of the run is gone" in errors
+    kept = Checkpoints(tmp_path / "c", fingerprint="x").restore().step
+    assert 36 <= kept <= int(out.splitlines()[-1])
+    again = start_workers(tmp_path, "saving")
+    steps = [int(worker.stdout.readline()) for worker in again]
+    for worker in again:
+        worker.kill()
+        worker.communicate()
+    assert kept < steps[0] == steps[1]
