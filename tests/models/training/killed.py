@@ -142,8 +142,11 @@ def terminate(folder: Path, family: str, moment: str) -> dict[str, Any]:
 
     while not come():
         assert child.hears(0.0 if moment == "save" else 60.0), "it ended too early"
+    if moment == "compile":
+        time.sleep(0.5)  # Now it traces.
     status = child.end(signal.SIGTERM)
-    kept = max(int(path.name[5:]) for path in saves.glob("step-????????"))
+    # Stopped before its first step, a run has nothing to keep.
+    kept = max((int(path.name[5:]) for path in saves.glob("step-????????")), default=0)
     lost = max(child.steps) - kept
     return {
         "status": status,
