@@ -76,13 +76,20 @@ def learn_vocabulary(
         DataError: the corpus is too small for the size.
         IntegrityError: the file holds an empty or repeated entry.
     """
-    from components.vocabulary_learner import importing, learning
-
     if config.file:
-        tokenizer = importing.read_tokenizer(Path(config.file), config)
+        from models.tokenization import import_tokenizer
+
+        tokenizer = import_tokenizer(
+            Path(config.file),
+            kind=config.kind,
+            lowercase=config.lowercase,
+            normalization=config.normalization,
+        )
     else:
+        from components.vocabulary_learner.learning import learn_tokenizer
+
         assert documents is not None, "wired by create_pipeline"
-        tokenizer = learning.learn_tokenizer(documents, config, context)
+        tokenizer = learn_tokenizer(documents, config, context)
     vocabulary.path.mkdir(parents=True, exist_ok=True)
     tokenizer.save(vocabulary.path)
     vocabulary.facts = {"kind": tokenizer.kind, "size": tokenizer.size}
