@@ -6,13 +6,13 @@ in ``models``.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from components.base import Artifact
+from components.shards import read_shard
 
 SPLITS = ("train", "eval", "test")
 
@@ -77,17 +77,6 @@ class Documents(_Sharded):
         """Yields the split's documents in shard order."""
         for shard in self.shards(split):
             yield from read_shard(shard)
-
-
-def read_shard(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the documents of one shard."""
-    import orjson
-    import zstandard
-
-    with path.open("rb") as file:
-        stream = zstandard.ZstdDecompressor().stream_reader(file)
-        for line in io.BufferedReader(stream, 1 << 20):
-            yield orjson.loads(line)
 
 
 class Profile(Artifact):

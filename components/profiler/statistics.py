@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from components.artifacts import SPLITS, read_shard
+from components.artifacts import SPLITS
 from components.profiler.columns import Column, add_columns
 from components.profiler.tallies import Lengths, Sketch, Terms
 from components.profiler.texts import NO_SCRIPT, SCRIPTS, count_texts
+from components.shards import group, read_shard
 
 _BLOCK_CHARACTERS = 1 << 18
 
@@ -99,25 +100,16 @@ class ShardFile:
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
     """Returns the statistics of one shard, the rarest of very many terms left out."""
     statistics = Statistics()
-    for block in _blocks(read_shard(shard.path)):
+    documents = read_shard(shard.path)
+    for block in group(documents, _size, least=_BLOCK_CHARACTERS):
         statistics.count(block)
     statistics.terms.seal()
     statistics.texts = [np.concatenate([np.empty(0, np.uint64), *statistics.texts])]
     return shard, statistics
 
 
-def _blocks(documents: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yields documents together, about a quarter of a million characters at a time."""
-    block: list[dict[str, Any]] = []
-    size = 0
-    for document in documents:
-        block.append(document)
-        size += len(document["text"]) + 1
-        if size >= _BLOCK_CHARACTERS:
-            yield block
-            block, size = [], 0
-    if block:
-        yield block
+def _size(document: dict[str, Any]) -> int:
+    return len(document["text"]) + 1
 
 
 def by_split(

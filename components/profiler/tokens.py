@@ -1,28 +1,27 @@
 """What a vocabulary makes of documents: tokens, unknown ones, entries never used.
 
-The beginning of every shard is tokenized: inside a shard, documents are in the order of
-a hash, so that its beginning is a fair sample of it.
+The beginning of every shard is tokenized, which is a fair sample of it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from components.artifacts import Documents, Vocabulary, read_shard
+from components.artifacts import Documents, Vocabulary
 from components.profiler.tallies import Lengths
+from components.shards import first_texts, group
 from models.tokenization import load_tokenizer
 
 if TYPE_CHECKING:
     from models.tokenization import Tokenizer
 
 NUM_LISTED = 20
-_BATCH_BYTES = 1 << 18
+_BATCH_CHARS = 1 << 18
 _PERCENTILES = (50, 95, 99, 100)
 
 
@@ -46,36 +45,15 @@ def measure_tokens(
     for split in documents.splits:
         shards = documents.shards(split)
         share = -(-sample_bytes // max(1, len(shards)))
-        texts = (text for shard in shards for text in _beginning(shard, share))
+        texts = (text for shard in shards for text in first_texts(shard, share))
         tally = _Tally(tokenizer)
-        for batch in _batches(texts):
+        for batch in group(texts, len, least=_BATCH_CHARS):
             tally.add(batch)
         if tally.num_documents:
             found[split] = tally.describe()
             speed["bytes"] += tally.num_bytes
             speed["seconds"] += tally.seconds
     return found, speed
-
-
-def _beginning(shard: Path, num_bytes: int) -> Iterator[str]:
-    for document in read_shard(shard):
-        if num_bytes <= 0:
-            return
-        num_bytes -= len(document["text"].encode())
-        yield document["text"]
-
-
-def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 class _Tally:

@@ -28,12 +28,12 @@ from components.artifacts import (
 )
 from components.base import Context
 from components.beam import open_pipeline
+from components.shards import read_batches
 from components.tokenizer import TokenizerConfig
 from components.tokenizer.examples import write_examples
 from components.tokenizer.fitting import BestFit
 from components.tokenizer.packing import Batch, Concat, Packer, Pad
 from components.tokenizer.pairing import SentencePair
-from components.tokenizer.reading import read_batches
 from components.tokenizer.responses import Response
 from components.tokenizer.words import make_words
 from models.rows import Parts, RowSchema, frame_rows

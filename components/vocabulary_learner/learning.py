@@ -10,15 +10,16 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
 
-from components.artifacts import Documents, read_json, read_shard, write_json
+from components.artifacts import Documents, read_json, write_json
 from components.base import Context
 from components.beam import open_pipeline
+from components.shards import first_texts, group
 from components.vocabulary_learner import VocabularyConfig
 from components.vocabulary_learner.byte_pair import learn_merges
 from components.vocabulary_learner.counting import COUNTERS, LONGEST_SENTENCE
@@ -98,21 +99,9 @@ def count_shard(
     config = settle(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
-    for batch in _batches(_texts(Path(shard), max_bytes)):
+    for batch in group(first_texts(Path(shard), max_bytes), len, least=_BATCH_CHARS):
         count(batch, counts)
     return dict(counts)
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch, size = [], 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_CHARS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -120,15 +109,6 @@ def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     for part in parts:
         total.update(part)
     return dict(total)
-
-
-def _texts(shard: Path, max_bytes: int) -> Iterator[str]:
-    seen = 0
-    for document in read_shard(shard):
-        seen += len(document["text"].encode())
-        yield document["text"]
-        if seen >= max_bytes:
-            return
 
 
 def _sample_bytes(config: VocabularyConfig) -> int:

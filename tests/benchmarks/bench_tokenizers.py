@@ -31,6 +31,7 @@ import tokenizers
 
 from components.artifacts import Documents, TokenRows, Vocabulary
 from components.base import Context
+from components.shards import group
 from components.tokenizer import TokenizerConfig, tokenize
 from components.vocabulary_learner import VocabularyConfig
 from components.vocabulary_learner.learning import learn_tokenizer
@@ -70,19 +71,6 @@ def make_tokenizers(
             yield "wordpiece, fast", fast, peer
 
 
-def batches(texts: list[str]) -> Iterator[list[str]]:
-    """Groups texts to about a megabyte."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= BATCH_CHARS:
-            yield batch
-            batch, size = [], 0
-    yield batch
-
-
 def run_ops(tokenizer: Tokenizer, texts: list[str]) -> None:
     """Runs the ops as the component does: batches of strings in, numpy ids out."""
 
@@ -90,7 +78,7 @@ def run_ops(tokenizer: Tokenizer, texts: list[str]) -> None:
         return len(tokenizer(tf.constant(batch)).flat_values.numpy())
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(run, batches(texts)))
+        list(pool.map(run, group(texts, len, least=BATCH_CHARS)))
 
 
 def run_component(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:

@@ -1,0 +1,75 @@
+"""Shards: the documents of one file, read whole or from its beginning, in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+_BLOCK_BYTES = 1 << 20
+T = TypeVar("T")
+
+
+def read_batches(path: Path) -> Iterator[list[dict[str, Any]]]:
+    """Yields a shard's documents in order, about a megabyte of lines at a time.
+
+    The batches are the same wherever it is read. A block of lines is parsed as one
+    list: lines of JSON hold no line ends.
+    """
+    import zstandard
+
+    with path.open("rb") as file:
+        stream = zstandard.ZstdDecompressor().stream_reader(file)
+        rest: list[bytes] = []
+        while block := stream.read(_BLOCK_BYTES):
+            end = block.rfind(b"\n") + 1
+            if end:
+                yield _parse([*rest, block[:end]])
+                rest = []
+            if end < len(block):
+                rest.append(block[end:])
+        if rest:
+            yield _parse(rest)
+
+
+def _parse(parts: list[bytes]) -> list[dict[str, Any]]:
+    import orjson
+
+    lines = b"".join(parts).removesuffix(b"\n").replace(b"\n", b",")
+    found: list[dict[str, Any]] = orjson.loads(b"[" + lines + b"]")
+    return found
+
+
+def read_shard(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the documents of one shard in order."""
+    for batch in read_batches(path):
+        yield from batch
+
+
+def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
+    """Yields a shard's first texts, until they have so many bytes.
+
+    Inside a shard, documents are in the order of a hash, so that its beginning is a
+    fair sample of it.
+    """
+    for document in read_shard(path):
+        num_bytes -= len(document["text"].encode())
+        yield document["text"]
+        if num_bytes <= 0:
+            return
+
+
+def group(
+    items: Iterable[T], size_of: Callable[[T], int], *, least: int
+) -> Iterator[list[T]]:
+    """Yields items in order, together as soon as their sizes add up to ``least``."""
+    together: list[T] = []
+    size = 0
+    for item in items:
+        together.append(item)
+        size += size_of(item)
+        if size >= least:
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
