@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 
@@ -26,3 +29,16 @@ def separate(
     before = keras.ops.cast(keras.ops.logical_or(before, is_padding), "int32")
     at = keras.ops.cumsum(keras.ops.ones_like(segments), axis=1) - 1
     return keras.ops.equal(here, there), at - keras.ops.sum(before, axis=2)
+
+
+def over_documents(encode: Callable[[Any, Any], Any]) -> keras.Model:
+    """Returns a model for rows of several documents, whose outputs ``encode`` makes.
+
+    It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every
+    token's document, 0 for padding.
+    """
+    inputs = {
+        name: keras.Input((None,), dtype="int32", name=name)
+        for name in ("ids", "segments")
+    }
+    return keras.Model(inputs, encode(**inputs), name="apart")

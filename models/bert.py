@@ -6,13 +6,15 @@ The classic one is KerasHub's; with other choices, its blocks are ours.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import keras_hub
 
 from models import transformer
-from models.attention import separate
+from models.attention import over_documents, separate
 from models.families import ModelConfig
+from models.pooling import mean_of_tokens
 
 _BASE_WIDTH = 768
 
@@ -61,31 +63,29 @@ def inputs(
 
 
 def apart(backbone: keras.Model) -> keras.Model:
-    """Returns the same layers for rows of several documents.
+    """Returns the same layers for rows of several documents (``over_documents``).
 
-    It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every
-    token's document, 0 for padding. A token sees its own document, whose positions
-    begin at 0.
+    A token sees its own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.BertBackbone):
         return transformer.apart(backbone)
-    ids, segments = (
-        keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
-    )
-    same, positions = separate(segments)
-    tokens = backbone.token_embedding(ids)
-    parts = (
-        tokens,
-        backbone.position_embedding(tokens, positions=positions),
-        backbone.segment_embedding(keras.ops.zeros_like(ids)),
-    )
-    x = backbone.embeddings_layer_norm(backbone.embeddings_add(parts))
-    x = backbone.embeddings_dropout(x)
-    for layer in backbone.transformer_layers:
-        x = layer(x, attention_mask=same)
-    pooled_output = backbone.pooled_dense(x[:, 0, :])
-    outputs = {"sequence_output": x, "pooled_output": pooled_output}
-    return keras.Model({"ids": ids, "segments": segments}, outputs, name="apart")
+
+    def encode(ids: Any, segments: Any) -> dict[str, Any]:
+        same, positions = separate(segments)
+        tokens = backbone.token_embedding(ids)
+        parts = (
+            tokens,
+            backbone.position_embedding(tokens, positions=positions),
+            backbone.segment_embedding(keras.ops.zeros_like(ids)),
+        )
+        x = backbone.embeddings_layer_norm(backbone.embeddings_add(parts))
+        x = backbone.embeddings_dropout(x)
+        for layer in backbone.transformer_layers:
+            x = layer(x, attention_mask=same)
+        pooled_output = backbone.pooled_dense(x[:, 0, :])
+        return {"sequence_output": x, "pooled_output": pooled_output}
+
+    return over_documents(encode)
 
 
 def sequence(outputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
@@ -99,7 +99,4 @@ def pooled(
     """Returns the mean of the tokens' states, or the first's, ``[batch, width]``."""
     if config.pooling == "first":
         return outputs["pooled_output"]
-    hidden = sequence(outputs)
-    weights = keras.ops.cast(mask, hidden.dtype)[:, :, None]
-    total = keras.ops.sum(hidden * weights, axis=1)
-    return total / keras.ops.sum(weights, axis=1)
+    return mean_of_tokens(sequence(outputs), mask)

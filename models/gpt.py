@@ -5,11 +5,13 @@ The classic one is KerasHub's; with other choices, its blocks are ours.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import keras_hub
 
 from models import transformer
-from models.attention import separate
+from models.attention import over_documents, separate
 from models.families import ModelConfig
 
 
@@ -36,25 +38,23 @@ def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]
 
 
 def apart(backbone: keras.Model) -> keras.Model:
-    """Returns the same layers for rows of several documents.
+    """Returns the same layers for rows of several documents (``over_documents``).
 
-    It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every
-    token's document, 0 for padding. A token sees its own document, whose positions
-    begin at 0.
+    A token sees its own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.GPT2Backbone):
         return transformer.apart(backbone)
-    ids, segments = (
-        keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
-    )
-    same, positions = separate(segments)
-    tokens = backbone.token_embedding(ids)
-    parts = (tokens, backbone.position_embedding(tokens, positions=positions))
-    x = backbone.embeddings_dropout(backbone.embeddings_add(parts))
-    for layer in backbone.transformer_layers:
-        x = layer(x, decoder_attention_mask=same)
-    outputs = backbone.layer_norm(x)
-    return keras.Model({"ids": ids, "segments": segments}, outputs, name="apart")
+
+    def encode(ids: Any, segments: Any) -> Any:
+        same, positions = separate(segments)
+        tokens = backbone.token_embedding(ids)
+        parts = (tokens, backbone.position_embedding(tokens, positions=positions))
+        x = backbone.embeddings_dropout(backbone.embeddings_add(parts))
+        for layer in backbone.transformer_layers:
+            x = layer(x, decoder_attention_mask=same)
+        return backbone.layer_norm(x)
+
+    return over_documents(encode)
 
 
 def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keras
 
 from models.families import ModelConfig
+from models.pooling import mean_of_tokens
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
@@ -44,6 +45,4 @@ def pooled(
     outputs: keras.KerasTensor, mask: keras.KerasTensor, config: ModelConfig
 ) -> keras.KerasTensor:
     """Returns the mean of the tokens' states ``[batch, width]``."""
-    weights = keras.ops.cast(mask, outputs.dtype)[:, :, None]
-    total = keras.ops.sum(outputs * weights, axis=1)
-    return total / keras.ops.sum(weights, axis=1)
+    return mean_of_tokens(outputs, mask)

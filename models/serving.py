@@ -15,6 +15,7 @@ import tensorflow as tf
 from typing_extensions import override
 
 from models.generation import generate
+from models.pooling import mean_of_tokens
 from models.served import to_python
 from models.tasks import CausalLM, Classify, Rows, Task
 from models.tokenization import Tokenizer
@@ -88,9 +89,7 @@ class EmbedServer(Server):
         family, backbone = self._task.family, self._task.backbone
         outputs = backbone(family.inputs(features["ids"], features["mask"]))
         hidden = tf.cast(family.sequence(outputs), tf.float32)
-        weights = tf.cast(features["mask"], tf.float32)[:, :, None]
-        total = tf.reduce_sum(hidden * weights, axis=1)
-        return {"embedding": total / tf.reduce_sum(weights, axis=1)}
+        return {"embedding": mean_of_tokens(hidden, features["mask"])}
 
 
 class WriteServer(Server):

@@ -14,7 +14,7 @@ import keras
 import keras_hub
 from keras import ops
 
-from models.attention import separate
+from models.attention import over_documents, separate
 from models.families import ModelConfig
 from models.recomputing import recompute
 
@@ -223,10 +223,11 @@ def _embed(
 
 def apart(backbone: keras.Model) -> keras.Model:
     """Returns the backbone, which keeps documents apart, as ``bert.apart`` names it."""
-    ids, segments = (
-        keras.Input((None,), dtype="int32", name=name) for name in ("ids", "segments")
-    )
-    inputs = {"token_ids": ids, "padding_mask": segments}
-    if "segment_ids" in backbone.input:
-        inputs["segment_ids"] = ops.zeros_like(ids)
-    return keras.Model({"ids": ids, "segments": segments}, backbone(inputs))
+
+    def encode(ids: Any, segments: Any) -> Any:
+        inputs = {"token_ids": ids, "padding_mask": segments}
+        if "segment_ids" in backbone.input:
+            inputs["segment_ids"] = ops.zeros_like(ids)
+        return backbone(inputs)
+
+    return over_documents(encode)
