@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -286,20 +286,16 @@ def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
     order = np.argsort(parts, kind="stable")
     lines = [b""] * len(places)
     for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
-        with ExitStack() as stack:
-            spill = _map(stack, shard.spills[int(parts[group[0]])])
-            begin = shard.offset[places[group]]
-            end = begin + shard.length[places[group]]
-            for at, low, high in zip(
-                group.tolist(), begin.tolist(), end.tolist(), strict=True
-            ):
+        begin = shard.offset[places[group]]
+        end = begin + shard.length[places[group]]
+        cuts = zip(group.tolist(), begin.tolist(), end.tolist(), strict=True)
+        with (
+            open(shard.spills[int(parts[group[0]])], "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as spill,
+        ):
+            for at, low, high in cuts:
                 lines[at] = spill[low:high]
     return lines
-
-
-def _map(stack: ExitStack, path: str) -> mmap.mmap:
-    with open(path, "rb") as file:
-        return stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _finish(documents: Documents, folder: Path) -> None:

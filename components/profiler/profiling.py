@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from typing import Any
 import apache_beam as beam
 
 from components.artifacts import Documents, Profile, Vocabulary, write_json
-from components.base import Context
+from components.base import Context, sha256_file
 from components.beam import open_pipeline
 from components.profiler import ProfilerConfig
 from components.profiler.anomalies import (
@@ -59,7 +58,7 @@ def make_profile(
         found["ledger"] = documents.ledger
     path = profile.file(Profile.FILE)
     write_json(path, found)
-    profile.identity = {Profile.FILE: hashlib.sha256(path.read_bytes()).hexdigest()}
+    profile.identity = {Profile.FILE: sha256_file(path)}
     _judge(found["anomalies"], config)
     profile.facts |= {
         "splits": documents.splits,
