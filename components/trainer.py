@@ -30,7 +30,9 @@ from models.pretrained import PretrainedConfig
 from models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
+    from models.rows import RowReader
     from models.tasks import Task
+    from models.tokenization import Tokenizer
     from models.training.watching import Watcher
 
 
@@ -77,6 +79,7 @@ def train(
         Preempted: stopped from outside after committing a checkpoint.
     """
     from models.rows import RowReader, RowSchema
+    from models.tokenization import load_tokenizer
     from models.training.checkpoint import Checkpoints
     from models.training.curves import write_curves
     from models.training.loop import TrainingRun
@@ -85,10 +88,14 @@ def train(
     strategy = make_strategy(config.strategy)
     is_chief = Shares(strategy).is_chief
     schema = RowSchema.of(rows.facts)
+    eval_rows = RowReader(rows.shards("eval"), schema)
+    tokenizer = load_tokenizer(vocabulary.path)
     run = TrainingRun(
-        lambda: _make_task(config, rows=rows, vocabulary=vocabulary, base=base),
+        lambda: _make_task(
+            config, tokenizer, rows=rows, vocabulary=vocabulary, base=base
+        ),
         rows=RowReader(rows.shards("train"), schema),
-        eval_rows=RowReader(rows.shards("eval"), schema),
+        eval_rows=eval_rows,
         config=config.train,
         seed=config.seed,
         strategy=strategy,
@@ -105,7 +112,7 @@ def train(
         checkpoints=checkpoints,
         report=context.report,
         should_stop=context.should_stop,
-        watcher=_watcher(live, run.task, config, rows=rows, vocabulary=vocabulary),
+        watcher=_watcher(live, run.task, config, eval_rows, tokenizer),
     )
     if is_chief:
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
@@ -119,18 +126,13 @@ def _watcher(
     folder: Path | None,
     task: Task,
     config: TrainerConfig,
-    *,
-    rows: TokenRows,
-    vocabulary: Vocabulary,
+    eval_rows: RowReader,
+    tokenizer: Tokenizer,
 ) -> Watcher:
     from models.flops import train_flops
-    from models.rows import RowReader, RowSchema
-    from models.tokenization import load_tokenizer
     from models.training.samples import write_samples
     from models.training.watching import Watcher
 
-    eval_rows = RowReader(rows.shards("eval"), RowSchema.of(rows.facts))
-    tokenizer = load_tokenizer(vocabulary.path)
     next_token = config.task == "causal_lm"
 
     def flops(width: int) -> float:
@@ -153,15 +155,14 @@ def _watcher(
 
 def _make_task(
     config: TrainerConfig,
+    tokenizer: Tokenizer,
     *,
     rows: TokenRows,
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
     from models.tasks import TASKS, Masking
-    from models.tokenization import load_tokenizer
 
-    tokenizer = load_tokenizer(vocabulary.path)
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
