@@ -7,7 +7,13 @@ from typing import Any
 
 from components.base import Component
 from models.faults import ConfigError
-from pipeline.compiling.spec import EXIT_TASK, MODULE, pipeline_spec, task_name
+from pipeline.compiling.spec import (
+    EXIT_TASK,
+    GRACE_SECONDS,
+    MODULE,
+    pipeline_spec,
+    task_name,
+)
 from pipeline.compiling.spec_yaml import dump
 from pipeline.config import LoadedConfig
 from pipeline.config.engines import KubeflowConfig, NodeConfig, node_config
@@ -15,7 +21,6 @@ from pipeline.pipeline import Pipeline
 
 MAX_BYTES = 256 * 1024
 """What Kubernetes takes of one workflow."""
-_GRACE_SECONDS = 120
 
 
 def compile_kubeflow(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
@@ -98,8 +103,7 @@ def _platform(config: KubeflowConfig, gets: NodeConfig) -> dict[str, Any]:
     if gets.node_selector:
         found["nodeSelector"] = {"labels": dict(sorted(gets.node_selector.items()))}
     if gets.timeout is not None:
-        # The entry stops itself first; this is for one that hangs.
-        found["activeDeadlineSeconds"] = str(gets.timeout + _GRACE_SECONDS)
+        found["activeDeadlineSeconds"] = str(gets.timeout + GRACE_SECONDS)
     if config.volume is not None:
         claim = {"runtimeValue": {"constant": config.volume}}
         found["pvcMount"] = [

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.base import Component
 from models.faults import ConfigError
-from pipeline.compiling.spec import MODULE, pipeline_spec, task_name
+from pipeline.compiling.spec import GRACE_SECONDS, MODULE, pipeline_spec, task_name
 from pipeline.compiling.spec_yaml import dump
 from pipeline.config import LoadedConfig
 from pipeline.config.engines import NodeConfig
@@ -15,7 +15,6 @@ from pipeline.pipeline import Pipeline
 from pipeline.remote.secret_manager import SCHEME
 
 _MACHINE_TYPE = "n1-standard-8"
-_GRACE_SECONDS = 120
 
 
 def compile_vertex(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
@@ -91,7 +90,7 @@ def custom_job(
         ]
     }
     if gets.timeout is not None:
-        spec["scheduling"] = {"timeout": f"{gets.timeout + _GRACE_SECONDS}s"}
+        spec["scheduling"] = {"timeout": f"{gets.timeout + GRACE_SECONDS}s"}
     for name, value in (
         ("serviceAccount", vertex.service_account),
         ("network", vertex.network),

@@ -51,6 +51,8 @@ MODULE = "pipeline.run_component"
 CONFIG_VARIABLE = "TEXTMILL_CONFIG"
 """What holds the config of a container that gets no executor input."""
 EXIT_TASK = "publish-report"
+GRACE_SECONDS = 120
+"""After its timeout, a container stops itself; so much later the engine does."""
 _GROUP = "nodes"
 _COMMON = ("config", "project", "root", "run")
 _RUN_ID = {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
