@@ -140,7 +140,9 @@ def pipeline_spec(
     for node in pipeline.nodes:
         name, gets = task_name(node.id), node_config(config.run.nodes, node.id)
         components[f"comp-{name}"] = _component(pipeline, node, asked)
-        executors[f"exec-{name}"] = executor(node, gets, _arguments(node, gets))
+        executors[f"exec-{name}"] = executor(
+            node, gets, [*node_arguments(node, gets), *ENTRY]
+        )
         tasks[name] = _task(node, gets, asked)
     exit_node = pipeline.nodes[-1]
     gets = node_config(config.run.nodes, "report")
@@ -212,9 +214,10 @@ def _passed(asked: list[Parameter], *, with_run: bool) -> dict[str, Any]:
     return passed | ({"run": _RUN_ID} if with_run else {})
 
 
-def _arguments(node: Component, gets: NodeConfig) -> list[str]:
+def node_arguments(node: Component, gets: NodeConfig) -> list[str]:
+    """Returns what tells the container entry its node, and how long that may take."""
     timeout = [] if gets.timeout is None else ["--timeout", str(gets.timeout)]
-    return ["--node", node.id, *timeout, *ENTRY]
+    return ["--node", node.id, *timeout]
 
 
 def _component(

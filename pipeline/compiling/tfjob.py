@@ -10,7 +10,14 @@ from typing import Any
 
 from components.base import Component
 from models.faults import ConfigError
-from pipeline.compiling.spec import CONFIG_VARIABLE, MODULE, config_text, task_name
+from pipeline.compiling.spec import (
+    CONFIG_VARIABLE,
+    GRACE_SECONDS,
+    MODULE,
+    config_text,
+    node_arguments,
+    task_name,
+)
 from pipeline.compiling.spec_yaml import dump
 from pipeline.config import LoadedConfig
 from pipeline.config.engines import NodeConfig, node_config
@@ -51,7 +58,9 @@ def _job(
         metadata["namespace"] = kubeflow.namespace
     policy: dict[str, Any] = {"cleanPodPolicy": "Running", "backoffLimit": gets.retries}
     if gets.timeout is not None:
-        policy["activeDeadlineSeconds"] = gets.timeout
+        # The job's clock goes on when a pod is tried again.
+        tries = 1 + gets.retries
+        policy["activeDeadlineSeconds"] = tries * (gets.timeout + GRACE_SECONDS)
     pod = _pod(loaded, node, gets, root)
 
     def replicas(count: int) -> dict[str, Any]:
@@ -88,7 +97,7 @@ def _pod(
         "name": "tensorflow",
         "image": loaded.config.run.image,
         "command": ["python3", "-m", MODULE],
-        "args": ["--node", node.id, "--root", root],
+        "args": [*node_arguments(node, gets), "--root", root],
         "env": variables,
     }
     if limits := _limits(gets):
