@@ -166,7 +166,7 @@ class TrainingRun:
     ) -> None:
         saved = self._restore(checkpoints)
         spent, began = self.state.seconds, time.monotonic()
-        watcher.begin(self.history, note=self._step.note)
+        watcher.begin(self.history, note=self._step.note, devices=self._shares.devices)
         while True:
             self.state.seconds = spent + time.monotonic() - began
             stopping = self._agree(should_stop())

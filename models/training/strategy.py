@@ -100,6 +100,17 @@ class Shares:
         """Whether this process writes checkpoints, artifacts and events."""
         return self.worker == 0
 
+    @property
+    def devices(self) -> int:
+        """How many devices compute at once, the CPU of a machine as one; 0 for TPUs.
+
+        The virtual devices of a CPU share its cores, so they are no more than it.
+        """
+        if isinstance(self._strategy, tf.distribute.TPUStrategy):
+            return 0
+        has_gpus = bool(tf.config.list_physical_devices("GPU"))
+        return self.replicas if has_gpus else self.workers
+
     def check(self, batch: int, *, accumulate: int) -> None:
         """Refuses a batch that cannot be shared evenly.
 

@@ -50,7 +50,6 @@ class Watcher:
         folder: where TensorBoard events go; its parent takes ``progress.jsonl``.
         flops: floating point operations of one row of so many tokens, forward and
             backward; None where they are not known.
-        devices: how many share the work.
         samples: makes a text that shows what the model does; None shows none.
         profile: which steps the profiler looks at.
     """
@@ -60,11 +59,10 @@ class Watcher:
         folder: Path | None,
         *,
         flops: Callable[[int], float] | None = None,
-        devices: int = 1,
         samples: Callable[[Task], str] | None = None,
         profile: ProfileWindowConfig | None = None,
     ) -> None:
-        self._folder, self._flops, self._devices = folder, flops, devices
+        self._folder, self._flops = folder, flops
         self._samples, self._profile = samples, profile
         self._events: Events | None = None
         self._lines: Any = None
@@ -89,8 +87,16 @@ class Watcher:
         if self._lines:
             self._lines.close()
 
-    def begin(self, history: list[dict[str, Any]], *, note: str | None) -> None:
-        """Takes the points of a restored run, and a remark on how it will run."""
+    def begin(
+        self, history: list[dict[str, Any]], *, note: str | None, devices: int = 1
+    ) -> None:
+        """Takes the points of a restored run, and how it will run.
+
+        Args:
+            history: the points so far.
+            note: a remark for whoever reads the log.
+            devices: how many compute at once; 0 where their ceiling is not known.
+        """
         if note:
             print(note, flush=True)
         if self._folder is None:
@@ -104,8 +110,8 @@ class Watcher:
             print(f"{PROGRESS} is not written: {error}", flush=True)
         self._put([p for p in earlier if p["name"].startswith(_TIME)])
         self.show(history)
-        if self._flops:
-            self._ceiling = self._devices * measure_ceiling(keras.config.dtype_policy())
+        if self._flops and devices:
+            self._ceiling = devices * measure_ceiling(keras.config.dtype_policy())
         self._began = time.monotonic()
 
     def _read(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from models.faults import EnvironmentFault
 from models.training.checkpoint import Checkpoints
+from models.training.strategy import Shares, make_strategy
 from tests.models.training.runs import finish, make_run
 
 # At an epsilon of 1e-8, rounding decides the updates of gradients that should be 0.
@@ -36,6 +37,7 @@ KNOBS = {
 def train(folder: Path, name: str, strategy: tf.distribute.Strategy, **knobs) -> None:
     run = make_run(folder / "data", strategy=strategy, **{**KNOBS, **knobs})
     np.savez(folder / f"{name}.npz", *finish(run))
+    (folder / f"{name}.devices").write_text(str(Shares(strategy).devices))
 
 
 def stock_model(**optimizer) -> keras.Model:
@@ -65,8 +67,6 @@ def local(folder: Path) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
-    from models.training.strategy import make_strategy
-
     alone, mirrored = make_strategy("one_device"), make_strategy("mirrored")
     train(folder, "one", alone)
     train(folder, "parts", alone, accumulate=4)
@@ -81,8 +81,6 @@ def local(folder: Path) -> None:
 
 
 def worker(folder: Path) -> None:
-    from models.training.strategy import Shares, make_strategy
-
     strategy = make_strategy("multi_worker")
     number = Shares(strategy).worker
     train(folder / f"at-{number}", f"worker-{number}", strategy)
@@ -91,8 +89,6 @@ def worker(folder: Path) -> None:
 
 
 def saving(folder: Path) -> None:
-    from models.training.strategy import Shares, make_strategy
-
     strategy = make_strategy("multi_worker")
     number = Shares(strategy).worker
     run = make_run(

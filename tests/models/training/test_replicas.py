@@ -85,6 +85,13 @@ def test_replicas_workers_and_parts_give_the_update_of_one(trained, name):
         np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize(
+    ("name", "devices"), [("one", 1), ("mirrored", 1), ("at-1/worker-1", 2)]
+)
+def test_virtual_devices_of_a_machine_compute_no_more_than_it(trained, name, devices):
+    assert int((trained / f"{name}.devices").read_text()) == devices
+
+
 def test_stock_keras_clips_before_it_adds_replicas_up(trained):
     stock = json.loads((trained / "stock-local.json").read_text())
     difference = np.abs(np.subtract(stock["one"], stock["mirrored"])).max()
