@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.training.adafactor import Adafactor
 from models.training.config import TrainingConfig
 from models.training.muon import Muon
 from models.training.summed import Summed
@@ -14,10 +15,6 @@ from models.training.summed import Summed
 
 class AdamW(Summed, keras.optimizers.Adam):
     """AdamW (Loshchilov and Hutter, 2019)."""
-
-
-class Adafactor(Summed, keras.optimizers.Adafactor):
-    """Adafactor (Shazeer and Stern, 2018) at the schedule's rate."""
 
 
 class Lion(Summed, keras.optimizers.Lion):

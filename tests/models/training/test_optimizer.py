@@ -1,5 +1,7 @@
 """The optimizers, each against its formula; stock Muon beside ours."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -98,6 +100,28 @@ def test_adafactor_takes_steps_of_the_size_of_the_weights(model):
     step, size = after[path] - before[path], before[path]
     rms = np.sqrt(np.mean(step**2)) / np.sqrt(np.mean(size**2))
     assert rms == pytest.approx(0.1, rel=1e-3)
+
+
+def test_adafactor_is_keras_rule_in_the_memory_of_its_factors(model):
+    before, ours, _ = updated(model, steps=3, rate=0.02, optimizer="adafactor")
+    weights = model.trainable_variables
+    for variable in weights:
+        variable.assign(before[variable.path])
+    stock = keras.optimizers.Adafactor(0.02, relative_step=False)
+    generator = np.random.default_rng(0)
+    for _ in range(3):
+        stock.apply([tf.constant(noise(generator, v.shape)) for v in weights], weights)
+    for variable in weights:
+        close(ours[variable.path], variable.numpy(), 1e-6)
+    config = TrainingConfig(steps=1, optimizer="adafactor")
+    kept = [v for v in make_optimizer(model, config).variables if "moment" in v.path]
+    sizes = [tuple(v.shape) for v in weights]
+    factors = [
+        math.prod(s[:-1]) + math.prod(s[:-2]) * s[-1] if len(s) > 1 else s[0]
+        for s in sizes
+    ]
+    assert sum(math.prod(v.shape) for v in kept) == sum(factors)
+    assert sum(math.prod(v.shape) for v in stock.variables) > sum(map(math.prod, sizes))
 
 
 def test_muon_makes_the_updates_of_attention_orthogonal(model):
