@@ -141,7 +141,8 @@ class TrainingLogs(Artifact):
 class Evaluation(Artifact):
     """Metrics with intervals, slices, confusion matrix and verdict: ``metrics.json``.
 
-    Facts: ``blessed`` (None where no threshold was set).
+    Facts: ``blessed`` (None where no threshold was set); ``model`` and ``documents``
+    (digests); ``split``; ``task``.
     """
 
     FILE = "metrics.json"
@@ -189,6 +190,19 @@ class PushedModel(Artifact):
     """
 
     FILE = "push.json"
+    MODEL = "saved_model.pb"
+    CARD = "assets.extra/evaluation.json"
+    """In every pushed version: which model it is, and what its evaluation found."""
+
+    @classmethod
+    def versions(cls, folder: Path) -> list[Path]:
+        """Returns the folders of the whole versions below a folder, newest first."""
+        found = [
+            version
+            for version in folder.glob("*")
+            if version.name.isdecimal() and (version / cls.MODEL).is_file()
+        ]
+        return sorted(found, key=lambda version: int(version.name), reverse=True)
 
     @property
     def destination(self) -> Path:
@@ -199,7 +213,7 @@ class PushedModel(Artifact):
         """Says that the pushed version has left its destination."""
         if not self.facts["pushed"]:
             return None
-        model = self.destination / "saved_model.pb"
+        model = self.destination / self.MODEL
         return None if model.exists() else f"{model} is gone"
 
 

@@ -376,6 +376,16 @@ class Component:
         return ()
 
     @classmethod
+    def precedents(cls, config: Any, inputs: Mapping[str, Any]) -> list[Identified]:
+        """Returns what earlier runs left in the root that a result depends on.
+
+        Args:
+            config: the component's.
+            inputs: the digest of every input, or a mapping of them.
+        """
+        return []
+
+    @classmethod
     def execute(
         cls,
         *,

@@ -21,6 +21,8 @@ from components.artifacts import (
 from components.base import Component, Input, Output
 from models.faults import IntegrityError
 
+_CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PushConfig:
@@ -54,7 +56,10 @@ def push(
     _check_lineage(serving, evaluation, validation)
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
     if evaluation.blessed is not False:
-        version = _push_all(serving, [Path(path) for path in config.destinations])
+        card = {**evaluation.read(), **evaluation.facts}
+        card = {name: card[name] for name in _CARD}
+        folders = [Path(path) for path in config.destinations]
+        version = _push_all(serving, card, folders)
         record = {
             "pushed": True,
             "version": version,
@@ -82,7 +87,9 @@ def _check_lineage(
             )
 
 
-def _push_all(serving: ServingModel, destinations: list[Path]) -> int:
+def _push_all(
+    serving: ServingModel, card: dict[str, Any], destinations: list[Path]
+) -> int:
     """Copies the SavedModel to the next version everywhere, and returns it."""
     with ExitStack() as locks:
         for folder in sorted(destinations):
@@ -90,7 +97,7 @@ def _push_all(serving: ServingModel, destinations: list[Path]) -> int:
             locks.enter_context(_locked(folder))
         version = 1 + max(v for folder in destinations for v in (0, *_versions(folder)))
         for folder in destinations:
-            _copy(serving.path / serving.SAVED_MODEL, folder, version)
+            _copy(serving.path / serving.SAVED_MODEL, card, folder, version)
     return version
 
 
@@ -105,11 +112,13 @@ def _versions(folder: Path) -> list[int]:
     return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
 
 
-def _copy(model: Path, folder: Path, version: int) -> None:
+def _copy(model: Path, card: dict[str, Any], folder: Path, version: int) -> None:
     """Copies under a hidden name, syncs, and renames: readers never see a part."""
     staging = folder / f".staging-{version}"
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(model, staging)
+    (staging / PushedModel.CARD).parent.mkdir(exist_ok=True)
+    write_json(staging / PushedModel.CARD, card)
     for path in [*staging.rglob("*"), staging]:
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)

@@ -67,14 +67,23 @@ class Keys:
             "component": type(component).__name__,
             "config": _plain(component.config, self._spell(files)),
             "inputs": dict(inputs),
-            "files": self._files.read(files),
+            "files": self.outside(type(component), config, inputs),
             "code": dict(code.modules),
             "libraries": dict(code.libraries),
         }
 
-    def external_files(self, component: type[Component], config: Any) -> dict[str, str]:
-        """Returns the digests of a component's external files as they are now."""
-        return self._files.read(component.external_files(resolve_secrets(config)))
+    def outside(
+        self, component: type[Component], config: Any, inputs: Mapping[str, Any]
+    ) -> dict[str, str]:
+        """Returns what a component depends on beside its inputs, as it is now.
+
+        Args:
+            component: the node's type.
+            config: its config, secrets resolved.
+            inputs: the digest of every input, or a mapping of them.
+        """
+        files = component.external_files(config)
+        return self._files.read([*files, *component.precedents(config, inputs)])
 
     def _spell(self, files: Sequence[Path | Identified]) -> Callable[[str], str]:
         """Returns what a string of the config is called in a key."""

@@ -155,8 +155,13 @@ def _stage(
         vocabulary=entries,
         base=earlier[base]["train"].outputs["model"] if base else None,
     )
+    rules = stage.evaluate.thresholds.values()
     evaluate = Evaluator(
-        EvaluatorConfig(evaluate=stage.evaluate, seed=config.seed),
+        EvaluatorConfig(
+            evaluate=stage.evaluate,
+            seed=config.seed,
+            pushed=_versions(root, name) if any("pushed" in r for r in rules) else None,
+        ),
         id=f"evaluate.{name}",
         origins={"evaluate": f"{where}.evaluate", "seed": "seed"},
         documents=documents,
@@ -199,6 +204,11 @@ def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
     )
 
 
+def _versions(root: Path, stage: str) -> str:
+    """Returns the folder of a stage's pushed versions."""
+    return str(root.resolve() / "pushed" / stage)
+
+
 def _delivery(
     stage: StageConfig,
     name: str,
@@ -224,7 +234,7 @@ def _delivery(
     nodes: dict[str, Component] = {"export": export, "validate": validate}
     if stage.push is None:
         return nodes
-    pushed = (str(root.resolve() / "pushed" / name), stage.push.to)
+    pushed = (_versions(root, name), stage.push.to)
     nodes["push"] = Pusher(
         PusherConfig(destinations=tuple(path for path in pushed if path)),
         id=f"push.{name}",

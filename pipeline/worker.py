@@ -187,7 +187,8 @@ def _make(
 def _check_files(job: Job, component: type[Component], config: Any) -> None:
     if job.parts["files"]:
         with MetadataStore(job.root) as store:
-            now = Keys(job.root, store).external_files(component, config)
+            keys = Keys(job.root, store)
+            now = keys.outside(component, config, job.parts["inputs"])
         changed = sorted(set(now.items()) ^ set(job.parts["files"].items()))
         if changed:
             raise DataError(

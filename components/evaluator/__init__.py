@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from components.artifacts import (
     Documents,
@@ -12,7 +14,7 @@ from components.artifacts import (
     TrainedModel,
     write_json,
 )
-from components.base import Component, Input, Output
+from components.base import Component, Identified, Input, Output
 from models.faults import DataError
 
 
@@ -23,7 +25,10 @@ class EvaluateConfig:
     slices: tuple[str, ...] = ()
     """Columns by whose values metrics are also given."""
     thresholds: Mapping[str, str] = field(default_factory=dict)
-    """What blesses a model: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold."""
+    """What blesses a model: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
+    ``">= pushed - 0.01"`` compares with the newest pushed version of the stage that is
+    another model, as it was measured when it was pushed; the first has nothing to
+    beat."""
     samples: int = 0
     """causal_lm: texts that the model writes."""
     sample_tokens: int = 200
@@ -40,6 +45,8 @@ class EvaluatorConfig:
     """Seed of masks, bootstrap resamples and samples."""
     batch: int = 64
     """Rows a forward pass."""
+    pushed: str | None = None
+    """The folder of the stage's pushed versions, where a threshold speaks of them."""
 
 
 def evaluate(
@@ -56,7 +63,7 @@ def evaluate(
         DataError: the split is empty, or a metric is NaN.
     """
     from components.evaluator.measuring import measure
-    from components.evaluator.verdict import judge
+    from components.evaluator.verdict import judge, newest_other
 
     split = "test" if rows.splits.get("test") else "eval"
     if not rows.splits.get(split):
@@ -65,7 +72,8 @@ def evaluate(
             f"give datasets.*.split a test share (the splits are {rows.splits})"
         )
     found = measure(split, documents=documents, rows=rows, model=model, config=config)
-    thresholds = judge(found["metrics"], config.evaluate.thresholds)
+    pushed = newest_other(Path(config.pushed), model.digest) if config.pushed else None
+    thresholds = judge(found["metrics"], config.evaluate.thresholds, pushed)
     blessed = all(t["passed"] for t in thresholds) if thresholds else None
     write_json(
         evaluation.file(evaluation.FILE),
@@ -74,6 +82,7 @@ def evaluate(
     evaluation.facts = {
         "task": model.facts["task"],
         "model": model.digest,
+        "documents": documents.digest,
         "split": split,
         "blessed": blessed,
     }
@@ -81,3 +90,18 @@ def evaluate(
 
 class Evaluator(Component, executor=evaluate):
     """Documents, rows, trained model -> evaluation (TFX: Evaluator)."""
+
+    @classmethod
+    def precedents(
+        cls, config: EvaluatorConfig, inputs: Mapping[str, Any]
+    ) -> list[Identified]:
+        """Returns the pushed version that the model is compared with, if any."""
+        if config.pushed is None:
+            return []
+        from components.evaluator.verdict import newest_other
+
+        found = newest_other(Path(config.pushed), inputs["model"])
+        if found is None:
+            return []
+        identity = f"{found.version}, model {found.card['model'][:12]}"
+        return [Identified("the pushed version", identity)]

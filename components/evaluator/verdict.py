@@ -6,11 +6,16 @@ import math
 import operator
 import re
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from components.artifacts import PushedModel, read_json
 from models.faults import ConfigError, DataError, did_you_mean
 
-_RULE = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*")
+_NUMBER = r"[0-9.]+(?:[eE][-+]?[0-9]+)?"
+_RULE = re.compile(
+    rf"\s*(>=|<=|>|<)\s*(?:(pushed)(?:\s*([-+])\s*({_NUMBER}))?|([-+]?{_NUMBER}))\s*"
+)
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -20,12 +25,20 @@ _COMPARE = {
 
 
 def judge(
-    metrics: Mapping[str, Mapping[str, float]], thresholds: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, float]],
+    thresholds: Mapping[str, str],
+    pushed: Pushed | None = None,
 ) -> list[dict[str, Any]]:
     """Returns what became of every threshold, in the order of their names.
 
+    Args:
+        metrics: ``value`` and interval by name.
+        thresholds: rules by metric; one that says ``pushed`` holds where nothing is.
+        pushed: the model that such rules speak of.
+
     Raises:
-        ConfigError: a threshold names no metric, or is no rule.
+        ConfigError: a threshold names no metric, or is no rule, or the pushed model was
+            not measured by it.
         DataError: a metric is NaN, which never passes.
     """
     for name, metric in metrics.items():
@@ -39,12 +52,54 @@ def judge(
         if name not in metrics or not matched:
             hint = did_you_mean(name, list(metrics))
             raise ConfigError(
-                f"evaluate.thresholds.{name}: expected a rule such as '>= 0.6' "
-                f"for one of {', '.join(metrics)}, got {rule!r}{hint}"
+                f"evaluate.thresholds.{name}: expected a rule such as '>= 0.6' or "
+                f"'>= pushed - 0.01' for one of {', '.join(metrics)}, got {rule!r}"
+                f"{hint}"
             )
+        comparison, relative, way, distance, number = matched.groups()
         value = metrics[name]["value"]
-        passed = bool(_COMPARE[matched[1]](value, float(matched[2])))
-        verdicts.append(
-            {"metric": name, "rule": rule, "value": value, "passed": passed}
-        )
+        verdict: dict[str, Any] = {"metric": name, "rule": rule, "value": value}
+        if relative:
+            verdict["version"] = pushed.version if pushed else None
+            bound = pushed.value(name) if pushed else None
+            if bound is not None and distance:
+                bound += float(distance) * (-1 if way == "-" else 1)
+        else:
+            bound = float(number)
+        passed = bound is None or bool(_COMPARE[comparison](value, bound))
+        verdicts.append({**verdict, "bound": bound, "passed": passed})
     return verdicts
+
+
+class Pushed(NamedTuple):
+    """A pushed version, and what its evaluation found."""
+
+    version: int
+    card: Mapping[str, Any]
+
+    def value(self, metric: str) -> float:
+        """Returns the value of a metric.
+
+        Raises:
+            ConfigError: it was not measured by it.
+        """
+        found = self.card["metrics"]
+        if metric not in found:
+            raise ConfigError(
+                f"evaluate.thresholds.{metric}: expected a metric of pushed version "
+                f"{self.version} ({', '.join(found)}), which has another task; give "
+                "the stage another name"
+            )
+        return float(found[metric]["value"])
+
+
+def newest_other(folder: Path, model: str) -> Pushed | None:
+    """Returns the newest version below a folder that is of another model.
+
+    Versions without a card were put there by somebody else, and do not count.
+    """
+    for version in PushedModel.versions(folder):
+        card = version / PushedModel.CARD
+        if card.is_file() and (found := read_json(card))["model"] != model:
+            return Pushed(int(version.name), found)
+    return None

@@ -14,6 +14,7 @@ from components.reporter.charts import draw_graph, draw_plot
 from components.reporter.data_sets import describe_data_set
 from components.reporter.verdict import (
     UNIT_METRICS,
+    beaten,
     duration,
     headline_metric,
     interval,
@@ -59,6 +60,7 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         "size": size,
         "words": words,
         "sign": sign,
+        "beaten": beaten,
         "count": count,
     }
     nodes = summary["nodes"] if summary else {}

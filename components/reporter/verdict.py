@@ -89,15 +89,15 @@ def _row(stage: Mapping[str, Any], known: Mapping[str, Any]) -> Row:
     task = model.get("task") or evaluation.get("task")
     metrics = evaluation.get("metrics", {})
     metric = headline_metric(task, metrics)
-    rules = {gate["metric"]: gate["rule"] for gate in evaluation.get("thresholds", ())}
-    rule = rules.get(metric)
+    gates = {gate["metric"]: gate for gate in evaluation.get("thresholds", ())}
+    gate = gates.get(metric, {})
     return Row(
         stage=stage["name"],
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=rule,
-        bound=float(rule.lstrip("<>= ")) if rule else None,
+        rule=gate.get("rule"),
+        bound=gate.get("bound"),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
         pushed=_version(push, known) if push and push["pushed"] else None,
@@ -217,12 +217,21 @@ def _judged(
 def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
     """Says which threshold was missed, and by which value."""
     return [
-        f"{stage['name']}: {gate['metric']} must be {gate['rule']}, "
+        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{beaten(gate)}, "
         f"and is {gate['value']:.4g}."
         for stage in stages
         for gate in (stage["evaluation"] or {}).get("thresholds", ())
         if not gate["passed"]
     ]
+
+
+def beaten(gate: Mapping[str, Any]) -> str:
+    """Says which pushed version a threshold compares with, where it does."""
+    if "version" not in gate:
+        return ""
+    if gate["version"] is None:
+        return " (nothing is pushed yet)"
+    return f" ({gate['bound']:.4g}, by version {gate['version']})"
 
 
 def _possessive(stages: Sequence[str]) -> str:

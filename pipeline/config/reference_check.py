@@ -24,8 +24,9 @@ REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NUMBER = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _THRESHOLD = re.compile(
-    r"(>=|>|<=|<)\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
+    rf"(>=|>|<=|<)\s*([-+]?{_NUMBER}|(?P<pushed>pushed)(\s*[-+]\s*{_NUMBER})?)"
 )
 _PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
 _PACKINGS = ("pad", "concat", "best_fit", "sentence_pair", "response")
@@ -210,8 +211,14 @@ def _check_thresholds(
         if name not in metrics:
             hint = did_you_mean(name, list(metrics))
             findings.add(place, f"a metric ({one_of(metrics)})", name, hint)
-        elif not isinstance(value, str) or not _THRESHOLD.fullmatch(value.strip()):
-            findings.add(place, "a comparison such as '>= 0.6'", value)
+            continue
+        rule = _THRESHOLD.fullmatch(value.strip()) if isinstance(value, str) else None
+        if rule is None:
+            findings.add(
+                place, "a comparison such as '>= 0.6' or '>= pushed - 0.01'", value
+            )
+        elif rule["pushed"] and stage.get("push") is None:
+            findings.add(place, f"{path}.push beside a rule that speaks of it", value)
 
 
 def _check_labelled(

@@ -181,6 +181,10 @@ def test_versions_rise_and_every_destination_gets_them(
     assert made.facts["version"] == 5
     for folder in ("to", "too"):
         assert (tmp_path / folder / "5" / "saved_model.pb").is_file()
+        card = json.loads((tmp_path / folder / "5" / PushedModel.CARD).read_text())
+        assert card["model"] == line["classify"].digest
+        assert card["documents"] == line["documents"].digest
+        assert card["metrics"]["accuracy"]["value"] > 0.9
     assert made.missing_because() is None
     shutil.rmtree(tmp_path / "to" / "5")
     assert "is gone" in made.missing_because()

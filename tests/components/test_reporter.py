@@ -48,7 +48,13 @@ EVALUATION = {
         "loss": {"value": 0.9, "low": 0.8, "high": 1.0},
     },
     "thresholds": [
-        {"metric": "accuracy", "rule": ">= 0.60", "value": 0.71, "passed": True}
+        {
+            "metric": "accuracy",
+            "rule": ">= 0.60",
+            "bound": 0.6,
+            "value": 0.71,
+            "passed": True,
+        }
     ],
     "blessed": True,
     "labels": ["ham", HOSTILE],
@@ -322,6 +328,7 @@ def test_run_that_failed_outside_its_nodes_never_looks_finished(summary):
 def test_missed_gate_names_metric_rule_and_value(data):
     stage = data["stages"][0]
     gate = {"metric": "accuracy", "rule": ">= 0.80", "value": 0.71, "passed": False}
+    gate |= {"bound": 0.8}
     stage["evaluation"] |= {"blessed": False, "thresholds": [gate]}
     stage["push"] = {**PUSH, "pushed": False, "reason": "not blessed"}
     verdict = judge(data)
@@ -330,6 +337,21 @@ def test_missed_gate_names_metric_rule_and_value(data):
     assert verdict.details == ["spam: accuracy must be >= 0.80, and is 0.71."]
     assert (verdict.rows[0].pushed, verdict.rows[0].reason) == (None, "not blessed")
     assert "✗ not blessed" in Page(render_report(data)).text
+
+
+def test_a_gate_beside_the_pushed_model_names_its_version(data):
+    rule = {"metric": "accuracy", "rule": ">= pushed - 0.01", "value": 0.71}
+    gate = {**rule, "version": 3, "bound": 0.74, "passed": False}
+    data["stages"][0]["evaluation"] |= {"blessed": False, "thresholds": [gate]}
+    verdict = judge(data)
+    assert verdict.details == [
+        "spam: accuracy must be >= pushed - 0.01 (0.74, by version 3), and is 0.71."
+    ]
+    assert verdict.rows[0].bound == 0.74
+    assert "≥ pushed - 0.01 (0.74, by version 3)" in Page(render_report(data)).text
+    gate |= {"version": None, "bound": None, "passed": True}
+    data["stages"][0]["evaluation"] |= {"blessed": True}
+    assert "≥ pushed - 0.01 (nothing is pushed yet)" in Page(render_report(data)).text
 
 
 @pytest.mark.parametrize(

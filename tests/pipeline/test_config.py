@@ -137,6 +137,12 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ("corpus/*.jsonl", "a, span: 3", "expected {SPAN} or {YYYY} in a pattern for"),
         ("name: quickstart", "name: 3", "name: expected a text, got 3"),
         ("export: {}", "export: yes", "export: expected a mapping, got 'yes'"),
+        (">= 0.60", ">= pushed -", "such as '>= 0.6' or '>= pushed - 0.01', got"),
+        (
+            '>= 0.60"}}\n    export: {}\n    push: {to: serving/library}',
+            '> pushed + 1"}}\n    export: {}',
+            "thresholds.accuracy: expected stages.library.push beside a rule that spe",
+        ),
         ("family: bert", "family: brt", "'bert', 'gpt' or 'lstm', got 'brt'; did"),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
         ("run: {", "run: {lanes: 0, ", "c.yaml:23:1 run: expected lanes of 1 or more"),
@@ -161,8 +167,8 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ),
         ("FnApiRunner", "DirectRunner", "a program without a checksum or timeout"),
         ("FnApiRunner", "PrismRunner", "run.beam.runner: expected FnApiRunner or a"),
-        ('">= 0.60"', "0.6", "expected a comparison such as '>= 0.6', got 0.6"),
-        ('">= 0.60"', '"= 0.6"', "expected a comparison such as '>= 0.6', got '= 0.6'"),
+        ('">= 0.60"', "0.6", "'>= 0.6' or '>= pushed - 0.01', got 0.6"),
+        ('">= 0.60"', '"= 0.6"', "or '>= pushed - 0.01', got '= 0.6'"),
         ('">= 0.60"', '"> 0.6.1"', "expected a comparison such as '>= 0.6'"),
         ("init: pretrain", "init: library", "got 'library' (classify)"),
         (

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from components.base import MANIFEST
 from tests.conftest import sentences
 
 REPO = Path(__file__).parents[2]
+ADDRESS = r"http://\S+/"
 RUN = ("-m", "pipeline.cli", "run", "tiny.yaml", "--root", "root")
 CONFIG = """\
 name: tiny
@@ -116,6 +119,30 @@ def test_the_pushed_model_answers(project):
     assert answer["label"] in labels
 
 
+def test_tensorboard_shows_every_training(project):
+    served = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "tensorboard", *RUN[4:], "--port", "0"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = next(m[0] for line in served.stderr if (m := re.search(ADDRESS, line)))
+        wanted = {"train/loss", "eval/loss", "time/tokens_per_second", "time/mfu"}
+        for _ in range(60):
+            with urllib.request.urlopen(f"{url}data/plugin/scalars/tags") as answer:
+                found = json.load(answer)
+            if len(found) == 2:
+                break
+            time.sleep(0.5)
+        assert {run.split("/")[1] for run in found} == {"train.pretrain", "train.verb"}
+        assert all(wanted <= set(tags) for tags in found.values())
+    finally:
+        served.terminate()
+        served.communicate()
+
+
 def test_touching_and_reordering_change_nothing(project):
     (project / "lines.jsonl").touch()
     moved = CONFIG.replace("name: tiny\n", "") + "name: tiny\n"
@@ -197,6 +224,22 @@ def test_the_local_runner_of_kfp_makes_the_same_artifacts(project, tmp_path):
     assert digests(root) == digests(project / "root")
     assert (root / "pushed/verb/1/saved_model.pb").is_file()
     assert len(list(root.glob("runs/*/report.html"))) == 1
+
+
+def test_what_is_worse_than_the_pushed_model_is_not_pushed(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "project", symlinks=True)
+    gate = 'stages.verb.evaluate.thresholds={accuracy: ">= pushed + 0.5"}'
+    more = ("--json", "--set", gate, "--set", "stages.verb.train.steps=2")
+    summary = json.loads(textmill(*RUN[2:], *more, cwd=folder).stdout)
+    verb = summary["stages"]["verb"]
+    assert (verb["blessed"], verb["pushed"]) == (False, None)
+    place = summary["nodes"]["evaluate.verb"]["outputs"]["evaluation"]
+    found = json.loads((folder / "root" / place / "metrics.json").read_text())
+    [threshold] = found["thresholds"]
+    assert threshold["version"] == 1
+    assert threshold["bound"] > threshold["value"]
+    again = json.loads(textmill(*RUN[2:], *more, cwd=folder).stdout)
+    assert {node["state"] for node in again["nodes"].values()} == {"cached"}
 
 
 @pytest.mark.slow
