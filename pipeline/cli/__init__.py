@@ -17,9 +17,19 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
+from pipeline.cli.configs import config_app
 from pipeline.cli.data import data_app
 from pipeline.cli.engines import add_commands
-from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+from pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Config,
+    Overrides,
+    Root,
+    RootOrUrl,
+    print_json,
+)
+from pipeline.cli.runs import check_root, report, runs_app
 from pipeline.cli.vocabulary import vocabulary_app
 
 Runner = Literal["local", "kubeflow-local"]
@@ -38,8 +48,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder.")
-config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
@@ -112,10 +120,6 @@ def _options(
     """Takes the options that every command has."""
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
-
-
 def _wire(
     config: Path,
     overrides: list[str] | None,
@@ -172,7 +176,7 @@ def run(
     )
     summary = _run_on(on, loaded, pipeline, root)
     if as_json:
-        _print_json(summary.data)
+        print_json(summary.data)
     else:
         print(render_run(summary.data, root, is_default_root=_is_default(root)))
     if summary.exit_code == 0 and require_blessed:
@@ -227,130 +231,12 @@ def plan(
     loaded, pipeline = _wire(config, overrides, root)
     nodes = cache.plan(pipeline, root, loaded.positions)
     if as_json:
-        _print_json([asdict(node) for node in nodes])
+        print_json([asdict(node) for node in nodes])
     else:
         print(render_plan(nodes))
 
 
-@runs_app.command("list")
-def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
-    """Lists the runs, newest first."""
-    from pipeline.cli.display import render_runs
-
-    runs = _runs(root)
-    if as_json:
-        _print_json(runs)
-    else:
-        print(render_runs(runs))
-
-
-@runs_app.command("show")
-def show_run(
-    run_id: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
-    ] = None,
-    root: Root = DEFAULT_ROOT,
-    as_json: AsJson = False,
-) -> None:
-    """Shows one run, node by node."""
-    from pipeline.cli.display import render_executions
-    from pipeline.store import MetadataStore
-
-    run_id = _known_run(run_id, root)
-    with MetadataStore(root) as store:
-        summary = store.run(run_id)
-    if as_json:
-        _print_json(summary)
-    else:
-        print(render_executions(summary, root))
-
-
-@runs_app.command("rebuild")
-def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
-    """Makes the index anew from what lies on disk."""
-    from pipeline.store import rebuild
-
-    _check_root(root)
-    counts = ", ".join(f"{count} {kind}" for kind, count in rebuild(root).items())
-    print(f"{root}: {counts}")
-
-
-@app.command()
-def report(
-    run_id: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
-    ] = None,
-    root: Root = DEFAULT_ROOT,
-) -> None:
-    """Prints the path of a run's report."""
-    run_id = _known_run(run_id, root)
-    page = root / "runs" / run_id / "report.html"
-    if not page.is_file():
-        raise ConfigError(
-            f"{page}: expected a report, found none: run {run_id!r} did not get there; "
-            f"`textmill runs show {run_id}` says how far it got"
-        )
-    print(page)
-
-
-def _check_root(root: Path) -> None:
-    if not root.is_dir():
-        raise ConfigError(
-            f"{root}: expected a root folder, found none; "
-            "give --root, or run a pipeline first"
-        )
-
-
-def _runs(root: Path) -> list[dict[str, Any]]:
-    from pipeline.store import MetadataStore
-
-    _check_root(root)
-    with MetadataStore(root) as store:
-        return store.runs()
-
-
-def _known_run(run_id: str | None, root: Path) -> str:
-    """Returns the id of the run that is meant."""
-    from models.faults import did_you_mean
-
-    known = [str(run["run_id"]) for run in _runs(root)]
-    if not known:
-        raise ConfigError(f"{root}: expected a run, found none; run a pipeline first")
-    if run_id is not None and run_id not in known:
-        hint = did_you_mean(run_id, known) or "; `textmill runs list` names them"
-        raise ConfigError(f"{root}: has no run {run_id!r}{hint}")
-    return run_id or known[0]
-
-
-@config_app.command("check")
-def check_config(config: Config, overrides: Overrides = None) -> None:
-    """Reports every mistake at once."""
-    from pipeline.config import load_config
-
-    loaded = load_config(config, overrides or ()).config
-    datasets, stages = len(loaded.datasets), len(loaded.stages)
-    print(
-        f"{config}: fine; {datasets} data set{'s' * (datasets != 1)},"
-        f" {stages} stage{'s' * (stages != 1)}"
-    )
-
-
-@config_app.command("show")
-def show_config(config: Config, overrides: Overrides = None) -> None:
-    """Prints the config with every default filled in, as YAML."""
-    from pipeline.config import load_config, render_config
-
-    print(render_config(load_config(config, overrides or ()).config), end="")
-
-
-@config_app.command("schema")
-def show_schema() -> None:
-    """Prints the JSON schema of configs, for editors."""
-    from pipeline.config import config_schema
-
-    _print_json(config_schema())
+app.command()(report)
 
 
 @app.command()
@@ -365,7 +251,7 @@ def predict(
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="From stdin where none is given."),
     ] = None,
-    root: Root = DEFAULT_ROOT,
+    root: RootOrUrl = str(DEFAULT_ROOT),
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints a JSON object a text.")
     ] = False,
@@ -373,8 +259,10 @@ def predict(
     """Asks a pushed model about texts."""
     from pipeline.cli.display import render_answer
     from pipeline.cli.serving import find_model, read_texts
+    from pipeline.remote.mirror import Mirror
 
-    saved_model = find_model(target, root)
+    mirror = Mirror(root)
+    saved_model = find_model(target, mirror)
     asked = read_texts(texts)
     from components.bulk_predictor import answer
 
@@ -393,7 +281,7 @@ def tensorboard(
     ),
 ) -> None:
     """Shows the curves of all trainings, those that go on included, in a browser."""
-    _check_root(root)
+    check_root(root)
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(root)]
     os.execv(command[0], [*command, "--port", str(port)])
 

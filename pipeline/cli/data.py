@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from models.faults import ConfigError
-from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+from pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Config,
+    Overrides,
+    Root,
+    print_json,
+)
 
 data_app = typer.Typer(
     no_args_is_help=True, help="What the documents of a data set are."
@@ -21,10 +28,6 @@ Dataset = Annotated[
 ]
 Number = Annotated[int, typer.Option("-n", min=0, help="How many are shown.")]
 _PROFILES = "A profile.json, its folder, or RUN:DATASET."
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 @data_app.command()
@@ -76,7 +79,7 @@ def stats(
 
     profile, speed = find_profile(config, overrides, root, dataset)
     if as_json:
-        _print_json(profile)
+        print_json(profile)
         return
     print(render_profile(profile, dataset))
     if speed.get("seconds"):
@@ -138,7 +141,7 @@ def diff(
         if name in before["splits"]
     }
     if as_json:
-        _print_json(
+        print_json(
             {name: [asdict(one) for one in found] for name, found in measures.items()}
         )
     else:

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.artifacts import PushedModel
 from models.faults import ConfigError, did_you_mean
+from pipeline.remote.mirror import Mirror
 
-SAVED_MODEL = "saved_model.pb"
+_VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedModel.MODEL)}")
 
 
-def find_model(target: str, root: Path) -> Path:
+def find_model(target: str, mirror: Mirror) -> Path:
     """Returns a SavedModel's folder: the one named, or a stage's newest version.
 
     Raises:
         ConfigError: there is none.
     """
-    if (Path(target) / SAVED_MODEL).is_file():
+    if (Path(target) / PushedModel.MODEL).is_file():
         return Path(target)
-    pushed = root / "pushed"
-    for folder in (pushed / target, Path(target)):
-        if newest := newest_version(folder):
-            return newest
-    stages = sorted(f.name for f in pushed.glob("*") if newest_version(f))
-    known = f"a pushed stage ({', '.join(stages)})" if stages else "a pushed stage"
-    hint = did_you_mean(target, stages) or (
-        "" if stages else f"; nothing was pushed below {root}: run a pipeline first"
-    )
+    stages = _newest(mirror)
+    if target in stages:
+        folder = f"pushed/{target}/{stages[target]}"
+        mirror.fetch(folder)
+        return mirror.path / folder
+    if versions := PushedModel.versions(Path(target)):
+        return versions[0]
+    known = "a pushed stage"
+    hint = f"; nothing was pushed below {mirror.root}: run a pipeline first"
+    if stages:
+        known += f" ({', '.join(sorted(stages))})"
+        hint = did_you_mean(target, sorted(stages))
     raise ConfigError(
         f"predict: expected {known} or the folder of a SavedModel, got {target!r}{hint}"
     )
 
 
-def newest_version(folder: Path) -> Path | None:
-    """Returns the folder of the highest version that holds a SavedModel."""
-    versions = [
-        version
-        for version in folder.glob("*")
-        if version.name.isdecimal() and (version / SAVED_MODEL).is_file()
-    ]
-    return max(versions, key=lambda version: int(version.name), default=None)
+def _newest(mirror: Mirror) -> dict[str, int]:
+    """Returns the newest version of every pushed stage."""
+    names = mirror.sizes("pushed")
+    if not mirror.is_remote:
+        models = mirror.path.glob(f"pushed/*/*/{PushedModel.MODEL}")
+        names = {path.relative_to(mirror.path).as_posix(): 0 for path in models}
+    newest: dict[str, int] = {}
+    for name in names:
+        if found := _VERSION.fullmatch(name):
+            newest[found[1]] = max(int(found[2]), newest.get(found[1], 0))
+    return newest
 
 
 def read_texts(arguments: Sequence[str] | None) -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Literal
 
+from components.ingester.remote import is_remote
 from models.faults import ConfigError
 from pipeline.compiling.secret_scan import check_no_secrets
 from pipeline.compiling.tfjob import compile_tfjobs
 from pipeline.config import LoadedConfig
 from pipeline.kubeflow import MAX_BYTES, compile_kubeflow
 from pipeline.pipeline import Pipeline
-from pipeline.remote.buckets import is_url
 from pipeline.vertex import compile_vertex
 
 Target = Literal["kubeflow", "vertex", "tfjob"]
@@ -30,7 +30,7 @@ def compile_pipeline(
     Raises:
         ConfigError: the engine cannot run it, it is too large, or it holds a secret.
     """
-    if not is_url(root) and not os.path.isabs(root):
+    if not is_remote(root) and not os.path.isabs(root):
         raise ConfigError(
             f"--root {root}: expected a place that every step can reach: "
             "gs://bucket/folder, s3://bucket/folder or the path of a mounted volume"

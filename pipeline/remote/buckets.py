@@ -31,10 +31,8 @@ class Bucket(Protocol):
     def upload(self, name: str, file: Path, *, only_new: bool) -> bool:
         """Writes a file to an object; False where there is one and must be none."""
 
-
-def is_url(place: str) -> bool:
-    """Whether a place is a URL rather than a path."""
-    return "://" in place and not place.startswith("file://")
+    def delete(self, name: str) -> None:
+        """Removes an object, if it is there."""
 
 
 def open_bucket(url: str) -> tuple[Bucket, str]:
@@ -85,6 +83,10 @@ class _Gcs:
                 raise
             return True
 
+    def delete(self, name: str) -> None:
+        with _answering(f"gs://{self._bucket.name}/{name}"):
+            self._bucket.delete_blobs([name], on_error=lambda blob: None)
+
 
 class _S3:
     def __init__(self, name: str) -> None:
@@ -125,6 +127,10 @@ class _S3:
                     return False
                 raise
             return True
+
+    def delete(self, name: str) -> None:
+        with _answering(f"s3://{self._name}/{name}"):
+            self._client.delete_object(Bucket=self._name, Key=name)
 
 
 @contextmanager

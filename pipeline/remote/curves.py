@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from components.ingester.remote import is_remote
 from models.faults import Fault
-from pipeline.remote.buckets import is_url, open_bucket
+from pipeline.remote.buckets import open_bucket
+from pipeline.remote.repeating import repeating
 
 VARIABLE = "AIP_TENSORBOARD_LOG_DIR"
 _SECONDS = 30.0
@@ -32,19 +33,10 @@ def showing(events: Path) -> Iterator[None]:
         yield
         return
     sizes: dict[str, int] = {}
-    done = threading.Event()
-
-    def follow() -> None:
-        while not done.wait(_SECONDS):
-            _copy(events, place, sizes)
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
     try:
-        yield
+        with repeating(lambda: _copy(events, place, sizes), seconds=_SECONDS):
+            yield
     finally:
-        done.set()
-        thread.join()
         _copy(events, place, sizes)
 
 
@@ -70,7 +62,7 @@ def _copy(events: Path, place: str, sizes: dict[str, int]) -> None:
 
 
 def _copy_file(file: Path, place: str, name: str) -> None:
-    if is_url(place):
+    if is_remote(place):
         bucket, prefix = open_bucket(place)
         bucket.upload(prefix + name, file, only_new=False)
     else:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from components.base import MANIFEST
-from models.faults import ConfigError
+from components.ingester.remote import is_remote
+from models.faults import ConfigError, EnvironmentFault
 from pipeline.publish import EXECUTION
-from pipeline.remote.buckets import Bucket, is_url, open_bucket
+from pipeline.remote.buckets import Bucket, open_bucket
 
 _TRANSFERS = 8
 _HISTORY = (EXECUTION, MANIFEST)
@@ -35,7 +37,8 @@ class Mirror:
 
     def __init__(self, root: str, folder: Path | None = None) -> None:
         self.root = root.rstrip("/")
-        self.is_remote = is_url(root)
+        self.is_remote = is_remote(root)
+        self._kept: dict[str, tuple[int, int]] | None = None
         if not self.is_remote:
             self.path = Path(root.removeprefix("file://")).absolute()
             return
@@ -86,28 +89,83 @@ class Mirror:
                     return False
         return True
 
-    def send(self, folder: str) -> None:
-        """Sends a folder's files to a remote root; what seals it goes last.
+    def send(self, folder: str, *, last: str = EXECUTION) -> None:
+        """Sends a folder's files to a remote root; what makes it whole goes last.
 
         Raises:
             ConfigError: another run was faster, with another result.
         """
         if not self.is_remote:
             return
-        names = [
-            path.relative_to(self.path).as_posix()
-            for path in sorted((self.path / folder).rglob("*"))
-            if path.is_file()
-        ]
-        seals = [name for name in names if Path(name).name == EXECUTION]
+        names = list(self._here(folder))
+        seals = [name for name in names if Path(name).name == last]
         self._send_files(name for name in names if name not in seals)
-        bucket, prefix = self._bucket
         for name in seals:
-            if not bucket.upload(prefix + name, self.path / name, only_new=True):
+            if not self.claim(name):
                 raise ConfigError(
                     f"{self.root}/{name}: expected none, another run has just made it; "
                     "run again to use its result"
                 )
+
+    def claim(self, name: str) -> bool:
+        """Sends a file to a remote root where there is none.
+
+        Returns:
+            False if there is one already, with other bytes.
+        """
+        if not self.is_remote:
+            return True
+        bucket, prefix = self._bucket
+        if bucket.upload(prefix + name, self.path / name, only_new=True):
+            return True
+        with tempfile.TemporaryDirectory() as folder:
+            theirs = Path(folder) / "theirs"
+            bucket.download(prefix + name, theirs)
+            return theirs.read_bytes() == (self.path / name).read_bytes()
+
+    def keep(
+        self, folder: str, *, wanted: Callable[[str], bool] = lambda name: True
+    ) -> None:
+        """Makes a remote folder what the local one is now, which may be changing.
+
+        Files that changed are sent before those that are gone here are removed there:
+        whoever fetches the folder in between finds the older ones.
+
+        Args:
+            folder: its path below the root.
+            wanted: says by its path below the root whether a file is.
+        """
+        if not self.is_remote:
+            return
+        stamps = {}
+        for name in filter(wanted, self._here(folder)):
+            with suppress(FileNotFoundError):
+                stat = (self.path / name).stat()
+                stamps[name] = (stat.st_size, stat.st_mtime_ns)
+        if stamps == self._kept:
+            return
+        there, kept = set(self.sizes(folder)), self._kept or {}
+        for name, stamp in stamps.items():
+            if name not in there or kept.get(name, stamp) != stamp:
+                self._send_while_there(name)
+        bucket, prefix = self._bucket
+        for name in sorted(there - set(stamps)):
+            bucket.delete(prefix + name)
+        self._kept = stamps
+
+    def _send_while_there(self, name: str) -> None:
+        bucket, prefix = self._bucket
+        try:
+            bucket.upload(prefix + name, self.path / name, only_new=False)
+        except EnvironmentFault:
+            if (self.path / name).exists():
+                raise
+
+    def _here(self, folder: str) -> Iterator[str]:
+        """Yields the files of a local folder by their paths below the root."""
+        for path in sorted((self.path / folder).rglob("*")):
+            if path.is_file():
+                yield path.relative_to(self.path).as_posix()
 
     def _send_files(self, names: Iterable[str]) -> None:
         bucket, prefix = self._bucket

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import sys
 import tempfile
 import threading
@@ -14,19 +15,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import PushedModel, TrainingLogs
+from components.artifacts import Evaluation, PushedModel, TrainingLogs
 from components.base import Artifact, Component, Context
-from models.faults import EnvironmentFault, IntegrityError, Preempted
+from models.faults import (
+    EnvironmentFault,
+    Fault,
+    IntegrityError,
+    Preempted,
+    RemoteError,
+)
 from pipeline.cache import Keys, cache_key, look_up
 from pipeline.config import resolve_secrets
 from pipeline.publish import published_dir, work_dir
 from pipeline.remote.curves import show_last, showing
 from pipeline.remote.mirror import Mirror
+from pipeline.remote.repeating import repeating
 from pipeline.store import MetadataStore
 from pipeline.worker import Job, run_job
 
 _GRACE_SECONDS = 60.0
+_KEEP_SECONDS = 1.0
 _REPORT_SECONDS = 10.0
+_CHECKPOINT = re.compile(r"/checkpoints/step-\d+/")  # none that is being written
 _LOG = Path("this step's log")
 
 
@@ -122,12 +132,14 @@ def execute(
     )
     if not is_chief():
         return _help(node, job, inputs, watch)
-    with showing(mirror.path / work / TrainingLogs.EVENTS):
+    with (
+        showing(mirror.path / work / TrainingLogs.EVENTS),
+        repeating(lambda: _keep(node, work, mirror), seconds=_KEEP_SECONDS),
+    ):
         outcome = run_job(job, _Log(node.id), lambda: watch.is_over)
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
-        if node.resumable:
-            mirror.send(work)
+        _keep(node, work, mirror)
         return Done(outcome.state, key, seconds, outcome.exit_code, outcome.error)
     found = look_up(mirror.path, type(node), node.id, key)
     if found.problem or not found.outputs:
@@ -135,9 +147,24 @@ def execute(
     for artifact in found.outputs.values():
         if isinstance(artifact, TrainingLogs):
             show_last(artifact.path / artifact.EVENTS)
-    _send_versions(found.outputs, mirror)
+    send_versions(found.outputs, mirror)
     mirror.send(_folder(mirror, node, key))
+    _keep(node, work, mirror)
     return Done(outcome.state, key, seconds, outputs=found.outputs)
+
+
+def _keep(node: Component, work: str, mirror: Mirror) -> None:
+    """Sends the checkpoints of work that goes on, and removes those of work done.
+
+    A bucket that does not take them costs what was done since the last ones, should the
+    machine be lost, and nothing else.
+    """
+    if not node.resumable:
+        return
+    try:
+        mirror.keep(work, wanted=lambda name: bool(_CHECKPOINT.search(name)))
+    except Fault as fault:
+        print(f"textmill: checkpoints are not kept: {fault}", file=sys.stderr)
 
 
 def is_chief() -> bool:
@@ -201,17 +228,29 @@ def _digests(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fetch_versions(node: Component, mirror: Mirror) -> None:
-    """Brings what tells which versions were pushed, so that the next one is known."""
-    if any(c.type is PushedModel for c in node.outputs.values()):
+    """Brings what tells which versions were pushed, and how they were evaluated."""
+    if any(c.type in (PushedModel, Evaluation) for c in node.outputs.values()):
+        telling = (f"/{PushedModel.MODEL}", f"/{PushedModel.CARD}")
         stage = node.id.partition(".")[2]
-        mirror.fetch(f"pushed/{stage}", wanted=lambda n: n.endswith("/saved_model.pb"))
+        mirror.fetch(f"pushed/{stage}", wanted=lambda name: name.endswith(telling))
 
 
-def _send_versions(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
+def send_versions(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
+    """Sends the version that was pushed, under a number that is its own.
+
+    Raises:
+        RemoteError: another run has taken that number since.
+    """
     for artifact in outputs.values():
         if isinstance(artifact, PushedModel) and artifact.facts["pushed"]:
-            folder = artifact.destination.relative_to(mirror.path.resolve())
-            mirror.send(folder.as_posix())
+            path = artifact.destination.relative_to(mirror.path.resolve())
+            folder = path.as_posix()
+            if not mirror.claim(f"{folder}/{PushedModel.CARD}"):
+                raise RemoteError(
+                    f"{mirror.root}/{folder}: another run has just pushed this "
+                    "version; run again to push the next"
+                )
+            mirror.send(folder, last=PushedModel.MODEL)
 
 
 class _Log:

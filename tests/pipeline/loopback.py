@@ -273,6 +273,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return 412, {"error": {"code": 412, "message": "exists"}}
             objects[name] = data
             return 200, {"name": name, "bucket": bucket, "size": str(len(data))}
+        if self.command == "DELETE":
+            return (204, b"") if objects.pop(name, None) is not None else (404, {})
         if path.startswith("/download"):
             return (200, objects[name]) if name in objects else (404, {})
         if "/o" not in path.partition("/b/")[2]:
@@ -319,6 +321,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return 412, b"<Error><Code>PreconditionFailed</Code></Error>"
             objects[name] = self.body
             return 200, b""
+        if self.command == "DELETE":
+            objects.pop(name, None)
+            return 204, b""
         if name not in objects:
             return 404, b"<Error><Code>NoSuchKey</Code></Error>"
         return 200, objects[name]

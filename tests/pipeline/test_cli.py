@@ -17,6 +17,7 @@ from pipeline.cli.display import (
 )
 from pipeline.cli.doctor import examine, existing
 from pipeline.cli.serving import find_model
+from pipeline.remote.mirror import Mirror
 from pipeline.store import MetadataStore
 
 REPOSITORY = Path(__file__).parents[2]
@@ -234,16 +235,17 @@ def test_the_newest_pushed_version_answers(tmp_path):
     for version in ("2", "10", "3.partial"):
         saved_model(tmp_path / "pushed" / "library" / version)
     newest = tmp_path / "pushed" / "library" / "10"
-    assert find_model("library", tmp_path) == newest
-    assert find_model(str(newest), Path("elsewhere")) == newest
+    assert find_model("library", Mirror(str(tmp_path))) == newest
+    assert find_model(str(newest), Mirror("elsewhere")) == newest
+    assert find_model(str(newest.parent), Mirror("elsewhere")) == newest
     with pytest.raises(ConfigError, match=r"\(library\).*did you mean 'library'"):
-        find_model("libary", tmp_path)
+        find_model("libary", Mirror(str(tmp_path)))
 
 
 def test_a_version_without_a_model_does_not_answer(tmp_path):
     (tmp_path / "pushed" / "library" / "1").mkdir(parents=True)
     with pytest.raises(ConfigError, match="nothing was pushed"):
-        find_model("library", tmp_path)
+        find_model("library", Mirror(str(tmp_path)))
 
 
 def test_tables_are_aligned_without_trailing_space():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -11,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts import PushedModel
 from components.base import MANIFEST
-from models.faults import RemoteError
+from models.faults import ConfigError, RemoteError
+from pipeline.cli.serving import find_model
 from pipeline.config import parse_config
 from pipeline.create_pipeline import create_pipeline
 from pipeline.remote.curves import showing
 from pipeline.remote.executor_io import wires
 from pipeline.remote.mirror import Mirror
 from pipeline.remote.secret_manager import fetch_secrets
+from pipeline.remote.work import send_versions
 from pipeline.run_component import main
 from tests.conftest import sentences
 
@@ -38,6 +44,7 @@ model: {family: gpt, layers: 1, width: 16, heads: 2, sequence_length: 24}
 stages:
   lines: {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8}}
 """
+LONG_RUN = "steps: 3000, checkpoint_every: 100, log_every: 10,"
 INGESTED = "artifacts/ingest.lines"
 
 
@@ -59,6 +66,21 @@ def service(monkeypatch):
         monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         yield service
+
+
+def entry(project, service, node, root):
+    """Starts the entry in a process of its own."""
+    told = ["--node", node, "--root", root, "--project", str(project)]
+    environment = {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.run_component", *told],
+        env=os.environ | environment,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 class Engine:
@@ -134,6 +156,35 @@ def test_what_is_in_the_bucket_is_not_made_again(project, service, capfd):
     assert (note["state"], note["seconds"]) == ("cached", 0.0)
 
 
+def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
+    project, service, monkeypatch
+):
+    engine = Engine(project, "gs://bucket/root")
+    for node in ("ingest.lines", "vocabulary", "tokenize.lines"):
+        assert engine.run(node) == 0
+    monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
+    lost = entry(project, service, "train.lines", engine.root)
+    for _ in range(600):
+        if kept := checkpoints(service):
+            break
+        time.sleep(0.1)
+    os.killpg(lost.pid, signal.SIGKILL)
+    lost.communicate()
+    again = entry(project, service, "train.lines", engine.root)
+    said, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, said
+    first = min(int(step) for step in re.findall(r"train.lines: step=(\d+)", said))
+    assert first > min(kept)
+    assert not checkpoints(service)
+    assert not [name for name in service.objects if name.startswith("root/work/")]
+
+
+def checkpoints(service):
+    """Returns the steps of the whole checkpoints in the bucket."""
+    pattern = re.compile(r"root/work/train.lines/\w+/checkpoints/step-(\d+)/tensors.*")
+    return [int(m[1]) for m in map(pattern.fullmatch, list(service.objects)) if m]
+
+
 def test_half_of_an_execution_counts_as_none(project, service):
     engine = Engine(project, "gs://bucket/root")
     assert engine.run("ingest.lines") == 0
@@ -189,6 +240,73 @@ def test_the_newest_span_is_found_when_the_step_runs(project):
     path = engine.told["ingest.lines", "documents"]["metadata"]["path"]
     ledger = json.loads((project / "root" / path / "ledger.json").read_text())
     assert ledger["read"] == 70
+
+
+def test_the_latest_pushed_model_is_found_when_the_step_runs(project, service):
+    engine = Engine(project, "gs://bucket/root")
+    engine.values = {
+        "stages__lines__export": {},
+        "stages__lines__push": {},
+        "stages__lines__evaluate__thresholds": {"loss": "< pushed + 1"},
+    }
+    for node in ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines"):
+        assert engine.run(node) == 0
+    for version, loss in ((3, 9.0), (10, 2.5)):
+        card = {"model": f"{version}", "metrics": {"loss": {"value": loss}}}
+        folder = f"root/pushed/lines/{version}"
+        service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
+        service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
+    assert engine.run("evaluate.lines") == 0
+    [name] = [n for n in service.objects if n.endswith("/metrics.json")]
+    [threshold] = json.loads(service.objects[name])["thresholds"]
+    assert (threshold["version"], threshold["bound"]) == (10, 3.5)
+
+
+def pushed_version(root, folder, model):
+    """Returns a mirror, and what it is about to send as version 1."""
+    mirror = Mirror(root, folder)
+    version = mirror.path / "pushed" / "lines" / "1"
+    (version / PushedModel.CARD).parent.mkdir(parents=True)
+    (version / PushedModel.MODEL).write_text(model)
+    (version / PushedModel.CARD).write_text(model)
+    made = PushedModel(mirror.path / "artifacts")
+    made.facts = {"pushed": True, "destination": os.path.relpath(version, made.path)}
+    return mirror, {"pushed": made}
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_two_runs_never_push_the_same_version(service, tmp_path, scheme):
+    root = f"{scheme}://bucket/root"
+    mirror, first = pushed_version(root, tmp_path / "a", "one")
+    send_versions(first, mirror)
+    send_versions(first, mirror)
+    mirror, second = pushed_version(root, tmp_path / "b", "another")
+    with pytest.raises(RemoteError, match="another run has just pushed this version"):
+        send_versions(second, mirror)
+    assert set(service.objects.values()) == {b"one"}
+    there = Mirror(root, tmp_path / "c")
+    assert (find_model("lines", there) / PushedModel.MODEL).read_text() == "one"
+    with pytest.raises(ConfigError, match=r"\(lines\).*did you mean 'lines'"):
+        find_model("line", there)
+
+
+@pytest.mark.parametrize("scheme", ["gs", "s3"])
+def test_a_kept_folder_follows_the_local_one(service, tmp_path, scheme):
+    mirror = Mirror(f"{scheme}://bucket/root", tmp_path)
+    one, two = tmp_path / "work" / "1", tmp_path / "work" / "2"
+    one.parent.mkdir()
+    one.write_bytes(b"first")
+    mirror.keep("work", wanted=lambda name: not name.endswith("draft"))
+    one.rename(two)
+    (tmp_path / "work" / "draft").touch()
+    mirror.keep("work", wanted=lambda name: not name.endswith("draft"))
+    assert service.objects == {"root/work/2": b"first"}
+    asked = len(service.requests)
+    mirror.keep("work", wanted=lambda name: not name.endswith("draft"))
+    assert len(service.requests) == asked
+    shutil.rmtree(two.parent)
+    mirror.keep("work")
+    assert not service.objects
 
 
 def test_a_run_is_published_with_what_failed(project, service):
