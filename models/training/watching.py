@@ -191,7 +191,8 @@ class Watcher:
         for name, variable in task.tensors().items():
             if variable.trainable:
                 values = keras.ops.convert_to_numpy(variable)
-                self._events.histogram(name, values, step)
+                # After eval, time and train, which come first where names are sorted.
+                self._events.histogram(f"weights/{name}", values, step)
         if self._samples and (text := self._samples(task)):
             self._events.text("samples", text, step)
         self._events.flush()

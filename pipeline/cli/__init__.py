@@ -281,9 +281,10 @@ def tensorboard(
     ),
 ) -> None:
     """Shows the curves of all trainings, those that go on included, in a browser."""
+    from pipeline.cli.curves import serve
+
     check_root(root)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(root)]
-    os.execv(command[0], [*command, "--port", str(port)])
+    raise typer.Exit(serve(root, port))
 
 
 @app.command()

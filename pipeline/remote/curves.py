@@ -16,7 +16,7 @@ from pathlib import Path
 from components.ingester.remote import is_remote
 from models.faults import Fault
 from pipeline.remote.buckets import open_bucket
-from pipeline.remote.repeating import repeating
+from pipeline.repeating import repeating
 
 VARIABLE = "AIP_TENSORBOARD_LOG_DIR"
 _SECONDS = 30.0

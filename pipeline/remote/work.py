@@ -29,7 +29,7 @@ from pipeline.config import resolve_secrets
 from pipeline.publish import published_dir, work_dir
 from pipeline.remote.curves import show_last, showing
 from pipeline.remote.mirror import Mirror
-from pipeline.remote.repeating import repeating
+from pipeline.repeating import repeating
 from pipeline.store import MetadataStore
 from pipeline.worker import Job, run_job
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from models.faults import ConfigError
+from pipeline.cli.curves import link
 from pipeline.cli.display import (
     render_answer,
     render_plan,
@@ -324,3 +326,23 @@ def test_an_answer_ranks_its_probabilities():
         "label    numpy\n  numpy   75.00%\n  scipy   25.00%"
     )
     assert render_answer("text", answer).startswith("> text\nlabel")
+
+
+def test_a_curve_keeps_its_name_when_its_training_ends(tmp_path):
+    folder = tmp_path / "links"
+    folder.mkdir()
+    live = tmp_path / "work" / "train.a" / "1f" / "events"
+    live.mkdir(parents=True)
+    (tmp_path / "artifacts" / "train.a" / "2f.staging" / "logs" / "events").mkdir(
+        parents=True
+    )
+    link(tmp_path, folder)
+    assert (folder / "train.a" / "1f").readlink() == live
+    kept = tmp_path / "artifacts" / "train.a" / "1f" / "logs" / "events"
+    kept.mkdir(parents=True)
+    link(tmp_path, folder)
+    assert (folder / "train.a" / "1f").readlink() == kept
+    shutil.rmtree(tmp_path / "artifacts")
+    shutil.rmtree(tmp_path / "work")
+    link(tmp_path, folder)
+    assert not list(folder.glob("*/*"))

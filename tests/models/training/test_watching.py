@@ -50,7 +50,7 @@ def test_scalars_go_to_events_and_to_lines_and_change_nothing(tmp_path):
     events.Reload()
     assert {p["name"] for p in lines} <= set(events.Tags()["tensors"])
     assert "samples" in events.Tags()["tensors"]
-    histograms = {n for n in events.Tags()["tensors"] if n.startswith("backbone/")}
+    histograms = {n for n in events.Tags()["tensors"] if n.startswith("weights/")}
     assert len(histograms) > 10
 
 
