@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import (
     Documents,
@@ -14,8 +15,11 @@ from components.artifacts import (
     TrainedModel,
     write_json,
 )
-from components.base import Component, Identified, Input, Output
+from components.base import Component, Identified, Input, Output, canonical
 from models.faults import DataError
+
+if TYPE_CHECKING:
+    from components.evaluator.verdict import Pushed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ def evaluate(
         DataError: the split is empty, or a metric is NaN.
     """
     from components.evaluator.measuring import measure
-    from components.evaluator.verdict import judge, newest_other
+    from components.evaluator.verdict import judge
 
     split = "test" if rows.splits.get("test") else "eval"
     if not rows.splits.get(split):
@@ -72,7 +76,7 @@ def evaluate(
             f"give datasets.*.split a test share (the splits are {rows.splits})"
         )
     found = measure(split, documents=documents, rows=rows, model=model, config=config)
-    pushed = newest_other(Path(config.pushed), model.digest) if config.pushed else None
+    pushed = _pushed(config, model.digest, documents.digest)
     thresholds = judge(found["metrics"], config.evaluate.thresholds, pushed)
     blessed = all(t["passed"] for t in thresholds) if thresholds else None
     write_json(
@@ -88,6 +92,14 @@ def evaluate(
     }
 
 
+def _pushed(config: EvaluatorConfig, model: str, documents: str) -> Pushed | None:
+    from components.evaluator.verdict import newest_other
+
+    if config.pushed is None:
+        return None
+    return newest_other(Path(config.pushed), model=model, documents=documents)
+
+
 class Evaluator(Component, executor=evaluate):
     """Documents, rows, trained model -> evaluation (TFX: Evaluator)."""
 
@@ -96,12 +108,8 @@ class Evaluator(Component, executor=evaluate):
         cls, config: EvaluatorConfig, inputs: Mapping[str, Any]
     ) -> list[Identified]:
         """Returns the pushed version that the model is compared with, if any."""
-        if config.pushed is None:
-            return []
-        from components.evaluator.verdict import newest_other
-
-        found = newest_other(Path(config.pushed), inputs["model"])
+        found = _pushed(config, inputs["model"], inputs["documents"])
         if found is None:
             return []
-        identity = f"{found.version}, model {found.card['model'][:12]}"
-        return [Identified("the pushed version", identity)]
+        digest = hashlib.sha256(canonical(found.card)).hexdigest()
+        return [Identified("the pushed version", f"{found.version} {digest}")]

@@ -61,6 +61,7 @@ def judge(
         verdict: dict[str, Any] = {"metric": name, "rule": rule, "value": value}
         if relative:
             verdict["version"] = pushed.version if pushed else None
+            verdict["same_documents"] = pushed.same_documents if pushed else None
             bound = pushed.value(name) if pushed else None
             if bound is not None and distance:
                 bound += float(distance) * (-1 if way == "-" else 1)
@@ -76,6 +77,8 @@ class Pushed(NamedTuple):
 
     version: int
     card: Mapping[str, Any]
+    same_documents: bool = True
+    """Whether it was measured on the documents that it is compared on."""
 
     def value(self, metric: str) -> float:
         """Returns the value of a metric.
@@ -93,13 +96,18 @@ class Pushed(NamedTuple):
         return float(found[metric]["value"])
 
 
-def newest_other(folder: Path, model: str) -> Pushed | None:
+def newest_other(folder: Path, *, model: str, documents: str) -> Pushed | None:
     """Returns the newest version below a folder that is of another model.
 
     Versions without a card were put there by somebody else, and do not count.
+
+    Args:
+        folder: the stage's pushed versions.
+        model: the digest of the model that it is compared with.
+        documents: the digest of the documents that it is compared on.
     """
     for version in PushedModel.versions(folder):
         card = version / PushedModel.CARD
         if card.is_file() and (found := read_json(card))["model"] != model:
-            return Pushed(int(version.name), found)
+            return Pushed(int(version.name), found, found["documents"] == documents)
     return None

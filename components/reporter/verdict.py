@@ -231,7 +231,8 @@ def beaten(gate: Mapping[str, Any]) -> str:
         return ""
     if gate["version"] is None:
         return " (nothing is pushed yet)"
-    return f" ({gate['bound']:.4g}, by version {gate['version']})"
+    where = "" if gate["same_documents"] else " on other documents"
+    return f" ({gate['bound']:.4g}, by version {gate['version']}{where})"
 
 
 def _possessive(stages: Sequence[str]) -> str:

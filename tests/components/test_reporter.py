@@ -342,6 +342,7 @@ def test_missed_gate_names_metric_rule_and_value(data):
 def test_a_gate_beside_the_pushed_model_names_its_version(data):
     rule = {"metric": "accuracy", "rule": ">= pushed - 0.01", "value": 0.71}
     gate = {**rule, "version": 3, "bound": 0.74, "passed": False}
+    gate |= {"same_documents": True}
     data["stages"][0]["evaluation"] |= {"blessed": False, "thresholds": [gate]}
     verdict = judge(data)
     assert verdict.details == [
@@ -349,6 +350,9 @@ def test_a_gate_beside_the_pushed_model_names_its_version(data):
     ]
     assert verdict.rows[0].bound == 0.74
     assert "≥ pushed - 0.01 (0.74, by version 3)" in Page(render_report(data)).text
+    gate |= {"same_documents": False}
+    said = "≥ pushed - 0.01 (0.74, by version 3 on other documents)"
+    assert said in Page(render_report(data)).text
     gate |= {"version": None, "bound": None, "passed": True}
     data["stages"][0]["evaluation"] |= {"blessed": True}
     assert "≥ pushed - 0.01 (nothing is pushed yet)" in Page(render_report(data)).text

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from components.artifacts import PushedModel
-from components.base import Identified
 from components.evaluator import EvaluateConfig, Evaluator, EvaluatorConfig
 from components.evaluator.verdict import Pushed, judge, newest_other
 from models.faults import ConfigError, DataError
@@ -17,7 +16,8 @@ def put_version(folder, number, *, model, accuracy=0.5):
     version = folder / str(number)
     (version / PushedModel.CARD).parent.mkdir(parents=True)
     (version / PushedModel.MODEL).touch()
-    card = {"model": model, "metrics": {"accuracy": {"value": accuracy}}}
+    card = {"model": model, "documents": "d"}
+    card |= {"metrics": {"accuracy": {"value": accuracy}}}
     (version / PushedModel.CARD).write_text(json.dumps(card))
     return version
 
@@ -69,16 +69,22 @@ def test_the_newest_whole_version_of_another_model_counts(tmp_path):
     put_version(tmp_path, 10, model="b")
     (put_version(tmp_path, 11, model="c") / PushedModel.MODEL).unlink()
     (put_version(tmp_path, 12, model="d") / PushedModel.CARD).unlink()
-    assert newest_other(tmp_path, "e").version == 10
-    found = newest_other(tmp_path, "b")
-    assert (found.version, found.value("accuracy")) == (2, 0.2)
-    assert newest_other(tmp_path / "none", "b") is None
+    found = newest_other(tmp_path, model="e", documents="d")
+    assert (found.version, found.same_documents) == (10, True)
+    found = newest_other(tmp_path, model="b", documents="others")
+    assert (found.version, found.same_documents) == (2, False)
+    assert found.value("accuracy") == 0.2
+    assert newest_other(tmp_path / "none", model="b", documents="d") is None
 
 
 def test_a_model_does_not_run_again_because_it_was_pushed(tmp_path):
     config = EvaluatorConfig(evaluate=EvaluateConfig(), pushed=str(tmp_path))
-    before = Evaluator.precedents(config, {"model": "b"})
+    inputs = {"model": "b", "documents": "d"}
+    assert Evaluator.precedents(config, inputs) == []
     put_version(tmp_path, 1, model="b")
-    assert Evaluator.precedents(config, {"model": "b"}) == before == []
-    [found] = Evaluator.precedents(config, {"model": "c"})
-    assert found == Identified("the pushed version", "1, model b")
+    assert Evaluator.precedents(config, inputs) == []
+    [first] = Evaluator.precedents(config, {**inputs, "model": "c"})
+    put_version(tmp_path, 2, model="b", accuracy=0.6)
+    [second] = Evaluator.precedents(config, {**inputs, "model": "c"})
+    assert first.name == second.name == "the pushed version"
+    assert first.identity != second.identity

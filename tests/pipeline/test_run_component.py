@@ -252,7 +252,8 @@ def test_the_latest_pushed_model_is_found_when_the_step_runs(project, service):
     for node in ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines"):
         assert engine.run(node) == 0
     for version, loss in ((3, 9.0), (10, 2.5)):
-        card = {"model": f"{version}", "metrics": {"loss": {"value": loss}}}
+        card = {"model": f"{version}", "documents": "of another day"}
+        card |= {"metrics": {"loss": {"value": loss}}}
         folder = f"root/pushed/lines/{version}"
         service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
         service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
@@ -260,6 +261,7 @@ def test_the_latest_pushed_model_is_found_when_the_step_runs(project, service):
     [name] = [n for n in service.objects if n.endswith("/metrics.json")]
     [threshold] = json.loads(service.objects[name])["thresholds"]
     assert (threshold["version"], threshold["bound"]) == (10, 3.5)
+    assert threshold["same_documents"] is False
 
 
 def pushed_version(root, folder, model):
