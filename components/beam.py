@@ -2,8 +2,7 @@
 
 The name DirectRunner means Prism to Beam, which fetches a Go program over the network
 without a checksum or a timeout: neither is taken. Text never goes through a runner, but
-through files in the step's folder, so workers on other machines must mount it; those of
-Dataflow cannot.
+through files (``components/exchange.py``).
 """
 
 from __future__ import annotations
@@ -50,12 +49,6 @@ def open_pipeline(
         raise ConfigError(
             f"run.beam.runner: {runner} fetches the Prism program over the network "
             "without a checksum; write FnApiRunner"
-        )
-    if runner.rpartition(".")[2] == "DataflowRunner" and not given.get("dry_run"):
-        raise ConfigError(
-            f"run.beam.runner: {runner}'s workers cannot mount the folder that steps "
-            "work in; take FlinkRunner or SparkRunner with a mounted root, or set "
-            "dry_run: 'true' to have the job made and not sent"
         )
     known = PipelineOptions([]).get_all_options()
     for name in given:

@@ -38,7 +38,7 @@ PROMISED = {
     "models": "README.md bert families gpt rows tasks tokenization training",
     "configs": (
         "README.md bert_base.yaml gpt2_124m.yaml gpt_docs.yaml gpt_shakespeare.yaml"
-        " flink.yaml kubeflow.yaml quickstart.yaml vertex.yaml"
+        " dataflow.yaml flink.yaml kubeflow.yaml quickstart.yaml vertex.yaml"
     ),
     "tests": "README.md",
 }

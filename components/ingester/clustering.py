@@ -6,11 +6,10 @@ one of test before eval before train; then the longest; then the least hash of i
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from components.artifacts import SPLITS
+from components.exchange import local
 from components.ingester.config import NearConfig
 from components.ingester.editing import Spills
 from components.ingester.near import Clusters, at_least
@@ -25,17 +24,18 @@ def precedence(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
 
 
 def find_clusters(
-    rows: np.ndarray, bands: list[Path], spills: list[str], config: NearConfig
+    rows: np.ndarray, bands: list[str], spills: list[str], config: NearConfig
 ) -> Clusters:
     """Joins rows of INDEX that share a band; in memory is one band at a time.
 
     Args:
         rows: sorted by part and number.
-        bands: for each part, its band keys, uint64 [bands, documents], as .npy.
+        bands: for each part, the place of its band keys, uint64 [bands, documents],
+            as .npy.
         spills: for each part, its lines, where pairs are verified.
         config: how near duplicates are found.
     """
-    keys = [np.load(path, mmap_mode="r") for path in bands]
+    keys = [np.load(local(place), mmap_mode="r") for place in bands]
     edges = np.searchsorted(rows["part"], np.arange(len(keys) + 1))
     clusters = Clusters(len(rows))
     with Spills(spills) as lines:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import orjson
+
+from components.exchange import local, writing
 
 Edit = Callable[[int, dict[str, Any]], None]
 """Takes a row's index and its document, which it changes in place."""
@@ -18,8 +19,8 @@ Edit = Callable[[int, dict[str, Any]], None]
 class Spills:
     """The lines of all spill files, by row of INDEX."""
 
-    def __init__(self, paths: list[str]) -> None:
-        self._paths = paths
+    def __init__(self, places: list[str]) -> None:
+        self._places = places
         self._maps: dict[int, mmap.mmap] = {}
         self._stack = ExitStack()
 
@@ -33,7 +34,7 @@ class Spills:
         """Returns the document of a row."""
         part, begin = int(row["part"]), int(row["offset"])
         if part not in self._maps:
-            with open(self._paths[part], "rb") as file:
+            with local(self._places[part]).open("rb") as file:
                 found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._maps[part] = self._stack.enter_context(found)
         document: dict[str, Any] = orjson.loads(
@@ -43,23 +44,27 @@ class Spills:
 
 
 def rewrite(
-    rows: np.ndarray, paths: list[str], edits: dict[int, list[Edit]], target: Path
+    rows: np.ndarray, places: list[str], edits: dict[int, list[Edit]], target: str
 ) -> None:
-    """Writes the edited lines to a file that becomes the last of the paths.
+    """Writes the edited lines to a file that becomes the last of the places.
 
     Rows point to their new lines afterwards.
     """
-    with Spills(list(paths)) as spills, target.open("wb") as file:
+    with (
+        Spills(list(places)) as spills,
+        writing(target) as path,
+        path.open("wb") as file,
+    ):
         for index, changes in edits.items():
             document = spills.document(rows[index])
             for change in changes:
                 change(index, document)
             line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
-            rows["part"][index], rows["offset"][index] = len(paths), file.tell()
+            rows["part"][index], rows["offset"][index] = len(places), file.tell()
             rows["length"][index] = len(line)
             rows["text_bytes"][index] = len(document["text"].encode())
             file.write(line)
-    paths.append(str(target))
+    places.append(target)
 
 
 def texts(rows: np.ndarray, spills: Spills) -> Iterator[str]:

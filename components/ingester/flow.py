@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import mmap
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +25,8 @@ import zstandard
 from components.artifacts import Documents, write_json
 from components.base import Context
 from components.beam import open_pipeline
+from components.exchange import Exchange, local, open_exchange, writing
+from components.ingester.augmentation import external_files
 from components.ingester.config import DatasetConfig
 from components.ingester.contamination import ngram_index
 from components.ingester.readers import read_spans
@@ -35,6 +36,7 @@ from components.ingester.shaping import Block, Shaper
 from components.ingester.shingles import ngram_hashes
 from components.ingester.sources import Span, cut_spans, find_files
 from components.ingester.streams import BLOCK_BYTES
+from components.remote import is_remote
 from models import faults
 
 OUTCOME = "outcome.json"
@@ -84,21 +86,23 @@ def run(
         num_bytes += sum(file.size for file in files)
     context.report({"files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
-    with _spill_dir(documents, context) as folder:
-        index = _index_evaluation(against or {}, dataset, folder)
-        reader = ReadUnits(dataset, seed, folder, block_bytes, index)
+    with open_exchange(context, beside=documents.path.parent) as exchange:
+        if exchange.is_remote:
+            _check_within_reach(dataset)
+        index = _index_evaluation(against or {}, dataset, exchange)
+        reader = ReadUnits(dataset, seed, exchange, block_bytes, index)
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
                 | "Units" >> beam.Create(units)
                 | "Read" >> beam.ParDo(reader)
                 | "Together" >> beam.combiners.ToList()
-                | "Select" >> beam.FlatMap(select_shards, dataset, seed, folder)
+                | "Select" >> beam.FlatMap(select_shards, dataset, seed, exchange)
                 | "Spread" >> beam.Reshuffle()
-                | "Write" >> beam.Map(write_shard, folder, documents.path)
+                | "Write" >> beam.Map(write_shard, exchange, documents.path)
             )
-        _raise_noted(folder)
-        _finish(documents, folder)
+        _raise_noted(exchange)
+        _finish(documents, exchange)
     context.report({"documents": sum(documents.facts["splits"].values())})
 
 
@@ -109,27 +113,28 @@ class ReadUnits(beam.DoFn):
         self,
         dataset: DatasetConfig,
         seed: int,
-        folder: Path,
+        exchange: Exchange,
         block_bytes: int,
-        evaluation_ngrams: Path | None,
+        evaluation_ngrams: str | None,
     ) -> None:
         self._dataset, self._seed = dataset, seed
-        self._folder, self._block_bytes = folder, block_bytes
+        self._exchange, self._block_bytes = exchange, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
 
     def process(self, unit: Unit) -> Iterator[Part]:
         """Yields the unit's index and counts; a fault is noted and yields nothing."""
-        with _noting(self._folder, f"read-{unit.number:08d}"):
+        with _noting(self._exchange, f"read-{unit.number:08d}"):
             yield self._read(unit)
 
     def _read(self, unit: Unit) -> Part:
         shaper = Shaper(self._dataset, self._seed, unit.source, self._evaluation_ngrams)
         source = self._dataset.named_sources()[unit.source]
-        spill = self._folder / f"lines-{unit.number:08d}"
+        name = f"lines-{unit.number:08d}"
+        spill = self._exchange.place(name)
         blocks: list[Block] = []
         by_source = self._dataset.split.by == "source"
         letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
-        with spill.open("wb") as file:
+        with writing(spill) as path, path.open("wb") as file:
             for span, record in read_spans(
                 unit.spans,
                 source=source,
@@ -147,12 +152,12 @@ class ReadUnits(beam.DoFn):
                 if shaper.num_held_bytes >= BLOCK_BYTES:
                     blocks.append(_spill(shaper, file))
             blocks.append(_spill(shaper, file))
-        near, found_spans = _keep_keys(blocks, spill)
+        near, found_spans = self._keep_keys(blocks, name)
         return Part(
             number=unit.number,
-            spill=str(spill),
+            spill=spill,
             dead_letters=letters.lines,
-            index=_keep_index(blocks, spill),
+            index=self._keep_index(blocks, name),
             labels=list(shaper.labels),
             columns=shaper.columns,
             num_read=shaper.num_read,
@@ -164,6 +169,36 @@ class ReadUnits(beam.DoFn):
             near=near,
             spans=found_spans,
         )
+
+    def _keep_index(self, blocks: list[Block], name: str) -> str:
+        """Writes the rows of INDEX beside the spill file; returns where."""
+        place = self._exchange.place(f"index-{name}.npy")
+        with writing(place) as path:
+            np.save(path, np.concatenate([block.rows for block in blocks]))
+        return place
+
+    def _keep_keys(
+        self, blocks: list[Block], name: str
+    ) -> tuple[str | None, str | None]:
+        """Writes band keys and spans beside the spill file; returns where."""
+        near = spans = None
+        if blocks[0].near is not None:
+            near = self._exchange.place(f"near-{name}.npy")
+            keys = [block.near for block in blocks if block.near is not None]
+            with writing(near) as path:
+                np.save(path, np.ascontiguousarray(np.concatenate(keys).T))
+        if blocks[0].spans is not None:
+            spans = self._exchange.place(f"spans-{name}.npz")
+            found = [block.spans for block in blocks if block.spans is not None]
+            sizes = np.concatenate([np.diff(each.splits) for each in found])
+            with writing(spans) as path:
+                np.savez(
+                    path,
+                    hashes=np.concatenate([each.hashes for each in found]),
+                    positions=np.concatenate([each.positions for each in found]),
+                    splits=np.append(0, np.cumsum(sizes)),
+                )
+        return near, spans
 
 
 class _Letters:
@@ -196,36 +231,9 @@ def _spill(shaper: Shaper, file: BinaryIO) -> Block:
     return block._replace(lines=b"")
 
 
-def _keep_index(blocks: list[Block], spill: Path) -> Path:
-    """Writes the rows of INDEX beside the spill file; returns where."""
-    target = spill.with_name(f"index-{spill.name}.npy")
-    np.save(target, np.concatenate([block.rows for block in blocks]))
-    return target
-
-
-def _keep_keys(blocks: list[Block], spill: Path) -> tuple[Path | None, Path | None]:
-    """Writes band keys and spans beside the spill file; returns where."""
-    near = spans = None
-    if blocks[0].near is not None:
-        near = spill.with_name(f"near-{spill.name}.npy")
-        keys = [block.near for block in blocks if block.near is not None]
-        np.save(near, np.ascontiguousarray(np.concatenate(keys).T))
-    if blocks[0].spans is not None:
-        spans = spill.with_name(f"spans-{spill.name}.npz")
-        found = [block.spans for block in blocks if block.spans is not None]
-        sizes = np.concatenate([np.diff(each.splits) for each in found])
-        np.savez(
-            spans,
-            hashes=np.concatenate([each.hashes for each in found]),
-            positions=np.concatenate([each.positions for each in found]),
-            splits=np.append(0, np.cumsum(sizes)),
-        )
-    return near, spans
-
-
 def _index_evaluation(
-    against: Mapping[str, Documents], dataset: DatasetConfig, folder: Path
-) -> Path | None:
+    against: Mapping[str, Documents], dataset: DatasetConfig, exchange: Exchange
+) -> str | None:
     """Writes the n-grams of the documents that must not be learned from."""
     config = dataset.decontaminate
     if config is None:
@@ -239,37 +247,42 @@ def _index_evaluation(
         )
         while batch := list(islice(texts, 1000)):
             found.append(np.unique(ngram_hashes(batch, config.ngrams).values))
-    target = folder / "evaluation.npy"
-    np.save(target, ngram_index(np.concatenate(found)))
-    return target
+    place = exchange.place("evaluation.npy")
+    with writing(place) as path:
+        np.save(path, ngram_index(np.concatenate(found)))
+    return place
 
 
 def select_shards(
-    parts: list[Part], dataset: DatasetConfig, seed: int, folder: Path
+    parts: list[Part], dataset: DatasetConfig, seed: int, exchange: Exchange
 ) -> Iterator[Shard]:
     """Yields what each shard holds, once every unit was read without a fault."""
-    if any(folder.glob("fault-*")):
+    if exchange.names("fault-"):
         return
-    with _noting(folder, "select"):
+    with _noting(exchange, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset, folder=folder, seed=seed)
-        with (folder / Documents.DEAD_LETTERS).open("wb") as file:
+        selection = select(parts, dataset=dataset, exchange=exchange, seed=seed)
+        place = exchange.place(Documents.DEAD_LETTERS)
+        with writing(place) as path, path.open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)
-        write_json(
-            folder / OUTCOME,
-            {
-                "facts": selection.facts,
-                "ledger": selection.ledger,
-                "records": selection.records,
-            },
-        )
+        outcome = {
+            "facts": selection.facts,
+            "ledger": selection.ledger,
+            "records": selection.records,
+        }
+        with writing(exchange.place(OUTCOME)) as path:
+            write_json(path, outcome)
         yield from selection.shards
 
 
-def write_shard(shard: Shard, folder: Path, target: Path) -> None:
+def write_shard(shard: Shard, exchange: Exchange, documents: Path) -> None:
     """Gathers the lines of a shard in order; the bytes depend on them alone."""
-    with _noting(folder, f"write-{shard.name}"), (target / shard.name).open("wb") as f:
+    with (
+        _noting(exchange, f"write-{shard.name}"),
+        writing(exchange.target(documents, shard.name)) as path,
+        path.open("wb") as f,
+    ):
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
         size = int(shard.length.sum())
         chunk = (np.cumsum(shard.length) - 1) // np.uint64(GATHERED_BYTES)
@@ -290,7 +303,7 @@ def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
         end = begin + shard.length[places[group]]
         cuts = zip(group.tolist(), begin.tolist(), end.tolist(), strict=True)
         with (
-            open(shard.spills[int(parts[group[0]])], "rb") as file,
+            local(shard.spills[int(parts[group[0]])]).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as spill,
         ):
             for at, low, high in cuts:
@@ -298,46 +311,56 @@ def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
     return lines
 
 
-def _finish(documents: Documents, folder: Path) -> None:
-    outcome = json.loads((folder / OUTCOME).read_bytes())
+def _finish(documents: Documents, exchange: Exchange) -> None:
+    outcome = json.loads(local(exchange.place(OUTCOME)).read_bytes())
     write_json(documents.file(Documents.LEDGER), outcome["ledger"])
-    shutil.move(folder / Documents.DEAD_LETTERS, documents.file(Documents.DEAD_LETTERS))
+    letters = local(exchange.place(Documents.DEAD_LETTERS))
+    shutil.move(letters, documents.file(Documents.DEAD_LETTERS))
     documents.facts |= outcome["facts"]
     documents.records |= outcome["records"]
+    for name in outcome["records"]:
+        exchange.collect(documents.path, name)
+
+
+def _check_within_reach(dataset: DatasetConfig) -> None:
+    """Refuses files of this machine where workers do not see its disk.
+
+    Raises:
+        ConfigError: a source, or a list of words, is one.
+    """
+    here = [str(path) for path in dataset.clean.quality.files]
+    if dataset.augment is not None:
+        here += map(str, external_files(dataset.augment))
+    for source in dataset.named_sources().values():
+        if source.format != "docstrings":  # those are installed there as well
+            here += [f.path for f in find_files(source) if not is_remote(f.path)]
+    if here:
+        raise faults.ConfigError(
+            "run.beam.temp_location: expected files that its workers can read, behind "
+            f"gs:// or s3://, got {here[0]}; copy it there, or take temp_location out "
+            "where workers mount the root"
+        )
 
 
 @contextmanager
-def _spill_dir(documents: Documents, context: Context) -> Iterator[Path]:
-    """Lends a folder beside the documents, or in the work folder, swept first."""
-    if context.work_dir is None:
-        folder = Path(tempfile.mkdtemp(prefix=".spill-", dir=documents.path.parent))
-    else:
-        folder = context.work_dir / "spill"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _noting(folder: Path, where: str) -> Iterator[None]:
+def _noting(exchange: Exchange, where: str) -> Iterator[None]:
     """Notes a fault in a file: Beam would turn it into a traceback in a string."""
     try:
         yield
     except faults.Fault as fault:
-        _note(folder, where, fault)
+        _note(exchange, where, fault)
     except OSError as error:
-        what = f"{error.filename or folder}: {error.strerror}; mend it and run again"
-        _note(folder, where, faults.EnvironmentFault(what))
+        where_to = error.filename or exchange.folder
+        what = f"{where_to}: {error.strerror}; mend it and run again"
+        _note(exchange, where, faults.EnvironmentFault(what))
 
 
-def _note(folder: Path, where: str, fault: faults.Fault) -> None:
-    write_json(folder / f"fault-{where}.json", [type(fault).__name__, str(fault)])
+def _note(exchange: Exchange, where: str, fault: faults.Fault) -> None:
+    with writing(exchange.place(f"fault-{where}.json")) as path:
+        write_json(path, [type(fault).__name__, str(fault)])
 
 
-def _raise_noted(folder: Path) -> None:
-    for note in sorted(folder.glob("fault-*")):
-        kind, message = json.loads(note.read_bytes())
+def _raise_noted(exchange: Exchange) -> None:
+    for name in exchange.names("fault-"):
+        kind, message = json.loads(local(exchange.place(name)).read_bytes())
         raise getattr(faults, kind)(message)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components.artifacts import SPLITS, shard_name
+from components.exchange import Exchange, local
 from components.ingester.augmentation import Augmenter
 from components.ingester.clustering import (
     draw_splits,
@@ -35,8 +35,8 @@ class Part:
 
     number: int
     spill: str
-    index: Path
-    """Rows of INDEX, as .npy."""
+    index: str
+    """The place of rows of INDEX, as .npy."""
     dead_letters: list[bytes]
     labels: list[str]
     columns: set[str]
@@ -46,8 +46,8 @@ class Part:
     examples: dict[str, str]
     cut: Counter[str] = field(default_factory=Counter)
     personal: Counter[str] = field(default_factory=Counter)
-    near: Path | None = None
-    spans: Path | None = None
+    near: str | None = None
+    spans: str | None = None
 
 
 @dataclass
@@ -75,7 +75,7 @@ def select(
     parts: list[Part],
     *,
     dataset: DatasetConfig,
-    folder: Path | None = None,
+    exchange: Exchange | None = None,
     seed: int = 17,
 ) -> Selection:
     """Decides on the parts, given in the order of their numbers.
@@ -83,7 +83,7 @@ def select(
     Args:
         parts: what the units of work left behind.
         dataset: what the user says of it.
-        folder: where lines that change are written anew.
+        exchange: where lines that change are written anew.
         seed: of what is drawn.
 
     Raises:
@@ -97,7 +97,7 @@ def select(
     num_read = sum(part.num_read for part in parts) + bad.total()
     _check_bad(parts, bad, num_read, dataset)
     choice = Choice(rows, [part.spill for part in parts], dataset, dropped, seed)
-    choice.make(parts, folder)
+    choice.make(parts, exchange)
     rows, num_added = choice.rows, choice.added.total()
     counts = np.bincount(rows["split"], minlength=len(SPLITS))
     kept = {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
@@ -138,7 +138,7 @@ def _join(parts: list[Part], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
     found = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
-        rows = np.load(part.index)
+        rows = np.load(local(part.index))
         rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)
@@ -165,7 +165,7 @@ class Choice:
         self.columns: set[str] = set()
         self._by_source = dataset.split.by == "source"
 
-    def make(self, parts: list[Part], folder: Path | None) -> None:
+    def make(self, parts: list[Part], exchange: Exchange | None) -> None:
         """Applies the rules."""
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: files in order
@@ -180,19 +180,20 @@ class Choice:
             self._drop_same_texts()
         if self._dataset.clean.dedup == "near":
             bands = [part.near for part in parts]
-            self._handle_near([path for path in bands if path], edits)
+            self._handle_near([place for place in bands if place], edits)
         if decontaminate is not None and decontaminate.action == "tag":
             self._tag_contaminated(edits)
         if self._dataset.clean.repeats != "keep":
             self._cut_repeats(parts, edits)
-        if edits and folder is not None:
-            rewrite(self.rows, self.spills, edits, folder / "lines-edited")
+        if edits and exchange is not None:
+            place = exchange.place("lines-edited")
+            rewrite(self.rows, self.spills, edits, place)
             self._drop_short(edits)
         self._limit()
-        if self._dataset.sources and folder is not None:
-            self._mix(folder)
-        if self._dataset.augment is not None and folder is not None:
-            self._augment(Augmenter(self._dataset.augment, seed=self._seed), folder)
+        if self._dataset.sources and exchange is not None:
+            self._mix(exchange)
+        if self._dataset.augment is not None and exchange is not None:
+            self._augment(Augmenter(self._dataset.augment, seed=self._seed), exchange)
 
     def _drop(self, gone: np.ndarray, reason: str) -> None:
         if gone.any():
@@ -224,7 +225,7 @@ class Choice:
         order = np.lexsort((*rule, rows["text_low"], rows["text_high"]))
         self._drop(_repeats(rows, order, "text_high", "text_low"), "duplicate_text")
 
-    def _handle_near(self, bands: list[Path], edits: dict[int, list[Edit]]) -> None:
+    def _handle_near(self, bands: list[str], edits: dict[int, list[Edit]]) -> None:
         config, rows = self._dataset.clean.near, self.rows
         clusters = find_clusters(rows, bands, self.spills, config)
         labels = clusters.labels()
@@ -300,7 +301,7 @@ class Choice:
             gone[of_source[order]] = rank >= limit
             self._drop(gone, "over_label_limit")
 
-    def _augment(self, augmenter: Augmenter, folder: Path) -> None:
+    def _augment(self, augmenter: Augmenter, exchange: Exchange) -> None:
         """Adds changed copies to train; one that came out the same is left out."""
         config = self._dataset.augment
         assert config is not None
@@ -322,11 +323,11 @@ class Choice:
             document["id"], document["text"], _ = changed[index]
 
         edits: dict[int, list[Edit]] = {i: [change] for i in range(len(rows))}
-        rewrite(rows, self.spills, edits, folder / "lines-augmented")
+        rewrite(rows, self.spills, edits, exchange.place("lines-augmented"))
         self.added["augmented"] = len(rows)
         self.rows = np.concatenate([self.rows, rows])
 
-    def _mix(self, folder: Path) -> None:
+    def _mix(self, exchange: Exchange) -> None:
         used = copies(self.rows, self._dataset)
         self._drop(used == 0, "mixture")
         used = used[used > 0]
@@ -341,19 +342,19 @@ class Choice:
                 document["id"] = f"{document['id']}#{copy[index] + 1}"
 
             edits = {index: [number] for index in again.tolist()}
-            rewrite(rows, self.spills, edits, folder / "lines-repeated")
+            rewrite(rows, self.spills, edits, exchange.place("lines-repeated"))
         self.rows = rows
 
 
 def spans_of(
-    rows: np.ndarray, files: list[Path | None]
+    rows: np.ndarray, places: list[str | None]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns hashes and positions of the spans of rows, and which row has each."""
     found: list[tuple[np.ndarray, ...]] = []
-    edges = np.searchsorted(rows["part"], np.arange(len(files) + 1))
-    for path, begin, end in zip(files, edges[:-1], edges[1:], strict=True):
-        assert path is not None
-        with np.load(path) as spans:
+    edges = np.searchsorted(rows["part"], np.arange(len(places) + 1))
+    for place, begin, end in zip(places, edges[:-1], edges[1:], strict=True):
+        assert place is not None
+        with np.load(local(place)) as spans:
             hashes, positions, splits = (
                 spans[name] for name in ("hashes", "positions", "splits")
             )

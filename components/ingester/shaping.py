@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
 from components.artifacts import SPLITS
+from components.exchange import local
 from components.ingester.cleaning import Cleaner, drop_reason
 from components.ingester.config import DatasetConfig
 from components.ingester.contamination import contamination
@@ -123,7 +123,7 @@ class Shaper:
     dataset: DatasetConfig
     seed: int
     source_name: str = ""
-    evaluation_ngrams: Path | None = None
+    evaluation_ngrams: str | None = None
     """Sorted n-gram hashes of the texts that must not be learned from, as .npy."""
     labels: dict[str, int] = field(default_factory=dict)
     columns: set[str] = field(default_factory=set)
@@ -151,7 +151,7 @@ class Shaper:
             or self.evaluation_ngrams is not None
         )
         if self.evaluation_ngrams is not None:
-            self._index = np.load(self.evaluation_ngrams, mmap_mode="r")
+            self._index = np.load(local(self.evaluation_ngrams), mmap_mode="r")
         self._hash_key = str(self.seed).encode()
         self._kept_names: dict[tuple[str, ...], list[str]] = {}
         self._num_shaped = 0

@@ -8,12 +8,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
+from components import remote
 from components.base import Identified
-from components.ingester import folders, local_files, packages, remote, tfds
+from components.ingester import folders, local_files, packages, tfds
 from components.ingester.compression import UNREAD, compression
 from components.ingester.patterns import Resolution, resolve
-from components.ingester.remote import is_remote
 from components.ingester.source_config import FILE_FORMATS, SourceConfig
+from components.remote import is_remote
 from models.faults import ConfigError, IntegrityError
 
 _REMOTE_BLOCKS = 16

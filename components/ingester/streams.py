@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from components.ingester import remote
+from components import remote
 from components.ingester.compression import ExpandedStream, compression
 from components.ingester.records import (
     BYTE_ORDER_MARK,
@@ -20,7 +20,7 @@ from components.ingester.records import (
     LongRecord,
     Rejected,
 )
-from components.ingester.remote import is_remote
+from components.remote import is_remote
 
 BLOCK_BYTES = 2 << 20
 

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ import apache_beam as beam
 from components.artifacts import Documents, Profile, Vocabulary, write_json
 from components.base import Context, sha256_file
 from components.beam import open_pipeline
+from components.exchange import local, open_exchange, writing
 from components.profiler import ProfilerConfig
 from components.profiler.anomalies import (
     Anomaly,
@@ -67,27 +68,26 @@ def make_profile(
 
 
 def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
-    shards = [
-        ShardFile(split, path)
-        for split in documents.splits
-        for path in documents.shards(split)
-    ]
-    if context.work_dir is not None:
-        context.work_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=context.work_dir) as folder:
-        targets = [Path(folder) / str(number) for number in range(len(shards))]
+    with open_exchange(context, beside=Path(gettempdir())) as exchange:
+        shards = [
+            ShardFile(split, exchange.give(path))
+            for split in documents.splits
+            for path in documents.shards(split)
+        ]
+        targets = [exchange.place(f"counts-{n}") for n in range(len(shards))]
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
                 | "Shards" >> beam.Create(list(zip(shards, targets, strict=True)))
                 | "Count" >> beam.MapTuple(_count_into)
             )
-        return by_split(pickle.loads(target.read_bytes()) for target in targets)
+        return by_split(pickle.loads(local(t).read_bytes()) for t in targets)
 
 
-def _count_into(shard: ShardFile, target: Path) -> None:
+def _count_into(shard: ShardFile, target: str) -> None:
     # By a file, because Beam would hold every shard's result and a copy in memory.
-    target.write_bytes(pickle.dumps(count_shard(shard)))
+    with writing(target) as path:
+        path.write_bytes(pickle.dumps(count_shard(shard)))
 
 
 def summarize(

@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components.artifacts import SPLITS
+from components.exchange import local
 from components.profiler.columns import Column, add_columns
 from components.profiler.tallies import Lengths, Sketch, Terms
 from components.profiler.texts import NO_SCRIPT, SCRIPTS, count_texts
@@ -94,13 +94,13 @@ class ShardFile:
     """A shard to count, and its split."""
 
     split: str
-    path: Path
+    place: str
 
 
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
     """Returns the statistics of one shard, the rarest of very many terms left out."""
     statistics = Statistics()
-    documents = read_shard(shard.path)
+    documents = read_shard(local(shard.place))
     for block in group(documents, _size, least=_BLOCK_CHARACTERS):
         statistics.count(block)
     statistics.terms.seal()
@@ -120,7 +120,7 @@ def by_split(
     A split without documents is left out.
     """
     found: dict[str, Statistics] = {}
-    for shard, statistics in sorted(shards, key=lambda pair: pair[0].path):
+    for shard, statistics in sorted(shards, key=lambda pair: pair[0].place):
         if statistics.num_documents:
             found.setdefault(shard.split, Statistics()).merge(statistics)
     known = [name for name in SPLITS if name in found]

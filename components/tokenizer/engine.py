@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -28,6 +27,7 @@ from components.artifacts import (
 )
 from components.base import Context
 from components.beam import open_pipeline
+from components.exchange import Exchange, local, open_exchange, writing
 from components.shards import read_batches
 from components.tokenizer import TokenizerConfig
 from components.tokenizer.examples import write_examples
@@ -78,26 +78,54 @@ def tokenize_shards(
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
     schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
-    work = []
+    with open_exchange(context, beside=rows.path.parent) as exchange:
+        work = list(_work(documents, rows, config, exchange))
+        entries = [exchange.give(path) for path in vocabulary.files()]
+        counts = exchange.place(_COUNTS)
+        with open_pipeline(context.beam) as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(work)
+                | beam.ParDo(_TokenizeShard(entries, schema, config, documents))
+                | beam.CombineGlobally(_AddCounts())
+                | beam.Map(_write_counts, counts)
+            )
+        found = read_json(local(counts))
+        for task in work:
+            for target in task.targets:
+                exchange.collect(rows.path, target)
+    _record(rows, found, documents=documents, vocabulary=vocabulary, schema=schema)
+
+
+class _Task(NamedTuple):
+    """A shard of documents and what is made of it."""
+
+    split: str
+    source: str
+    """The place of the documents."""
+    targets: tuple[str, ...]
+    """The files of the artifact: rows and, where they are wanted, examples."""
+    places: tuple[str, ...]
+    """Where they are written."""
+
+
+def _work(
+    documents: Documents, rows: TokenRows, config: TokenizerConfig, exchange: Exchange
+) -> Iterator[_Task]:
     for split in documents.splits:
         shards = documents.shards(split)
         for i, shard in enumerate(shards):
             name = shard_name(split, i, len(shards), "tfrecord")
-            work.append((split, str(shard), str(rows.file(name))))
-            if config.examples:
-                rows.file(f"{EXAMPLES}/{name}")
-    counts = rows.path / _COUNTS
-    with open_pipeline(context.beam) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create(work)
-            | beam.ParDo(_TokenizeShard(vocabulary.path, schema, config, documents))
-            | beam.CombineGlobally(_AddCounts())
-            | beam.Map(lambda value: write_json(counts, value))
-        )
-    found = read_json(counts)
-    counts.unlink()
-    _record(rows, found, documents=documents, vocabulary=vocabulary, schema=schema)
+            targets = (name, f"{EXAMPLES}/{name}") if config.examples else (name,)
+            for target in targets:
+                rows.file(target)
+            places = [exchange.target(rows.path, target) for target in targets]
+            yield _Task(split, exchange.give(shard), targets, tuple(places))
+
+
+def _write_counts(counts: dict[str, dict[str, int]], place: str) -> None:
+    with writing(place) as path:
+        write_json(path, counts)
 
 
 def _record(
@@ -141,7 +169,7 @@ class _TokenizeShard(beam.DoFn):
 
     def __init__(
         self,
-        vocabulary: Path,
+        vocabulary: list[str],
         schema: RowSchema,
         config: TokenizerConfig,
         documents: Documents,
@@ -150,25 +178,21 @@ class _TokenizeShard(beam.DoFn):
         self._index = {label: i for i, label in enumerate(documents.labels)}
 
     def setup(self) -> None:
-        self._tokenizer = load_tokenizer(self._vocabulary)
+        [folder] = {local(place).parent for place in self._vocabulary}
+        self._tokenizer = load_tokenizer(folder)
         self._words = make_words(self._config, self._tokenizer)
 
-    def process(self, element: tuple[str, str, str]) -> Iterator[dict[str, Any]]:
-        split, source, target = element
-        packer = self._packer(split)
-        written = [Path(target)]
+    def process(self, task: _Task) -> Iterator[dict[str, Any]]:
+        packer = self._packer(task.split)
         with ExitStack() as stack:
-            file = stack.enter_context(Path(target).open("wb"))
-            if self._config.examples:
-                written.append(written[0].parent / EXAMPLES / written[0].name)
-                copy = stack.enter_context(written[1].open("wb"))
-            for rows in self._rows(packer, read_batches(Path(source))):
+            paths = [stack.enter_context(writing(place)) for place in task.places]
+            file, *copies = [stack.enter_context(path.open("wb")) for path in paths]
+            for rows in self._rows(packer, read_batches(local(task.source))):
                 file.write(frame_rows(self._schema, rows))
-                if self._config.examples:
+                for copy in copies:
                     write_examples(copy, self._schema, rows)
-        names = [path.relative_to(written[0].parent).as_posix() for path in written]
-        by_file = {name: {"rows": packer.counts["rows"]} for name in names}
-        yield {split: packer.counts} | by_file
+        by_file = {name: {"rows": packer.counts["rows"]} for name in task.targets}
+        yield {task.split: packer.counts} | by_file
 
     def _packer(self, split: str) -> Packer:
         config = self._config

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,6 +20,7 @@ import apache_beam as beam
 from components.artifacts import Documents, read_json, write_json
 from components.base import Context
 from components.beam import open_pipeline
+from components.exchange import local, open_exchange, writing
 from components.shards import first_texts, group
 from components.vocabulary_learner import VocabularyConfig
 from components.vocabulary_learner.byte_pair import learn_merges
@@ -74,21 +76,20 @@ def settle(config: VocabularyConfig) -> VocabularyConfig:
 def _count(
     documents: Documents, config: VocabularyConfig, context: Context
 ) -> dict[str, int]:
-    import tempfile
-
-    shards = [str(path) for path in documents.shards("train")]
+    shards = documents.shards("train")
     bound = _sample_bytes(config) // len(shards)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "counts.json"
+    with open_exchange(context, beside=Path(tempfile.gettempdir())) as exchange:
+        places = [exchange.give(path) for path in shards]
+        target = exchange.place("counts.json")
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
-                | beam.Create(shards)
+                | beam.Create(places)
                 | beam.Map(count_shard, config=config, max_bytes=bound)
                 | beam.CombineGlobally(_merge)
-                | beam.Map(lambda counts: write_json(target, counts))
+                | beam.Map(_write_counts, target)
             )
-        counts: dict[str, int] = read_json(target)
+        counts: dict[str, int] = read_json(local(target))
         return counts
 
 
@@ -99,9 +100,14 @@ def count_shard(
     config = settle(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
-    for batch in group(first_texts(Path(shard), max_bytes), len, least=_BATCH_CHARS):
+    for batch in group(first_texts(local(shard), max_bytes), len, least=_BATCH_CHARS):
         count(batch, counts)
     return dict(counts)
+
+
+def _write_counts(counts: dict[str, int], place: str) -> None:
+    with writing(place) as path:
+        write_json(path, counts)
 
 
 def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:

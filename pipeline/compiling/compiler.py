@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from components.ingester.remote import is_remote
+from components.remote import is_remote
 from models.faults import ConfigError
 from pipeline.compiling.secret_scan import check_no_secrets
 from pipeline.compiling.tfjob import compile_tfjobs

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.ingester.remote import is_remote
+from components.remote import is_remote
 from models.faults import Fault
 from pipeline.remote.buckets import open_bucket
 from pipeline.repeating import repeating

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from components.base import MANIFEST
-from components.ingester.remote import is_remote
+from components.remote import is_remote
 from models.faults import ConfigError, EnvironmentFault
 from pipeline.publish import EXECUTION
 from pipeline.remote.buckets import Bucket, open_bucket

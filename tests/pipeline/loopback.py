@@ -156,8 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        kind = "application/xml" if body.startswith(b"<") else "application/json"
-        self.send_header("Content-Type", kind)
+        if "Content-Type" not in headers:
+            kind = "application/xml" if body.startswith(b"<") else "application/json"
+            self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
@@ -169,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"access_token": TOKEN, "expires_in": 3600}
         for prefix, answer in _ROUTES.items():
             if path.startswith(prefix):
-                private = prefix not in ("/storage", "/download", "/upload", "/s3")
+                private = prefix in ("/apis/v2beta1", "/v1/")
                 if private and not _is_known(told):
                     error = {"code": 401, "message": "no token", "status": "X"}
                     return 401, {"error": error, "message": "no token"}
@@ -276,16 +277,45 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "DELETE":
             return (204, b"") if objects.pop(name, None) is not None else (404, {})
         if path.startswith("/download"):
-            return (200, objects[name]) if name in objects else (404, {})
+            return self._part(objects[name]) if name in objects else (404, {})
         if "/o" not in path.partition("/b/")[2]:
             return 200, {"name": bucket}
         prefix = self.query.get("prefix", "")
+        told = {"bucket": bucket, "updated": "2026-11-25T10:00:00Z"}
+        if name:
+            if name not in objects:
+                return 404, {}
+            return 200, told | {"name": name, "size": str(len(objects[name]))}
         items = [
-            {"name": n, "bucket": bucket, "size": str(len(d))}
+            {"name": n, "size": str(len(d)), **told}
             for n, d in sorted(objects.items())
             if n.startswith(prefix)
         ]
         return 200, {"items": items}
+
+    def _batch(self, path: str) -> tuple[int, bytes]:
+        """Obeys the calls in a body of several, which all remove an object."""
+        asked = re.findall(rb"DELETE \S+/o/([^\s?]+)", self.body)
+        answer = b""
+        for number, name in enumerate(asked, 1):
+            found = self.service.objects.pop(unquote(name.decode()), None)
+            status = b"404 Not Found" if found is None else b"204 No Content"
+            head = b"--x\r\nContent-Type: application/http\r\n"
+            answer += head + b"Content-ID: <response-b+%d>\r\n\r\n" % number
+            answer += b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n\r\n"
+        self.more = {"Content-Type": 'multipart/mixed; boundary="x"'}
+        return 200, answer + b"--x--"
+
+    def _part(self, data: bytes) -> tuple[int, bytes]:
+        """Gives the bytes that are asked for."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if asked is None:
+            return 200, data
+        begin, end = int(asked[1]), min(int(asked[2] or len(data)), len(data) - 1)
+        if begin >= len(data):
+            return 416, b""
+        self.more = {"Content-Range": f"bytes {begin}-{end}/{len(data)}"}
+        return 206, data[begin : end + 1]
 
     def _resumable(self, path: str) -> tuple[int, object]:
         """Takes what is large or of unknown size: a session, then parts of it."""
@@ -354,6 +384,7 @@ _ROUTES = {
     "/apis/v2beta1": _Handler._kubeflow,
     "/v1/": _Handler._vertex,
     "/storage": _Handler._gcs,
+    "/batch": _Handler._batch,
     "/download": _Handler._gcs,
     "/upload": _Handler._gcs,
     "/s3": _Handler._s3,

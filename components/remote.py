@@ -6,10 +6,14 @@ Beam is imported when the first URL is met: planning over local files never load
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from models.faults import ConfigError, RemoteError
@@ -23,6 +27,7 @@ _NEEDED = {
 }
 """The library behind a scheme: Beam registers most of them without it."""
 _REQUESTS_AT_ONCE = 16
+_COPIED_BYTES = 8 << 20
 
 
 class RemoteFile(NamedTuple):
@@ -81,6 +86,48 @@ def open_file(url: str) -> tuple[BinaryIO, int]:
         size = int(system.size(url))
         file = system.open(url, compression_type=CompressionTypes.UNCOMPRESSED)
         return cast(BinaryIO, file), size
+
+
+def fetch(url: str, target: Path) -> None:
+    """Copies a remote file to this machine, where it appears when it is whole.
+
+    Raises:
+        RemoteError: the file system does not answer.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as draft:
+        file, _ = open_file(url)
+        with file, _answering(url):
+            shutil.copyfileobj(file, draft, _COPIED_BYTES)
+    os.replace(draft.name, target)
+
+
+def send(source: Path, url: str) -> None:
+    """Copies a file of this machine to a URL.
+
+    Raises:
+        RemoteError: the file system does not answer.
+    """
+    from apache_beam.io.filesystem import CompressionTypes
+
+    system = _file_system(url)
+    with source.open("rb") as file, _answering(url):
+        options = {"compression_type": CompressionTypes.UNCOMPRESSED}
+        with system.create(url, "application/octet-stream", **options) as target:
+            shutil.copyfileobj(file, target, _COPIED_BYTES)
+
+
+def remove(folder: str) -> None:
+    """Removes all files below a URL, if there are any.
+
+    Raises:
+        RemoteError: the file system does not answer.
+    """
+    system = _file_system(folder)
+    with _answering(folder):
+        [found] = system.match([f"{folder}/**"])
+        if names := [file.path for file in found.metadata_list]:
+            system.delete(names)
 
 
 def is_seekable(url: str) -> bool:

@@ -1,0 +1,132 @@
+"""The exchange: files that a step and Beam's workers pass to each other.
+
+Workers on this machine, and those that mount its disk, use the step's own folder. Where
+``run.beam`` has a ``temp_location`` behind a URL, files go through that: what a worker
+reads is fetched once a process, what it writes is sent. A place is a path or a URL.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from components import remote
+from components.base import Context
+from components.remote import is_remote
+
+_FETCHING = Lock()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A folder that a step and its workers see, for as long as the step takes."""
+
+    folder: str
+    """Its path or URL."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether workers do not see this machine's disk."""
+        return is_remote(self.folder)
+
+    def place(self, name: str) -> str:
+        """Returns where a file of the folder is."""
+        return f"{self.folder}/{name}"
+
+    def names(self, start: str) -> list[str]:
+        """Returns the names of the folder's files that begin so, sorted."""
+        if not self.is_remote:
+            return sorted(path.name for path in Path(self.folder).glob(f"{start}*"))
+        found = remote.match(self.place(f"{start}*"))
+        return sorted(file.url.rpartition("/")[2] for file in found)
+
+    def give(self, path: Path) -> str:
+        """Lets workers read a file of this machine; returns its place."""
+        if not self.is_remote:
+            return str(path)
+        place = self.place(path.name)
+        remote.send(path, place)
+        return place
+
+    def target(self, folder: Path, name: str) -> str:
+        """Returns where a worker writes what is to become a file of a folder here."""
+        return self.place(name) if self.is_remote else str(folder / name)
+
+    def collect(self, folder: Path, name: str) -> None:
+        """Brings what a worker wrote to a target into its folder."""
+        if self.is_remote:
+            remote.fetch(self.place(name), folder / name)
+
+
+@contextmanager
+def open_exchange(context: Context, *, beside: Path) -> Iterator[Exchange]:
+    """Lends an empty exchange.
+
+    Args:
+        context: the runner's, with its work folder and Beam's options.
+        beside: the folder that a folder is made in where there is no work folder.
+    """
+    temp = str(context.beam.get("temp_location") or "")
+    if is_remote(temp):
+        url = f"{temp.rstrip('/')}/textmill-{uuid.uuid4().hex}"
+        try:
+            yield Exchange(url)
+        finally:
+            remote.remove(url)
+        return
+    if context.work_dir is None:
+        beside.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".exchange-", dir=beside))
+    else:
+        folder = context.work_dir / "exchange"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    try:
+        yield Exchange(str(folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def local(place: str) -> Path:
+    """Returns a path of this machine under which the file of a place can be read.
+
+    Raises:
+        RemoteError: its file system does not answer.
+    """
+    if not is_remote(place):
+        return Path(place)
+    scheme, _, name = place.partition("://")
+    path = Path(_fetched().name, scheme, name)
+    with _FETCHING:
+        if not path.exists():
+            remote.fetch(place, path)
+    return path
+
+
+@cache
+def _fetched() -> tempfile.TemporaryDirectory[str]:
+    """Returns the folder of what this process has fetched, removed when it ends."""
+    return tempfile.TemporaryDirectory(prefix="textmill-")
+
+
+@contextmanager
+def writing(place: str) -> Iterator[Path]:
+    """Lends a path; what is written there is at the place afterwards.
+
+    Raises:
+        RemoteError: its file system does not answer.
+    """
+    if not is_remote(place):
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
+        path = Path(folder) / place.rpartition("/")[2]
+        yield path
+        remote.send(path, place)

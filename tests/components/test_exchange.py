@@ -1,0 +1,147 @@
+"""Workers that do not see the step's disk make the same bytes, through a bucket."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.artifacts import Documents, Profile, TokenRows, Vocabulary
+from components.base import Context
+from components.exchange import Exchange, local, open_exchange, writing
+from components.ingester import IngesterConfig, ingest
+from components.ingester.config import (
+    CleanConfig,
+    DatasetConfig,
+    SourceConfig,
+)
+from components.profiler import ProfilerConfig, profile
+from components.tokenizer import TokenizerConfig, tokenize
+from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
+from models.faults import ConfigError, DataError
+from pipeline.publish import seal
+from tests.conftest import sentences
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+from loopback import serving
+
+THROUGH_A_BUCKET = {
+    "temp_location": "gs://bucket/temp",
+    "direct_running_mode": "multi_processing",
+    "no_auth": True,
+}
+
+
+@pytest.fixture
+def service(monkeypatch):
+    with serving() as service:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
+        yield service
+
+
+def lines():
+    """Returns sentences, some of them again with another end, or as two paragraphs."""
+    rows = sentences()
+    rows += [{**r, "id": r["id"] + "n", "text": r["text"] + " So!"} for r in rows[:9]]
+    rows += [{**r, "id": r["id"] + "p", "text": r["text"] * 3} for r in rows[20:29]]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def make(folder, beam):
+    """Runs the four steps that run on Beam; returns the bytes of every file."""
+    folder.mkdir()
+    context = Context(beam=beam)
+    documents = Documents(folder / "documents")
+    vocabulary = Vocabulary(folder / "vocabulary")
+    found, rows = Profile(folder / "profile"), TokenRows(folder / "rows")
+    for artifact in (documents, vocabulary, found, rows):
+        artifact.path.mkdir()
+    dataset = DatasetConfig(
+        source=SourceConfig(jsonl="gs://bucket/in/*.jsonl", id="id", label="label"),
+        clean=CleanConfig(dedup="near", repeats="sentences"),
+        num_shards=2,
+    )
+    ingest(documents=documents, config=IngesterConfig(dataset=dataset), context=context)
+    seal(documents)
+    learn_vocabulary(
+        documents=documents,
+        vocabulary=vocabulary,
+        config=VocabularyConfig(size=80, learn_from="lines"),
+        context=context,
+    )
+    seal(vocabulary)
+    profile(
+        documents=documents,
+        vocabulary=vocabulary,
+        profile=found,
+        config=ProfilerConfig(),
+        context=context,
+    )
+    seal(found)
+    tokenize(
+        documents=documents,
+        vocabulary=vocabulary,
+        rows=rows,
+        config=TokenizerConfig(sequence_length=16, packing="concat", examples=True),
+        context=context,
+    )
+    seal(rows)
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for artifact in (documents, vocabulary, found, rows)
+        for path in artifact.files()
+        if path.name != Profile.SPEED
+    }
+
+
+def test_files_go_through_a_bucket_and_come_out_the_same(service, tmp_path):
+    text = lines()
+    half = text.index(b"\n", len(text) // 2) + 1
+    service.objects["in/a.jsonl"] = text[:half]
+    service.objects["in/b.jsonl"] = text[half:]
+    sources = set(service.objects)
+    expected = make(tmp_path / "here", {"no_auth": True})
+    assert not service.called("POST", "/upload")
+    assert len(expected) > 15
+    found = make(tmp_path / "there", THROUGH_A_BUCKET)
+    assert found == expected
+    assert service.called("POST", "/upload") > 15
+    assert set(service.objects) == sources
+    assert sorted(p.name for p in (tmp_path / "there").iterdir()) == sorted(
+        p.name for p in (tmp_path / "here").iterdir()
+    )
+
+
+def test_a_fault_of_a_worker_comes_back_through_the_bucket(service, tmp_path):
+    service.objects["in/a.jsonl"] = b'{"text": 3}\n' * 30
+    with pytest.raises(DataError, match=r"gs://bucket/in/a\.jsonl"):
+        make(tmp_path / "there", THROUGH_A_BUCKET)
+    assert set(service.objects) == {"in/a.jsonl"}
+
+
+def test_files_that_workers_cannot_read_are_named_before_anything_runs(
+    service, tmp_path
+):
+    source = tmp_path / "a.jsonl"
+    source.write_bytes(lines())
+    dataset = DatasetConfig(source=SourceConfig(jsonl=str(source)))
+    documents = Documents(tmp_path / "documents")
+    with pytest.raises(ConfigError, match=f"behind gs:// or s3://, got {source}"):
+        ingest(
+            documents=documents,
+            config=IngesterConfig(dataset=dataset),
+            context=Context(beam=THROUGH_A_BUCKET),
+        )
+
+
+def test_on_one_disk_a_place_is_a_path(tmp_path):
+    context = Context(work_dir=tmp_path / "work")
+    with open_exchange(context, beside=tmp_path) as exchange:
+        assert exchange == Exchange(str(tmp_path / "work" / "exchange"))
+        with writing(exchange.place("a-1")) as path:
+            path.write_text("x")
+        assert exchange.names("a-") == ["a-1"]
+        assert local(exchange.place("a-1")).read_text() == "x"
+        assert exchange.give(tmp_path / "given") == str(tmp_path / "given")
+        assert exchange.target(tmp_path, "made") == str(tmp_path / "made")
+    assert not (tmp_path / "work" / "exchange").exists()
