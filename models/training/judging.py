@@ -18,6 +18,9 @@ from models.training.step import Step
 from models.training.strategy import Shares
 from models.training.summed import Summed
 
+_ROWS = 64
+"""About how many rows are evaluated at once, or as many as are trained on."""
+
 
 def never() -> bool:
     """Says no."""
@@ -77,6 +80,7 @@ class Judge:
             return {}
         sums = dict.fromkeys(self._task.sum_names, 0.0)
         batch, alone = self._config.global_batch, self._shares.workers == 1
+        batch *= max(1, _ROWS // batch)
         mine = self._shares.of_worker(batch)
         for rows in row_batches(self._rows, batch, self._seed):
             if alone and should_stop():

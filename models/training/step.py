@@ -82,11 +82,11 @@ class Step:
                 f"{type(strategy).__name__}: XLA compiles each replica's gradient; the "
                 "all-reduce and the optimizer run outside of it"
             )
-        self._whole = tf.function(self._update, jit_compile=compiled)
-        self._gradients = tf.function(self._add_up, jit_compile=compiled)
-        self._measures = tf.function(self._measure, jit_compile=compiled)
+        self._whole = _graph(self._update, compiled)
+        self._gradients = _graph(self._add_up, compiled)
+        self._measures = _graph(self._measure, compiled)
         self._traced: dict[tuple[Any, ...], Any] = {}
-        self.measure = tf.function(self._measure_batch)
+        self.measure = _graph(self._measure_batch)
 
     @property
     def num_traces(self) -> int:
@@ -112,20 +112,23 @@ class Step:
         rows, fed = tensors
         if shape not in self._traced:
             specs = tf.nest.map_structure(_any_number_of, (rows, fed))
-            self._traced[shape] = tf.function(self._many).get_concrete_function(*specs)
+            self._traced[shape] = _graph(self._many).get_concrete_function(*specs)
         return self._traced[shape](rows, fed)
 
     def _many(self, rows: Tensors, fed: Tensors) -> tf.Tensor:
         count = tf.shape(fed["number"])[0]
-        out = tf.TensorArray(tf.float32, count)
-        for i in tf.range(count):
+
+        def one(i: tf.Tensor, out: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             batch = {name: value[i] for name, value in rows.items()}
             now = {name: value[i] for name, value in fed.items()}
             now["scale"] = tf.convert_to_tensor(self.scale.value) if self.scale else 1.0
             found = self._one(batch, now)
             if self.scale:
                 self.scale.adapt(tf.math.is_finite(found[-2]))
-            out = out.write(i, found)
+            return i + 1, out.write(i, found)
+
+        start = (tf.constant(0), tf.TensorArray(tf.float32, count))
+        _, out = tf.while_loop(lambda i, _: i < count, one, start)
         return out.stack()
 
     def _one(self, batch: Tensors, now: Tensors) -> tf.Tensor:
@@ -175,11 +178,15 @@ class Step:
         cut = {name: _cut(value, parts) for name, value in features.items()}
         gradients = [tf.zeros(v.shape, v.dtype) for v in self._variables]
         sums = {name: tf.zeros([]) for name in self._task.sum_names}
-        for part in tf.range(parts):
+
+        def add(part: tf.Tensor, gradients: Gradients, sums: Tensors) -> Any:
             here = {name: value[part] for name, value in cut.items()}
             more, more_sums = self._gradient(here, {**now, "part": part})
             gradients = [a + b for a, b in zip(gradients, more, strict=True)]
-            sums = {name: sums[name] + more_sums[name] for name in sums}
+            return part + 1, gradients, {n: sums[n] + more_sums[n] for n in sums}
+
+        start = (tf.constant(0), gradients, sums)
+        _, gradients, sums = tf.while_loop(lambda part, *_: part < parts, add, start)
         return gradients, sums
 
     def _gradient(self, features: Tensors, now: Tensors) -> tuple[Gradients, Tensors]:
@@ -255,6 +262,12 @@ class Step:
         valid = tf.reshape(valid, [-1] + [1] * (len(weights.shape) - 1))
         features = {**features, "weights": weights * valid}
         return _totals(self._task.sums(features, training=False))
+
+
+def _graph(function: Any, compiled: bool = False) -> Any:
+    # No Python is turned into graph code: loops over tensors are written as such, and
+    # a second of every start is saved.
+    return tf.function(function, jit_compile=compiled, autograph=False)
 
 
 def _any_number_of(value: tf.Tensor) -> tf.TensorSpec:
