@@ -9,17 +9,12 @@ from __future__ import annotations
 import json
 import mmap
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import apache_beam as beam
 import numpy as np
-import orjson
 import zstandard
 
 from components.artifacts import Documents, write_json
@@ -29,13 +24,13 @@ from components.exchange import Exchange, local, open_exchange, writing
 from components.ingester.augmentation import external_files
 from components.ingester.config import DatasetConfig
 from components.ingester.contamination import ngram_index
-from components.ingester.readers import read_spans
-from components.ingester.records import DeadLetter, Rejected
-from components.ingester.selection import Part, Shard, select
-from components.ingester.shaping import Block, Shaper
+from components.ingester.noting import is_noted, noting, raise_noted
+from components.ingester.parts import Part, Shard
+from components.ingester.selection import select
 from components.ingester.shingles import ngram_hashes
-from components.ingester.sources import Span, cut_spans, find_files
+from components.ingester.sources import cut_spans, find_files
 from components.ingester.streams import BLOCK_BYTES
+from components.ingester.units import ReadUnits, Unit
 from components.remote import is_remote
 from models import faults
 
@@ -43,15 +38,6 @@ OUTCOME = "outcome.json"
 ZSTD_LEVEL = 3
 GATHERED_BYTES = 32 << 20
 """Lines that are held at once while a shard is written."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What one worker reads at once: about a block of bytes, and its place in order."""
-
-    number: int
-    source: str
-    spans: tuple[Span, ...]
 
 
 def run(
@@ -101,134 +87,9 @@ def run(
                 | "Spread" >> beam.Reshuffle()
                 | "Write" >> beam.Map(write_shard, exchange, documents.path)
             )
-        _raise_noted(exchange)
+        raise_noted(exchange)
         _finish(documents, exchange)
     context.report({"documents": sum(documents.facts["splits"].values())})
-
-
-class ReadUnits(beam.DoFn):
-    """Reads, cleans and spills one unit."""
-
-    def __init__(
-        self,
-        dataset: DatasetConfig,
-        seed: int,
-        exchange: Exchange,
-        block_bytes: int,
-        evaluation_ngrams: str | None,
-    ) -> None:
-        self._dataset, self._seed = dataset, seed
-        self._exchange, self._block_bytes = exchange, block_bytes
-        self._evaluation_ngrams = evaluation_ngrams
-
-    def process(self, unit: Unit) -> Iterator[Part]:
-        """Yields the unit's index and counts; a fault is noted and yields nothing."""
-        with _noting(self._exchange, f"read-{unit.number:08d}"):
-            yield self._read(unit)
-
-    def _read(self, unit: Unit) -> Part:
-        shaper = Shaper(self._dataset, self._seed, unit.source, self._evaluation_ngrams)
-        source = self._dataset.named_sources()[unit.source]
-        name = f"lines-{unit.number:08d}"
-        spill = self._exchange.place(name)
-        blocks: list[Block] = []
-        by_source = self._dataset.split.by == "source"
-        letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
-        with writing(spill) as path, path.open("wb") as file:
-            for span, record in read_spans(
-                unit.spans,
-                source=source,
-                limits=self._dataset.limits,
-                block_bytes=self._block_bytes,
-            ):
-                if isinstance(record, DeadLetter):
-                    letters.add(span, record)
-                    continue
-                try:
-                    split = span.split if by_source else None
-                    shaper.add(record, name=span.name, split=split)
-                except Rejected as why:
-                    letters.add(span, DeadLetter.of(record.offset, record.raw, why))
-                if shaper.num_held_bytes >= BLOCK_BYTES:
-                    blocks.append(_spill(shaper, file))
-            blocks.append(_spill(shaper, file))
-        near, found_spans = self._keep_keys(blocks, name)
-        return Part(
-            number=unit.number,
-            spill=spill,
-            dead_letters=letters.lines,
-            index=self._keep_index(blocks, name),
-            labels=list(shaper.labels),
-            columns=shaper.columns,
-            num_read=shaper.num_read,
-            dropped=shaper.dropped,
-            bad=letters.counts,
-            examples=letters.examples,
-            cut=shaper.cut,
-            personal=shaper.personal,
-            near=near,
-            spans=found_spans,
-        )
-
-    def _keep_index(self, blocks: list[Block], name: str) -> str:
-        """Writes the rows of INDEX beside the spill file; returns where."""
-        place = self._exchange.place(f"index-{name}.npy")
-        with writing(place) as path:
-            np.save(path, np.concatenate([block.rows for block in blocks]))
-        return place
-
-    def _keep_keys(
-        self, blocks: list[Block], name: str
-    ) -> tuple[str | None, str | None]:
-        """Writes band keys and spans beside the spill file; returns where."""
-        near = spans = None
-        if blocks[0].near is not None:
-            near = self._exchange.place(f"near-{name}.npy")
-            keys = [block.near for block in blocks if block.near is not None]
-            with writing(near) as path:
-                np.save(path, np.ascontiguousarray(np.concatenate(keys).T))
-        if blocks[0].spans is not None:
-            spans = self._exchange.place(f"spans-{name}.npz")
-            found = [block.spans for block in blocks if block.spans is not None]
-            sizes = np.concatenate([np.diff(each.splits) for each in found])
-            with writing(spans) as path:
-                np.savez(
-                    path,
-                    hashes=np.concatenate([each.hashes for each in found]),
-                    positions=np.concatenate([each.positions for each in found]),
-                    splits=np.append(0, np.cumsum(sizes)),
-                )
-        return near, spans
-
-
-class _Letters:
-    """The dead letters of a unit as lines of JSON, with counts and examples."""
-
-    def __init__(self, *, keep_raw: bool) -> None:
-        self._keep_raw = keep_raw
-        self.lines: list[bytes] = []
-        self.counts: Counter[str] = Counter()
-        self.examples: dict[str, str] = {}
-
-    def add(self, span: Span, letter: DeadLetter) -> None:
-        entry: dict[str, Any] = {"file": span.name} | {
-            key: getattr(letter, key)
-            for key in ("offset", "length", "sha256", "reason", "detail")
-        }
-        if self._keep_raw and letter.raw is not None:
-            entry["text"] = letter.raw.decode(errors="backslashreplace")
-        self.lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-        self.counts[letter.reason] += 1
-        where = f"{span.path}, byte {letter.offset}: {letter.detail}"
-        self.examples.setdefault(letter.reason, where)
-
-
-def _spill(shaper: Shaper, file: BinaryIO) -> Block:
-    begin = file.tell()
-    block = shaper.take()
-    file.write(block.lines)
-    block.rows["offset"] += np.uint64(begin)
-    return block._replace(lines=b"")
 
 
 def _index_evaluation(
@@ -257,9 +118,9 @@ def select_shards(
     parts: list[Part], dataset: DatasetConfig, seed: int, exchange: Exchange
 ) -> Iterator[Shard]:
     """Yields what each shard holds, once every unit was read without a fault."""
-    if exchange.names("fault-"):
+    if is_noted(exchange):
         return
-    with _noting(exchange, "select"):
+    with noting(exchange, "select"):
         parts = sorted(parts, key=lambda part: part.number)
         selection = select(parts, dataset=dataset, exchange=exchange, seed=seed)
         place = exchange.place(Documents.DEAD_LETTERS)
@@ -279,7 +140,7 @@ def select_shards(
 def write_shard(shard: Shard, exchange: Exchange, documents: Path) -> None:
     """Gathers the lines of a shard in order; the bytes depend on them alone."""
     with (
-        _noting(exchange, f"write-{shard.name}"),
+        noting(exchange, f"write-{shard.name}"),
         writing(exchange.target(documents, shard.name)) as path,
         path.open("wb") as f,
     ):
@@ -340,27 +201,3 @@ def _check_within_reach(dataset: DatasetConfig) -> None:
             f"gs:// or s3://, got {here[0]}; copy it there, or take temp_location out "
             "where workers mount the root"
         )
-
-
-@contextmanager
-def _noting(exchange: Exchange, where: str) -> Iterator[None]:
-    """Notes a fault in a file: Beam would turn it into a traceback in a string."""
-    try:
-        yield
-    except faults.Fault as fault:
-        _note(exchange, where, fault)
-    except OSError as error:
-        where_to = error.filename or exchange.folder
-        what = f"{where_to}: {error.strerror}; mend it and run again"
-        _note(exchange, where, faults.EnvironmentFault(what))
-
-
-def _note(exchange: Exchange, where: str, fault: faults.Fault) -> None:
-    with writing(exchange.place(f"fault-{where}.json")) as path:
-        write_json(path, [type(fault).__name__, str(fault)])
-
-
-def _raise_noted(exchange: Exchange) -> None:
-    for name in exchange.names("fault-"):
-        kind, message = json.loads(local(exchange.place(name)).read_bytes())
-        raise getattr(faults, kind)(message)
