@@ -38,7 +38,7 @@ class Mirror:
     def __init__(self, root: str, folder: Path | None = None) -> None:
         self.root = root.rstrip("/")
         self.is_remote = is_remote(root)
-        self._kept: dict[str, tuple[int, int]] | None = None
+        self._kept: dict[str, tuple[int, int]] = {}
         if not self.is_remote:
             self.path = Path(root.removeprefix("file://")).absolute()
             return
@@ -124,16 +124,21 @@ class Mirror:
             return theirs.read_bytes() == (self.path / name).read_bytes()
 
     def keep(
-        self, folder: str, *, wanted: Callable[[str], bool] = lambda name: True
+        self,
+        folder: str,
+        *,
+        wanted: Callable[[str], bool] = lambda name: True,
+        done: bool = False,
     ) -> None:
         """Makes a remote folder what the local one is now, which may be changing.
 
-        Files that changed are sent before those that are gone here are removed there:
-        whoever fetches the folder in between finds the older ones.
+        The last files by name go first, and nothing is removed there before all that is
+        here has arrived: whoever fetches the folder in between finds the older ones.
 
         Args:
             folder: its path below the root.
             wanted: says by its path below the root whether a file is.
+            done: whether nothing changes any more, so that an empty folder is meant.
         """
         if not self.is_remote:
             return
@@ -142,30 +147,35 @@ class Mirror:
             with suppress(FileNotFoundError):
                 stat = (self.path / name).stat()
                 stamps[name] = (stat.st_size, stat.st_mtime_ns)
-        if stamps == self._kept:
+        if not done and (not stamps or stamps == self._kept):
             return
-        there, kept = set(self.sizes(folder)), self._kept or {}
-        for name, stamp in stamps.items():
-            if name not in there or kept.get(name, stamp) != stamp:
-                self._send_while_there(name)
+        there, kept = set(self.sizes(folder)), self._kept
+        for name in sorted(stamps, reverse=True):
+            is_new = name not in there or kept.get(name, stamps[name]) != stamps[name]
+            if is_new and not self._send_while_there(name):
+                return
+        self._kept = stamps
         bucket, prefix = self._bucket
         for name in sorted(there - set(stamps)):
             bucket.delete(prefix + name)
-        self._kept = stamps
 
-    def _send_while_there(self, name: str) -> None:
+    def _send_while_there(self, name: str) -> bool:
+        """Sends a file, unless it is gone by now."""
         bucket, prefix = self._bucket
         try:
-            bucket.upload(prefix + name, self.path / name, only_new=False)
+            return bucket.upload(prefix + name, self.path / name, only_new=False)
         except EnvironmentFault:
             if (self.path / name).exists():
                 raise
+            return False
 
     def _here(self, folder: str) -> Iterator[str]:
         """Yields the files of a local folder by their paths below the root."""
-        for path in sorted((self.path / folder).rglob("*")):
-            if path.is_file():
-                yield path.relative_to(self.path).as_posix()
+        # Unlike rglob, walk passes over folders that go while it looks.
+        for place, folders, names in os.walk(self.path / folder):
+            folders.sort()
+            for name in sorted(names):
+                yield (Path(place) / name).relative_to(self.path).as_posix()
 
     def _send_files(self, names: Iterable[str]) -> None:
         bucket, prefix = self._bucket

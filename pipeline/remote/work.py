@@ -34,7 +34,7 @@ from pipeline.store import MetadataStore
 from pipeline.worker import Job, run_job
 
 _GRACE_SECONDS = 60.0
-_KEEP_SECONDS = 1.0
+_KEEP_SECONDS, _PAUSE_SECONDS = 1.0, 60.0
 _REPORT_SECONDS = 10.0
 _CHECKPOINT = re.compile(r"/checkpoints/step-\d+/")  # none that is being written
 _LOG = Path("this step's log")
@@ -132,14 +132,15 @@ def execute(
     )
     if not is_chief():
         return _help(node, job, inputs, watch)
+    keeping = _Keeping(node, work, mirror)
     with (
         showing(mirror.path / work / TrainingLogs.EVENTS),
-        repeating(lambda: _keep(node, work, mirror), seconds=_KEEP_SECONDS),
+        repeating(keeping.go_on, seconds=_KEEP_SECONDS),
     ):
         outcome = run_job(job, _Log(node.id), lambda: watch.is_over)
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
-        _keep(node, work, mirror)
+        keeping.end()
         return Done(outcome.state, key, seconds, outcome.exit_code, outcome.error)
     found = look_up(mirror.path, type(node), node.id, key)
     if found.problem or not found.outputs:
@@ -149,22 +150,45 @@ def execute(
             show_last(artifact.path / artifact.EVENTS)
     send_versions(found.outputs, mirror)
     mirror.send(_folder(mirror, node, key))
-    _keep(node, work, mirror)
+    keeping.end()
     return Done(outcome.state, key, seconds, outputs=found.outputs)
 
 
-def _keep(node: Component, work: str, mirror: Mirror) -> None:
+class _Keeping:
     """Sends the checkpoints of work that goes on, and removes those of work done.
 
     A bucket that does not take them costs what was done since the last ones, should the
     machine be lost, and nothing else.
     """
-    if not node.resumable:
-        return
-    try:
-        mirror.keep(work, wanted=lambda name: bool(_CHECKPOINT.search(name)))
-    except Fault as fault:
-        print(f"textmill: checkpoints are not kept: {fault}", file=sys.stderr)
+
+    def __init__(self, node: Component, work: str, mirror: Mirror) -> None:
+        self._node, self._work, self._mirror = node, work, mirror
+        self._pause_until, self._said = 0.0, ""
+
+    def go_on(self) -> None:
+        """Sends what is new, unless the bucket has just refused."""
+        if time.monotonic() >= self._pause_until:
+            self._keep(done=False)
+
+    def end(self) -> None:
+        """Leaves in the bucket what is here: nothing, if the work is done."""
+        self._keep(done=True)
+
+    def _keep(self, *, done: bool) -> None:
+        if not self._node.resumable:
+            return
+        try:
+            self._mirror.keep(self._work, wanted=_is_checkpoint, done=done)
+        except Fault as fault:
+            self._pause_until = time.monotonic() + _PAUSE_SECONDS
+            if str(fault) != self._said:
+                said = f"textmill: checkpoints are not kept as they should be: {fault}"
+                print(said, file=sys.stderr, flush=True)
+                self._said = str(fault)
+
+
+def _is_checkpoint(name: str) -> bool:
+    return bool(_CHECKPOINT.search(name))
 
 
 def is_chief() -> bool:

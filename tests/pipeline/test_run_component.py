@@ -181,7 +181,7 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
 
 def checkpoints(service):
     """Returns the steps of the whole checkpoints in the bucket."""
-    pattern = re.compile(r"root/work/train.lines/\w+/checkpoints/step-(\d+)/tensors.*")
+    pattern = re.compile(r"root/work/train.lines/\w+/checkpoints/step-(\d+)/digests.*")
     return [int(m[1]) for m in map(pattern.fullmatch, list(service.objects)) if m]
 
 
@@ -308,7 +308,28 @@ def test_a_kept_folder_follows_the_local_one(service, tmp_path, scheme):
     assert len(service.requests) == asked
     shutil.rmtree(two.parent)
     mirror.keep("work")
+    assert service.objects == {"root/work/2": b"first"}
+    mirror.keep("work", done=True)
     assert not service.objects
+
+
+def test_what_is_kept_stays_until_all_that_is_new_has_arrived(service, tmp_path):
+    mirror = Mirror("gs://bucket/root", tmp_path)
+    service.objects |= {"root/work/1": b"older", "root/work/2": b"old"}
+    for name in ("3", "4"):
+        (tmp_path / "work").mkdir(exist_ok=True)
+        (tmp_path / "work" / name).write_text(name)
+
+    def wanted(name):
+        # After the folder was listed, and before it is sent, the third goes.
+        if name.endswith("4"):
+            (tmp_path / "work" / "3").unlink(missing_ok=True)
+        return True
+
+    mirror.keep("work", wanted=wanted)
+    assert set(service.objects) == {"root/work/1", "root/work/2", "root/work/4"}
+    mirror.keep("work")
+    assert service.objects == {"root/work/4": b"4"}
 
 
 def test_a_run_is_published_with_what_failed(project, service):
