@@ -20,8 +20,10 @@ from threading import Lock
 from components import remote
 from components.base import Context
 from components.remote import is_remote
+from models.faults import Fault
 
-_FETCHING = Lock()
+_LOCKS: dict[str, Lock] = {}
+_LOCKS_LOCK = Lock()
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def open_exchange(context: Context, *, beside: Path) -> Iterator[Exchange]:
         try:
             yield Exchange(url)
         finally:
-            remote.remove(url)
+            _remove(url)
         return
     if context.work_dir is None:
         beside.mkdir(parents=True, exist_ok=True)
@@ -94,8 +96,18 @@ def open_exchange(context: Context, *, beside: Path) -> Iterator[Exchange]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _remove(url: str) -> None:
+    """Removes what the exchange held; what stays there fails no step."""
+    try:
+        remote.remove(url)
+    except Fault as fault:
+        print(f"{url}: is not needed any more, remove it: {fault}", flush=True)
+
+
 def local(place: str) -> Path:
     """Returns a path of this machine under which the file of a place can be read.
+
+    It stays for as long as the process does, and is fetched once.
 
     Raises:
         RemoteError: its file system does not answer.
@@ -104,10 +116,28 @@ def local(place: str) -> Path:
         return Path(place)
     scheme, _, name = place.partition("://")
     path = Path(_fetched().name, scheme, name)
-    with _FETCHING:
+    with _LOCKS_LOCK:
+        lock = _LOCKS.setdefault(place, Lock())
+    with lock:
         if not path.exists():
             remote.fetch(place, path)
     return path
+
+
+@contextmanager
+def lent(place: str) -> Iterator[Path]:
+    """Lends a path under which the file of a place can be read, this once.
+
+    Raises:
+        RemoteError: its file system does not answer.
+    """
+    if not is_remote(place):
+        yield Path(place)
+        return
+    with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
+        path = Path(folder) / place.rpartition("/")[2]
+        remote.fetch(place, path)
+        yield path
 
 
 @cache

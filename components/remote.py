@@ -6,10 +6,9 @@ Beam is imported when the first URL is met: planning over local files never load
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -95,11 +94,14 @@ def fetch(url: str, target: Path) -> None:
         RemoteError: the file system does not answer.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as draft:
+    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
         file, _ = open_file(url)
-        with file, _answering(url):
-            shutil.copyfileobj(file, draft, _COPIED_BYTES)
-    os.replace(draft.name, target)
+        with file, draft.open("wb") as copy, _answering(url):
+            shutil.copyfileobj(file, copy, _COPIED_BYTES)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def send(source: Path, url: str) -> None:

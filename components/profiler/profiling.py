@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import pickle
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,9 +33,10 @@ from components.profiler.describing import describe
 from components.profiler.drift import Measure, compare
 from components.profiler.schema import infer, read_schema
 from components.profiler.statistics import ShardFile, Statistics, by_split, count_shard
-from models.faults import DataError
+from models.faults import DataError, IntegrityError
 
 _NUM_NAMED = 5
+_SEAL_BYTES = 32
 
 
 def make_profile(
@@ -75,19 +78,32 @@ def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
             for path in documents.shards(split)
         ]
         targets = [exchange.place(f"counts-{n}") for n in range(len(shards))]
+        key = secrets.token_bytes()
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
                 | "Shards" >> beam.Create(list(zip(shards, targets, strict=True)))
-                | "Count" >> beam.MapTuple(_count_into)
+                | "Count" >> beam.Map(_count_into, key)
             )
-        return by_split(pickle.loads(local(t).read_bytes()) for t in targets)
+        return by_split(_open(target, key) for target in targets)
 
 
-def _count_into(shard: ShardFile, target: str) -> None:
+def _count_into(task: tuple[ShardFile, str], key: bytes) -> None:
     # By a file, because Beam would hold every shard's result and a copy in memory.
+    shard, target = task
+    data = pickle.dumps(count_shard(shard))
     with writing(target) as path:
-        path.write_bytes(pickle.dumps(count_shard(shard)))
+        path.write_bytes(hmac.digest(key, data, "sha256") + data)
+
+
+def _open(target: str, key: bytes) -> tuple[ShardFile, Statistics]:
+    """Reads what a worker counted, and nothing that was put in its place."""
+    sealed = local(target).read_bytes()
+    seal, data = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
+    if not hmac.compare_digest(seal, hmac.digest(key, data, "sha256")):
+        raise IntegrityError(f"{target}: was not written by a worker of this step")
+    found: tuple[ShardFile, Statistics] = pickle.loads(data)
+    return found
 
 
 def summarize(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.artifacts import SPLITS
-from components.exchange import local
+from components.exchange import lent
 from components.profiler.columns import Column, add_columns
 from components.profiler.tallies import Lengths, Sketch, Terms
 from components.profiler.texts import NO_SCRIPT, SCRIPTS, count_texts
@@ -100,9 +100,9 @@ class ShardFile:
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
     """Returns the statistics of one shard, the rarest of very many terms left out."""
     statistics = Statistics()
-    documents = read_shard(local(shard.place))
-    for block in group(documents, _size, least=_BLOCK_CHARACTERS):
-        statistics.count(block)
+    with lent(shard.place) as path:
+        for block in group(read_shard(path), _size, least=_BLOCK_CHARACTERS):
+            statistics.count(block)
     statistics.terms.seal()
     statistics.texts = [np.concatenate([np.empty(0, np.uint64), *statistics.texts])]
     return shard, statistics

@@ -27,7 +27,7 @@ from components.artifacts import (
 )
 from components.base import Context
 from components.beam import open_pipeline
-from components.exchange import Exchange, local, open_exchange, writing
+from components.exchange import Exchange, lent, local, open_exchange, writing
 from components.shards import read_batches
 from components.tokenizer import TokenizerConfig
 from components.tokenizer.examples import write_examples
@@ -187,7 +187,8 @@ class _TokenizeShard(beam.DoFn):
         with ExitStack() as stack:
             paths = [stack.enter_context(writing(place)) for place in task.places]
             file, *copies = [stack.enter_context(path.open("wb")) for path in paths]
-            for rows in self._rows(packer, read_batches(local(task.source))):
+            source = stack.enter_context(lent(task.source))
+            for rows in self._rows(packer, read_batches(source)):
                 file.write(frame_rows(self._schema, rows))
                 for copy in copies:
                     write_examples(copy, self._schema, rows)

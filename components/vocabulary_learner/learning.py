@@ -20,7 +20,7 @@ import apache_beam as beam
 from components.artifacts import Documents, read_json, write_json
 from components.base import Context
 from components.beam import open_pipeline
-from components.exchange import local, open_exchange, writing
+from components.exchange import lent, local, open_exchange, writing
 from components.shards import first_texts, group
 from components.vocabulary_learner import VocabularyConfig
 from components.vocabulary_learner.byte_pair import learn_merges
@@ -100,8 +100,10 @@ def count_shard(
     config = settle(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
-    for batch in group(first_texts(local(shard), max_bytes), len, least=_BATCH_CHARS):
-        count(batch, counts)
+    with lent(shard) as path:
+        texts = first_texts(path, max_bytes)
+        for batch in group(texts, len, least=_BATCH_CHARS):
+            count(batch, counts)
     return dict(counts)
 
 
