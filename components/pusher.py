@@ -57,7 +57,7 @@ def push(
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
     if evaluation.blessed is not False:
         card = {**evaluation.read(), **evaluation.facts}
-        card = {name: card[name] for name in _CARD}
+        card = {name: card[name] for name in _CARD} | {"serving": serving.digest}
         folders = [Path(path) for path in config.destinations]
         version = _push_all(serving, card, folders)
         record = {

@@ -143,6 +143,11 @@ class RowReader:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._maps else 0
 
+    @property
+    def row_length(self) -> int:
+        """Tokens of a row, padding included."""
+        return self._schema.sequence_length
+
     def lengths(self) -> np.ndarray:
         """Returns the length of every row, int32 ``[rows]``."""
         return np.concatenate([m["row"]["length"] for m in self._maps]).astype(np.int32)

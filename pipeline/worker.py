@@ -185,15 +185,14 @@ def _make(
 
 
 def _check_files(job: Job, component: type[Component], config: Any) -> None:
-    if job.parts["files"]:
-        with MetadataStore(job.root) as store:
-            keys = Keys(job.root, store)
-            now = keys.outside(component, config, job.parts["inputs"])
-        changed = sorted(set(now.items()) ^ set(job.parts["files"].items()))
-        if changed:
-            raise DataError(
-                f"{job.node}: {changed[0][0]} changed while it was read; run again"
-            )
+    with MetadataStore(job.root) as store:
+        keys = Keys(job.root, store)
+        now = keys.outside(component, config, job.parts["inputs"])
+    changed = sorted(set(now.items()) ^ set(job.parts["files"].items()))
+    if changed:
+        raise DataError(
+            f"{job.node}: {changed[0][0]} changed while it was read; run again"
+        )
 
 
 def _environment(job: Job) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from models.training.step import Step
 from models.training.strategy import Shares
 from models.training.summed import Summed
 
-_ROWS = 64
-"""About how many rows are evaluated at once, or as many as are trained on."""
+_TOKENS = 8192
+"""About how many are evaluated at once, or as many rows as are trained on."""
 
 
 def never() -> bool:
@@ -80,7 +80,7 @@ class Judge:
             return {}
         sums = dict.fromkeys(self._task.sum_names, 0.0)
         batch, alone = self._config.global_batch, self._shares.workers == 1
-        batch *= max(1, _ROWS // batch)
+        batch *= max(1, _TOKENS // (batch * self._rows.row_length))
         mine = self._shares.of_worker(batch)
         for rows in row_batches(self._rows, batch, self._seed):
             if alone and should_stop():
