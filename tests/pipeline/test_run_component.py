@@ -72,6 +72,7 @@ def entry(project, service, node, root):
     """Starts the entry in a process of its own."""
     told = ["--node", node, "--root", root, "--project", str(project)]
     environment = {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)}
+    environment["TMPDIR"] = str(project)  # A kill leaves a mirror behind.
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.run_component", *told],
         env=os.environ | environment,
