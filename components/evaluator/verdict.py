@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 from components.artifacts import PushedModel, read_json
 from models.faults import ConfigError, DataError, did_you_mean
 
-_NUMBER = r"[0-9.]+(?:[eE][-+]?[0-9]+)?"
-_RULE = re.compile(
-    rf"\s*(>=|<=|>|<)\s*(?:(pushed)(?:\s*([-+])\s*({_NUMBER}))?|([-+]?{_NUMBER}))\s*"
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+RULE = re.compile(
+    rf"\s*(>=|<=|>|<)\s*"
+    rf"(?:(?P<pushed>pushed)(?:\s*([-+])\s*({_NUMBER}))?|([-+]?{_NUMBER}))\s*"
 )
+"""A threshold: a comparison with a number, or with what is pushed."""
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -48,7 +50,7 @@ def judge(
             )
     verdicts = []
     for name, rule in sorted(thresholds.items()):
-        matched = _RULE.fullmatch(rule)
+        matched = RULE.fullmatch(rule)
         if name not in metrics or not matched:
             hint = did_you_mean(name, list(metrics))
             raise ConfigError(

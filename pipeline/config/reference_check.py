@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, get_args
 
+from components.evaluator.verdict import RULE
 from components.tokenizer import TokenizeConfig
 from models.families import FAMILIES, LABELLED_TASKS, METRICS, ModelConfig, TaskName
 from models.faults import did_you_mean
@@ -24,10 +25,6 @@ REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NUMBER = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
-_THRESHOLD = re.compile(
-    rf"(>=|>|<=|<)\s*([-+]?{_NUMBER}|(?P<pushed>pushed)(\s*[-+]\s*{_NUMBER})?)"
-)
 _PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
 _PACKINGS = ("pad", "concat", "best_fit", "sentence_pair", "response")
 _PACKINGS_OF = {
@@ -212,7 +209,7 @@ def _check_thresholds(
             hint = did_you_mean(name, list(metrics))
             findings.add(place, f"a metric ({one_of(metrics)})", name, hint)
             continue
-        rule = _THRESHOLD.fullmatch(value.strip()) if isinstance(value, str) else None
+        rule = RULE.fullmatch(value) if isinstance(value, str) else None
         if rule is None:
             findings.add(
                 place, "a comparison such as '>= 0.6' or '>= pushed - 0.01'", value
