@@ -1,8 +1,8 @@
 """The exchange: files that a step and Beam's workers pass to each other.
 
 Workers on this machine, and those that mount its disk, use the step's own folder. Where
-``run.beam`` has a ``temp_location`` behind a URL, files go through that: what a worker
-reads is fetched once a process, what it writes is sent. A place is a path or a URL.
+``run.beam`` has a ``temp_location`` behind a URL, files go through that: a worker
+fetches what it reads and sends what it writes. A place is a path or a URL.
 """
 
 from __future__ import annotations
@@ -134,8 +134,7 @@ def lent(place: str) -> Iterator[Path]:
     if not is_remote(place):
         yield Path(place)
         return
-    with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
-        path = Path(folder) / place.rpartition("/")[2]
+    with _draft(place) as path:
         remote.fetch(place, path)
         yield path
 
@@ -156,7 +155,13 @@ def writing(place: str) -> Iterator[Path]:
     if not is_remote(place):
         yield Path(place)
         return
-    with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
-        path = Path(folder) / place.rpartition("/")[2]
+    with _draft(place) as path:
         yield path
         remote.send(path, place)
+
+
+@contextmanager
+def _draft(place: str) -> Iterator[Path]:
+    """Lends a path of this machine with a place's name."""
+    with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
+        yield Path(folder) / place.rpartition("/")[2]
