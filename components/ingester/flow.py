@@ -74,7 +74,7 @@ def run(
     documents.path.mkdir(parents=True, exist_ok=True)
     with open_exchange(context, beside=documents.path.parent) as exchange:
         if exchange.is_remote:
-            _check_within_reach(dataset)
+            _check_within_reach(dataset, units)
         index = _index_evaluation(against or {}, dataset, exchange)
         reader = ReadUnits(dataset, seed, exchange, block_bytes, index)
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
@@ -183,7 +183,7 @@ def _finish(documents: Documents, exchange: Exchange) -> None:
         exchange.collect(documents.path, name)
 
 
-def _check_within_reach(dataset: DatasetConfig) -> None:
+def _check_within_reach(dataset: DatasetConfig, units: list[Unit]) -> None:
     """Refuses files of this machine where workers do not see its disk.
 
     Raises:
@@ -192,9 +192,10 @@ def _check_within_reach(dataset: DatasetConfig) -> None:
     here = [str(path) for path in dataset.clean.quality.files]
     if dataset.augment is not None:
         here += map(str, external_files(dataset.augment))
-    for source in dataset.named_sources().values():
-        if source.format != "docstrings":  # those are installed there as well
-            here += [f.path for f in find_files(source) if not is_remote(f.path)]
+    sources = dataset.named_sources()
+    for unit in units:
+        if sources[unit.source].format != "docstrings":  # installed there as well
+            here += [s.path for s in unit.spans if not is_remote(s.path)]
     if here:
         raise faults.ConfigError(
             "run.beam.temp_location: expected files that its workers can read, behind "
