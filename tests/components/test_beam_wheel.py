@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import CleanConfig, DatasetConfig, SourceConfig
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from pipeline.publish import seal
+from components.ingester.config import CleanConfig
+from tests.components.beam_steps import run_steps
 from tests.conftest import sentences
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,39 +36,9 @@ def wheel(tmp_path_factory):
 
 
 def make(folder, source, beam):
-    """Ingests, learns a vocabulary and tokenizes; returns the bytes of every file."""
-    context = Context(beam=beam)
-    documents, rows = Documents(folder / "documents"), TokenRows(folder / "rows")
-    vocabulary = Vocabulary(folder / "vocabulary")
-    for artifact in (documents, rows, vocabulary):
-        artifact.path.mkdir(parents=True)
-    dataset = DatasetConfig(
-        source=SourceConfig(jsonl=str(source), id="id", label="label"),
-        clean=CleanConfig(dedup="near"),
-        num_shards=3,
-    )
-    ingest(documents=documents, config=IngesterConfig(dataset=dataset), context=context)
-    seal(documents)
-    learn_vocabulary(
-        documents=documents,
-        vocabulary=vocabulary,
-        config=VocabularyConfig(size=80, learn_from="lines"),
-        context=context,
-    )
-    seal(vocabulary)
-    tokenize(
-        documents=documents,
-        vocabulary=vocabulary,
-        rows=rows,
-        config=TokenizerConfig(sequence_length=16, packing="concat"),
-        context=context,
-    )
-    seal(rows)
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for artifact in (documents, rows)
-        for path in artifact.files()
-    }
+    """Runs the steps that run on Beam; returns the bytes of every file."""
+    clean = CleanConfig(dedup="near")
+    return run_steps(folder, beam, jsonl=str(source), clean=clean, num_shards=3)
 
 
 @pytest.mark.slow

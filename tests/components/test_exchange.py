@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import Documents, Profile, TokenRows, Vocabulary
+from components.artifacts import Documents
 from components.base import Context
 from components.exchange import Exchange, local, open_exchange, writing
 from components.ingester import IngesterConfig, ingest
@@ -15,11 +15,8 @@ from components.ingester.config import (
     DatasetConfig,
     SourceConfig,
 )
-from components.profiler import ProfilerConfig, profile
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from models.faults import ConfigError, DataError
-from pipeline.publish import seal
+from tests.components.beam_steps import run_steps
 from tests.conftest import sentences
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
@@ -48,50 +45,15 @@ def lines():
 
 
 def make(folder, beam):
-    """Runs the four steps that run on Beam; returns the bytes of every file."""
-    folder.mkdir()
-    context = Context(beam=beam)
-    documents = Documents(folder / "documents")
-    vocabulary = Vocabulary(folder / "vocabulary")
-    found, rows = Profile(folder / "profile"), TokenRows(folder / "rows")
-    for artifact in (documents, vocabulary, found, rows):
-        artifact.path.mkdir()
-    dataset = DatasetConfig(
-        source=SourceConfig(jsonl="gs://bucket/in/*.jsonl", id="id", label="label"),
+    """Runs the steps that run on Beam; returns the bytes of every file."""
+    return run_steps(
+        folder,
+        beam,
+        jsonl="gs://bucket/in/*.jsonl",
         clean=CleanConfig(dedup="near", repeats="sentences"),
         num_shards=2,
+        examples=True,
     )
-    ingest(documents=documents, config=IngesterConfig(dataset=dataset), context=context)
-    seal(documents)
-    learn_vocabulary(
-        documents=documents,
-        vocabulary=vocabulary,
-        config=VocabularyConfig(size=80, learn_from="lines"),
-        context=context,
-    )
-    seal(vocabulary)
-    profile(
-        documents=documents,
-        vocabulary=vocabulary,
-        profile=found,
-        config=ProfilerConfig(),
-        context=context,
-    )
-    seal(found)
-    tokenize(
-        documents=documents,
-        vocabulary=vocabulary,
-        rows=rows,
-        config=TokenizerConfig(sequence_length=16, packing="concat", examples=True),
-        context=context,
-    )
-    seal(rows)
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for artifact in (documents, vocabulary, found, rows)
-        for path in artifact.files()
-        if path.name != Profile.SPEED
-    }
 
 
 def test_files_go_through_a_bucket_and_come_out_the_same(service, tmp_path):
