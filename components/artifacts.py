@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.base import Artifact
-from components.shards import read_shard
+from textmill.components.base import Artifact
+from textmill.components.shards import read_shard
 
 SPLITS = ("train", "eval", "test")
 
@@ -109,7 +109,7 @@ class Vocabulary(Artifact):
 class TokenRows(_Sharded):
     """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
 
-    Facts: ``splits`` (rows); ``schema`` (see ``models.rows``); ``labels``;
+    Facts: ``splits`` (rows); ``schema`` (see ``textmill.models.rows``); ``labels``;
     ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped).
     """
 
@@ -209,7 +209,7 @@ class PushedModel(Artifact):
         """The folder of the pushed version."""
         return (self.path / self.facts["destination"]).resolve()
 
-    def missing_because(self) -> str | None:
+    def missing_reason(self) -> str | None:
         """Says that the pushed version has left its destination."""
         if not self.facts["pushed"]:
             return None

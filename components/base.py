@@ -26,7 +26,7 @@ from typing import (
     get_type_hints,
 )
 
-from models.faults import ConfigError, IntegrityError, did_you_mean
+from textmill.models.errors import ConfigError, IntegrityError, did_you_mean
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
@@ -160,7 +160,7 @@ class Artifact:
                     f"{self.path / name}: not in the manifest; remove it"
                 )
 
-    def missing_because(self) -> str | None:
+    def missing_reason(self) -> str | None:
         """Says why a published artifact no longer stands for its effect, or None."""
         return None
 
@@ -212,7 +212,7 @@ class Context:
     """Beam pipeline options (``run.beam``): where and how wide, never what."""
 
 
-class Identified(NamedTuple):
+class ExternalVersion(NamedTuple):
     """What a result depends on and whose identity is known without reading it."""
 
     name: str
@@ -368,7 +368,7 @@ class Component:
         return read | set(self.after)
 
     @classmethod
-    def external_files(cls, config: Any) -> Sequence[Path | Identified]:
+    def external_files(cls, config: Any) -> Sequence[Path | ExternalVersion]:
         """Returns what lies outside the pipeline that a result depends on.
 
         A path counts by the content of its file.
@@ -376,7 +376,9 @@ class Component:
         return ()
 
     @classmethod
-    def precedents(cls, config: Any, inputs: Mapping[str, Any]) -> list[Identified]:
+    def external_versions(
+        cls, config: Any, inputs: Mapping[str, Any]
+    ) -> list[ExternalVersion]:
         """Returns what earlier runs left in the root that a result depends on.
 
         Args:
@@ -398,7 +400,7 @@ class Component:
 
         Raises:
             IntegrityError: an input is not what its manifest says.
-            Fault: as the executor raises.
+            TextmillError: as the executor raises.
         """
         for value in inputs.values():
             for artifact in value.values() if isinstance(value, Mapping) else [value]:

@@ -2,16 +2,16 @@
 
 The name DirectRunner means Prism to Beam, which fetches a Go program over the network
 without a checksum or a timeout: neither is taken. Text never goes through a runner, but
-through files (``components/exchange.py``).
+through files (``components/scratch.py``).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import apache_beam
@@ -23,7 +23,7 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
-from models.faults import ConfigError, did_you_mean
+from textmill.models.errors import ConfigError, did_you_mean
 
 DEFAULTS = {"direct_running_mode": "multi_threading", "direct_num_workers": 2}
 _WORTH_PROCESSES = 96 << 20
@@ -85,9 +85,9 @@ def _threads() -> FnApiRunner:
 
 def _processes() -> FnApiRunner:
     """Returns FnApiRunner with worker processes that find our code and are silent."""
-    root = str(Path(__file__).resolve().parents[1])
+    paths = [os.path.abspath(folder) for folder in sys.path]
     script = (
-        f"import sys, logging; sys.path.insert(0, {root!r}); "
+        f"import sys, logging; sys.path += {paths!r}; "
         "logging.disable(logging.INFO); "
         "from apache_beam.runners.worker import sdk_worker_main; "
         "sdk_worker_main.main(sys.argv)"

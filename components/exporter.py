@@ -7,8 +7,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Literal
 
-from components.artifacts import Documents, ServingModel, TrainedModel, write_json
-from components.base import Component, Input, Output
+from textmill.components.artifacts import (
+    Documents,
+    ServingModel,
+    TrainedModel,
+    write_json,
+)
+from textmill.components.base import Component, Input, Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +36,8 @@ def export(
     config: ExportConfig,
 ) -> None:
     """Writes a SavedModel whose ``serving_default`` takes raw strings."""
-    from models import serving as engine
-    from models.inference import load_task
+    from textmill.models.export import saved_model as engine
+    from textmill.models.inference import load_task
 
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts

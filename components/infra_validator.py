@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import ServingModel, Validation, read_json, write_json
-from components.base import Component, Input, Output
-from models.faults import IntegrityError
+from textmill.components.artifacts import (
+    ServingModel,
+    Validation,
+    read_json,
+    write_json,
+)
+from textmill.components.base import Component, Input, Output
+from textmill.models.errors import IntegrityError
 
 _HOSTILE = ("", " ", "\x00", "x" * 1_000_000, "\ufffd\u200d\u0301", "[CLS] [MASK]")
 _BROKEN_UTF8 = b"\xff\xfe\x00\xc3"
@@ -70,11 +75,17 @@ def validate(
 
 def _ask_fresh_process(saved_model: Path, request: Path) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "components.infra_validator", saved_model, request],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "textmill.components.infra_validator",
+            saved_model,
+            request,
+        ],
         capture_output=True,
         timeout=_SECONDS,
         check=False,
-        cwd=Path(__file__).parents[1],
     )
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
@@ -100,9 +111,9 @@ def _differences(here: Any, there: Any, where: str = "") -> Iterator[tuple[str, 
 
 
 def _answer(saved_model: Path, request: Path) -> None:
-    from models.served import ServedModel
+    from textmill.models.export.runtime import SavedModelRuntime
 
-    served = ServedModel(saved_model)
+    served = SavedModelRuntime(saved_model)
     texts = read_json(request)
     hostile = [served.answer([text])[0] for text in (*_HOSTILE, _BROKEN_UTF8)]
     answers = {"answers": served.answer(texts), "hostile": len(hostile)}

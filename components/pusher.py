@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     Evaluation,
     PushedModel,
     ServingModel,
     Validation,
     write_json,
 )
-from components.base import Component, Input, Output
-from models.faults import IntegrityError
+from textmill.components.base import Component, Input, Output
+from textmill.models.errors import IntegrityError
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
 

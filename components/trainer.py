@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import models
-from components.artifacts import (
+import textmill.models as models
+from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,
     TrainingLogs,
     Vocabulary,
     write_json,
 )
-from components.base import (
+from textmill.components.base import (
     Component,
     Context,
     Input,
@@ -24,16 +24,16 @@ from components.base import (
     canonical,
     sha256_file,
 )
-from models.families import ModelConfig, TaskName
-from models.faults import IntegrityError
-from models.pretrained import PretrainedConfig
-from models.training.config import StrategyName, TrainingConfig
+from textmill.models.errors import IntegrityError
+from textmill.models.families import ModelConfig, TaskName
+from textmill.models.pretrained import PretrainedConfig
+from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
-    from models.rows import RowReader
-    from models.tasks import Task
-    from models.tokenization import Tokenizer
-    from models.training.watching import Watcher
+    from textmill.models.rows import RowReader
+    from textmill.models.tasks import Task
+    from textmill.models.tokenizers import Tokenizer
+    from textmill.models.training.monitor import TrainingMonitor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +78,15 @@ def train(
             or the checkpoint by another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
-    from models.rows import RowReader, RowSchema
-    from models.tokenization import load_tokenizer
-    from models.training.checkpoint import Checkpoints
-    from models.training.curves import write_curves
-    from models.training.loop import TrainingRun
-    from models.training.strategy import Shares, make_strategy
+    from textmill.models.rows import RowReader, RowSchema
+    from textmill.models.tokenizers import load_tokenizer
+    from textmill.models.training.checkpoint import Checkpoints
+    from textmill.models.training.loop import TrainingRun
+    from textmill.models.training.strategy import ReplicaContext, make_strategy
+    from textmill.models.training.tensorboard import write_curves
 
     strategy = make_strategy(config.strategy)
-    is_chief = Shares(strategy).is_chief
+    is_chief = ReplicaContext(strategy).is_chief
     schema = RowSchema.of(rows.facts)
     eval_rows = RowReader(rows.shards("eval"), schema)
     tokenizer = load_tokenizer(vocabulary.path)
@@ -128,10 +128,10 @@ def _watcher(
     config: TrainerConfig,
     eval_rows: RowReader,
     tokenizer: Tokenizer,
-) -> Watcher:
-    from models.flops import train_flops
-    from models.training.samples import write_samples
-    from models.training.watching import Watcher
+) -> TrainingMonitor:
+    from textmill.models.backbones.flops import train_flops
+    from textmill.models.training.monitor import TrainingMonitor
+    from textmill.models.training.samples import write_samples
 
     next_token = config.task == "causal_lm"
 
@@ -145,7 +145,7 @@ def _watcher(
             num_labels=task.num_labels,
         )
 
-    return Watcher(
+    return TrainingMonitor(
         folder,
         flops=flops,
         samples=lambda task: write_samples(task, eval_rows, tokenizer),
@@ -161,7 +161,7 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from models.tasks import TASKS, Masking
+    from textmill.models.tasks import TASKS, Masking
 
     shape = config.model
     if config.train.dropout is not None:
@@ -179,7 +179,7 @@ def _make_task(
     if base is not None:
         task.init = _start_from_base(task, base, vocabulary)
     elif config.init is not None:
-        from models.pretrained.starting import start_from_folder
+        from textmill.models.pretrained.warm_start import start_from_folder
 
         task.init = start_from_folder(task, config.init, tokenizer)
     return task
@@ -190,7 +190,7 @@ def _start_from_base(
 ) -> dict[str, Any]:
     from safetensors.numpy import load_file
 
-    from models.weights import start_from
+    from textmill.models.weights import warm_start
 
     if base.facts["vocabulary"] != vocabulary.digest:
         raise IntegrityError(
@@ -198,7 +198,7 @@ def _start_from_base(
             f"this stage's is {vocabulary.digest[:12]}; train the base again"
         )
     tensors = load_file(base.path / base.WEIGHTS)
-    return start_from(task, tensors, source=str(base.path))
+    return warm_start(task, tensors, source=str(base.path))
 
 
 def _masking(config: TrainingConfig) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _fingerprint(
     config: TrainerConfig, *, rows: TokenRows, base: TrainedModel | None
 ) -> str:
     """Names config, data and code: what a checkpoint must agree with."""
-    sources = Path(models.__file__).parent.rglob("*.py")
+    sources = Path(models.__path__[0]).rglob("*.py")
     code = sorted(sha256_file(path) for path in sources)
     named = [asdict(config), rows.digest, base.digest if base else None]
     return hashlib.sha256(canonical([*named, code])).hexdigest()
@@ -233,7 +233,7 @@ def _write_model(
     rows: TokenRows,
     vocabulary: Vocabulary,
 ) -> None:
-    from models.weights import save_weights
+    from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
     folder = model.path / model.TOKENIZER

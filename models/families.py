@@ -30,9 +30,9 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
-    "bert": Family("models.bert", ("masked_lm", "classify")),
-    "gpt": Family("models.gpt", ("causal_lm", "classify")),
-    "lstm": Family("models.lstm", ("classify",)),
+    "bert": Family("textmill.models.backbones.bert", ("masked_lm", "classify")),
+    "gpt": Family("textmill.models.backbones.gpt", ("causal_lm", "classify")),
+    "lstm": Family("textmill.models.backbones.lstm", ("classify",)),
 }
 
 LABELLED_TASKS = ("classify",)
@@ -44,7 +44,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class BlockConfig:
     """How a transformer's blocks are made, in full: see ``ModelConfig``."""
 
     norm: Literal["post", "pre"]
@@ -56,8 +56,8 @@ class Choices:
     qk_norm: bool = False
 
 
-_CLASSIC = {"bert": Choices(norm="post"), "gpt": Choices(norm="pre")}
-_MODERN = Choices(
+_CLASSIC = {"bert": BlockConfig(norm="post"), "gpt": BlockConfig(norm="pre")}
+_MODERN = BlockConfig(
     norm="pre",
     positions="rotary",
     activation="geglu",
@@ -132,10 +132,10 @@ class ModelConfig:
         return own == _CLASSIC[self.family]
 
     @property
-    def choices(self) -> Choices:
+    def choices(self) -> BlockConfig:
         """The recipe with the config's own choices in its place."""
         base = _MODERN if self.recipe == "modern" else _CLASSIC[self.family]
-        own = {f.name: getattr(self, f.name) for f in fields(Choices)}
+        own = {f.name: getattr(self, f.name) for f in fields(BlockConfig)}
         return replace(base, **{k: v for k, v in own.items() if v is not None})
 
     @property
@@ -160,7 +160,7 @@ class ModelConfig:
 
     def _check_blocks(self) -> None:
         if self.family == "lstm":
-            for name in ("recipe", "recompute", *(f.name for f in fields(Choices))):
+            for name in ("recipe", "recompute", *(f.name for f in fields(BlockConfig))):
                 if getattr(self, name) not in (None, False, "classic"):
                     raise ValueError(f"a transformer (bert or gpt) beside {name}")
             return

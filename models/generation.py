@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from models.tasks import CausalLM
+from textmill.models.tasks import CausalLM
 
 
 def generate(

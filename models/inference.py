@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.rows import RowReader
-from models.tasks import TASKS, Masking, Task
-from models.tokenization import Tokenizer, load_tokenizer
-from models.training.order import row_keys
-from models.weights import load_weights
+from textmill.models.families import ModelConfig
+from textmill.models.rows import RowReader
+from textmill.models.tasks import TASKS, Masking, Task
+from textmill.models.tokenizers import Tokenizer, load_tokenizer
+from textmill.models.training.sampler import row_keys
+from textmill.models.weights import load_weights
 
 
 def load_task(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.faults import ConfigError
+from textmill.models.errors import ConfigError
 
 _KERAS_HUB = "assets/tokenizer"
 _TEXT = ("vocab.txt", f"{_KERAS_HUB}/vocabulary.txt")

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from models.faults import IntegrityError
-from models.tasks import Task
+from textmill.models.errors import IntegrityError
+from textmill.models.tasks import Task
 
 _HEAD = "head/"
 
@@ -45,7 +45,7 @@ def load_weights(task: Task, path: Path) -> None:
     _assign(wanted, stored, str(path))
 
 
-def start_from(
+def warm_start(
     task: Task,
     tensors: Mapping[str, np.ndarray],
     *,

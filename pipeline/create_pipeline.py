@@ -10,20 +10,27 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.base import Channel, Component
-from components.evaluator import Evaluator, EvaluatorConfig
-from components.exporter import Exporter
-from components.infra_validator import InfraValidator, InfraValidatorConfig
-from components.ingester import Ingester, IngesterConfig
-from components.profiler import Profiler, ProfilerConfig
-from components.pusher import Pusher, PusherConfig
-from components.reporter import Reporter, ReporterConfig
-from components.tokenizer import TokenizeConfig, Tokenizer, TokenizerConfig
-from components.trainer import Trainer, TrainerConfig
-from components.vocabulary_learner import VocabularyLearner
-from models.families import LABELLED_TASKS
-from pipeline.config import LoadedConfig, PipelineConfig, StageConfig
-from pipeline.pipeline import Pipeline
+from textmill.components.base import Channel, Component
+from textmill.components.evaluator import Evaluator, EvaluatorConfig
+from textmill.components.exporter import Exporter
+from textmill.components.infra_validator import (
+    InfraValidator,
+    InfraValidatorConfig,
+)
+from textmill.components.ingester import Ingester, IngesterConfig
+from textmill.components.profiler import Profiler, ProfilerConfig
+from textmill.components.pusher import Pusher, PusherConfig
+from textmill.components.reporter import Reporter, ReporterConfig
+from textmill.components.tokenizer import (
+    TokenizeConfig,
+    Tokenizer,
+    TokenizerConfig,
+)
+from textmill.components.trainer import Trainer, TrainerConfig
+from textmill.components.vocabulary_learner import VocabularyLearner
+from textmill.models.families import LABELLED_TASKS
+from textmill.pipeline.config import LoadedConfig, PipelineConfig, StageConfig
+from textmill.pipeline.pipeline import Pipeline
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:

@@ -7,8 +7,8 @@ import heapq
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from components.base import Channel, Component, channels
-from models.faults import ConfigError, did_you_mean
+from textmill.components.base import Channel, Component, channels
+from textmill.models.errors import ConfigError, did_you_mean
 
 _ID = re.compile(r"\w[\w.-]*")
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.base import (
+from textmill.components.base import (
     MANIFEST,
     MANIFEST_FORMAT,
     Artifact,
@@ -28,7 +28,7 @@ from components.base import (
     sha256_file,
     walk,
 )
-from models.faults import EnvironmentFault
+from textmill.models.errors import MachineError
 
 EXECUTION = "execution.json"
 _STAGING, _SCRATCH, _REPLACED = ".staging", ".scratch", ".replaced"
@@ -71,7 +71,7 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
         environment: where and when it was made; the digest does not cover it.
 
     Raises:
-        EnvironmentFault: the disk is full.
+        MachineError: the disk is full.
     """
     names = walk(artifact.path)
     assert names, f"{artifact!r}: the executor wrote no file"
@@ -102,7 +102,7 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     What stood there (its effect gone, or altered) is moved aside and removed.
 
     Raises:
-        EnvironmentFault: the disk is full.
+        MachineError: the disk is full.
     """
     replaced = final.with_name(final.name + _REPLACED)
     with full_disk_is_a_fault(final):
@@ -170,14 +170,14 @@ def full_disk_is_a_fault(path: Path) -> Iterator[None]:
     """Turns a full disk into a sentence that names the path and the space left.
 
     Raises:
-        EnvironmentFault: the disk, the quota or the limit on a file's size is reached.
+        MachineError: the disk, the quota or the limit on a file's size is reached.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise EnvironmentFault(full_disk(error, path)) from error
+        raise MachineError(full_disk(error, path)) from error
 
 
 def full_disk(error: BaseException, path: Path) -> str | None:

@@ -15,10 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.base import MANIFEST, canonical
-from models.faults import ConfigError, EnvironmentFault, IntegrityError, did_you_mean
-from pipeline.processes import is_alive
-from pipeline.publish import EXECUTION, write_atomically
+from textmill.components.base import MANIFEST, canonical
+from textmill.models.errors import (
+    ConfigError,
+    IntegrityError,
+    MachineError,
+    did_you_mean,
+)
+from textmill.pipeline.processes import is_alive
+from textmill.pipeline.publish import EXECUTION, write_atomically
 
 STORE = "store.sqlite"
 SUMMARY = "summary.json"
@@ -62,7 +67,7 @@ class MetadataStore:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise EnvironmentFault(
+            raise MachineError(
                 f"{root}: not a folder that can be made ({error.strerror}); "
                 "give another --root"
             ) from error
@@ -232,11 +237,11 @@ class MetadataStore:
         except sqlite3.OperationalError as error:
             name = getattr(error, "sqlite_errorname", "")
             if name.startswith("SQLITE_BUSY"):
-                raise EnvironmentFault(
+                raise MachineError(
                     f"{self.path}: locked for {_BUSY_SECONDS} s; "
                     "end the process that holds it, then try again"
                 ) from error
-            raise EnvironmentFault(
+            raise MachineError(
                 f"{self.path}: {error}; make the folder writable and leave room on "
                 "its disk, then try again"
             ) from error

@@ -13,10 +13,18 @@ import orjson
 import pytest
 import zstandard
 
-from components.artifacts import SPLITS, Documents, Vocabulary, shard_name
-from components.base import Artifact
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from pipeline.publish import seal
+from textmill.components.artifacts import (
+    SPLITS,
+    Documents,
+    Vocabulary,
+    shard_name,
+)
+from textmill.components.base import Artifact
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.pipeline.publish import seal
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -97,7 +105,7 @@ def vocabulary(
     documents: Documents, tmp_path_factory: pytest.TempPathFactory
 ) -> Vocabulary:
     """A WordPiece vocabulary of 80 entries, learned from the sentences."""
-    from components.base import Context
+    from textmill.components.base import Context
 
     learned = Vocabulary(tmp_path_factory.mktemp("vocabulary"))
     learn_vocabulary(

@@ -28,14 +28,14 @@ PROMISED = {
         " README.md constraints.txt pyproject.toml"
     ),
     "pipeline": (
-        "README.md cache cli config create_pipeline kubeflow local_runner pipeline"
-        " publish run_component store vertex"
+        "README.md cache cli config create_pipeline library pipeline platforms publish"
+        " remote runners store"
     ),
     "components": (
         "README.md artifacts base evaluator exporter infra_validator ingester profiler"
         " pusher reporter tokenizer trainer vocabulary_learner"
     ),
-    "models": "README.md bert families gpt rows tasks tokenization training",
+    "models": "README.md backbones families rows tasks tokenizers training",
     "configs": (
         "README.md bert_base.yaml gpt2_124m.yaml gpt_docs.yaml gpt_shakespeare.yaml"
         " dataflow.yaml flink.yaml kubeflow.yaml quickstart.yaml vertex.yaml"
@@ -77,7 +77,7 @@ def imports(path):
             above = package[: len(package) + 1 - node.level] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return found
+    return {module.removeprefix("textmill.") for module in found}
 
 
 def imported_tops(path):
@@ -145,15 +145,17 @@ def test_pipeline_never_imports_an_engine():
 def test_few_files_speak_to_services():
     found = {name_of(p) for p in sources("pipeline") if imported_tops(p) & SERVICES}
     assert found == {
-        "pipeline/kfp_local.py",
+        "pipeline/runners/kfp_local.py",
         "pipeline/remote/buckets.py",
         "pipeline/remote/secret_manager.py",
-        "pipeline/submitting/kubeflow_host.py",
-        "pipeline/submitting/vertex_region.py",
+        "pipeline/platforms/kubeflow_client.py",
+        "pipeline/platforms/vertex_client.py",
     }
 
 
-@pytest.mark.parametrize("module", ["pipeline.create_pipeline", "pipeline.cli"])
+@pytest.mark.parametrize(
+    "module", ["textmill.pipeline.create_pipeline", "textmill.pipeline.cli"]
+)
 def test_planning_loads_no_engine(module):
     # Some clients' packages are named in sys.modules whenever Python starts.
     script = (

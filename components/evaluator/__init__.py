@@ -8,18 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     Documents,
     Evaluation,
     TokenRows,
     TrainedModel,
     write_json,
 )
-from components.base import Component, Identified, Input, Output, canonical
-from models.faults import DataError
+from textmill.components.base import (
+    Component,
+    ExternalVersion,
+    Input,
+    Output,
+    canonical,
+)
+from textmill.models.errors import DataError
 
 if TYPE_CHECKING:
-    from components.evaluator.verdict import Pushed
+    from textmill.components.evaluator.thresholds import Baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +72,8 @@ def evaluate(
     Raises:
         DataError: the split is empty, or a metric is NaN.
     """
-    from components.evaluator.measuring import measure
-    from components.evaluator.verdict import judge
+    from textmill.components.evaluator.engine import measure
+    from textmill.components.evaluator.thresholds import judge
 
     split = "test" if rows.splits.get("test") else "eval"
     if not rows.splits.get(split):
@@ -92,24 +98,24 @@ def evaluate(
     }
 
 
-def _pushed(config: EvaluatorConfig, model: str, documents: str) -> Pushed | None:
-    from components.evaluator.verdict import newest_other
+def _pushed(config: EvaluatorConfig, model: str, documents: str) -> Baseline | None:
+    from textmill.components.evaluator.thresholds import latest_baseline
 
     if config.pushed is None:
         return None
-    return newest_other(Path(config.pushed), model=model, documents=documents)
+    return latest_baseline(Path(config.pushed), model=model, documents=documents)
 
 
 class Evaluator(Component, executor=evaluate):
     """Documents, rows, trained model -> evaluation (TFX: Evaluator)."""
 
     @classmethod
-    def precedents(
+    def external_versions(
         cls, config: EvaluatorConfig, inputs: Mapping[str, Any]
-    ) -> list[Identified]:
+    ) -> list[ExternalVersion]:
         """Returns the pushed version that the model is compared with, if any."""
         found = _pushed(config, inputs["model"], inputs["documents"])
         if found is None:
             return []
         digest = hashlib.sha256(canonical(found.card)).hexdigest()
-        return [Identified("the pushed version", f"{found.version} {digest}")]
+        return [ExternalVersion("the pushed version", f"{found.version} {digest}")]

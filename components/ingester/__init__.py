@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.artifacts import Documents
-from components.base import Component, Context, Identified, Input, Output
-from components.ingester import augmentation
-from components.ingester.config import DatasetConfig
-from components.ingester.language import resolved_method
+from textmill.components.artifacts import Documents
+from textmill.components.base import (
+    Component,
+    Context,
+    ExternalVersion,
+    Input,
+    Output,
+)
+from textmill.components.ingester import augment as augmentation
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.filters.language import resolved_method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,7 @@ def ingest(
         DataError: no good document is left, or too many records are bad.
         IntegrityError: a compressed file was cut.
     """
-    from components.ingester import flow
+    from textmill.components.ingester import engine as flow
 
     flow.run(
         documents,
@@ -52,21 +58,21 @@ class Ingester(Component, executor=ingest):
     """Sources -> documents (TFX: ExampleGen)."""
 
     @classmethod
-    def external_files(cls, config: IngesterConfig) -> Sequence[Path | Identified]:
+    def external_files(cls, config: IngesterConfig) -> Sequence[Path | ExternalVersion]:
         """Returns the source files, word lists, and what tells languages.
 
         Raises:
             ConfigError: a pattern matches no file, or a package is not installed.
         """
-        from components.ingester.sources import external_files
+        from textmill.components.ingester.sources.files import external_files
 
         clean = config.dataset.clean
-        found: list[Path | Identified] = [*clean.quality.files]
+        found: list[Path | ExternalVersion] = [*clean.quality.files]
         for source in config.dataset.named_sources().values():
             found += external_files(source)
         if config.dataset.augment is not None:
             found += augmentation.external_files(config.dataset.augment)
         if clean.language is not None:
             method = resolved_method(clean.language)
-            found.append(Identified("language identification", method))
+            found.append(ExternalVersion("language identification", method))
         return found

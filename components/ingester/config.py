@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from components.ingester.augmentation import AugmentConfig
-from components.ingester.language import LanguageConfig
-from components.ingester.privacy import PrivacyConfig
-from components.ingester.quality import QualityConfig
-from components.ingester.source_config import SourceConfig
+from textmill.components.ingester.augment import AugmentConfig
+from textmill.components.ingester.cleaning.privacy import PrivacyConfig
+from textmill.components.ingester.filters import QualityConfig
+from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.ingester.sources.config import SourceConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from components.artifacts import SPLITS, shard_name
-from components.exchange import Exchange, local
-from components.ingester.choosing import Choice
-from components.ingester.config import DatasetConfig
-from components.ingester.parts import Part, Shard
-from components.ingester.shaping import INDEX
-from models.faults import DataError
+from textmill.components.artifacts import SPLITS, shard_name
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.documents import INDEX
+from textmill.components.ingester.parts import Part, Shard
+from textmill.components.ingester.selection_rules import Choice
+from textmill.components.scratch import ScratchDir, local
+from textmill.models.errors import DataError
 
 
 @dataclass
@@ -35,7 +35,7 @@ def select(
     parts: list[Part],
     *,
     dataset: DatasetConfig,
-    exchange: Exchange | None = None,
+    exchange: ScratchDir | None = None,
     seed: int = 17,
 ) -> Selection:
     """Decides on the parts, given in the order of their numbers.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.artifacts import Documents, Profile, Vocabulary
-from components.base import Component, Context, Input, Output
-from components.profiler.config import ProfileConfig
+from textmill.components.artifacts import Documents, Profile, Vocabulary
+from textmill.components.base import Component, Context, Input, Output
+from textmill.components.profiler.config import ProfileConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def profile(
         ConfigError: the schema or the baseline is not one.
         DataError: an anomaly is of a kind that ``fail_on`` lists.
     """
-    from components.profiler.profiling import make_profile
+    from textmill.components.profiler.engine import make_profile
 
     make_profile(documents, vocabulary, profile, config, context)
 
@@ -50,11 +50,11 @@ class Profiler(Component, executor=profile):
         Raises:
             ConfigError: one of them is not there.
         """
-        from components.profiler.baseline import find_profile
+        from textmill.components.profiler.baseline import find_profile
 
         named = []
         if config.profile.schema:
-            from components.profiler.schema import read_schema
+            from textmill.components.profiler.schema import read_schema
 
             named.append(Path(config.profile.schema))
             read_schema(named[0])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from components.profiler.config import Kind, ProfileConfig
-from components.profiler.drift import Measure
-from components.profiler.schema_check import check_split
-from components.profiler.statistics import Statistics
+from textmill.components.profiler.config import Kind, ProfileConfig
+from textmill.components.profiler.drift import Measure
+from textmill.components.profiler.schema_check import check_split
+from textmill.components.profiler.statistics import Statistics
 
 
 @dataclass(frozen=True)

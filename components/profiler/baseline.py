@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Profile, read_json
-from components.base import MANIFEST
-from models.faults import ConfigError
+from textmill.components.artifacts import Profile, read_json
+from textmill.components.base import MANIFEST
+from textmill.models.errors import ConfigError
 
 FORMAT = 2
 """Of ``profile.json``; profiles of another format are not compared."""

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.profiler.columns import NUMBER_EDGES, Column
-from components.profiler.statistics import Statistics
-from components.profiler.tallies import Lengths
-from components.profiler.texts import UNSPACED_SCRIPTS
+from textmill.components.profiler.columns import NUMBER_EDGES, Column
+from textmill.components.profiler.sketches import Lengths
+from textmill.components.profiler.statistics import Statistics
+from textmill.components.profiler.text_stats import UNSPACED_SCRIPTS
 
 LENGTH_EDGES = (0, *(step * 10**power for power in range(7) for step in (1, 2, 5)))
 """Lower edges of the bins of the length histograms."""

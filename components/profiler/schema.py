@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from models.faults import ConfigError, did_you_mean
+from textmill.models.errors import ConfigError, did_you_mean
 
 FORMAT = 1
 TYPES = ("string", "boolean", "integer", "number", "list", "mapping", "any")

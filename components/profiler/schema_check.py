@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.profiler.columns import Column
-from components.profiler.statistics import Statistics
+from textmill.components.profiler.columns import Column
+from textmill.components.profiler.statistics import Statistics
 
 _NUM_NAMED = 3
 

@@ -11,12 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from components.artifacts import SPLITS
-from components.exchange import lent
-from components.profiler.columns import Column, add_columns
-from components.profiler.tallies import Lengths, Sketch, Terms
-from components.profiler.texts import NO_SCRIPT, SCRIPTS, count_texts
-from components.shards import group, read_shard
+from textmill.components.artifacts import SPLITS
+from textmill.components.profiler.columns import Column, add_columns
+from textmill.components.profiler.sketches import Lengths, Sketch, Terms
+from textmill.components.profiler.text_stats import (
+    NO_SCRIPT,
+    SCRIPTS,
+    count_texts,
+)
+from textmill.components.scratch import lent
+from textmill.components.shards import group, read_shard
 
 _BLOCK_CHARACTERS = 1 << 18
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from components.artifacts import Documents, Vocabulary
-from components.profiler.tallies import Lengths
-from components.shards import first_texts, group
-from models.tokenization import load_tokenizer
+from textmill.components.artifacts import Documents, Vocabulary
+from textmill.components.profiler.sketches import Lengths
+from textmill.components.shards import first_texts, group
+from textmill.models.tokenizers import load_tokenizer
 
 if TYPE_CHECKING:
-    from models.tokenization import Tokenizer
+    from textmill.models.tokenizers import Tokenizer
 
 NUM_LISTED = 20
 _BATCH_CHARS = 1 << 18

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     Evaluation,
     Profile,
     PushedModel,
@@ -14,7 +14,7 @@ from components.artifacts import (
     TrainingLogs,
     write_json,
 )
-from components.base import Component, Input, Output
+from textmill.components.base import Component, Input, Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,8 @@ def report(
     config: ReporterConfig,
 ) -> None:
     """Writes the page; profiles by data set, all else by stage."""
-    from components.reporter.facts import gather
-    from components.reporter.page import render_report
+    from textmill.components.reporter.data import gather
+    from textmill.components.reporter.page import render_report
 
     data = gather(
         config.title,

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.reporter.charts import draw_graph, draw_plot
-from components.reporter.data_sets import describe_data_set
-from components.reporter.verdict import (
+from textmill.components.reporter.charts import draw_graph, draw_plot
+from textmill.components.reporter.dataset_section import describe_data_set
+from textmill.components.reporter.headline import (
     UNIT_METRICS,
     beaten,
     duration,

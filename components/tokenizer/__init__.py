@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Component, Context, Input, Output
+from textmill.components.artifacts import Documents, TokenRows, Vocabulary
+from textmill.components.base import Component, Context, Input, Output
 
 Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response"]
 
@@ -99,8 +99,8 @@ def tokenize(
         ConfigError: jieba is asked for and not installed.
         DataError: a split has no documents left, or a document lacks its prompt.
     """
-    from components.tokenizer.engine import tokenize_shards
-    from models.faults import DataError
+    from textmill.components.tokenizer.engine import tokenize_shards
+    from textmill.models.errors import DataError
 
     if not documents.splits:
         raise DataError(f"{documents.path}: expected documents, found none to tokenize")

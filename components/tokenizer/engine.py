@@ -16,7 +16,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     SPLITS,
     Documents,
     TokenRows,
@@ -25,19 +25,19 @@ from components.artifacts import (
     shard_name,
     write_json,
 )
-from components.base import Context
-from components.beam import open_pipeline
-from components.exchange import Exchange, lent, local, open_exchange, writing
-from components.shards import read_batches
-from components.tokenizer import TokenizerConfig
-from components.tokenizer.examples import write_examples
-from components.tokenizer.fitting import BestFit
-from components.tokenizer.packing import Batch, Concat, Packer, Pad
-from components.tokenizer.pairing import SentencePair
-from components.tokenizer.responses import Response
-from components.tokenizer.words import make_words
-from models.rows import Parts, RowSchema, frame_rows
-from models.tokenization import load_tokenizer
+from textmill.components.base import Context
+from textmill.components.beam import open_pipeline
+from textmill.components.scratch import ScratchDir, lent, local, open_exchange, writing
+from textmill.components.shards import read_batches
+from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer.best_fit import BestFit
+from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
+from textmill.components.tokenizer.prompt_response import Response
+from textmill.components.tokenizer.sentence_pairs import SentencePair
+from textmill.components.tokenizer.tf_example import write_examples
+from textmill.components.tokenizer.word_boundaries import make_words
+from textmill.models.rows import Parts, RowSchema, frame_rows
+from textmill.models.tokenizers import load_tokenizer
 
 PACKERS: dict[str, type[Packer]] = {
     "pad": Pad,
@@ -110,7 +110,7 @@ class _Task(NamedTuple):
 
 
 def _work(
-    documents: Documents, rows: TokenRows, config: TokenizerConfig, exchange: Exchange
+    documents: Documents, rows: TokenRows, config: TokenizerConfig, exchange: ScratchDir
 ) -> Iterator[_Task]:
     for split in documents.splits:
         shards = documents.shards(split)

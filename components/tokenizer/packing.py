@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from components.tokenizer import TokenizerConfig
-from models.rows import RowSchema
-from models.tokenization import Specials
+from textmill.components.tokenizer import TokenizerConfig
+from textmill.models.rows import RowSchema
+from textmill.models.tokenizers import SpecialTokens
 
 WORD, PART = 1 << 30, 1 << 29
 """Flags: a token begins a word; a token begins a part of its row."""
@@ -29,7 +29,7 @@ class Packer:
     """What packers share: framing, counting, and rows as they are written."""
 
     def __init__(
-        self, config: TokenizerConfig, *, schema: RowSchema, specials: Specials
+        self, config: TokenizerConfig, *, schema: RowSchema, specials: SpecialTokens
     ) -> None:
         self._config, self._schema = config, schema
         self._pad = specials.pad

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from components.artifacts import Documents, Vocabulary
-from components.base import Component, Context, Input, Output
+from textmill.components.artifacts import Documents, Vocabulary
+from textmill.components.base import Component, Context, Input, Output
 
 _FORMS = {
     "wordpiece": ("bert", "fast"),
@@ -77,7 +77,7 @@ def learn_vocabulary(
         IntegrityError: the file holds an empty or repeated entry.
     """
     if config.file:
-        from models.tokenization import import_tokenizer
+        from textmill.models.tokenizers import import_tokenizer
 
         tokenizer = import_tokenizer(
             Path(config.file),
@@ -86,7 +86,9 @@ def learn_vocabulary(
             normalization=config.normalization,
         )
     else:
-        from components.vocabulary_learner.learning import learn_tokenizer
+        from textmill.components.vocabulary_learner.engine import (
+            learn_tokenizer,
+        )
 
         assert documents is not None, "wired by create_pipeline"
         tokenizer = learn_tokenizer(documents, config, context)
@@ -105,6 +107,6 @@ class VocabularyLearner(Component, executor=learn_vocabulary):
         Raises:
             ConfigError: there is no vocabulary where one is named.
         """
-        from models.vocabulary_files import vocabulary_files
+        from textmill.models.vocabulary_files import vocabulary_files
 
         return vocabulary_files(Path(config.file)) if config.file else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.vocabulary_learner.merging import Merger, Pair
+from textmill.components.vocabulary_learner.bpe import Merger, Pair
 
 
 def learn_merges(counts: Mapping[str, int], *, num_entries: int) -> list[Pair]:

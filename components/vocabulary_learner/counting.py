@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from components.vocabulary_learner import VocabularyConfig
-from models.tokenization import (
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.models.tokenizers import (
     ByteWords,
     bert_normalize,
     byte_alphabet,

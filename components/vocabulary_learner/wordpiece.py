@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from components.vocabulary_learner.merging import MIN_COUNT, Merger, Pair
+from textmill.components.vocabulary_learner.bpe import MIN_COUNT, Merger, Pair
 
 PREFIX = "##"
 

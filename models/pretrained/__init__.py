@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.faults import ConfigError, IntegrityError
-from models.vocabulary_files import vocabulary_files
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.vocabulary_files import vocabulary_files
 
 CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from models.families import ModelConfig
-from models.faults import ConfigError, IntegrityError
-from models.pretrained.reading import Tensors, check_shape
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.families import ModelConfig
+from textmill.models.pretrained.files import Tensors, check_shape
 
 _BLOCK = "backbone/transformer_layer_"
 _BERT = {

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from models.families import ModelConfig
-from models.faults import ConfigError
-from models.pretrained.reading import Tensors, check_shape
+from textmill.models.errors import ConfigError
+from textmill.models.families import ModelConfig
+from textmill.models.pretrained.files import Tensors, check_shape
 
 _CLASSES = {"BertBackbone": "bert", "GPT2Backbone": "gpt"}
 

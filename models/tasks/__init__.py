@@ -4,10 +4,10 @@ A task turns rows into features (mask, shift), builds the model, and returns sum
 means: the loop adds those of all rows and replicas and divides once.
 """
 
-from models.tasks.classifying import Classify
-from models.tasks.language import CausalLM, MaskedLM
-from models.tasks.masking import Masking, uniform
-from models.tasks.task import Features, Rows, Task, cross_entropy
+from textmill.models.tasks.classify import Classify
+from textmill.models.tasks.language import CausalLM, MaskedLM
+from textmill.models.tasks.masking import Masking, uniform
+from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 
 TASKS: dict[str, type[Task]] = {
     "masked_lm": MaskedLM,

@@ -10,11 +10,11 @@ import keras
 import tensorflow as tf
 from typing_extensions import override
 
-from models.faults import ConfigError
-from models.tasks.chunking import chunked_cross_entropy
-from models.tasks.masking import choose, corrupt
-from models.tasks.task import Features, Rows, Task, cross_entropy
-from models.transformer import output_initializer
+from textmill.models.backbones.transformer import output_initializer
+from textmill.models.errors import ConfigError
+from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.masking import choose, corrupt
+from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 
 _EPSILON = 1e-12
 """Of the norm in BERT's head, as of those in its encoder."""

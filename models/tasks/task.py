@@ -7,9 +7,9 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from models.families import FAMILIES, ModelConfig
-from models.tasks.masking import Masking
-from models.tokenization import Specials
+from textmill.models.families import FAMILIES, ModelConfig
+from textmill.models.tasks.masking import Masking
+from textmill.models.tokenizers import SpecialTokens
 
 Rows = dict[str, tf.Tensor]
 Features = dict[str, tf.Tensor]
@@ -58,7 +58,7 @@ class Task:
         config: ModelConfig,
         *,
         vocabulary_size: int,
-        specials: Specials,
+        specials: SpecialTokens,
         seed: int = 0,
         num_labels: int = 0,
         masking: Masking | None = None,

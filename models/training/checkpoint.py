@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.faults import IntegrityError
+from textmill.models.errors import IntegrityError
 
 _TENSORS, _STATE, _DIGESTS = "tensors.safetensors", "state.json", "digests.json"
 _GENERATIONS = 2

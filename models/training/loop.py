@@ -16,20 +16,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.faults import Diverged, EnvironmentFault, Preempted
-from models.rows import RowReader
-from models.tasks import Task
-from models.training.checkpoint import Checkpoints, Snapshot
-from models.training.config import TrainingConfig
-from models.training.feed import Feed
-from models.training.judging import Judge, values
-from models.training.optimizer import make_optimizer
-from models.training.order import DataOrder
-from models.training.schedule import Schedule
-from models.training.state import RunState, means
-from models.training.step import Step
-from models.training.strategy import Shares, set_precision
-from models.training.watching import Call, Watcher
+from textmill.models.errors import Diverged, MachineError, Preempted
+from textmill.models.rows import RowReader
+from textmill.models.tasks import Task
+from textmill.models.training.checkpoint import Checkpoints, Snapshot
+from textmill.models.training.config import TrainingConfig
+from textmill.models.training.monitor import Call, TrainingMonitor
+from textmill.models.training.optimizers import make_optimizer
+from textmill.models.training.prefetcher import Prefetcher
+from textmill.models.training.sampler import Sampler
+from textmill.models.training.schedule import Schedule
+from textmill.models.training.state import RunState, means
+from textmill.models.training.step import Step
+from textmill.models.training.strategy import ReplicaContext, set_precision
+from textmill.models.training.validation import Judge, values
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
@@ -65,11 +65,11 @@ class TrainingRun:
         seed: int,
         strategy: tf.distribute.Strategy,
     ) -> None:
-        self._config, self._shares = config, Shares(strategy)
+        self._config, self._shares = config, ReplicaContext(strategy)
         self._has_eval = bool(eval_rows)
         smallest = config.batch_start or config.global_batch
         self._shares.check(smallest, accumulate=config.accumulate)
-        self._order = DataOrder(
+        self._order = Sampler(
             len(rows),
             batch=config.global_batch,
             seed=seed,
@@ -82,7 +82,7 @@ class TrainingRun:
         if config.budget is None:
             self.num_steps = config.steps or self._order.steps(config.epochs or 1)
         self._schedule = Schedule(config, length=config.seconds or self.num_steps or 1)
-        self._feed = Feed(
+        self._feed = Prefetcher(
             rows, self._order, shares=self._shares, cut=config.length_buckets
         )
         # Layers are named by a counter of the process; names are part of the digest.
@@ -127,7 +127,7 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        watcher: Watcher | None = None,
+        watcher: TrainingMonitor | None = None,
     ) -> None:
         """Trains to the last step, or to where it stops early.
 
@@ -140,15 +140,15 @@ class TrainingRun:
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
             Preempted: ``should_stop`` said so; the state is committed.
-            EnvironmentFault: another worker of the run is gone.
+            MachineError: another worker of the run is gone.
         """
         try:
-            with watcher or Watcher(None) as watching:
+            with watcher or TrainingMonitor(None) as watching:
                 self._run(checkpoints, report, should_stop, watching)
         except _LOST as error:
             if self._shares.workers == 1:
                 raise
-            raise EnvironmentFault(
+            raise MachineError(
                 f"a worker of the run is gone ({type(error).__name__}); start all of "
                 "them again, and they go on from the last checkpoint"
             ) from error
@@ -162,7 +162,7 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        watcher: Watcher,
+        watcher: TrainingMonitor,
     ) -> None:
         saved = self._restore(checkpoints)
         spent, began = self.state.seconds, time.monotonic()
@@ -202,7 +202,7 @@ class TrainingRun:
         is_new = self.state.evaluated < self.step
         return self._has_eval and is_new and self._is_due("eval_every")
 
-    def _advance_or_go_back(self, watcher: Watcher) -> None:
+    def _advance_or_go_back(self, watcher: TrainingMonitor) -> None:
         first, stop = self.step, self._feed.planned(self.step)
         watcher.before(first)
         try:

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.generation import generate
-from models.inference import row_batches
-from models.rows import RowReader
-from models.tasks import CausalLM, MaskedLM, Task
-from models.tokenization import Tokenizer
+from textmill.models.generation import generate
+from textmill.models.inference import row_batches
+from textmill.models.rows import RowReader
+from textmill.models.tasks import CausalLM, MaskedLM, Task
+from textmill.models.tokenizers import Tokenizer
 
 _ROWS, _WRITTEN = 3, 24
 

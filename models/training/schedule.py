@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.training.config import TrainingConfig
+from textmill.models.training.config import TrainingConfig
 
 _ONE_CYCLE_START = 1 / 25
 

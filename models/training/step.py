@@ -14,10 +14,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.tasks import Task
-from models.training.config import TrainingConfig
-from models.training.strategy import Shares
-from models.training.summed import Summed, matches
+from textmill.models.tasks import Task
+from textmill.models.training.config import TrainingConfig
+from textmill.models.training.optimizers.reduced_gradient import (
+    ReducedGradientOptimizer,
+    matches,
+)
+from textmill.models.training.strategy import ReplicaContext
 
 Tensors = dict[str, tf.Tensor]
 Gradients = list[tf.Tensor]
@@ -58,10 +61,10 @@ class Step:
     def __init__(
         self,
         task: Task,
-        optimizer: Summed,
+        optimizer: ReducedGradientOptimizer,
         *,
         strategy: tf.distribute.Strategy,
-        shares: Shares,
+        shares: ReplicaContext,
         config: TrainingConfig,
     ) -> None:
         self._task, self._optimizer = task, optimizer

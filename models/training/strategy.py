@@ -8,7 +8,7 @@ import os
 import keras
 import tensorflow as tf
 
-from models.faults import ConfigError, EnvironmentFault
+from textmill.models.errors import ConfigError, MachineError
 
 
 def make_strategy(name: str) -> tf.distribute.Strategy:
@@ -22,7 +22,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
             device for, else ``one_device``.
 
     Raises:
-        EnvironmentFault: there is nothing to spread over, or TensorFlow is in use.
+        MachineError: there is nothing to spread over, or TensorFlow is in use.
     """
     devices = tf.config.list_physical_devices("GPU")
     if name == "auto":
@@ -47,14 +47,14 @@ def _num_workers() -> int:
 
 def _multi_worker() -> tf.distribute.Strategy:
     if not _num_workers():
-        raise EnvironmentFault(
+        raise MachineError(
             "run.strategy multi_worker: expected TF_CONFIG to name the workers, found "
             "none; set it on every machine, or choose another strategy"
         )
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
-        raise EnvironmentFault(
+        raise MachineError(
             f"run.strategy multi_worker: {error}; run the training node in a process "
             "of its own"
         ) from error
@@ -66,14 +66,14 @@ def _tpu() -> tf.distribute.Strategy:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (ValueError, tf.errors.OpError) as error:
-        raise EnvironmentFault(
+        raise MachineError(
             f"run.strategy tpu: expected a TPU, found none ({error}); choose another "
             "strategy"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 
-class Shares:
+class ReplicaContext:
     """Who does what: which rows of a batch are this worker's and this replica's.
 
     Attributes:
@@ -143,13 +143,13 @@ class Shares:
         """Returns whether any worker must stop, and the chief's clock and pace.
 
         Raises:
-            EnvironmentFault: the workers are not at the same step.
+            MachineError: the workers are not at the same step.
         """
         clock = [seconds, pace] if self.is_chief else [0.0, 0.0]
         mine = [float(stopping), *clock, step / self.workers]
         stops, seconds, pace, mean = self._sum(tf.constant(mine, tf.float64)).numpy()
         if abs(mean - step) > 0.01 / self.workers:
-            raise EnvironmentFault(
+            raise MachineError(
                 f"the workers are at different steps, this one at {step}; let all of "
                 "them see the same work folder"
             )

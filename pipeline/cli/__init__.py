@@ -16,11 +16,16 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from models.faults import ConfigError, EnvironmentFault, Fault, GateClosed
-from pipeline.cli.configs import config_app
-from pipeline.cli.data import data_app
-from pipeline.cli.engines import add_commands
-from pipeline.cli.options import (
+from textmill.models.errors import (
+    ConfigError,
+    GateNotPassed,
+    MachineError,
+    TextmillError,
+)
+from textmill.pipeline.cli.compile import add_commands
+from textmill.pipeline.cli.config import config_app
+from textmill.pipeline.cli.data import data_app
+from textmill.pipeline.cli.options import (
     DEFAULT_ROOT,
     AsJson,
     Config,
@@ -29,8 +34,8 @@ from pipeline.cli.options import (
     RootOrUrl,
     print_json,
 )
-from pipeline.cli.runs import check_root, report, runs_app
-from pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.cli.runs import check_root, report, runs_app
+from textmill.pipeline.cli.vocabulary import vocabulary_app
 
 Runner = Literal["local", "kubeflow-local"]
 
@@ -60,19 +65,19 @@ def main() -> None:
     arguments, is_debug = _take_debug(sys.argv[1:])
     try:
         app(arguments, prog_name="textmill")
-    except Fault as fault:
+    except TextmillError as fault:
         _leave(str(fault), fault.exit_code, is_debug=is_debug)
     except MemoryError:
         sentence = "out of memory; make the batch, the model or run.lanes smaller"
-        _leave(sentence, EnvironmentFault.exit_code, is_debug=is_debug)
+        _leave(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
             where = f"{error.filename}: " if error.filename else ""
             sentence = f"{where}{error.strerror}; make room or allow it, then try again"
-            _leave(sentence, EnvironmentFault.exit_code, is_debug=is_debug)
+            _leave(sentence, MachineError.exit_code, is_debug=is_debug)
         sentence = f"internal error: {type(error).__name__}: {error}"
         hint = "" if is_debug else "; --debug shows where"
-        _leave(sentence + hint, Fault.exit_code, is_debug=is_debug)
+        _leave(sentence + hint, TextmillError.exit_code, is_debug=is_debug)
 
 
 def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
@@ -130,8 +135,8 @@ def _wire(
     until: str | None = None,
 ) -> tuple[Any, Any]:
     """Returns the loaded config and the selected part of its pipeline."""
-    from pipeline.config import load_config
-    from pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.config import load_config
+    from textmill.pipeline.create_pipeline import create_pipeline
 
     loaded = load_config(config, overrides or ())
     pipeline = create_pipeline(loaded, root)
@@ -169,7 +174,7 @@ def run(
     ] = "local",
 ) -> None:
     """Runs what is not up to date."""
-    from pipeline.cli.display import render_run
+    from textmill.pipeline.cli.display import render_run
 
     loaded, pipeline = _wire(
         config, overrides, root, only=only, start=start, until=until
@@ -185,11 +190,11 @@ def run(
 
 
 def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
-    from pipeline.config import render_config
-    from pipeline.local_runner import LocalRunner
+    from textmill.pipeline.config import render_config
+    from textmill.pipeline.runners.local import LocalRunner
 
     if on == "kubeflow-local":
-        from pipeline.kfp_local import run_on_kfp
+        from textmill.pipeline.runners.kfp_local import run_on_kfp
 
         if len(pipeline.selected) < len(pipeline.nodes):
             raise ConfigError("--on kubeflow-local: runs whole pipelines only")
@@ -205,7 +210,7 @@ def _check_gates(summary: Mapping[str, Any], root: Path) -> None:
     for name, stage in summary["stages"].items():
         if stage["blessed"] is False:
             page = root / "runs" / summary["run_id"] / "report.html"
-            raise GateClosed(
+            raise GateNotPassed(
                 f"stage {name!r}: expected every threshold met, got one that is not; "
                 f"{page} says by how much"
             )
@@ -225,8 +230,8 @@ def plan(
     """Says what would run, and why."""
     from dataclasses import asdict
 
-    from pipeline import cache
-    from pipeline.cli.display import render_plan
+    from textmill.pipeline.cache import key as cache
+    from textmill.pipeline.cli.display import render_plan
 
     loaded, pipeline = _wire(config, overrides, root)
     nodes = cache.plan(pipeline, root, loaded.positions)
@@ -257,14 +262,14 @@ def predict(
     ] = False,
 ) -> None:
     """Asks a pushed model about texts."""
-    from pipeline.cli.display import render_answer
-    from pipeline.cli.serving import find_model, read_texts
-    from pipeline.remote.mirror import Mirror
+    from textmill.pipeline.cli.display import render_answer
+    from textmill.pipeline.cli.predict import find_model, read_texts
+    from textmill.pipeline.remote.mirror import Mirror
 
     mirror = Mirror(root)
     saved_model = find_model(target, mirror)
     asked = read_texts(texts)
-    from components.bulk_predictor import answer
+    from textmill.components.predictor import answer
 
     for text, found in zip(asked, answer(saved_model, asked), strict=True):
         if as_json:
@@ -281,7 +286,7 @@ def tensorboard(
     ),
 ) -> None:
     """Shows the curves of all trainings, those that go on included, in a browser."""
-    from pipeline.cli.curves import serve
+    from textmill.pipeline.cli.tensorboard import serve
 
     check_root(root)
     raise typer.Exit(serve(root, port))
@@ -290,10 +295,10 @@ def tensorboard(
 @app.command()
 def doctor(root: Root = DEFAULT_ROOT) -> None:
     """Says whether this machine can run pipelines."""
-    from pipeline.cli.display import render_table
-    from pipeline.cli.doctor import examine
+    from textmill.pipeline.cli.display import render_table
+    from textmill.pipeline.cli.doctor import examine
 
     symptoms = examine(root)
     print(render_table([[s.verdict, s.what, s.found] for s in symptoms]))
     if stopping := [s for s in symptoms if s.verdict == "stop"]:
-        raise EnvironmentFault(f"{stopping[0].what}: {stopping[0].found}")
+        raise MachineError(f"{stopping[0].what}: {stopping[0].found}")

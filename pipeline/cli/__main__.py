@@ -1,6 +1,6 @@
-"""``python -m pipeline.cli`` is ``textmill``."""
+"""``python -m textmill.pipeline.cli`` is ``textmill``."""
 
-from pipeline.cli import main
+from textmill.pipeline.cli import main
 
 if __name__ == "__main__":
     main()

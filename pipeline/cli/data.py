@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from models.faults import ConfigError
-from pipeline.cli.options import (
+from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.options import (
     DEFAULT_ROOT,
     AsJson,
     Config,
@@ -47,8 +47,8 @@ def peek(
     ] = False,
 ) -> None:
     """Shows the first documents, in the order of the shards."""
-    from pipeline.cli.data_display import render_document
-    from pipeline.cli.published import find_documents, first_documents
+    from textmill.pipeline.cli.data_display import render_document
+    from textmill.pipeline.cli.published import find_documents, first_documents
 
     documents = find_documents(config, overrides, root, dataset)
     found = 0
@@ -74,8 +74,8 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Shows the profile: counts, lengths, labels, tokens, what was lost, anomalies."""
-    from pipeline.cli.data_display import render_profile
-    from pipeline.cli.published import find_profile
+    from textmill.pipeline.cli.data_display import render_profile
+    from textmill.pipeline.cli.published import find_profile
 
     profile, speed = find_profile(config, overrides, root, dataset)
     if as_json:
@@ -103,9 +103,9 @@ def schema(
     ] = None,
 ) -> None:
     """Writes the schema of the documents, to be edited and frozen."""
-    from components.profiler.schema import render
-    from pipeline.cli.published import find_profile
-    from pipeline.publish import write_atomically
+    from textmill.components.profiler.schema import render
+    from textmill.pipeline.cli.published import find_profile
+    from textmill.pipeline.publish import write_atomically
 
     inferred = find_profile(config, overrides, root, dataset)[0]["schema"]
     is_json = output is not None and output.suffix == ".json"
@@ -130,9 +130,9 @@ def diff(
     """Shows what changed between two profiles, and how far they drifted apart."""
     from dataclasses import asdict
 
-    from components.profiler.drift import compare
-    from pipeline.cli.data_display import render_difference
-    from pipeline.cli.published import named_profile
+    from textmill.components.profiler.drift import compare
+    from textmill.pipeline.cli.data_display import render_difference
+    from textmill.pipeline.cli.published import named_profile
 
     before, after = named_profile(old, root), named_profile(new, root)
     measures = {
@@ -160,8 +160,8 @@ def dead(
     ] = False,
 ) -> None:
     """Shows the records that could not be read, and why."""
-    from pipeline.cli.data_display import render_dead_letters
-    from pipeline.cli.published import dead_letters, find_documents
+    from textmill.pipeline.cli.data_display import render_dead_letters
+    from textmill.pipeline.cli.published import dead_letters, find_documents
 
     documents = find_documents(config, overrides, root, dataset)
     letters = dead_letters(documents, number)

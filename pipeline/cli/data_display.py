@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import SPLITS
-from components.reporter.page import size
+from textmill.components.artifacts import SPLITS
+from textmill.components.reporter.page import size
 
 if TYPE_CHECKING:
-    from components.profiler.drift import Measure
+    from textmill.components.profiler.drift import Measure
 
 # Controls but tab and line feed; what overrides the direction of writing.
 _COMMANDING = re.compile(

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.reporter.verdict import duration, judge
+from textmill.components.reporter.headline import duration, judge
 
 if TYPE_CHECKING:
-    from pipeline.cache import NodePlan
+    from textmill.pipeline.cache.key import NodePlan
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:

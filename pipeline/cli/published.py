@@ -9,12 +9,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from components.artifacts import SPLITS, Documents, Profile, Vocabulary
-from components.base import Artifact, Component
-from models.faults import ConfigError, did_you_mean
+from textmill.components.artifacts import (
+    SPLITS,
+    Documents,
+    Profile,
+    Vocabulary,
+)
+from textmill.components.base import Artifact, Component
+from textmill.models.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from pipeline.config import LoadedConfig
+    from textmill.pipeline.config import LoadedConfig
 
 
 def find_documents(
@@ -37,7 +42,7 @@ def find_profile(
     Raises:
         ConfigError: there is no such data set, or it was not profiled yet.
     """
-    from components.profiler.baseline import read_profile
+    from textmill.components.profiler.baseline import read_profile
 
     loaded = _load(config, overrides, dataset)
     found = cast(Profile, _find(loaded, root, f"profile.{dataset}", "profile"))
@@ -59,7 +64,7 @@ def find_vocabulary(
 def _load(
     config: Path, overrides: Sequence[str] | None, dataset: str | None = None
 ) -> LoadedConfig:
-    from pipeline.config import load_config
+    from textmill.pipeline.config import load_config
 
     loaded = load_config(config, overrides or ())
     known = list(loaded.config.datasets)
@@ -71,8 +76,8 @@ def _load(
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
     """Returns what a node made: for this very config, or else in its newest run."""
-    from pipeline import cache
-    from pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.cache import key as cache
+    from textmill.pipeline.create_pipeline import create_pipeline
 
     command = f"`textmill run {loaded.path} --until {node}`"
     if root.is_dir():
@@ -99,7 +104,7 @@ def _newest(
     root: Path, name: str, component: Component, output: str
 ) -> tuple[str, Artifact] | None:
     """Returns the newest run of a pipeline that has a node's output, and the output."""
-    from pipeline.store import MetadataStore
+    from textmill.pipeline.store import MetadataStore
 
     with MetadataStore(root) as store:
         for run in store.runs():
@@ -136,8 +141,8 @@ def named_profile(name: str, root: Path) -> dict[str, Any]:
     Raises:
         ConfigError: there is none.
     """
-    from components.profiler.baseline import read_profile
-    from pipeline.store import MetadataStore
+    from textmill.components.profiler.baseline import read_profile
+    from textmill.pipeline.store import MetadataStore
 
     run, colon, dataset = name.rpartition(":")
     if Path(name).exists() or not colon or not root.is_dir():

@@ -7,8 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from models.faults import ConfigError
-from pipeline.cli.options import DEFAULT_ROOT, AsJson, Root, print_json
+from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Root,
+    print_json,
+)
 
 runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder.")
 
@@ -16,7 +21,7 @@ runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder
 @runs_app.command("list")
 def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Lists the runs, newest first."""
-    from pipeline.cli.display import render_runs
+    from textmill.pipeline.cli.display import render_runs
 
     runs = _runs(root)
     if as_json:
@@ -35,8 +40,8 @@ def show_run(
     as_json: AsJson = False,
 ) -> None:
     """Shows one run, node by node."""
-    from pipeline.cli.display import render_executions
-    from pipeline.store import MetadataStore
+    from textmill.pipeline.cli.display import render_executions
+    from textmill.pipeline.store import MetadataStore
 
     run_id = _known_run(run_id, root)
     with MetadataStore(root) as store:
@@ -50,7 +55,7 @@ def show_run(
 @runs_app.command("rebuild")
 def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
     """Makes the index anew from what lies on disk."""
-    from pipeline.store import rebuild
+    from textmill.pipeline.store import rebuild
 
     check_root(root)
     counts = ", ".join(f"{count} {kind}" for kind, count in rebuild(root).items())
@@ -89,7 +94,7 @@ def check_root(root: Path) -> None:
 
 
 def _runs(root: Path) -> list[dict[str, Any]]:
-    from pipeline.store import MetadataStore
+    from textmill.pipeline.store import MetadataStore
 
     check_root(root)
     with MetadataStore(root) as store:
@@ -98,7 +103,7 @@ def _runs(root: Path) -> list[dict[str, Any]]:
 
 def _known_run(run_id: str | None, root: Path) -> str:
     """Returns the id of the run that is meant."""
-    from models.faults import did_you_mean
+    from textmill.models.errors import did_you_mean
 
     known = [str(run["run_id"]) for run in _runs(root)]
     if not known:

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+from textmill.pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Config,
+    Overrides,
+    Root,
+)
 
 vocabulary_app = typer.Typer(
     no_args_is_help=True, help="What the vocabulary of a file makes of texts."
@@ -28,7 +34,7 @@ def cut(
     as_json: AsJson = False,
 ) -> None:
     """Shows the tokens of texts, as rows and the served model have them."""
-    from pipeline.cli.serving import read_texts
+    from textmill.pipeline.cli.predict import read_texts
 
     tokenizer = _load(config, overrides, root)
     for text in read_texts(texts):
@@ -56,7 +62,7 @@ def export(
 ) -> None:
     """Writes the tokenizer's files as Hugging Face or KerasHub reads them."""
     tokenizer = _load(config, overrides, root)
-    from models.tokenization import export_tokenizer
+    from textmill.models.tokenizers import export_tokenizer
 
     for file in export_tokenizer(tokenizer, folder, format):
         print(file)
@@ -67,12 +73,12 @@ def export(
 
 
 def _load(config: Path, overrides: list[str] | None, root: Path) -> Any:
-    from components.silence import native_silence
-    from pipeline.cli.published import find_vocabulary
+    from textmill.components.native_logs import native_silence
+    from textmill.pipeline.cli.published import find_vocabulary
 
     vocabulary = find_vocabulary(config, overrides, root)
     vocabulary.verify()
     with native_silence():
-        from models.tokenization import load_tokenizer
+        from textmill.models.tokenizers import load_tokenizer
 
         return load_tokenizer(vocabulary.path)

@@ -18,23 +18,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from components.base import canonical
-from components.evaluator import EvaluateConfig
-from components.exporter import ExportConfig
-from components.ingester import config as ingester
-from components.profiler.config import ProfileConfig
-from components.pusher import PushConfig
-from components.tokenizer import TokenizeConfig
-from components.vocabulary_learner import VocabularyConfig
-from models.families import ModelConfig, TaskName
-from models.faults import ConfigError
-from models.pretrained import PretrainedConfig
-from models.training.config import StrategyName, TrainingConfig
-from pipeline.config.engines import KubeflowConfig, NodeConfig, VertexConfig
-from pipeline.config.findings import Findings
-from pipeline.config.reference_check import REFERENCE, check_references
-from pipeline.config.type_check import check_types, type_adapter
-from pipeline.config.yaml_reader import Position, Tree, join, override, read_yaml
+from textmill.components.base import canonical
+from textmill.components.evaluator import EvaluateConfig
+from textmill.components.exporter import ExportConfig
+from textmill.components.ingester import config as ingester
+from textmill.components.profiler.config import ProfileConfig
+from textmill.components.pusher import PushConfig
+from textmill.components.tokenizer import TokenizeConfig
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.models.errors import ConfigError
+from textmill.models.families import ModelConfig, TaskName
+from textmill.models.pretrained import PretrainedConfig
+from textmill.models.training.config import StrategyName, TrainingConfig
+from textmill.pipeline.config.errors import Violations
+from textmill.pipeline.config.references import REFERENCE, check_references
+from textmill.pipeline.config.types import check_types, type_adapter
+from textmill.pipeline.config.yaml import (
+    Position,
+    Tree,
+    join,
+    override,
+    read_yaml,
+)
+from textmill.pipeline.platforms.config import KubeflowConfig, NodeConfig, VertexConfig
 
 T = TypeVar("T")
 _PATHS = re.compile(
@@ -191,7 +197,7 @@ def parse_config(
     tree = read_yaml(text, str(path))
     for assignment in overrides:
         override(tree, assignment)
-    findings = Findings(tree)
+    findings = Violations(tree)
     check_references(tree.value, findings, with_environment=with_environment)
     values = with_absolute_paths(tree, path.absolute().parent, working_dir)
     config = check_types(values, PipelineConfig, findings)

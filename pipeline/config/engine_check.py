@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from models.faults import did_you_mean
-from pipeline.config.findings import Findings
+from textmill.models.errors import did_you_mean
+from textmill.pipeline.config.errors import Violations
 
 _OF_DATASETS = ("ingest", "profile")
 _OF_STAGES = ("tokenize", "train", "evaluate", "export", "validate", "push")
@@ -14,7 +14,7 @@ _STEPS = ("all", *_OF_DATASETS, "vocabulary", *_OF_STAGES, "report")
 
 
 def check_engines(
-    run: Mapping[str, Any], config: Mapping[str, Any], findings: Findings
+    run: Mapping[str, Any], config: Mapping[str, Any], findings: Violations
 ) -> None:
     """Finds nodes and parameters that are none."""
     nodes = run.get("nodes")

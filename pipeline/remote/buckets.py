@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from models.faults import ConfigError, EnvironmentFault, RemoteError
+from textmill.models.errors import ConfigError, MachineError, RemoteError
 
 _URL = re.compile(r"(gs|s3)://([\w.-]+)(?:/(.*))?")
 _EXISTS = (409, 412)
@@ -139,7 +139,7 @@ def _answering(url: str) -> Iterator[None]:
 
     Raises:
         RemoteError: the bucket does not answer, or refuses.
-        EnvironmentFault: this machine's disk refuses.
+        MachineError: this machine's disk refuses.
     """
     try:
         yield
@@ -148,7 +148,7 @@ def _answering(url: str) -> Iterator[None]:
     except OSError as error:
         if error.filename is None:
             raise _refusal(url, error) from error
-        raise EnvironmentFault(
+        raise MachineError(
             f"{error.filename}: {error.strerror}; make room or allow it, then run again"
         ) from error
     except Exception as error:

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.artifacts import Evaluation, Report, TrainingLogs
-from components.base import MANIFEST, Artifact, Channel, Component
-from models.faults import IntegrityError
-from pipeline.remote.mirror import Mirror
+from textmill.components.artifacts import Evaluation, Report, TrainingLogs
+from textmill.components.base import MANIFEST, Artifact, Channel, Component
+from textmill.models.errors import IntegrityError
+from textmill.pipeline.remote.mirror import Mirror
 
 CONFUSION = "confusion"
 """The output that shows a classifier's confusion matrix in the engine's page."""

@@ -17,11 +17,11 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from components.base import MANIFEST
-from components.remote import is_remote
-from models.faults import ConfigError, EnvironmentFault
-from pipeline.publish import EXECUTION
-from pipeline.remote.buckets import Bucket, open_bucket
+from textmill.components.base import MANIFEST
+from textmill.components.filesystem import is_remote
+from textmill.models.errors import ConfigError, MachineError
+from textmill.pipeline.publish import EXECUTION
+from textmill.pipeline.remote.buckets import Bucket, open_bucket
 
 _TRANSFERS = 8
 _HISTORY = (EXECUTION, MANIFEST)
@@ -164,7 +164,7 @@ class Mirror:
         bucket, prefix = self._bucket
         try:
             return bucket.upload(prefix + name, self.path / name, only_new=False)
-        except EnvironmentFault:
+        except MachineError:
             if (self.path / name).exists():
                 raise
             return False

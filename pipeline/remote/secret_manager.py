@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 
-from models.faults import RemoteError
+from textmill.models.errors import RemoteError
 
 SCHEME = "secretmanager://"
 _ENDPOINT = "https://secretmanager.googleapis.com"

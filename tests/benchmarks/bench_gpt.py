@@ -27,7 +27,7 @@ CONFIG = REPOSITORY / "configs" / "gpt_shakespeare.yaml"
 def ours(text: Path, overrides: list[str]) -> tuple[float, float]:
     """Returns seconds of training and the validation loss in nats."""
     with tempfile.TemporaryDirectory() as root:
-        command = [sys.executable, "-m", "pipeline.cli", "run", str(CONFIG)]
+        command = [sys.executable, "-m", "textmill.pipeline.cli", "run", str(CONFIG)]
         command += ["--root", root, "--json", "--until", "evaluate.plays"]
         command += ["--set", f"datasets.plays.source.txt={text}", *overrides]
         done = subprocess.run(

@@ -20,20 +20,22 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents, TokenRows, Vocabulary
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     SourceConfig,
     SplitConfig,
 )
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from pipeline.publish import seal
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.pipeline.publish import seal
 
 SHARED = Path(__file__).parents[3] / "shared"
 VOCABULARY = SHARED / "data" / "bert_base_uncased_vocab.txt"

@@ -21,13 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 import numpy as np
 import orjson
 
-from components.ingester.near import Clusters, near_keys
-from components.ingester.shingles import ngram_hashes
+from textmill.components.ingester.dedup.minhash import DuplicateClusters, near_keys
+from textmill.components.text.shingles import ngram_hashes
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 BANDS, HASHES, NGRAM = 14, 8, 5
@@ -56,7 +54,7 @@ def ours(path: Path, output: Path) -> None:
             batches.append(near_keys(values, splits, bands=BANDS, hashes=HASHES))
             lines += batch
     keys = np.concatenate(batches)
-    clusters = Clusters(len(lines))
+    clusters = DuplicateClusters(len(lines))
     for band in range(BANDS):
         clusters.union_equal(np.ascontiguousarray(keys[:, band]))
     kept = np.flatnonzero(clusters.labels() == np.arange(len(lines)))

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Context
-from components.tokenizer import TokenizerConfig, tokenize
-from models.tokenization import import_tokenizer
-from pipeline.publish import seal
 from tests.conftest import write_documents
+from textmill.components.artifacts import Documents, TokenRows, Vocabulary
+from textmill.components.base import Context
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.models.tokenizers import import_tokenizer
+from textmill.pipeline.publish import seal
 
 PACKINGS = ("pad", "concat", "best_fit")
 LENGTHS = (128, 512, 2048)

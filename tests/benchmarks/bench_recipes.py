@@ -62,7 +62,14 @@ def run(recipe: str, folder: Path, root: Path, budget: str) -> dict[str, Any]:
     text += STAGE.format(name="scratch", init="", rate=RATES[1])
     config = root / f"{recipe}.yaml"
     config.write_text(text)
-    command = [sys.executable, "-m", "pipeline.cli", "run", str(config), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "textmill.pipeline.cli",
+        "run",
+        str(config),
+        "--json",
+    ]
     done = subprocess.run(
         [*command, "--root", str(root / recipe)],
         check=True,

@@ -24,20 +24,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import tensorflow as tf
 import tokenizers
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Context
-from components.shards import group
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig
-from components.vocabulary_learner.learning import learn_tokenizer
-from models.tokenization import Tokenizer, export_tokenizer, import_tokenizer
-from pipeline.publish import seal
 from tests.conftest import write_documents
+from textmill.components.artifacts import Documents, TokenRows, Vocabulary
+from textmill.components.base import Context
+from textmill.components.shards import group
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.components.vocabulary_learner.engine import learn_tokenizer
+from textmill.models.tokenizers import Tokenizer, export_tokenizer, import_tokenizer
+from textmill.pipeline.publish import seal
 
 THREADS = 2
 BATCH_CHARS = 1 << 20

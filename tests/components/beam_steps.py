@@ -1,13 +1,21 @@
 """The steps that run on Beam, one after the other, for tests of where they run."""
 
-from components.artifacts import Documents, Profile, TokenRows, Vocabulary
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import DatasetConfig, SourceConfig
-from components.profiler import ProfilerConfig, profile
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from pipeline.publish import seal
+from textmill.components.artifacts import (
+    Documents,
+    Profile,
+    TokenRows,
+    Vocabulary,
+)
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import DatasetConfig, SourceConfig
+from textmill.components.profiler import ProfilerConfig, profile
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.pipeline.publish import seal
 
 
 def run_steps(folder, beam, *, jsonl, clean, num_shards, examples=False):

@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ingester.augmentation import AugmentConfig, Augmenter, external_files
-from components.ingester.draws import Draws
-from components.ingester.synonyms import WORD
-from models.faults import ConfigError, DataError
+from textmill.components.ingester.augment import (
+    AugmentConfig,
+    Augmenter,
+    external_files,
+)
+from textmill.components.ingester.augment.synonyms import WORD
+from textmill.components.text.stateless_random import Draws
+from textmill.models.errors import ConfigError, DataError
 
 FOX = "The quick, brown fox\njumps over  the lazy dog!"
 TABLE = (

@@ -3,8 +3,8 @@ import time
 import apache_beam as beam
 import pytest
 
-from components.beam import open_pipeline
-from models.faults import ConfigError
+from textmill.components.beam import open_pipeline
+from textmill.models.errors import ConfigError
 
 
 class Slow:

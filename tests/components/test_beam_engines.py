@@ -12,7 +12,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.runners.dataflow.internal import apiclient
 
-from components.beam import open_pipeline
+from textmill.components.beam import open_pipeline
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from loopback import serving

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.ingester.config import CleanConfig
 from tests.components.beam_steps import run_steps
 from tests.conftest import sentences
+from textmill.components.ingester.config import CleanConfig
 
 REPOSITORY = Path(__file__).parents[2]
 WORKER = "apache_beam.runners.worker.sdk_worker_main"
@@ -51,7 +51,7 @@ def test_portable_workers_from_the_wheel_make_the_same_bytes(
     assert len(expected) > 12
     monkeypatch.setenv("PYTHONPATH", str(wheel))
     monkeypatch.chdir(tmp_path)
-    where = "import components; print(components.__file__)"
+    where = "import textmill; print(textmill.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", where], capture_output=True, text=True, check=True
     )

@@ -8,10 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from components.ingester import boilerplate, markup
-from components.ingester.cleaning import Cleaner, strip_citations, strip_controls
-from components.ingester.config import CleanConfig
-from models.faults import ConfigError
+from textmill.components.ingester.cleaning import boilerplate, markup
+from textmill.components.ingester.cleaning.text_cleaner import (
+    TextCleaner,
+    strip_citations,
+    strip_controls,
+)
+from textmill.components.ingester.config import CleanConfig
+from textmill.models.errors import ConfigError
 
 ALL = {"control": "strip", "citations": "strip", "boilerplate": "strip"}
 PIECES = (
@@ -27,7 +31,7 @@ texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join))
 def cleaned(text, **config):
     """Returns the clean text and what was cut."""
     cut = Counter()
-    return Cleaner(CleanConfig(**config)).clean(text, cut), dict(cut)
+    return TextCleaner(CleanConfig(**config)).clean(text, cut), dict(cut)
 
 
 def stripped(text):
@@ -59,7 +63,7 @@ def test_repair_undoes_mojibake_and_leaves_all_else():
 def test_repair_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ftfy", None)
     with pytest.raises(ConfigError, match=r"textmill\[data\]"):
-        Cleaner(CleanConfig(repair=True))
+        TextCleaner(CleanConfig(repair=True))
 
 
 @pytest.mark.parametrize(

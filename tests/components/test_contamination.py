@@ -3,8 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester.contamination import contamination, ngram_index
-from components.ingester.shingles import ngram_hashes
+from textmill.components.ingester.dedup.decontamination import (
+    contamination,
+    ngram_index,
+)
+from textmill.components.text.shingles import ngram_hashes
 
 QUESTION = (
     "which of these three rivers runs through the old town before it meets the sea"

@@ -2,20 +2,20 @@
 
 import pytest
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import Ingester, IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import Ingester, IngesterConfig, ingest
+from textmill.components.ingester.config import (
     DatasetConfig,
     LimitsConfig,
     SourceConfig,
     SplitConfig,
 )
-from components.ingester.docstrings import prose, read_source
-from components.ingester.readers import read_spans
-from components.ingester.records import DeadLetter
-from components.ingester.sources import Span, find_files
-from models.faults import ConfigError
+from textmill.components.ingester.readers.docstrings import prose, read_source
+from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.records import DeadLetter
+from textmill.components.ingester.sources.files import Span, find_files
+from textmill.models.errors import ConfigError
 
 SENTENCE = "This is a sentence that is long enough to be kept."
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import Documents
-from components.base import Context
-from components.exchange import Exchange, local, open_exchange, writing
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import (
+from tests.components.beam_steps import run_steps
+from tests.conftest import sentences
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     SourceConfig,
 )
-from models.faults import ConfigError, DataError
-from tests.components.beam_steps import run_steps
-from tests.conftest import sentences
+from textmill.components.scratch import ScratchDir, local, open_exchange, writing
+from textmill.models.errors import ConfigError, DataError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from loopback import serving
@@ -99,7 +99,7 @@ def test_files_that_workers_cannot_read_are_named_before_anything_runs(
 def test_on_one_disk_a_place_is_a_path(tmp_path):
     context = Context(work_dir=tmp_path / "work")
     with open_exchange(context, beside=tmp_path) as exchange:
-        assert exchange == Exchange(str(tmp_path / "work" / "exchange"))
+        assert exchange == ScratchDir(str(tmp_path / "work" / "exchange"))
         with writing(exchange.place("a-1")) as path:
             path.write_text("x")
         assert exchange.names("a-") == ["a-1"]

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import Documents, read_shard
-from components.base import Context
-from components.ingester import Ingester, IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents, read_shard
+from textmill.components.base import Context
+from textmill.components.ingester import Ingester, IngesterConfig, ingest
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     LimitsConfig,
     SourceConfig,
     SplitConfig,
 )
-from models.faults import ConfigError, DataError
+from textmill.models.errors import ConfigError, DataError
 
 ALL_TRAIN = SplitConfig(train=1, eval=0)
 FORGIVING = LimitsConfig(max_bad_fraction=1)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import flow
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import engine as flow
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     LimitsConfig,
@@ -96,7 +96,7 @@ def test_another_runner_gives_the_same_bytes(write, expected):
 def test_a_portable_runner_with_workers_in_processes_gives_the_same_bytes(
     write, expected, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / ".ci/typing"))
     found = write(
         "one.jsonl",
         block_bytes=9000,

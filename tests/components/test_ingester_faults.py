@@ -16,16 +16,16 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import (
     DatasetConfig,
     LimitsConfig,
     SourceConfig,
     SplitConfig,
 )
-from models.faults import DataError, EnvironmentFault, IntegrityError
+from textmill.models.errors import DataError, IntegrityError, MachineError
 
 ROWS = b"".join(
     json.dumps({"text": f"{random.Random(n).random()} text {n}"}).encode() + b"\n"
@@ -126,12 +126,12 @@ def read_alone(path, source):
 
 
 READ = """
-from components.ingester.config import LimitsConfig
-from components.ingester.source_config import SourceConfig
-from components.ingester.readers import read_spans
-from components.ingester.records import DeadLetter
-from components.ingester.sources import Span
-from models.faults import DataError
+from textmill.components.ingester.config import LimitsConfig
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.readers import read_spans
+from textmill.components.ingester.readers.records import DeadLetter
+from textmill.components.ingester.sources import Span
+from textmill.models.errors import DataError
 found = []
 try:
     for _, record in read_spans(
@@ -246,7 +246,7 @@ def test_a_file_size_limit_is_a_fault_of_the_machine(tmp_path):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(EnvironmentFault, match="File too large"):
+        with pytest.raises(MachineError, match="File too large"):
             ingest_file(path, tmp_path / "documents")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -255,10 +255,10 @@ def test_a_file_size_limit_is_a_fault_of_the_machine(tmp_path):
 
 KILLED = """
 import sys
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import DatasetConfig, SourceConfig, SplitConfig
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import DatasetConfig, SourceConfig, SplitConfig
 from pathlib import Path
 source, out, work = map(Path, sys.argv[1:])
 print("started", flush=True)

@@ -11,11 +11,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester.config import LimitsConfig, SourceConfig
-from components.ingester.readers import read_spans
-from components.ingester.records import Record
-from components.ingester.sources import cut_spans, find_files
-from models.faults import DataError
+from textmill.components.ingester.config import LimitsConfig, SourceConfig
+from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.sources.files import cut_spans, find_files
+from textmill.models.errors import DataError
 
 BLOCK = 1 << 20
 

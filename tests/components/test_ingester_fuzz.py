@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     LimitsConfig,

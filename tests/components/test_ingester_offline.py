@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+SOURCES = Path(__file__).parents[2] / ".ci/typing"
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -21,10 +22,10 @@ def refuse(event, arguments):
 
 sys.addaudithook(refuse)
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.config import (
     CleanConfig, DatasetConfig, LanguageConfig, SourceConfig, SplitConfig,
 )
 
@@ -51,7 +52,7 @@ def test_with_connections_refused_documents_are_made_all_the_same(tmp_path):
     path.write_text("\n".join(lines))
     found = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(path), str(tmp_path / "documents")],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(SOURCES)},
         capture_output=True,
         text=True,
     )

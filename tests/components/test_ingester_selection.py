@@ -7,11 +7,11 @@ import json
 import orjson
 import pytest
 
-from components.artifacts import Documents
-from components.base import Context
-from components.ingester import IngesterConfig, ingest
-from components.ingester.augmentation import AugmentConfig
-from components.ingester.config import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context
+from textmill.components.ingester import IngesterConfig, ingest
+from textmill.components.ingester.augment import AugmentConfig
+from textmill.components.ingester.config import (
     CleanConfig,
     DatasetConfig,
     DecontaminateConfig,
@@ -22,8 +22,8 @@ from components.ingester.config import (
     SourceConfig,
     SplitConfig,
 )
-from components.ingester.quality import GopherQualityConfig
-from pipeline.publish import seal
+from textmill.components.ingester.filters import GopherQualityConfig
+from textmill.pipeline.publish import seal
 
 ALL_TRAIN = SplitConfig(train=1, eval=0)
 NAMES = ("baker", "pilot", "doctor", "farmer", "teacher", "painter", "sailor", "judge")

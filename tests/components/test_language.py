@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ingester import language, scripts
-from components.ingester.language import (
+from textmill.components.ingester.filters import language
+from textmill.components.ingester.filters.language import (
     Identifier,
     LanguageConfig,
     resolved_method,
 )
-from models.faults import ConfigError
+from textmill.components.text import unicode_scripts as scripts
+from textmill.models.errors import ConfigError
 
 SENTENCES = {
     "en": "We will meet again next week at the station.",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     Evaluation,
     PushedModel,
     ServingModel,
@@ -18,18 +18,22 @@ from components.artifacts import (
     TrainingLogs,
     Validation,
 )
-from components.base import Context
-from components.bulk_predictor import answer
-from components.evaluator import EvaluateConfig, EvaluatorConfig, evaluate
-from components.exporter import ExportConfig, export
-from components.infra_validator import InfraValidatorConfig, validate
-from components.pusher import PusherConfig, push
-from components.tokenizer import TokenizerConfig, tokenize
-from components.trainer import TrainerConfig, train
-from models.families import ModelConfig
-from models.faults import ConfigError, DataError, IntegrityError
-from models.training.config import TrainingConfig
-from pipeline.publish import seal
+from textmill.components.base import Context
+from textmill.components.evaluator import (
+    EvaluateConfig,
+    EvaluatorConfig,
+    evaluate,
+)
+from textmill.components.exporter import ExportConfig, export
+from textmill.components.infra_validator import InfraValidatorConfig, validate
+from textmill.components.predictor import answer
+from textmill.components.pusher import PusherConfig, push
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.trainer import TrainerConfig, train
+from textmill.models.errors import ConfigError, DataError, IntegrityError
+from textmill.models.families import ModelConfig
+from textmill.models.training.config import TrainingConfig
+from textmill.pipeline.publish import seal
 
 SHAPE = ModelConfig(layers=1, width=32, heads=2, sequence_length=24, dropout=0.0)
 
@@ -185,9 +189,9 @@ def test_versions_rise_and_every_destination_gets_them(
         assert card["model"] == line["classify"].digest
         assert card["documents"] == line["documents"].digest
         assert card["metrics"]["accuracy"]["value"] > 0.9
-    assert made.missing_because() is None
+    assert made.missing_reason() is None
     shutil.rmtree(tmp_path / "to" / "5")
-    assert "is gone" in made.missing_because()
+    assert "is gone" in made.missing_reason()
 
 
 def test_what_is_not_blessed_is_not_pushed(line, serving, validation, tmp_path):

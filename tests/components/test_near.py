@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester import near
-from components.ingester.near import (
+from textmill.components.ingester.dedup import minhash as near
+from textmill.components.ingester.dedup.minhash import (
     NO_KEY,
-    Clusters,
+    DuplicateClusters,
     at_least,
     band_keys,
     jaccard,
     near_keys,
     signatures,
 )
-from components.ingester.shingles import ngram_hashes
+from textmill.components.text.shingles import ngram_hashes
 
 SHAPE = {"bands": 14, "hashes": 8}
 SIGMAS = 4
@@ -124,7 +124,7 @@ def test_documents_without_ngrams_have_no_keys():
     assert empty.shape == (2, 14)
     assert not empty.any()
     assert near_keys(*ngram_hashes([], 5), **SHAPE).shape == (0, 14)
-    clusters = Clusters(6)
+    clusters = DuplicateClusters(6)
     clusters.union_equal(keys[:, 0])
     assert clusters.labels().tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -173,21 +173,21 @@ SMALL_BANDS = st.integers(1, 12).flatmap(
 @given(SMALL_BANDS)
 def test_clusters_are_the_connected_components(case):
     size, bands = case
-    clusters = Clusters(size)
+    clusters = DuplicateClusters(size)
     for keys in bands:
         clusters.union_equal(np.array(keys, np.uint64))
     assert clusters.labels().tolist() == labels_of(bands, size)
 
 
 def test_clusters_are_transitive_across_bands():
-    clusters = Clusters(7)
+    clusters = DuplicateClusters(7)
     clusters.union_equal(np.array([1, 1, 2, 2, 3, 4, 5], np.uint64))
     clusters.union_equal(np.array([1, 2, 2, 3, 3, 4, 5], np.uint64))
     assert clusters.labels().tolist() == [0, 0, 0, 0, 0, 5, 6]
 
 
 def test_documents_that_take_no_part_are_not_joined():
-    clusters = Clusters(4)
+    clusters = DuplicateClusters(4)
     keys = np.array([9, 9, 9, 0], np.uint64)
     clusters.union_equal(keys, np.array([True, False, True, False]))
     assert clusters.labels().tolist() == [0, 1, 0, 3]
@@ -196,7 +196,7 @@ def test_documents_that_take_no_part_are_not_joined():
 def test_a_long_chain_is_one_cluster():
     size = 100_000
     order = np.random.default_rng(3).permutation(size)
-    clusters = Clusters(size)
+    clusters = DuplicateClusters(size)
     for shift in (0, 1):
         keys = np.empty(size, np.uint64)
         keys[order] = (np.arange(size) + shift) // 2 + 1
@@ -219,7 +219,7 @@ def test_clusters_are_the_same_sets_in_any_order_of_documents_and_bands(verified
     sets = [np.unique(generator.integers(0, 12, 8)) for _ in range(size)]
 
     def clusters_of(order, band_order):
-        clusters = Clusters(size)
+        clusters = DuplicateClusters(size)
         for band in band_order:
             keys = bands[band][order]
             if verified:
@@ -249,7 +249,7 @@ def test_verified_clusters_are_the_components_of_all_true_pairs(case, true):
         asked.extend(pairs)
         return np.array([pair in true for pair in pairs], bool)
 
-    clusters = Clusters(size)
+    clusters = DuplicateClusters(size)
     edges = []
     for keys in bands:
         clusters.union_verified(np.array(keys, np.uint64), verify)
@@ -262,7 +262,7 @@ def test_verified_clusters_are_the_components_of_all_true_pairs(case, true):
 
 def test_a_true_pair_is_found_behind_a_first_that_is_like_neither():
     sets = [np.array([1, 2, 3]), np.array([7, 8, 9]), np.array([7, 8, 9, 10])]
-    clusters = Clusters(3)
+    clusters = DuplicateClusters(3)
     clusters.union_verified(np.ones(3, np.uint64), at_least(0.75, sets.__getitem__))
     assert clusters.labels().tolist() == [0, 1, 1]
 
@@ -274,7 +274,7 @@ def test_documents_that_are_alike_cost_one_comparison_each():
         num_asked.append(len(pairs))
         return np.ones(len(pairs), bool)
 
-    clusters = Clusters(1000)
+    clusters = DuplicateClusters(1000)
     for _ in range(3):
         clusters.union_verified(np.ones(1000, np.uint64), verify)
     assert sum(num_asked) == 999
@@ -287,7 +287,7 @@ def test_near_duplicates_of_real_text_are_found(data):
     near_ones = [text.replace(" the ", " THE , ", 3) + " , indeed" for text in texts]
     values, splits = ngram_hashes(texts + near_ones, 5)
     keys = near_keys(values, splits, **SHAPE)
-    clusters = Clusters(200)
+    clusters = DuplicateClusters(200)
     for band in keys.T:
         clusters.union_equal(band)
     assert clusters.labels().tolist() == [*range(100), *range(100)]

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.tokenizer import TokenizerConfig
-from components.tokenizer.engine import PACKERS, schema_of
-from components.tokenizer.fitting import best_fit
-from components.tokenizer.packing import WORD
-from components.tokenizer.pairing import Draws, split_sentences
-from models.faults import DataError
-from models.tokenization import Specials
+from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer.best_fit import best_fit
+from textmill.components.tokenizer.engine import PACKERS, schema_of
+from textmill.components.tokenizer.packing import WORD
+from textmill.components.tokenizer.sentence_pairs import Draws, split_sentences
+from textmill.models.errors import DataError
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 NEXT = {"start": False, "next_token": True}
 
 

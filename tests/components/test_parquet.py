@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.ingester.config import LimitsConfig
-from components.ingester.readers import read_spans
-from components.ingester.records import Record
-from components.ingester.source_config import SourceConfig
-from components.ingester.sources import cut_spans, find_files
-from models.faults import DataError, IntegrityError
+from textmill.components.ingester.config import LimitsConfig
+from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import cut_spans, find_files
+from textmill.models.errors import DataError, IntegrityError
 
 
 def read(path, *, block_bytes=1 << 20, limits=None, **source):

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ingester.privacy import KINDS, PrivacyConfig, Redactor, Span
-from components.ingester.privacy.checksums import (
+from textmill.components.ingester.cleaning.privacy import (
+    KINDS,
+    PrivacyConfig,
+    Redactor,
+    Span,
+)
+from textmill.components.ingester.cleaning.privacy.checksums import (
     is_iban,
     is_payment_card,
     luhn,
@@ -252,7 +257,8 @@ def test_checksums_agree_with_the_examples_of_their_standards():
 def test_importing_privacy_imports_the_standard_library_only():
     script = (
         "import sys; before = set(sys.modules)\n"
-        "import components.ingester.privacy, components.ingester.augmentation\n"
+        "import textmill.components.ingester.cleaning.privacy\n"
+        "import textmill.components.ingester.augment\n"
         "tops = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(tops - set(sys.stdlib_module_names)))"
     )

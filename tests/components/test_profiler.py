@@ -4,13 +4,21 @@ import json
 
 import pytest
 
-from components.artifacts import Profile, Vocabulary
-from components.base import Context
-from components.profiler import ProfileConfig, Profiler, ProfilerConfig, profile
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from models.faults import ConfigError, DataError, IntegrityError
-from pipeline.publish import seal
 from tests.conftest import write_documents
+from textmill.components.artifacts import Profile, Vocabulary
+from textmill.components.base import Context
+from textmill.components.profiler import (
+    ProfileConfig,
+    Profiler,
+    ProfilerConfig,
+    profile,
+)
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.models.errors import ConfigError, DataError, IntegrityError
+from textmill.pipeline.publish import seal
 
 
 @pytest.fixture
@@ -358,7 +366,7 @@ def test_a_threshold_out_of_its_range_is_refused(name, value):
 
 
 def test_a_vocabulary_of_bytes_knows_everything(documents, tmp_path):
-    from components.profiler.tokens import measure_tokens
+    from textmill.components.profiler.tokens import measure_tokens
 
     learned = Vocabulary(tmp_path / "pairs")
     config = VocabularyConfig(kind="bpe", size=300, learn_from="sentences")

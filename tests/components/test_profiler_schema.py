@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from components.artifacts import Profile
-from components.base import Context
-from components.profiler import ProfileConfig, ProfilerConfig, profile
-from components.profiler.schema import infer, read_schema, render
-from models.faults import ConfigError
 from tests.conftest import write_documents
+from textmill.components.artifacts import Profile
+from textmill.components.base import Context
+from textmill.components.profiler import ProfileConfig, ProfilerConfig, profile
+from textmill.components.profiler.schema import infer, read_schema, render
+from textmill.models.errors import ConfigError
 
 
 @pytest.fixture

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.profiler.drift import jensen_shannon, l_infinity
-from components.profiler.tallies import SKETCH_SIZE, Lengths, Sketch, Terms
-from components.profiler.texts import GRAM, SCRIPTS, count_texts
+from textmill.components.profiler.drift import jensen_shannon, l_infinity
+from textmill.components.profiler.sketches import (
+    SKETCH_SIZE,
+    Lengths,
+    Sketch,
+    Terms,
+)
+from textmill.components.profiler.text_stats import GRAM, SCRIPTS, count_texts
 
 TEXTS = st.lists(st.text(), max_size=8)
 

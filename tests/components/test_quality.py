@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester.quality import (
+from textmill.components.ingester.filters import (
     PRESETS,
     C4Config,
     FineWebConfig,
@@ -19,10 +19,10 @@ from components.ingester.quality import (
     Judge,
     QualityConfig,
 )
-from components.ingester.quality.c4 import count_sentences
-from components.ingester.quality.n_grams import NGrams
-from components.ingester.quality.view import View
-from models.faults import ConfigError
+from textmill.components.ingester.filters.c4 import count_sentences
+from textmill.components.ingester.filters.n_grams import NGrams
+from textmill.components.ingester.filters.text_view import View
+from textmill.models.errors import ConfigError
 
 CONFIGS = {
     "gopher_quality": GopherQualityConfig,

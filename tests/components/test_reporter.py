@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from components.artifacts import (
+from textmill.components.artifacts import (
     Evaluation,
     Profile,
     PushedModel,
@@ -13,18 +13,23 @@ from components.artifacts import (
     TrainedModel,
     TrainingLogs,
 )
-from components.reporter import ReporterConfig, report
-from components.reporter.charts import (
+from textmill.components.reporter import ReporterConfig, report
+from textmill.components.reporter.charts import (
     draw_graph,
     draw_plot,
     reduce_edges,
     round_ticks,
     spread,
 )
-from components.reporter.facts import curves, downsample
-from components.reporter.page import number, render_report, render_run
-from components.reporter.verdict import duration, headline_metric, judge, listing
-from pipeline.publish import seal
+from textmill.components.reporter.data import curves, downsample
+from textmill.components.reporter.headline import (
+    duration,
+    headline_metric,
+    judge,
+    listing,
+)
+from textmill.components.reporter.page import number, render_report, render_run
+from textmill.pipeline.publish import seal
 
 HOSTILE = '<script>alert("x")</script>'
 EDGES = {

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester import words
-from components.ingester.cleaning import fold
-from components.ingester.shingles import ngram_hashes, sequence_hashes, text_key
-from components.ingester.words import normalize, word_hashes
+from textmill.components.ingester.cleaning.text_cleaner import fold
+from textmill.components.text import word_hashing as words
+from textmill.components.text.shingles import ngram_hashes, sequence_hashes, text_key
+from textmill.components.text.word_hashing import normalize, word_hashes
 
 LETTERS = "aB1 é.,'_-\n\t\x1c\x85\xa0ßİ\u00adΣעָ中々かカーｶ。！😀"
 LETTERS += "\u0915\u094d\u0937\u093f\u0e01\u0e33\u0edc\u1780\u1039\U00020000"

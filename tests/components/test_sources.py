@@ -11,20 +11,20 @@ import pytest
 import zstandard
 from apache_beam.io.filesystem import FileMetadata, FileSystem
 
-from components.artifacts import Documents
-from components.base import Context, Identified
-from components.ingester import Ingester, IngesterConfig, ingest
-from components.ingester.config import DatasetConfig, LimitsConfig
-from components.ingester.readers import read_spans
-from components.ingester.records import Record
-from components.ingester.source_config import SourceConfig
-from components.ingester.sources import (
+from textmill.components.artifacts import Documents
+from textmill.components.base import Context, ExternalVersion
+from textmill.components.ingester import Ingester, IngesterConfig, ingest
+from textmill.components.ingester.config import DatasetConfig, LimitsConfig
+from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import (
     cut_spans,
     external_files,
     find_files,
     resolved,
 )
-from models.faults import ConfigError, IntegrityError, RemoteError
+from textmill.models.errors import ConfigError, IntegrityError, RemoteError
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_what_a_pattern_stands_for_is_part_of_what_documents_depend_on(touch):
     pattern = f"{folder}/{{SPAN}}/*.txt"
     assert external_files(SourceConfig(txt=pattern)) == [
         Path(f"{folder}/7/a.txt"),
-        Identified(pattern, "span 7"),
+        ExternalVersion(pattern, "span 7"),
     ]
 
 
@@ -423,8 +423,8 @@ def test_a_url_is_matched_opened_and_identified_by_beam(bucket):
         ("c.jsonl", None, {"text": "a"}),
     ]
     assert external_files(source) == [
-        Identified("memtest://in/8/b.jsonl", "14 crc-10"),
-        Identified("memtest://in/8/c.jsonl", "14 crc-10"),
+        ExternalVersion("memtest://in/8/b.jsonl", "14 crc-10"),
+        ExternalVersion("memtest://in/8/c.jsonl", "14 crc-10"),
     ]
     with pytest.raises(ConfigError, match=r"memtest://in/\*/z: no such file"):
         find_files(SourceConfig(jsonl="memtest://in/*/z"))
@@ -493,8 +493,8 @@ def test_a_file_system_that_fails_is_a_remote_fault(bucket, monkeypatch):
 
 PLAN = """
 import sys
-from components.ingester.source_config import SourceConfig
-from components.ingester.sources import external_files
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources import external_files
 external_files(SourceConfig(jsonl=sys.argv[1]))
 external_files(SourceConfig(tfds="tiny", data_dir=sys.argv[2]))
 heavy = {"apache_beam", "google.auth", "google.protobuf", "numpy", "pyarrow"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester.spans import (
+from textmill.components.ingester.dedup.passages import (
     WINDOWS,
     cut,
     paragraphs,

@@ -13,8 +13,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.ingester.compression import ENDINGS, ExpandedStream
-from models.faults import DataError, IntegrityError
+from textmill.components.ingester.readers.compression import (
+    ENDINGS,
+    ExpandedStream,
+)
+from textmill.models.errors import DataError, IntegrityError
 
 
 def zstd(content, **options):

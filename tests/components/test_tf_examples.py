@@ -7,13 +7,17 @@ import google_crc32c
 import pytest
 import tensorflow as tf
 
-from components.ingester.config import LimitsConfig
-from components.ingester.readers import read_spans
-from components.ingester.records import Record
-from components.ingester.source_config import SourceConfig
-from components.ingester.sources import cut_spans, external_files, find_files
-from components.ingester.tf_examples import mask, read_examples
-from models.faults import IntegrityError
+from textmill.components.ingester.config import LimitsConfig
+from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.tf_example import mask, read_examples
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import (
+    cut_spans,
+    external_files,
+    find_files,
+)
+from textmill.models.errors import IntegrityError
 
 
 def feature(*values):

@@ -8,21 +8,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.artifacts import Documents, TokenRows, Vocabulary
-from components.base import Context
-from components.ingester import Ingester, IngesterConfig
-from components.ingester.config import (
+from tests.conftest import write_documents
+from textmill.components.artifacts import Documents, TokenRows, Vocabulary
+from textmill.components.base import Context
+from textmill.components.ingester import Ingester, IngesterConfig
+from textmill.components.ingester.config import (
     DatasetConfig,
     SourceConfig,
     SplitConfig,
 )
-from components.tokenizer import TokenizerConfig, tokenize
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from models.faults import IntegrityError
-from models.rows import RowReader, RowSchema
-from models.tokenization import load_tokenizer
-from pipeline.publish import seal
-from tests.conftest import write_documents
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.models.errors import IntegrityError
+from textmill.models.rows import RowReader, RowSchema
+from textmill.models.tokenizers import load_tokenizer
+from textmill.pipeline.publish import seal
 
 WORKER = "apache_beam.runners.worker.sdk_worker_main"
 SHAPES = {
@@ -131,7 +134,7 @@ def test_the_order_of_source_files_changes_no_byte(shape, expected, entries, tmp
 def test_processes_and_a_portable_runner_change_no_byte(
     expected, corpus, entries, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / ".ci/typing"))
     portable = {
         "runner": "PortableRunner",
         "job_endpoint": "embed",
@@ -220,7 +223,7 @@ def test_examples_hold_the_same_rows_for_tensorflow(shape, corpus, entries, tmp_
 
 
 def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path):
-    from components.tokenizer.engine import schema_of
+    from textmill.components.tokenizer.engine import schema_of
 
     config = TokenizerConfig(sequence_length=8)
     assert schema_of(config, vocabulary_size=65_536).dtype["ids"].base == np.uint16
@@ -229,7 +232,7 @@ def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path):
 
 @pytest.mark.parametrize("change", ["cut", "flip", "missing"])
 def test_a_shard_that_is_not_what_was_written_is_refused(change, entries, tmp_path):
-    from components.tokenizer import Tokenizer
+    from textmill.components.tokenizer import Tokenizer
 
     rows = [{"id": str(i), "text": SENTENCES[i % 4]} for i in range(20)]
     documents = write_documents(tmp_path / "documents", {"train": rows})

@@ -4,17 +4,25 @@ from dataclasses import replace
 
 import pytest
 
-from components.artifacts import TokenRows, TrainedModel, TrainingLogs, Vocabulary
-from components.base import Context
-from components.tokenizer import TokenizerConfig, tokenize
-from components.trainer import Trainer, TrainerConfig, train
-from components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from models.families import ModelConfig
-from models.faults import ConfigError, IntegrityError
-from models.pretrained import PretrainedConfig
-from models.training.config import TrainingConfig
-from pipeline.publish import seal
 from tests.models.pretrained_folders import bert_tensors, write_bert
+from textmill.components.artifacts import (
+    TokenRows,
+    TrainedModel,
+    TrainingLogs,
+    Vocabulary,
+)
+from textmill.components.base import Context
+from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.trainer import Trainer, TrainerConfig, train
+from textmill.components.vocabulary_learner import (
+    VocabularyConfig,
+    learn_vocabulary,
+)
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.families import ModelConfig
+from textmill.models.pretrained import PretrainedConfig
+from textmill.models.training.config import TrainingConfig
+from textmill.pipeline.publish import seal
 
 SHAPE = ModelConfig(
     layers=2,

@@ -4,10 +4,18 @@ import json
 
 import pytest
 
-from components.artifacts import PushedModel
-from components.evaluator import EvaluateConfig, Evaluator, EvaluatorConfig
-from components.evaluator.verdict import Pushed, judge, newest_other
-from models.faults import ConfigError, DataError
+from textmill.components.artifacts import PushedModel
+from textmill.components.evaluator import (
+    EvaluateConfig,
+    Evaluator,
+    EvaluatorConfig,
+)
+from textmill.components.evaluator.thresholds import (
+    Pushed,
+    judge,
+    latest_baseline,
+)
+from textmill.models.errors import ConfigError, DataError
 
 METRICS = {"accuracy": {"value": 0.75}, "loss": {"value": 1.5}}
 
@@ -69,22 +77,22 @@ def test_the_newest_whole_version_of_another_model_counts(tmp_path):
     put_version(tmp_path, 10, model="b")
     (put_version(tmp_path, 11, model="c") / PushedModel.MODEL).unlink()
     (put_version(tmp_path, 12, model="d") / PushedModel.CARD).unlink()
-    found = newest_other(tmp_path, model="e", documents="d")
+    found = latest_baseline(tmp_path, model="e", documents="d")
     assert (found.version, found.same_documents) == (10, True)
-    found = newest_other(tmp_path, model="b", documents="others")
+    found = latest_baseline(tmp_path, model="b", documents="others")
     assert (found.version, found.same_documents) == (2, False)
     assert found.value("accuracy") == 0.2
-    assert newest_other(tmp_path / "none", model="b", documents="d") is None
+    assert latest_baseline(tmp_path / "none", model="b", documents="d") is None
 
 
 def test_a_model_does_not_run_again_because_it_was_pushed(tmp_path):
     config = EvaluatorConfig(evaluate=EvaluateConfig(), pushed=str(tmp_path))
     inputs = {"model": "b", "documents": "d"}
-    assert Evaluator.precedents(config, inputs) == []
+    assert Evaluator.external_versions(config, inputs) == []
     put_version(tmp_path, 1, model="b")
-    assert Evaluator.precedents(config, inputs) == []
-    [first] = Evaluator.precedents(config, {**inputs, "model": "c"})
+    assert Evaluator.external_versions(config, inputs) == []
+    [first] = Evaluator.external_versions(config, {**inputs, "model": "c"})
     put_version(tmp_path, 2, model="b", accuracy=0.6)
-    [second] = Evaluator.precedents(config, {**inputs, "model": "c"})
+    [second] = Evaluator.external_versions(config, {**inputs, "model": "c"})
     assert first.name == second.name == "the pushed version"
     assert first.identity != second.identity

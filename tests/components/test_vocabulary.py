@@ -2,17 +2,17 @@ import hashlib
 
 import pytest
 
-from components.artifacts import Vocabulary
-from components.base import Context
-from components.vocabulary_learner import (
+from tests.conftest import sentences, write_documents
+from textmill.components.artifacts import Vocabulary
+from textmill.components.base import Context
+from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     VocabularyLearner,
     learn_vocabulary,
 )
-from components.vocabulary_learner.learning import count_shard
-from models.faults import ConfigError, DataError
-from models.tokenization import SPECIAL_TOKENS, load_tokenizer
-from tests.conftest import sentences, write_documents
+from textmill.components.vocabulary_learner.engine import count_shard
+from textmill.models.errors import ConfigError, DataError
+from textmill.models.tokenizers import SPECIAL_TOKENS, load_tokenizer
 
 SIZES = {"wordpiece": 80, "sentencepiece": 45, "bpe": 300, "character": 80}
 

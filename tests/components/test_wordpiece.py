@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.vocabulary_learner.wordpiece import learn_pieces
+from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 
 
 def test_the_most_frequent_pair_is_merged_first():
@@ -24,10 +24,10 @@ def test_rare_characters_are_left_out():
 def test_another_process_and_another_order_give_the_same_entries():
     counts = {f"{a}{b}{c}": 2 for a in "abcde" for b in "abcde" for c in "abcde"}
     code = f"""
-from components.vocabulary_learner.wordpiece import learn_pieces
+from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 print(learn_pieces(dict(reversed({counts!r}.items())), size=60))
 """
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[2] / ".ci/typing"
     said = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -7,10 +7,10 @@ from itertools import islice
 import pytest
 from hypothesis import strategies as st
 
-from components.base import Context
-from components.vocabulary_learner import VocabularyConfig
-from models.tokenization import SPECIAL_TOKENS
 from tests.conftest import write_documents
+from textmill.components.base import Context
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.models.tokenizers import SPECIAL_TOKENS
 
 KINDS = ("wordpiece", "fast", "cased", "sentencepiece", "bpe", "nfkc", "character")
 LEARNED_FROM = (
@@ -62,7 +62,7 @@ _KNOBS = {
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory):
     """Returns a tokenizer of a kind, learned from a few lines in several scripts."""
-    from components.vocabulary_learner.learning import learn_tokenizer
+    from textmill.components.vocabulary_learner.engine import learn_tokenizer
 
     rows = [{"id": str(i), "text": LEARNED_FROM} for i in range(4)]
     documents = write_documents(tmp_path_factory.mktemp("kinds"), {"train": rows})

@@ -6,7 +6,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy.special import erf
 
-from models.tokenization import SPECIAL_TOKENS, byte_alphabet
+from textmill.models.tokenizers import SPECIAL_TOKENS, byte_alphabet
 
 BERT_CONFIG = {
     "model_type": "bert",

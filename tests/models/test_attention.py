@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.attention import separate
-from models.families import ModelConfig
-from models.tasks import TASKS
-from models.tokenization import Specials
+from textmill.models.backbones.attention import separate
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 FIRST, SECOND = [2, 7, 8, 9, 3], [2, 11, 12, 3]
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import FAMILIES, ModelConfig
-from models.faults import IntegrityError
-from models.served import ServedModel
-from models.serving import make_server, reference_answers, save
-from models.tasks import TASKS
-from models.tokenization import SPECIAL_TOKENS, Character
-from models.training.order import row_keys
-from models.weights import load_weights, save_weights, start_from
+from textmill.models.errors import IntegrityError
+from textmill.models.export.runtime import SavedModelRuntime
+from textmill.models.export.saved_model import make_server, reference_answers, save
+from textmill.models.families import FAMILIES, ModelConfig
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import SPECIAL_TOKENS, Character
+from textmill.models.training.sampler import row_keys
+from textmill.models.weights import load_weights, save_weights, warm_start
 
 LENGTH = 12
 TOKENIZER = Character([*SPECIAL_TOKENS, *" ab"])
@@ -80,7 +80,7 @@ def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
     labels = ["a", "b"] if task == "classify" else []
     server = make_server(other, TOKENIZER, labels=labels, num_tokens=3)
     save(server, tmp_path / "saved", labels=labels)
-    answers = ServedModel(tmp_path / "saved").answer(TEXTS)
+    answers = SavedModelRuntime(tmp_path / "saved").answer(TEXTS)
     name = {"classify": "probabilities", "masked_lm": "embedding", "causal_lm": "loss"}
     for here, there in zip(answers, reference_answers(server, TEXTS), strict=True):
         np.testing.assert_allclose(here[name[task]], there[name[task]], atol=1e-5)
@@ -132,7 +132,7 @@ def test_a_classifier_starts_from_the_backbone_of_a_language_model(recipe):
     base = make("bert", "masked_lm", recipe).tensors()
     base = {name: np.asarray(value) for name, value in base.items()}
     task = make("bert", "classify", recipe, seed=9)
-    started = start_from(task, base, source="base")
+    started = warm_start(task, base, source="base")
     assert started["new"] == ["head/logits/bias", "head/logits/kernel"]
     assert started["unused"] == sorted(n for n in base if n.startswith("head/"))
     shared = task.tensors().keys() & base
@@ -145,7 +145,7 @@ def test_a_language_model_goes_on_with_its_head():
     base = make("bert", "masked_lm").tensors()
     base = {name: np.asarray(value) for name, value in base.items()}
     task = make("bert", "masked_lm", seed=9)
-    assert start_from(task, base, source="base") == {"new": [], "unused": []}
+    assert warm_start(task, base, source="base") == {"new": [], "unused": []}
     for name, value in task.tensors().items():
         np.testing.assert_array_equal(value, base[name])
 
@@ -155,7 +155,7 @@ def test_a_backbone_that_lacks_a_tensor_starts_nothing():
     base = {name: np.asarray(value) for name, value in base.items()}
     del base["backbone/embeddings_layer_norm/beta"]
     with pytest.raises(IntegrityError, match="base: lacks backbone/embeddings_layer_n"):
-        start_from(make("bert", "masked_lm"), base, source="base")
+        warm_start(make("bert", "masked_lm"), base, source="base")
 
 
 def test_a_head_of_other_labels_is_no_start():
@@ -163,7 +163,7 @@ def test_a_head_of_other_labels_is_no_start():
     base = {name: np.asarray(value) for name, value in base.items()}
     base["head/logits/bias"] = np.zeros(7, np.float32)
     with pytest.raises(IntegrityError, match=r"logits/bias has shape \(7,\), the"):
-        start_from(make("bert", "classify"), base, source="base")
+        warm_start(make("bert", "classify"), base, source="base")
 
 
 def test_the_modern_recipe_tells_sentences_apart():

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.flops import train_flops
-from models.tasks import TASKS
-from models.tokenization import Specials
+from textmill.models.backbones.flops import train_flops
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 VOCABULARY, LENGTH, SLOTS = 8000, 128, 20
 
 _DOT = re.compile(

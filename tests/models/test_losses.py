@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.tasks import TASKS, cross_entropy
-from models.tasks.chunking import chunked_cross_entropy
-from models.tokenization import Specials
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import TASKS, cross_entropy
+from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 GPT = ModelConfig(family="gpt", layers=1, width=16, heads=2, sequence_length=12)
 FEATURES = {
     "ids": np.random.default_rng(1).integers(5, 50, (3, 12)).astype(np.int32),

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.tasks import MaskedLM, Masking, uniform
-from models.tokenization import Specials
-from models.training.order import DataOrder, row_keys
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import MaskedLM, Masking, uniform
+from textmill.models.tokenizers import SpecialTokens
+from textmill.models.training.sampler import Sampler, row_keys
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 LENGTH, VOCABULARY, ROWS = 32, 200, 4000
 
 
@@ -195,7 +195,7 @@ def original_instances(rows, *, rate, most, copies, seed):
 def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
     copies, some = 5, {name: value[:1500] for name, value in rows.items()}
     task = task_of(rate=0.15, static=True)
-    order = DataOrder(1500, batch=1500, seed=7, dupe_factor=copies)
+    order = Sampler(1500, batch=1500, seed=7, dupe_factor=copies)
     counts = {"ours": [], "theirs": []}
     places = {"ours": np.zeros(LENGTH), "theirs": np.zeros(LENGTH)}
     kinds = {"ours": np.zeros(3), "theirs": np.zeros(3)}
@@ -228,7 +228,7 @@ def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
 
 
 def test_copies_of_a_row_have_their_masks_again(rows):
-    order = DataOrder(50, batch=50, seed=7, dupe_factor=3)
+    order = Sampler(50, batch=50, seed=7, dupe_factor=3)
 
     def keys_by_row(epoch):
         indices, keys = order.rows(epoch, epoch + 1)

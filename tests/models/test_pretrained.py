@@ -13,12 +13,6 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
-from models.families import ModelConfig
-from models.faults import ConfigError, IntegrityError
-from models.pretrained import PretrainedConfig
-from models.pretrained.starting import start_from_folder
-from models.tasks import TASKS
-from models.tokenization import import_tokenizer
 from tests.models.pretrained_folders import (
     Reference,
     bert_tensors,
@@ -26,6 +20,12 @@ from tests.models.pretrained_folders import (
     write_bert,
     write_gpt,
 )
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.families import ModelConfig
+from textmill.models.pretrained import PretrainedConfig
+from textmill.models.pretrained.warm_start import start_from_folder
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import import_tokenizer
 
 BERT = ModelConfig(
     layers=2,

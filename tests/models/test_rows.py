@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.rows import RowReader, RowSchema, frame_rows
+from textmill.models.rows import RowReader, RowSchema, frame_rows
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from models.families import ModelConfig
-from models.served import ServedModel
-from models.serving import make_server, reference_answers, save
-from models.tasks import TASKS
-from models.tokenization import SPECIAL_TOKENS, Character
+from textmill.models.export.runtime import SavedModelRuntime
+from textmill.models.export.saved_model import make_server, reference_answers, save
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import SPECIAL_TOKENS, Character
 
 TEXTS = ["abba", "", "a b", "b" * 40, "zzz"]
 
@@ -26,7 +26,7 @@ def answers(request, tmp_path_factory):
     save(server, folder, labels=[])
     return (
         request.param,
-        ServedModel(folder).answer(TEXTS),
+        SavedModelRuntime(folder).answer(TEXTS),
         reference_answers(server, TEXTS),
     )
 

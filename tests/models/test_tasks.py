@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.tasks import CausalLM, cross_entropy
-from models.tokenization import Specials
+from textmill.models.families import ModelConfig
+from textmill.models.tasks import CausalLM, cross_entropy
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 
 
 def test_causal_features_shift_by_one():

@@ -4,10 +4,10 @@ import tensorflow_text  # noqa: F401
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.tokenization import (
+from textmill.models.tokenizers import (
     SPECIAL_TOKENS,
     Character,
-    Specials,
+    SpecialTokens,
     WordPiece,
     load_tokenizer,
 )
@@ -83,8 +83,8 @@ def test_a_saved_tokenizer_gives_the_same_ids(tokenizer, tmp_path):
 
 def test_a_vocabulary_without_control_tokens_is_refused():
     with pytest.raises(ValueError, match=r"lacks \[SEP\]"):
-        Specials.of(SPECIAL_TOKENS[:3])
-    assert Specials.of(SPECIAL_TOKENS[:4]).mask is None
+        SpecialTokens.of(SPECIAL_TOKENS[:3])
+    assert SpecialTokens.of(SPECIAL_TOKENS[:4]).mask is None
 
 
 def test_wordpiece_gives_the_ids_of_hugging_face_on_real_text(data):

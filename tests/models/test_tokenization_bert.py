@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 import tokenizers
 
-from models.tokenization import SPECIAL_TOKENS, WordPiece
 from tests.models.conftest import paragraphs
+from textmill.models.tokenizers import SPECIAL_TOKENS, WordPiece
 
 RECLASSIFIED = {"\u166d", "\u1734", "\u1885", "\u1886"}
 """Characters of Unicode 3.2 that are of another class today than in Hugging Face."""

@@ -6,12 +6,12 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.base import Context
-from components.vocabulary_learner import VocabularyConfig
-from components.vocabulary_learner.learning import learn_tokenizer
-from models.tokenization import BYTE_PAIR_SPECIALS, BytePair, byte_alphabet
 from tests.conftest import write_documents
 from tests.models.conftest import TEXTS, paragraphs
+from textmill.components.base import Context
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.components.vocabulary_learner.engine import learn_tokenizer
+from textmill.models.tokenizers import BYTE_PAIR_SPECIALS, BytePair, byte_alphabet
 
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 import tokenizers
 
-from models.faults import ConfigError, IntegrityError
-from models.tokenization import (
+from tests.models.conftest import HOSTILE, KINDS, LEARNED_FROM
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.tokenizers import (
     SPECIAL_TOKENS,
     BytePair,
     Character,
@@ -21,9 +22,8 @@ from models.tokenization import (
     import_tokenizer,
     load_tokenizer,
 )
-from models.tokenization.sentencepiece_proto import BPE, USER_DEFINED, ModelProto
-from models.vocabulary_files import vocabulary_files
-from tests.models.conftest import HOSTILE, KINDS, LEARNED_FROM
+from textmill.models.tokenizers.sentencepiece_proto import BPE, USER_DEFINED, ModelProto
+from textmill.models.vocabulary_files import vocabulary_files
 
 TEXTS = [*LEARNED_FROM.split("\n"), "It's 12 boats", "", "a  b", "中文, e\u0301"]
 ENTRIES = [*SPECIAL_TOKENS, "the", "boat", "##s"]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import Choices, ModelConfig
-from models.tasks import TASKS
-from models.tokenization import Specials
-from models.transformer import rotary, turn
+from textmill.models.backbones.transformer import rotary, turn
+from textmill.models.families import BlockConfig, ModelConfig
+from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import SpecialTokens
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 MODERN = ModelConfig(
     recipe="modern", layers=2, width=16, heads=2, sequence_length=12, dropout=0.0
 )
@@ -111,7 +111,7 @@ def test_zero_outputs_begin_as_the_normalized_embedding():
 
 
 def test_choices_are_the_recipes_but_where_they_are_made():
-    assert MODERN.choices == Choices(
+    assert MODERN.choices == BlockConfig(
         norm="pre",
         positions="rotary",
         activation="geglu",
@@ -121,9 +121,9 @@ def test_choices_are_the_recipes_but_where_they_are_made():
         qk_norm=True,
     )
     assert replace(MODERN, norm="post").choices.norm == "post"
-    assert ModelConfig().choices == Choices(norm="post")
-    assert ModelConfig(family="gpt").choices == Choices(norm="pre")
-    assert {f.name for f in fields(Choices)} == set(OTHER)
+    assert ModelConfig().choices == BlockConfig(norm="post")
+    assert ModelConfig(family="gpt").choices == BlockConfig(norm="pre")
+    assert {f.name for f in fields(BlockConfig)} == set(OTHER)
 
 
 def test_geglu_has_as_many_weights_as_gelu():

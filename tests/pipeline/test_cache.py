@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from components.base import Component, Identified
-from models.faults import ConfigError
-from pipeline import publish
-from pipeline.cache import Keys, cache_key, plan, wire_up
-from pipeline.code_digest import CodeReader
-from pipeline.file_digests import FileDigests
-from pipeline.local_runner import LocalRunner
-from pipeline.pipeline import Pipeline
-from pipeline.reasons import latest_execution
-from pipeline.store import MetadataStore
+from textmill.components.base import Component, ExternalVersion
+from textmill.models.errors import ConfigError
+from textmill.pipeline import publish
+from textmill.pipeline.cache.code_digest import CodeReader
+from textmill.pipeline.cache.diff import latest_execution
+from textmill.pipeline.cache.file_digests import FileDigests
+from textmill.pipeline.cache.key import Keys, cache_key, map_inputs, plan
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.runners.local import LocalRunner
+from textmill.pipeline.store import MetadataStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy_components as toy
@@ -36,8 +36,8 @@ def make(pipeline: Pipeline, root: Path, run_id: str = "r") -> None:
     with MetadataStore(root) as store:
         keys = Keys(root, store)
         for node in pipeline.nodes:
-            inputs = wire_up(node, artifacts.__getitem__)
-            digests = wire_up(node, lambda channel: artifacts[channel].digest)
+            inputs = map_inputs(node, artifacts.__getitem__)
+            digests = map_inputs(node, lambda channel: artifacts[channel].digest)
             parts = keys.parts(node, digests)
             key = cache_key(parts)
             execute(node, root, key, parts, inputs, artifacts)
@@ -218,7 +218,7 @@ HOUSE = {
     "__init__.py": "",
     "steps.py": """
         from dataclasses import dataclass
-        from components.base import Component, Output
+        from textmill.components.base import Component, Output
         from toy_components import Words
 
         @dataclass(frozen=True)
@@ -233,7 +233,7 @@ HOUSE = {
             pass
     """,
     "other.py": """
-        from components.base import Component, Output
+        from textmill.components.base import Component, Output
         from house.deep import steps
         from toy_components import Words
 
@@ -244,7 +244,7 @@ HOUSE = {
     "deep/steps.py": """
         import importlib
         from toy_components import CountConfig as Config, Words
-        from components.base import Output
+        from textmill.components.base import Output
 
         def two(*, words: Output[Words], config: Config) -> None:
             words.write(importlib.import_module("house.families").name)
@@ -286,8 +286,12 @@ def house(tmp_path, monkeypatch):
 def test_code_is_followed_through_functions_strings_and_relative_imports(house):
     one = CodeReader({}).read("house.steps")
     assert set(one.modules) >= {"house", "house.steps", "house.engine", "house.inner"}
-    assert set(one.modules) >= {"components.base", "models.faults"}
-    assert not set(one.modules) & {"house.other", "house.families", "pipeline.cache"}
+    assert set(one.modules) >= {"textmill.components.base", "textmill.models.errors"}
+    assert not set(one.modules) & {
+        "house.other",
+        "house.families",
+        "textmill.pipeline.cache.key",
+    }
     assert set(one.libraries) == {"python", "numpy", "toy_components"}
     two = CodeReader({}).read("house.other")
     assert set(two.modules) >= {"house.deep", "house.deep.steps", "house.families"}
@@ -384,8 +388,8 @@ def test_what_is_identified_already_goes_by_its_identity(tmp_path):
     (tmp_path / "7" / "a.txt").write_text("a")
     files = [
         tmp_path / "7" / "a.txt",
-        Identified("gs://bucket/b.txt", "10 crc-7"),
-        Identified(str(tmp_path / "{SPAN}" / "a.txt"), "span 7"),
+        ExternalVersion("gs://bucket/b.txt", "10 crc-7"),
+        ExternalVersion(str(tmp_path / "{SPAN}" / "a.txt"), "span 7"),
     ]
     with MetadataStore(tmp_path / "root") as store:
         digests = FileDigests(store).read(files)

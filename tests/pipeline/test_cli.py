@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from models.faults import ConfigError
-from pipeline.cli.curves import link
-from pipeline.cli.display import (
+from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.display import (
     render_answer,
     render_plan,
     render_run,
     render_table,
 )
-from pipeline.cli.doctor import examine, existing
-from pipeline.cli.serving import find_model
-from pipeline.remote.mirror import Mirror
-from pipeline.store import MetadataStore
+from textmill.pipeline.cli.doctor import examine, existing
+from textmill.pipeline.cli.predict import find_model
+from textmill.pipeline.cli.tensorboard import link
+from textmill.pipeline.remote.mirror import Mirror
+from textmill.pipeline.store import MetadataStore
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
@@ -44,13 +44,13 @@ stages:
 def textmill(*arguments, folder, code=0, stdin="", **environment):
     """Calls the command; returns stdout and stderr."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        [sys.executable, "-m", "textmill.pipeline.cli", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         text=True,
         cwd=folder,
         env=os.environ
-        | {"PYTHONPATH": str(REPOSITORY), "TEXTMILL_ROOT": ""}
+        | {"PYTHONPATH": str(REPOSITORY / ".ci/typing"), "TEXTMILL_ROOT": ""}
         | environment,
     )
     assert done.returncode == code, done.stderr
@@ -71,7 +71,7 @@ def saved_model(folder):
 
 def test_the_command_line_imports_nothing_heavy(folder):
     script = (
-        "import sys, pipeline.cli, pipeline.cli.display\n"
+        "import sys, textmill.pipeline.cli, textmill.pipeline.cli.display\n"
         "heavy = {'tensorflow', 'keras', 'apache_beam', 'numpy', 'pydantic', 'rich',"
         " 'ruamel', 'jinja2', 'sqlite3'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -262,13 +262,15 @@ class Node:
 def test_a_plan_gives_every_reason_a_line():
     nodes = [
         Node("ingest.docs", "cached", []),
-        Node("train.a", "run", ["steps: 1 -> 2 (c.yaml:5:9)", "models/bert.py"]),
+        Node(
+            "train.a", "run", ["steps: 1 -> 2 (c.yaml:5:9)", "models/backbones/bert.py"]
+        ),
     ]
     assert render_plan(nodes) == (
         "NODE         STATE   WHY\n"
         "ingest.docs  cached\n"
         "train.a      run     steps: 1 -> 2 (c.yaml:5:9)\n"
-        "                     models/bert.py\n"
+        "                     models/backbones/bert.py\n"
         "\n"
         "1 of 2 nodes are up to date."
     )

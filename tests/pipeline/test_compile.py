@@ -13,12 +13,12 @@ from kfp import components
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from models.faults import ConfigError
-from pipeline.compiling.compiler import compile_pipeline
-from pipeline.compiling.spec_yaml import dump
-from pipeline.config import load_config
-from pipeline.config.engines import NodeConfig, node_config
-from pipeline.create_pipeline import create_pipeline
+from textmill.models.errors import ConfigError
+from textmill.pipeline.config import load_config
+from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.platforms.compile import compile_pipeline
+from textmill.pipeline.platforms.config import NodeConfig, node_config
+from textmill.pipeline.platforms.yaml import dump
 
 REPOSITORY = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,7 +51,13 @@ def test_a_compiled_file_is_the_one_that_was_reviewed(to):
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_two_compiles_are_the_same_bytes(tmp_path, hash_seed):
-    command = [sys.executable, "-m", "pipeline.cli", "compile", "configs/kubeflow.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "textmill.pipeline.cli",
+        "compile",
+        "configs/kubeflow.yaml",
+    ]
     done = subprocess.run(
         [*command, "--to", "kubeflow", "--root", "/mnt/textmill/root", "-o", "-"],
         cwd=REPOSITORY,
@@ -135,7 +141,11 @@ def test_parameters_have_the_types_and_values_of_the_config():
 def test_a_container_gets_what_its_node_asks_for():
     [spec, platform] = specs(compiled("kubeflow"))
     train = spec["deploymentSpec"]["executors"]["exec-train-library"]["container"]
-    assert train["command"] == ["python3", "-m", "pipeline.run_component"]
+    assert train["command"] == [
+        "python3",
+        "-m",
+        "textmill.pipeline.runners.run_component",
+    ]
     assert train["args"][:4] == ["--node", "train.library", "--timeout", "14400"]
     assert train["env"] == [{"name": "TF_FORCE_GPU_ALLOW_GROWTH", "value": "true"}]
     assert train["resources"]["resourceCpuLimit"] == "8"
@@ -252,7 +262,13 @@ def test_texts_are_texts_to_every_version_of_yaml(value):
 
 
 def test_the_size_is_told(tmp_path):
-    command = [sys.executable, "-m", "pipeline.cli", "compile", "configs/kubeflow.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "textmill.pipeline.cli",
+        "compile",
+        "configs/kubeflow.yaml",
+    ]
     output = tmp_path / "pipeline.yaml"
     done = subprocess.run(
         [*command, "--to", "kubeflow", "--root", "/mnt/root", "-o", str(output)],

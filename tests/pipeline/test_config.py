@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.faults import ConfigError
-from models.pretrained import PretrainedConfig
-from pipeline.config import (
+from textmill.models.errors import ConfigError
+from textmill.models.pretrained import PretrainedConfig
+from textmill.pipeline.config import (
     canonical_config,
     config_schema,
     load_config,
     render_config,
     resolve_secrets,
 )
-from pipeline.config.yaml_reader import MAX_DEPTH, read_scalar, read_yaml
+from textmill.pipeline.config.yaml import MAX_DEPTH, read_scalar, read_yaml
 
 GOOD = """\
 name: quickstart

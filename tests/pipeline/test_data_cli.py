@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from components.base import canonical
-from models.faults import ConfigError
-from pipeline.cli.data_display import render_document, visible
-from pipeline.config import load_config
-from pipeline.create_pipeline import create_pipeline
+from textmill.components.base import canonical
+from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.data_display import render_document, visible
+from textmill.pipeline.config import load_config
+from textmill.pipeline.create_pipeline import create_pipeline
 
 REPOSITORY = Path(__file__).parents[2]
+SOURCES = str(REPOSITORY / ".ci/typing")
 CONFIG = """\
 name: tiny
 datasets:
@@ -32,11 +33,11 @@ stages: {pretrain: {task: masked_lm, dataset: docs, train: {steps: 2}}}
 def textmill(*arguments, folder, code=0):
     """Calls the command; returns stdout and stderr."""
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
+        [sys.executable, "-m", "textmill.pipeline.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TEXTMILL_ROOT": ""},
+        env=os.environ | {"PYTHONPATH": SOURCES, "TEXTMILL_ROOT": ""},
     )
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
@@ -224,7 +225,7 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
-    from pipeline.config import config_schema
+    from textmill.pipeline.config import config_schema
 
     definitions = config_schema()["$defs"]
     fields = definitions["DatasetConfig"]["properties"]

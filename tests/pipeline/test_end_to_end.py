@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from components.base import MANIFEST
 from tests.conftest import sentences
+from textmill.components.base import MANIFEST
 
 REPO = Path(__file__).parents[2]
 ADDRESS = r"http://\S+/"
 TRAINED = ["train.pretrain", "train.verb"]
-RUN = ("-m", "pipeline.cli", "run", "tiny.yaml", "--root", "root")
+RUN = ("-m", "textmill.pipeline.cli", "run", "tiny.yaml", "--root", "root")
 CONFIG = """\
 name: tiny
 datasets:
@@ -50,9 +50,9 @@ stages:
 
 def textmill(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *arguments],
+        [sys.executable, "-m", "textmill.pipeline.cli", *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(REPO)},
+        env=os.environ | {"PYTHONPATH": str(REPO / ".ci/typing")},
         capture_output=True,
         text=True,
         check=False,
@@ -122,9 +122,17 @@ def test_the_pushed_model_answers(project):
 
 def test_tensorboard_shows_every_training(project):
     served = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "tensorboard", *RUN[4:], "--port", "0"],
+        [
+            sys.executable,
+            "-m",
+            "textmill.pipeline.cli",
+            "tensorboard",
+            *RUN[4:],
+            "--port",
+            "0",
+        ],
         cwd=project,
-        env=os.environ | {"PYTHONPATH": str(REPO)},
+        env=os.environ | {"PYTHONPATH": str(REPO / ".ci/typing")},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -181,7 +189,7 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
         runner = subprocess.Popen(
             [sys.executable, *RUN],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(REPO)},
+            env=os.environ | {"PYTHONPATH": str(REPO / ".ci/typing")},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

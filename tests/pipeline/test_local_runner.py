@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from components.base import Component
-from models.faults import ConfigError
-from pipeline.cache import plan
-from pipeline.local_runner import LocalRunner
-from pipeline.pipeline import Pipeline
-from pipeline.store import MetadataStore, rebuild
+from textmill.components.base import Component
+from textmill.models.errors import ConfigError
+from textmill.pipeline.cache.key import plan
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.runners.local import LocalRunner
+from textmill.pipeline.store import MetadataStore, rebuild
 
 sys.path.insert(0, str(Path(__file__).parent))
 import toy_components as toy
@@ -79,7 +79,7 @@ def start_counting(root, source, *, steps=30, seconds=0.02, limit=None):
     arguments = (str(root), str(source), steps, seconds)
     return subprocess.Popen(
         [sys.executable, "-c", script, repr(arguments)],
-        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{REPOSITORY}"},
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{REPOSITORY}/.ci/typing"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -262,7 +262,7 @@ def test_a_full_disk_exits_5_and_leaves_what_was_there(source, root):
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(root)],
-        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{REPOSITORY}"},
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{REPOSITORY}/.ci/typing"},
         capture_output=True,
         text=True,
     )
@@ -301,7 +301,7 @@ def test_one_worker_serves_all_nodes_of_a_lane(source, root):
 ANNEX = """
 from dataclasses import dataclass
 from pathlib import Path
-from components.base import Component, Input, Output
+from textmill.components.base import Component, Input, Output
 from toy_components import Words
 
 @dataclass(frozen=True)

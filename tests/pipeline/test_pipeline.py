@@ -7,9 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from components.base import Artifact, Channel, Component, Input, Output
-from models.faults import ConfigError
-from pipeline.pipeline import Pipeline
+from textmill.components.base import (
+    Artifact,
+    Channel,
+    Component,
+    Input,
+    Output,
+)
+from textmill.models.errors import ConfigError
+from textmill.pipeline.pipeline import Pipeline
 
 
 class Thing(Artifact):

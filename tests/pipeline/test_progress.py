@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from pipeline.progress import Activity, PlainProgress, clock
+from textmill.pipeline.progress import Activity, PlainProgress, clock
 
 
 def test_lines_say_what_started_and_how_it_ended():

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from components.base import Artifact
-from models.faults import EnvironmentFault, IntegrityError
-from pipeline import publish
+from textmill.components.base import Artifact
+from textmill.models.errors import IntegrityError, MachineError
+from textmill.pipeline import publish
 
 
 class Note(Artifact):
@@ -111,7 +111,8 @@ def test_a_sweep_spares_what_another_process_is_making(tmp_path):
         publish.work_dir(tmp_path, node, "k").mkdir(parents=True)
     publish.published_dir(tmp_path, "dead", "k").mkdir()
     holder = (
-        "import sys; from pathlib import Path; from pipeline.publish import locked\n"
+        "import sys; from pathlib import Path\n"
+        "from textmill.pipeline.publish import locked\n"
         "with locked(Path(sys.argv[1]), 'alive', 'k', while_waiting=print):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
@@ -152,11 +153,11 @@ def test_a_full_disk_leaves_the_old_file_and_names_path_and_space(tmp_path):
     publish.write_atomically(path, b"old")
     script = (
         "import resource, sys; from pathlib import Path\n"
-        "from pipeline.publish import write_atomically\n"
+        "from textmill.pipeline.publish import write_atomically\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "from models.faults import EnvironmentFault\n"
+        "from textmill.models.errors import MachineError\n"
         "try: write_atomically(Path(sys.argv[1]), b'x' * 9999)\n"
-        "except EnvironmentFault as fault: print(fault)"
+        "except MachineError as fault: print(fault)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)], capture_output=True, text=True
@@ -171,5 +172,5 @@ def test_a_full_disk_is_seen_through_the_errors_that_wrap_it(tmp_path):
     wrapped = RuntimeError("sink failed: No space left on device [while running 'W']")
     assert publish.full_disk(wrapped, tmp_path).startswith(f"{tmp_path}: No space left")
     assert publish.full_disk(RuntimeError("sink failed"), tmp_path) is None
-    with pytest.raises(EnvironmentFault), publish.full_disk_is_a_fault(tmp_path):
+    with pytest.raises(MachineError), publish.full_disk_is_a_fault(tmp_path):
         raise OSError(28, "No space left on device", str(tmp_path / "x"))

@@ -14,24 +14,25 @@ from pathlib import Path
 
 import pytest
 
-from components.artifacts import PushedModel
-from components.base import MANIFEST
-from models.faults import ConfigError, RemoteError
-from pipeline.cli.serving import find_model
-from pipeline.config import parse_config
-from pipeline.create_pipeline import create_pipeline
-from pipeline.remote.curves import showing
-from pipeline.remote.executor_io import wires
-from pipeline.remote.mirror import Mirror
-from pipeline.remote.secret_manager import fetch_secrets
-from pipeline.remote.work import send_versions
-from pipeline.run_component import main
 from tests.conftest import sentences
+from textmill.components.artifacts import PushedModel
+from textmill.components.base import MANIFEST
+from textmill.models.errors import ConfigError, RemoteError
+from textmill.pipeline.cli.predict import find_model
+from textmill.pipeline.config import parse_config
+from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.remote.executor_io import wires
+from textmill.pipeline.remote.mirror import Mirror
+from textmill.pipeline.remote.secret_manager import fetch_secrets
+from textmill.pipeline.remote.tensorboard_sync import showing
+from textmill.pipeline.runners.container import send_versions
+from textmill.pipeline.runners.run_component import main
 
 sys.path.insert(0, str(Path(__file__).parent))
 from loopback import Fault, serving, write_account
 
 REPOSITORY = Path(__file__).parents[2]
+SOURCES = str(REPOSITORY / ".ci/typing")
 CONFIG = """\
 name: tiny
 datasets:
@@ -71,10 +72,13 @@ def service(monkeypatch):
 def entry(project, service, node, root):
     """Starts the entry in a process of its own."""
     told = ["--node", node, "--root", root, "--project", str(project)]
-    environment = {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)}
+    environment = {
+        "TEXTMILL_CONFIG": CONFIG,
+        "PYTHONPATH": SOURCES,
+    }
     environment["TMPDIR"] = str(project)  # A kill leaves a mirror behind.
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.run_component", *told],
+        [sys.executable, "-m", "textmill.pipeline.runners.run_component", *told],
         env=os.environ | environment,
         cwd=project,
         stdout=subprocess.PIPE,
@@ -365,12 +369,18 @@ def test_without_kfp_inputs_are_found_by_their_keys(project, monkeypatch):
 def test_a_node_that_takes_too_long_is_ended(project):
     many = "".join(f'{{"id": "{n}", "text": "{n} boats"}}\n' for n in range(400_000))
     (project / "lines.jsonl").write_text(many)
-    command = [sys.executable, "-m", "pipeline.run_component", "--timeout", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "textmill.pipeline.runners.run_component",
+        "--timeout",
+        "1",
+    ]
     told = ["--node", "ingest.lines", "--root", "root", "--project", str(project)]
     started = time.monotonic()
     done = subprocess.run(
         [*command, *told],
-        env=os.environ | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": SOURCES},
         cwd=project,
         capture_output=True,
         text=True,

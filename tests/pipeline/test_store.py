@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from models.faults import ConfigError, EnvironmentFault, IntegrityError
-from pipeline.processes import is_alive, this_process
-from pipeline.store import MetadataStore, rebuild
+from textmill.models.errors import ConfigError, IntegrityError, MachineError
+from textmill.pipeline.processes import is_alive, this_process
+from textmill.pipeline.store import MetadataStore, rebuild
 
 
 def summary(id, *, status="succeeded", started=1.0, process=None):
@@ -71,7 +71,7 @@ def test_an_unknown_run_is_named_with_the_nearest(tmp_path):
 def test_four_processes_open_and_write_at_once(tmp_path):
     script = (
         "import sys; from pathlib import Path\n"
-        "from pipeline.store import MetadataStore\n"
+        "from textmill.pipeline.store import MetadataStore\n"
         "for i in range(25):\n"
         "    with MetadataStore(Path(sys.argv[1])) as store:\n"
         "        store.remember_sources({f'{sys.argv[2]}-{i}': 'x'})\n"
@@ -119,7 +119,7 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path):
 
 def test_a_root_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "root").touch()
-    with pytest.raises(EnvironmentFault, match="give another --root"):
+    with pytest.raises(MachineError, match="give another --root"):
         MetadataStore(tmp_path / "root")
 
 

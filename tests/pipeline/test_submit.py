@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from google.cloud.aiplatform_v1.types import PipelineFailurePolicy
 
-from models.faults import ConfigError, RemoteError
-from pipeline.config.engines import KubeflowConfig, VertexConfig
-from pipeline.submitting import submission as submitting
-from pipeline.submitting.kubeflow_host import KubeflowHost
-from pipeline.submitting.submission import Submission, Transient, follow, submit
-from pipeline.submitting.vertex_region import VertexRegion
+from textmill.models.errors import ConfigError, RemoteError
+from textmill.pipeline.platforms import submission as submitting
+from textmill.pipeline.platforms.config import KubeflowConfig, VertexConfig
+from textmill.pipeline.platforms.kubeflow_client import KubeflowHost
+from textmill.pipeline.platforms.submission import Submission, Transient, follow, submit
+from textmill.pipeline.platforms.vertex_client import VertexRegion
 
 sys.path.insert(0, str(Path(__file__).parent))
 from loopback import TOKEN, Fault, serving, write_account
@@ -235,7 +235,10 @@ def test_a_wrong_token_is_refused_in_a_sentence(service, kubeflow, asked, monkey
 
 
 def test_missing_rights_are_refused_in_a_sentence(engine, service, asked):
-    service.faults += [Fault("GET", "/", status=403), Fault("GET", "/", status=403)]
+    service.faults += [
+        Fault("GET", "/", status=403),
+        Fault("GET", "/", status=403),
+    ]
     with pytest.raises(RemoteError, match="answers 403"):
         submitting.patiently(lambda: engine().find(asked))
     assert begun(service) == 0
@@ -271,14 +274,14 @@ def test_the_command_submits_follows_and_cancels(service, tmp_path):
     account = write_account(tmp_path / "account.json", service)
     environment = os.environ | {
         "GOOGLE_APPLICATION_CREDENTIALS": account,
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": str(REPOSITORY / ".ci/typing"),
     }
 
     def textmill(*more):
         told = ("submit", "configs/vertex.yaml", "--to", "vertex", "--root", "gs://b/r")
         here = ("--set", f"run.vertex.endpoint={service.url}", "--poll-seconds", "0.01")
         return subprocess.run(
-            [sys.executable, "-m", "pipeline.cli", *told, *here, *more],
+            [sys.executable, "-m", "textmill.pipeline.cli", *told, *here, *more],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

@@ -15,11 +15,11 @@ import pytest
 import yaml
 from safetensors.numpy import load_file
 
-from pipeline.compiling.compiler import compile_pipeline
-from pipeline.config import parse_config
-from pipeline.create_pipeline import create_pipeline
-from pipeline.remote.work import is_chief
 from tests.conftest import sentences
+from textmill.pipeline.config import parse_config
+from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.platforms.compile import compile_pipeline
+from textmill.pipeline.runners.container import is_chief
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """\
@@ -56,7 +56,7 @@ def start(project, root, pool, variables):
     return subprocess.Popen(
         [sys.executable, *told["command"][1:], *arguments, *places],
         env=os.environ
-        | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY)}
+        | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY / ".ci/typing")}
         | variables,
         cwd=project,
         stdout=subprocess.PIPE,
@@ -93,11 +93,11 @@ def project(tmp_path_factory):
     rows = "".join(json.dumps(row) + "\n" for row in sentences())
     (folder / "lines.jsonl").write_text(rows)
     (folder / "config.yaml").write_text(CONFIG)
-    command = "pipeline.cli run config.yaml --root root --until tokenize.lines"
+    command = "textmill.pipeline.cli run config.yaml --root root --until tokenize.lines"
     subprocess.run(
         [sys.executable, "-m", *command.split()],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / ".ci/typing")},
         check=True,
         capture_output=True,
     )

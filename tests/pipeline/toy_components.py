@@ -10,10 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.base import Artifact, Component, Context, Identified, Input, Output
-from models.faults import DataError, Preempted
-from pipeline.local_runner import LocalRunner
-from pipeline.pipeline import Pipeline
+from textmill.components.base import (
+    Artifact,
+    Component,
+    Context,
+    ExternalVersion,
+    Input,
+    Output,
+)
+from textmill.models.errors import DataError, Preempted
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.runners.local import LocalRunner
 
 
 class Words(Artifact):
@@ -29,7 +36,7 @@ class Words(Artifact):
 class Delivery(Words):
     """A text that was also written to another place."""
 
-    def missing_because(self) -> str | None:
+    def missing_reason(self) -> str | None:
         place = Path(self.facts["place"])
         return None if place.exists() else f"{place} is gone"
 
@@ -61,11 +68,11 @@ def gather(*, words: Output[Words], config: GatherConfig) -> None:
 
 class Gatherer(Component, executor=gather):
     @classmethod
-    def external_files(cls, config: GatherConfig) -> list[Path | Identified]:
+    def external_files(cls, config: GatherConfig) -> list[Path | ExternalVersion]:
         found = []
         for pattern in config.globs.values():
             if "://" in pattern:
-                found.append(Identified(pattern, "10 crc-7"))
+                found.append(ExternalVersion(pattern, "10 crc-7"))
             found += map(Path, glob.glob(pattern))
         return found
 

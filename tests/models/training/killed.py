@@ -21,9 +21,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from models.faults import Preempted
-from models.training.checkpoint import Checkpoints
 from tests.models.training.runs import make_run, weights
+from textmill.models.errors import Preempted
+from textmill.models.training.checkpoint import Checkpoints
 
 STEPS, EVERY = 300, 7
 

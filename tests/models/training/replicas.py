@@ -17,10 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.faults import EnvironmentFault
-from models.training.checkpoint import Checkpoints
-from models.training.strategy import Shares, make_strategy
 from tests.models.training.runs import finish, make_run
+from textmill.models.errors import MachineError
+from textmill.models.training.checkpoint import Checkpoints
+from textmill.models.training.strategy import ReplicaContext, make_strategy
 
 # At an epsilon of 1e-8, rounding decides the updates of gradients that should be 0.
 KNOBS = {
@@ -37,7 +37,7 @@ KNOBS = {
 def train(folder: Path, name: str, strategy: tf.distribute.Strategy, **knobs) -> None:
     run = make_run(folder / "data", strategy=strategy, **{**KNOBS, **knobs})
     np.savez(folder / f"{name}.npz", *finish(run))
-    (folder / f"{name}.devices").write_text(str(Shares(strategy).devices))
+    (folder / f"{name}.devices").write_text(str(ReplicaContext(strategy).devices))
 
 
 def stock_model(**optimizer) -> keras.Model:
@@ -82,7 +82,7 @@ def local(folder: Path) -> None:
 
 def worker(folder: Path) -> None:
     strategy = make_strategy("multi_worker")
-    number = Shares(strategy).worker
+    number = ReplicaContext(strategy).worker
     train(folder / f"at-{number}", f"worker-{number}", strategy)
     found = json.dumps({"workers": stock_fit(strategy)})
     (folder / f"stock-worker-{number}.json").write_text(found)
@@ -90,7 +90,7 @@ def worker(folder: Path) -> None:
 
 def saving(folder: Path) -> None:
     strategy = make_strategy("multi_worker")
-    number = Shares(strategy).worker
+    number = ReplicaContext(strategy).worker
     run = make_run(
         folder / f"at-{number}", strategy=strategy, **{**KNOBS, "steps": 4000}
     )
@@ -101,7 +101,7 @@ def saving(folder: Path) -> None:
             report=lambda event: print(event["step"], flush=True),
             should_stop=lambda: False,
         )
-    except EnvironmentFault as fault:
+    except MachineError as fault:
         print(fault, file=sys.stderr, flush=True)
         os._exit(fault.exit_code)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.rows import RowReader, RowSchema, frame_rows
-from models.tasks import CausalLM, MaskedLM
-from models.tokenization import Specials
-from models.training.config import TrainingConfig
-from models.training.loop import TrainingRun
+from textmill.models.families import ModelConfig
+from textmill.models.rows import RowReader, RowSchema, frame_rows
+from textmill.models.tasks import CausalLM, MaskedLM
+from textmill.models.tokenizers import SpecialTokens
+from textmill.models.training.config import TrainingConfig
+from textmill.models.training.loop import TrainingRun
 
-SPECIALS = Specials(pad=0, unknown=1, start=2, end=3, mask=4)
+SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 ROOT = Path(__file__).parents[3]
 
 

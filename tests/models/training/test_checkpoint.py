@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.faults import IntegrityError
-from models.training.checkpoint import Checkpoints, Snapshot
+from textmill.models.errors import IntegrityError
+from textmill.models.training.checkpoint import Checkpoints, Snapshot
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from models.training.checkpoint import Checkpoints
 from tests.models.training.runs import ROOT, finish, make_run
+from textmill.models.training.checkpoint import Checkpoints
 
+SOURCES = str(ROOT / ".ci/typing")
 SLOW = pytest.mark.slow
 
 
@@ -20,7 +21,11 @@ def interrupted(folder, family, how, seed=7):
             *(folder, family, str(how), str(seed)),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "PYTHONPATH": SOURCES,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        },
         capture_output=True,
         check=False,
     )

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.families import ModelConfig
-from models.faults import ConfigError, Diverged, Preempted
-from models.rows import RowReader, RowSchema, frame_rows
-from models.tasks import Classify
-from models.training.checkpoint import Checkpoints
-from models.training.config import TrainingConfig
-from models.training.loop import TrainingRun
-from models.training.order import DataOrder
 from tests.models.training.runs import SPECIALS, finish, make_run
+from textmill.models.errors import ConfigError, Diverged, Preempted
+from textmill.models.families import ModelConfig
+from textmill.models.rows import RowReader, RowSchema, frame_rows
+from textmill.models.tasks import Classify
+from textmill.models.training.checkpoint import Checkpoints
+from textmill.models.training.config import TrainingConfig
+from textmill.models.training.loop import TrainingRun
+from textmill.models.training.sampler import Sampler
 
 SLOW = pytest.mark.slow
 
@@ -198,7 +198,7 @@ def make_poisoned_run(folder, **knobs):
 def test_a_rollback_leaves_out_the_steps_with_the_row_that_breaks_them(tmp_path):
     run = make_poisoned_run(tmp_path, on_nan="rollback")
     found = finish(run)
-    rows, _ = DataOrder(20, batch=5, seed=5).rows(0, 12)
+    rows, _ = Sampler(20, batch=5, seed=5).rows(0, 12)
     assert run.state.skipped == np.flatnonzero((rows == 19).any(1)).tolist()
     assert len(run.state.skipped) == 3
     assert all(np.isfinite(value).all() for value in found if value.shape != (40, 8))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.training.config import TrainingConfig
-from models.training.muon import matrix_shape, orthogonal
-from models.training.optimizer import make_optimizer
-from models.training.summed import layer_scales
+from textmill.models.training.config import TrainingConfig
+from textmill.models.training.optimizers import make_optimizer
+from textmill.models.training.optimizers.muon import matrix_shape, orthogonal
+from textmill.models.training.optimizers.reduced_gradient import layer_scales
 
 NAMES = ("adamw", "lamb", "adafactor", "lion", "sgd", "muon")
 

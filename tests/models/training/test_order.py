@@ -1,10 +1,10 @@
 import numpy as np
 
-from models.training.order import DataOrder, row_keys
+from textmill.models.training.sampler import Sampler, row_keys
 
 
 def test_every_epoch_sees_every_row_once():
-    order = DataOrder(10, batch=4, seed=3)
+    order = Sampler(10, batch=4, seed=3)
     rows, _ = order.rows(0, 5)
     stream = rows.reshape(-1)
     assert sorted(stream[:10]) == sorted(stream[10:]) == list(range(10))
@@ -12,22 +12,22 @@ def test_every_epoch_sees_every_row_once():
 
 
 def test_any_cut_into_calls_gives_the_same_rows_and_keys():
-    whole = DataOrder(7, batch=3, seed=3).rows(0, 20)
-    order = DataOrder(7, batch=3, seed=3)
+    whole = Sampler(7, batch=3, seed=3).rows(0, 20)
+    order = Sampler(7, batch=3, seed=3)
     parts = [order.rows(a, b) for a, b in ((0, 1), (1, 9), (9, 20))]
     for i in range(2):
         np.testing.assert_array_equal(np.concatenate([p[i] for p in parts]), whole[i])
 
 
 def test_a_step_can_be_asked_for_alone():
-    whole = DataOrder(7, batch=3, seed=3).rows(0, 20)
-    alone = DataOrder(7, batch=3, seed=3).rows(13, 14)
+    whole = Sampler(7, batch=3, seed=3).rows(0, 20)
+    alone = Sampler(7, batch=3, seed=3).rows(13, 14)
     np.testing.assert_array_equal(alone[0], whole[0][13:14])
 
 
 def test_epochs_become_steps_rounded_up():
-    assert DataOrder(10, batch=4, seed=3).steps(1) == 3
-    assert DataOrder(10, batch=4, seed=3).steps(0.01) == 1
+    assert Sampler(10, batch=4, seed=3).steps(1) == 3
+    assert Sampler(10, batch=4, seed=3).steps(0.01) == 1
 
 
 def test_keys_differ_by_row_epoch_and_seed():
@@ -38,17 +38,17 @@ def test_keys_differ_by_row_epoch_and_seed():
 
 def test_like_lengths_share_a_batch_and_no_row_is_lost():
     lengths = np.random.default_rng(0).integers(1, 100, 640)
-    order = DataOrder(640, batch=10, seed=3, lengths=lengths)
+    order = Sampler(640, batch=10, seed=3, lengths=lengths)
     rows, _ = order.rows(0, 64)
     assert sorted(rows.reshape(-1)) == list(range(640))
     spread = np.ptp(lengths[rows], axis=1)
-    plain = np.ptp(lengths[DataOrder(640, batch=10, seed=3).rows(0, 64)[0]], axis=1)
+    plain = np.ptp(lengths[Sampler(640, batch=10, seed=3).rows(0, 64)[0]], axis=1)
     assert spread.mean() < plain.mean() / 10
 
 
 def test_any_cut_gives_the_same_batches_of_like_length():
     lengths = np.arange(50)
-    whole = DataOrder(50, batch=4, seed=3, lengths=lengths).rows(0, 70)[0]
-    order = DataOrder(50, batch=4, seed=3, lengths=lengths)
+    whole = Sampler(50, batch=4, seed=3, lengths=lengths).rows(0, 70)[0]
+    order = Sampler(50, batch=4, seed=3, lengths=lengths)
     parts = [order.rows(a, b)[0] for a, b in ((0, 31), (31, 33), (33, 70))]
     np.testing.assert_array_equal(np.concatenate(parts), whole)

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from models.faults import EnvironmentFault
-from models.training.checkpoint import Checkpoints
 from tests.models.training.runs import ROOT
+from textmill.models.errors import MachineError
+from textmill.models.training.checkpoint import Checkpoints
 
 TOLERANCE = 1e-6
 
@@ -22,7 +22,7 @@ def start(folder, strategy, **environment):
         cwd=ROOT,
         env={
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(ROOT / ".ci/typing"),
             "TF_CPP_MIN_LOG_LEVEL": "3",
             **environment,
         },
@@ -116,7 +116,7 @@ def test_a_lost_worker_ends_all_and_a_restart_goes_on(tmp_path):
         pass
     second.kill()
     out, errors = first.communicate(timeout=120)
-    assert first.returncode == EnvironmentFault.exit_code, errors.decode()[-2000:]
+    assert first.returncode == MachineError.exit_code, errors.decode()[-2000:]
     assert b"a worker of the run is gone" in errors
     kept = Checkpoints(tmp_path / "c", fingerprint="x").restore().step
     assert 36 <= kept <= int(out.splitlines()[-1])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from models.training.config import TrainingConfig, parse_duration
-from models.training.schedule import Schedule
+from textmill.models.training.config import TrainingConfig, parse_duration
+from textmill.models.training.schedule import Schedule
 
 
 def rates(steps=10, length=None, positions=None, **knobs):

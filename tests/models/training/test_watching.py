@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.faults import Preempted
-from models.training.checkpoint import Checkpoints
-from models.training.config import ProfileWindowConfig
-from models.training.samples import write_samples
-from models.training.watching import Watcher
 from tests.models.training.runs import finish, make_rows, make_run
+from textmill.models.errors import Preempted
+from textmill.models.training.checkpoint import Checkpoints
+from textmill.models.training.config import ProfileWindowConfig
+from textmill.models.training.monitor import TrainingMonitor
+from textmill.models.training.samples import write_samples
 
 TIMES = {"tokens_per_second", "input_wait", "goodput", "memory_gib", "mfu"}
 
@@ -31,7 +31,9 @@ def read(folder):
 
 
 def watcher(folder, **knobs):
-    return Watcher(folder / "events", flops=lambda length: 1e6 * length, **knobs)
+    return TrainingMonitor(
+        folder / "events", flops=lambda length: 1e6 * length, **knobs
+    )
 
 
 def test_scalars_go_to_events_and_to_lines_and_change_nothing(tmp_path):

@@ -1,0 +1,1 @@
+../../../pipeline/library/__init__.py

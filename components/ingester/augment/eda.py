@@ -1,0 +1,158 @@
+"""Perturbing: the operations that make a copy of a text another text.
+
+What is between words stays where it is: spacing and punctuation survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from textmill.components.ingester.augment.synonyms import (
+    WORD,
+    Synonyms,
+    is_ideographic,
+)
+from textmill.components.text.stateless_random import Draws
+
+_LETTER = re.compile(r"[^\W_]")
+_KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
+_NEIGHBOURS = {
+    key: "".join(row[i] for i in (place - 1, place + 1) if 0 <= i < len(row))
+    for row in _KEYBOARD
+    for place, key in enumerate(row)
+}
+
+
+def _count(rate: float, population: int) -> int:
+    """Returns how many of so many are changed: at least one, as in EDA."""
+    return min(population, max(1, int(rate * population)))
+
+
+def swap(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+    """Lets words change places with others."""
+    matches = list(WORD.finditer(text))
+    if len(matches) < 2:
+        return text
+    words = [match[0] for match in matches]
+    for _ in range(_count(rate, len(words))):
+        i, j = draws.below(len(words)), draws.below(len(words) - 1)
+        j += j >= i
+        words[i], words[j] = words[j], words[i]
+    edits = zip(matches, words, strict=True)
+    return _replace(text, [(*match.span(), word) for match, word in edits])
+
+
+def delete(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+    """Leaves words out, each with the white space beside it; one always stays."""
+    matches = list(WORD.finditer(text))
+    if len(matches) < 2:
+        return text
+    count = min(_count(rate, len(matches)), len(matches) - 1)
+    edits = []
+    for i in draws.sample(len(matches), count):
+        begin, end = matches[i].span()
+        edits.append((*_with_space(text, begin, end), ""))
+    shorter = _replace(text, edits)
+    return shorter.rstrip() if not text[-1].isspace() else shorter
+
+
+def _with_space(text: str, begin: int, end: int) -> tuple[int, int]:
+    """Widens a word over the white space that would otherwise stand twice."""
+    if begin == 0 or text[begin - 1].isspace():
+        after = end
+        while after < len(text) and text[after].isspace():
+            after += 1
+        if after > end:
+            return begin, after
+        while begin and text[begin - 1].isspace():
+            begin -= 1
+    return begin, end
+
+
+def replace_synonyms(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+    """Replaces words by synonyms."""
+    places = synonyms.places(text)
+    if not places:
+        return text
+    count = min(len(places), _count(rate, _num_words(text)))
+    chosen = [places[i] for i in draws.sample(len(places), count)]
+    edits = [(begin, end, draws.pick(known)) for begin, end, known in chosen]
+    return _replace(text, edits)
+
+
+def insert(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+    """Puts synonyms of the text's own words before other words."""
+    places = synonyms.places(text)
+    if not places:
+        return text
+    begins = [match.start() for match in WORD.finditer(text)]
+    edits = []
+    for _ in range(_count(rate, len(begins))):
+        synonym = draws.pick(draws.pick(places)[2])
+        begin = draws.pick(begins)
+        edits.append((begin, begin, synonym + _space_after(synonym)))
+    return _replace(text, sorted(edits))
+
+
+def _space_after(word: str) -> str:
+    return "" if is_ideographic(word) else " "
+
+
+def _num_words(text: str) -> int:
+    return sum(1 for _ in WORD.finditer(text))
+
+
+def _replace(text: str, edits: Sequence[tuple[int, int, str]]) -> str:
+    """Puts words in the places of spans, which are in order and may overlap."""
+    pieces, at = [], 0
+    for begin, end, word in edits:
+        pieces += [text[at:begin], word]
+        at = max(at, end)
+    return "".join([*pieces, text[at:]])
+
+
+def noise(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+    """Swaps, leaves out, puts in or replaces letters, as fingers on a keyboard do."""
+    letters = [match.start() for match in _LETTER.finditer(text)]
+    if not letters:
+        return text
+    chars = list(text)
+    edited_to = 0
+    for i in draws.sample(len(letters), _count(rate, len(letters))):
+        place = letters[i]
+        if place < edited_to:
+            continue
+        edited_to = place + 1
+        char = text[place]
+        follows = i + 1 < len(letters) and letters[i + 1] == edited_to
+        action = draws.below(4)
+        if action == 0 and follows:
+            chars[place : place + 2] = text[edited_to], char
+            edited_to += 1
+        elif action == 1 and (follows or (i and letters[i - 1] == place - 1)):
+            chars[place] = ""
+        elif action == 2:
+            chars[place] = char + _neighbour(char, text, letters, draws)
+        else:
+            chars[place] = _neighbour(char, text, letters, draws)
+    return "".join(chars)
+
+
+def _neighbour(char: str, text: str, letters: list[int], draws: Draws) -> str:
+    """Returns a key beside a letter's, or for other scripts a letter of the text."""
+    keys = _NEIGHBOURS.get(char.lower())
+    if keys is None:
+        return text[draws.pick(letters)]
+    key: str = draws.pick(keys)
+    return key.upper() if char.isupper() else key
+
+
+OPERATIONS: dict[str, Callable[[str, float, Draws, Synonyms], str]] = {
+    "synonym": replace_synonyms,
+    "insert": insert,
+    "swap": swap,
+    "delete": delete,
+    "noise": noise,
+}
+"""What each name does: (text, share of the words, draws, synonyms) -> text."""

@@ -1,0 +1,1 @@
+"""Cleaning: rules that change or remove text."""

@@ -1,0 +1,176 @@
+"""Spans: paragraphs and runs of three sentences, found, hashed, compared and cut.
+
+A span that was seen before, in a document of lower rank or further up in the same one,
+is a repeat (three sentences: Raffel et al. 2020, section 2.2). Everything is linear in
+the length of a text, and order matters only through the ranks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from textmill.components.text.shingles import sequence_hashes
+from textmill.components.text.word_hashing import constant, mix, offsets, word_hashes
+
+Unit = Literal["paragraphs", "sentences"]
+
+WINDOWS: dict[Unit, int] = {"paragraphs": 1, "sentences": 3}
+"""How many neighbours make a span."""
+
+_SENTENCE = constant("sentence")
+_BLANK_LINE = re.compile(r"\n\s*\n")
+_LINE_END = re.compile(r"\n")
+# It begins with one set of characters, which the engine looks for fast, and takes
+# nothing back that it has taken: linear on any text.
+_SENTENCE_END = re.compile(
+    r"""[.!?\n。！？；](?:
+    (?<=\n)\s*+
+    |(?<=[。！？；])[。！？；]*+["'”’」』）】]*+\s*+
+    |(?<=[.!?])(?<![.!?][.!?])[.!?]*+["'”’)\]]*+\s++
+    )""",
+    re.VERBOSE,
+)
+_LONGEST_ABBREVIATION = 8
+_ABBREVIATED = """
+al approx appx apr aug ave ca capt cf ch col co corp dec dept dr ed eds eg e.g eq eqs
+esp est etc feb fig figs gen gov hon ie i.e inc jan jr jul jun lt ltd maj mar messrs mr
+mrs ms mt nos nov oct op p p.s ph.d pp prof pt ref refs rep rev sen sep sept sgt sr st
+u.k u.s u.s.a viz v vol vols vs
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
+
+
+class Spans(NamedTuple):
+    """Hashes of spans: those of text i are hashes[splits[i]:splits[i+1]]."""
+
+    hashes: np.ndarray
+    """uint64 [m]"""
+    positions: np.ndarray
+    """The place of a span's first unit among those of its text; int64 [m]."""
+    splits: np.ndarray
+    """int64 [texts + 1]"""
+
+
+def paragraphs(text: str) -> list[tuple[int, int]]:
+    """Returns where paragraphs begin and end: what blank lines, or else lines, part."""
+    begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
+    pattern = _BLANK_LINE if _BLANK_LINE.search(text, begin, end) else _LINE_END
+    found = []
+    for match in pattern.finditer(text, begin, end):
+        found.append((begin, match.start()))
+        begin = match.end()
+    found.append((begin, end))
+    return [(a, b) for a, b in found if a < b and not text[a:b].isspace()]
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Returns where sentences begin and end.
+
+    They end with a line, with 。！？；, and with .!? before white space, unless a small
+    letter follows, or an initial or a common abbreviation stands before the stop.
+    """
+    found, begin, last = [], 0, len(text)
+    for match in _SENTENCE_END.finditer(text):
+        ending, at = match.group(), match.start()
+        if ending[0] in ".!?" and "\n" not in ending and match.end() < last:
+            if text[match.end()].islower():
+                continue
+            if ending[0] == "." and ending[1].isspace() and _abbreviates(text, at):
+                continue
+        end = at + len(ending.rstrip())
+        if begin < end and not text[begin:end].isspace():
+            found.append((begin, end))
+        begin = match.end()
+    end = len(text.rstrip())
+    return [*found, (begin, end)] if begin < end else found
+
+
+_FINDERS: dict[Unit, Callable[[str], list[tuple[int, int]]]] = {
+    "paragraphs": paragraphs,
+    "sentences": sentences,
+}
+
+
+def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Spans:
+    """Hashes the words of each paragraph, or of every three sentences in a row.
+
+    Spans of fewer than min_words words are left out.
+    """
+    found = [_FINDERS[unit](text) for text in texts]
+    words = word_hashes(
+        [
+            text[begin:end]
+            for text, spans in zip(texts, found, strict=True)
+            for begin, end in spans
+        ]
+    )
+    num_units = np.fromiter(map(len, found), np.int64, len(found))
+    text = np.repeat(np.arange(len(texts)), num_units)
+    position = np.arange(len(text)) - np.repeat(offsets(num_units)[:-1], num_units)
+    units, width = sequence_hashes(words), WINDOWS[unit]
+    count = max(len(units) - width + 1, 0)
+    hashes = units[:count]
+    for k in range(1, width):
+        hashes = mix(hashes * _SENTENCE) + units[k : k + count]
+    keep = text[:count] == text[width - 1 :]
+    keep &= words.splits[width:] - words.splits[:-width] >= min_words
+    num_spans = np.bincount(text[:count][keep], minlength=len(texts))
+    return Spans(hashes[keep], position[:count][keep], offsets(num_spans))
+
+
+def repeated(
+    hashes: np.ndarray, ranks: np.ndarray, positions: np.ndarray, *, width: int = 1
+) -> np.ndarray:
+    """Marks the spans that are not the first of their hash by (rank, position); bool.
+
+    Args:
+        hashes: uint64 [m].
+        ranks: of each span's document: a lower one is first; int64 [m].
+        positions: of each span in its document; int64 [m].
+        width: units a span. A repeat that overlaps the first in the same document is
+            not marked, for cutting it would cut the first one too.
+    """
+    order = np.lexsort((positions, ranks, hashes))
+    hashes, ranks, positions = hashes[order], ranks[order], positions[order]
+    new = np.ones(len(hashes), bool)
+    np.not_equal(hashes[1:], hashes[:-1], out=new[1:])
+    first = np.flatnonzero(new)[np.cumsum(new) - 1]
+    overlaps = (ranks == ranks[first]) & (positions - positions[first] < width)
+    marks = np.zeros(len(hashes), bool)
+    marks[order] = ~overlaps
+    return marks
+
+
+def cut(text: str, positions: Iterable[int], unit: Unit) -> tuple[str, int]:
+    """Returns a text without the spans at these positions, and how many units went.
+
+    Of the white space on both sides of what is cut, that with the most line ends stays.
+    """
+    units = _FINDERS[unit](text)
+    gone = {place + k for place in positions for k in range(WINDOWS[unit])}
+    kept = [i for i in range(len(units)) if i not in gone]
+    if len(kept) == len(units):
+        return text, 0
+    if not kept:
+        return "", len(units)
+    gaps = [text[a:b] for (_, a), (b, _) in pairwise(units)]
+    pieces = [text[: units[0][0]]] if kept[0] == 0 else []
+    for i, following in pairwise([*kept, len(units)]):
+        pieces.append(text[slice(*units[i])])
+        between = gaps[i:following] if following < len(units) else []
+        pieces.append(max(between, key=lambda gap: gap.count("\n"), default=""))
+    if kept[-1] == len(units) - 1:
+        pieces.append(text[units[-1][1] :])
+    return "".join(pieces), len(units) - len(kept)
+
+
+def _abbreviates(text: str, stop: int) -> bool:
+    """Says whether the word before a full stop is an initial or an abbreviation."""
+    before = text[max(stop - _LONGEST_ABBREVIATION, 0) : stop].split()
+    word = before[-1].lstrip("\"'“‘([") if before else ""
+    return (len(word) == 1 and word.isupper()) or word.lower() in _ABBREVIATIONS

@@ -1,0 +1,324 @@
+"""Shaping: rows become finished lines of JSON and a compact index of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from textmill.components.artifacts import SPLITS
+from textmill.components.ingester.cleaning.privacy import Redactor
+from textmill.components.ingester.cleaning.text_cleaner import TextCleaner, drop_reason
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.dedup.decontamination import contamination
+from textmill.components.ingester.dedup.minhash import near_keys
+from textmill.components.ingester.dedup.passages import Spans, span_hashes
+from textmill.components.ingester.filters import Judge
+from textmill.components.ingester.filters.language import Identifier
+from textmill.components.ingester.readers.records import BadRecord, Record
+from textmill.components.ingester.sampling.splitting import Splitter
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.scratch import local
+from textmill.components.text.shingles import ngram_hashes, text_key
+from textmill.models.errors import did_you_mean
+
+INDEX = np.dtype(
+    [
+        ("order", "<u8"),
+        ("id_high", "<u8"),
+        ("id_low", "<u8"),
+        ("text_high", "<u8"),
+        ("text_low", "<u8"),
+        ("group", "<u8"),
+        ("offset", "<u8"),
+        ("length", "<u8"),
+        ("text_bytes", "<u8"),
+        ("part", "<u4"),
+        ("number", "<u4"),
+        ("label", "<i4"),
+        ("source", "<u2"),
+        ("split", "u1"),
+        ("contaminated", "?"),
+    ]
+)
+"""One document: hashes of its id, text and split key, and where its line lies."""
+
+_NO_HASH = bytes(16)
+_OWN = ("id", "text", "label")
+
+
+class Block(NamedTuple):
+    """What was shaped since the last time: lines, and arrays about them."""
+
+    lines: bytes
+    rows: np.ndarray
+    """Of INDEX; offsets count from the first line, ``part`` is the caller's."""
+    near: np.ndarray | None
+    """Band keys, uint64 [rows, bands], where near duplicates are looked for."""
+    spans: Spans | None
+    """Paragraphs or runs of sentences, where repeats are cut."""
+
+
+class Cleaning:
+    """All that happens to one text by itself; built once, used for every document."""
+
+    def __init__(self, dataset: DatasetConfig, *, seed: int) -> None:
+        config = dataset.clean
+        self._config = config
+        self._cleaner = TextCleaner(config)
+        self._privacy = config.privacy
+        self._redactor = Redactor(config.personal, seed=seed)
+        self._language = config.language
+        self._identifier = Identifier(config.language) if config.language else None
+        self._judge = None if config.quality.is_empty else Judge(config.quality)
+        self.cut: Counter[str] = Counter()
+        self.personal: Counter[str] = Counter()
+
+    def apply(
+        self, text: str, identity: str, added: dict[str, Any]
+    ) -> tuple[str, str | None]:
+        """Returns the text as it goes on, and why it is dropped or None."""
+        text = self._cleaner.clean(text, self.cut)
+        if self._privacy != "none":
+            text, reason = self._protect(text, identity, added)
+            if reason:
+                return text, reason
+        if self._identifier is not None:
+            language, confidence = self._identifier.identify(text)
+            if self._language is not None and self._language.column:
+                added["language"] = language
+            if reason := self._identifier.drop_reason(language, confidence):
+                return text, reason
+        if self._judge is not None:
+            text, reason, _ = self._judge.judge(text, self.cut)
+            if reason:
+                return text, reason
+        return text, drop_reason(text, self._config)
+
+    def _protect(
+        self, text: str, identity: str, added: dict[str, Any]
+    ) -> tuple[str, str | None]:
+        if self._privacy == "mask":
+            text, counts = self._redactor.mask(text, identity)
+            self.personal.update(counts)
+            return text, None
+        counts = Counter(span.kind for span in self._redactor.find(text))
+        self.personal.update(counts)
+        if not counts:
+            return text, None
+        if self._privacy == "drop":
+            return text, "personal"
+        added["personal"] = ",".join(sorted(counts))
+        return text, None
+
+
+@dataclass
+class DocumentBuilder:
+    """Turns rows into lines; counts what became of those of one unit of work."""
+
+    dataset: DatasetConfig
+    seed: int
+    source_name: str = ""
+    evaluation_ngrams: str | None = None
+    """Sorted n-gram hashes of the texts that must not be learned from, as .npy."""
+    labels: dict[str, int] = field(default_factory=dict)
+    columns: set[str] = field(default_factory=set)
+    dropped: Counter[str] = field(default_factory=Counter)
+    num_read: int = 0
+
+    def __post_init__(self) -> None:
+        split, clean = self.dataset.split, self.dataset.clean
+        sources = self.dataset.named_sources()
+        self._source: SourceConfig = sources[self.source_name]
+        self._source_code = list(sources).index(self.source_name)
+        own_id = self._source.format == "docstrings"
+        self._id_column = "id" if own_id else self._source.id
+        self._splitter = Splitter(split)
+        self._key = None if split.by in ("id", "position", "source") else split.by
+        self._by_position = split.by == "position"
+        self._cleaning = Cleaning(self.dataset, seed=self.seed)
+        self.cut, self.personal = self._cleaning.cut, self._cleaning.personal
+        self._exact = clean.dedup != "none"
+        self._near = clean.near if clean.dedup == "near" else None
+        self._group = self._near is not None
+        self._needs_texts = (
+            self._near is not None
+            or clean.repeats != "keep"
+            or self.evaluation_ngrams is not None
+        )
+        if self.evaluation_ngrams is not None:
+            self._index = np.load(local(self.evaluation_ngrams), mmap_mode="r")
+        self._hash_key = str(self.seed).encode()
+        self._kept_names: dict[tuple[str, ...], list[str]] = {}
+        self._num_shaped = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.num_held_bytes = 0
+        self._lines: list[bytes] = []
+        self._texts: list[str] = []
+        self._digests: list[bytes] = []
+        self._numbers: list[tuple[int, int, int, int]] = []
+
+    def add(self, record: Record, *, name: str, split: str | None = None) -> None:
+        """Takes a record of the file that goes by this name.
+
+        Raises:
+            BadRecord: a column is missing or not of its type.
+        """
+        row, source = record.row, self._source
+        text = self._field(row, source.text)
+        if type(text) is not str:
+            raise _wrong_type("text", source.text, text, "a string")
+        if "\0" in text:
+            raise BadRecord("nul", "holds a NUL character")
+        identity = self._identity(record, name)
+        label = self._label(row) if source.label else None
+        key = self._split_key(row, identity)
+        place = SPLITS.index(split) if split else self._splitter.split_of(key)
+        others = {column: row[column] for column in self._others(row)}
+        if self.source_name:
+            others["source"] = self.source_name
+        if not self._by_position:
+            self._emit(identity, text, label, others, place, key)
+            return
+        text = self._cleaning.apply(text, identity, others)[0]
+        for place, piece in self._splitter.cut(text):
+            self._emit(f"{identity}#{SPLITS[place]}", piece, label, others, place, key)
+
+    def take(self) -> Block:
+        """Returns what was shaped since the last call."""
+        rows = np.zeros(len(self._lines), INDEX)
+        hashes = np.frombuffer(b"".join(self._digests), "<u8").reshape(-1, 6)
+        names = ("order", "id_high", "id_low", "text_high", "text_low", "group")
+        for column, name in enumerate(names):
+            rows[name] = hashes[:, column]
+        numbers = np.array(self._numbers, np.int64).reshape(-1, 4)
+        for column, name in enumerate(("length", "text_bytes", "label", "split")):
+            rows[name] = numbers[:, column]
+        rows["offset"] = np.cumsum(rows["length"]) - rows["length"]
+        rows["source"] = self._source_code
+        rows["number"] = np.arange(self._num_shaped, self._num_shaped + len(rows))
+        self._num_shaped += len(rows)
+        block = Block(
+            b"".join(self._lines), rows, self._near_keys(), self._find_spans()
+        )
+        if self.evaluation_ngrams is not None and self.dataset.decontaminate:
+            config = self.dataset.decontaminate
+            shares = contamination(
+                *ngram_hashes(self._texts, config.ngrams), self._index
+            )
+            rows["contaminated"] = shares > config.max_share
+        self._clear()
+        return block
+
+    def _near_keys(self) -> np.ndarray | None:
+        if self._near is None:
+            return None
+        values, splits = ngram_hashes(self._texts, self._near.ngrams)
+        bands, hashes = self._near.bands, self._near.hashes
+        return near_keys(values, splits, bands=bands, hashes=hashes)
+
+    def _find_spans(self) -> Spans | None:
+        repeats = self.dataset.clean.repeats
+        return None if repeats == "keep" else span_hashes(self._texts, repeats)
+
+    def _emit(
+        self,
+        identity: str,
+        text: str,
+        label: str | None,
+        others: dict[str, Any],
+        split: int,
+        key: str,
+    ) -> None:
+        self.num_read += 1
+        if self._by_position:
+            reason = drop_reason(text, self.dataset.clean)
+        else:
+            text, reason = self._cleaning.apply(text, identity, others)
+        if reason:
+            self.dropped[reason] += 1
+            return
+        document: dict[str, Any] = {"id": identity, "text": text}
+        code = -1
+        if label is not None:
+            document["label"] = label
+            code = self.labels.setdefault(label, len(self.labels))
+        document |= others
+        line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+        self._lines.append(line)
+        self.num_held_bytes += len(line)
+        if self._needs_texts:
+            self._texts.append(text)
+        self._digests.append(_hash(identity.encode(), 24, self._hash_key))
+        self._digests.append(text_key(text) if self._exact else _NO_HASH)
+        self._digests.append(
+            _hash(key.encode(), 8, b"") if self._group else _NO_HASH[:8]
+        )
+        size = len(text) if text.isascii() else len(text.encode())
+        self._numbers.append((len(line), size, code, split))
+
+    def _field(self, row: dict[str, Any], column: str) -> Any:
+        try:
+            return row[column]
+        except KeyError:
+            there = ", ".join(map(repr, row)) or "none"
+            raise BadRecord(
+                "missing_column",
+                f"expected column {column!r}, found {there}"
+                f"{did_you_mean(column, list(row))}",
+            ) from None
+
+    def _identity(self, record: Record, name: str) -> str:
+        prefix = f"{self.source_name}/" if self.source_name else ""
+        if self._id_column is None:
+            return f"{prefix}{name}:{record.offset}"
+        value = self._field(record.row, self._id_column)
+        if type(value) not in (str, int) or value == "":
+            raise _wrong_type("id", self._id_column, value, "a string or an integer")
+        return f"{prefix}{value}"
+
+    def _label(self, row: dict[str, Any]) -> str:
+        column = str(self._source.label)
+        value = self._field(row, column)
+        if type(value) is bool:
+            return "true" if value else "false"
+        if type(value) not in (str, int) or value == "":
+            raise _wrong_type("label", column, value, "a string or an integer")
+        return str(value)
+
+    def _split_key(self, row: dict[str, Any], identity: str) -> str:
+        if self._key is None:
+            return identity
+        value = self._field(row, self._key)
+        if type(value) not in (str, int, float, bool):
+            raise _wrong_type("split_key", self._key, value, "a plain value")
+        return str(value)
+
+    def _others(self, row: dict[str, Any]) -> list[str]:
+        """Returns the sorted names of the columns that travel along as they are."""
+        names = tuple(row)
+        kept = self._kept_names.get(names)
+        if kept is None:
+            source = self._source
+            taken = {*_OWN, source.text, source.label, self._id_column}
+            kept = self._kept_names[names] = sorted(set(names) - taken)
+        plain = [name for name in kept if type(row[name]) in (str, int, float, bool)]
+        self.columns.update(plain)
+        return plain
+
+
+def _hash(value: bytes, size: int, key: bytes) -> bytes:
+    return hashlib.blake2b(value, digest_size=size, key=key).digest()
+
+
+def _wrong_type(what: str, column: str, value: Any, expected: str) -> BadRecord:
+    got = "an empty string" if value == "" else type(value).__name__
+    return BadRecord(
+        f"{what}_type", f"column {column!r}: expected {expected}, got {got}"
+    )

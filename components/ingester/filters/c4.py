@@ -1,0 +1,199 @@
+"""C4's rules (Raffel et al. 2020, https://arxiv.org/abs/1910.10683, 2.2).
+
+As in the code that made the data set (TensorFlow Datasets' ``c4_utils.clean_page``), in
+its order: lines are judged one by one, and rules that drop the whole document look only
+at lines that are sentences. Two differences: a sentence is counted by its end mark, not
+by a learned model, and Chinese and Japanese marks count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from textmill.components.ingester.filters.text_view import (
+    Finding,
+    View,
+    num_words,
+)
+from textmill.models.errors import ConfigError
+
+_CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+# Each begins with its characters, which the search skips to; then what is before.
+_SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
+_CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
+_ELLIPSES = ("...", "…")
+_SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class C4Config:
+    """Which lines are sentences, and how many of them a document needs."""
+
+    line_ends: tuple[str, ...] = (
+        *(".", "?", "!", '"'),
+        *("。", "？", "！", "；", "……", "”", "」", "』"),
+    )
+    """A line that ends with none of these is cut, as is one that trails off (``...``);
+    empty keeps both, as FineWeb does."""
+    min_line_words: int = 5
+    """Lines with fewer words are cut: 5 in the code and the journal's text, 3 in the
+    first preprint and in datatrove. A Chinese character is a word."""
+    max_word_chars: int = 1000
+    """Lines with a longer word are cut; not for Chinese, which has no spaces."""
+    citations: bool = True
+    """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are cut from lines."""
+    javascript: bool = True
+    """Whether lines that mention JavaScript are cut."""
+    policy: bool = True
+    """Whether lines that mention cookies, privacy policies or terms of use are cut."""
+    policy_phrases: tuple[str, ...] = (
+        "terms of use",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+        "隐私政策",
+        "使用条款",
+    )
+    """What such a line holds, in small letters."""
+    lorem_ipsum: bool = True
+    """Whether documents with ``lorem ipsum`` are dropped."""
+    curly_bracket: bool = True
+    """Whether documents with ``{`` are dropped, as code."""
+    min_sentences: int = 3
+    """Documents with fewer sentences left are dropped: 3 in the code and the journal's
+    text, 5 in the first preprint and in datatrove."""
+    bad_words: str | None = None
+    """A file of words and phrases, one a line: documents with one are dropped. C4's
+    list is not ours to ship."""
+
+
+class C4:
+    """Judges documents and cuts their lines.
+
+    Raises:
+        ConfigError: the file of bad words cannot be read.
+    """
+
+    def __init__(self, config: C4Config) -> None:
+        self._config = config
+        self._bad_words = None
+        if config.bad_words is not None:
+            self._bad_words = _BadWords(config.bad_words)
+
+    def judge(self, view: View, cut: Counter[str]) -> tuple[str, Finding | None]:
+        """Returns the lines that are left, and the first rule that is broken.
+
+        Counts cut lines by rule: long_word, no_end, few_words, javascript, policy.
+        """
+        kept: list[str] = []
+        num_sentences = 0
+        for raw in view.text.splitlines():
+            line = raw.strip()
+            if self._config.citations and "[" in line:
+                line = _CITATION.sub("", line)
+            if (rule := self._line_rule(line)) is not None:
+                if line:
+                    cut[rule] += 1
+                continue
+            folded = line.lower()
+            if finding := self._document_rule(line, folded):
+                return view.text, finding
+            if (rule := self._mention_rule(folded)) is not None:
+                cut[rule] += 1
+                continue
+            num_sentences += count_sentences(line)
+            kept.append(line)
+        text = "\n".join(kept).strip()
+        if num_sentences < self._config.min_sentences:
+            bound = self._config.min_sentences
+            return text, Finding("sentences", f"{num_sentences} sentences < {bound}")
+        if self._bad_words and (word := self._bad_words.find(text)):
+            return text, Finding("bad_words", f"holds {word!r}")
+        return text, None
+
+    def _line_rule(self, line: str) -> str | None:
+        config = self._config
+        if len(line) > config.max_word_chars and _has_long_word(
+            line, config.max_word_chars
+        ):
+            return "long_word"
+        if config.line_ends and (
+            not line.endswith(config.line_ends)
+            or (line.endswith(_ELLIPSES) and not line.endswith("……"))
+        ):
+            return "no_end"
+        if num_words(line) < config.min_line_words:
+            return "few_words"
+        return None
+
+    def _document_rule(self, line: str, folded: str) -> Finding | None:
+        if self._config.lorem_ipsum and "lorem ipsum" in folded:
+            return Finding("lorem_ipsum", "holds 'lorem ipsum'")
+        if not self._config.curly_bracket or "{" not in line:
+            return None
+        if self._config.javascript and "javascript" in folded:
+            return None  # the line is cut before its brackets are seen
+        return Finding("curly_bracket", "holds '{'")
+
+    def _mention_rule(self, folded: str) -> str | None:
+        if self._config.javascript and "javascript" in folded:
+            return "javascript"
+        if self._config.policy:
+            for phrase in self._config.policy_phrases:
+                if phrase in folded:
+                    return "policy"
+        return None
+
+
+def count_sentences(line: str) -> int:
+    """Returns the number of sentence ends of a line, 1 for a line without any."""
+    count = len(_SENTENCE_END.findall(line))
+    if not line.isascii():
+        count += len(_CJK_SENTENCE_END.findall(line))
+    return count or 1
+
+
+def _has_long_word(line: str, max_chars: int) -> bool:
+    return any(
+        len(word) > max_chars and not _SCRIPT_WITHOUT_SPACES.search(word)
+        for word in line.split()
+    )
+
+
+class _BadWords:
+    """Finds words between other characters than letters and digits; phrases anywhere
+    for scripts without spaces."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            with open(path, encoding="utf-8") as file:
+                entries = sorted({line.strip().lower() for line in file} - {""})
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"clean.quality.c4.bad_words: {path}: expected a text file of words in "
+                f"UTF-8, one a line ({error}); name another, or none"
+            ) from None
+        self._anywhere = [e for e in entries if _SCRIPT_WITHOUT_SPACES.search(e)]
+        spaced = [e for e in entries if not _SCRIPT_WITHOUT_SPACES.search(e)]
+        self._words = frozenset(e for e in spaced if re.fullmatch(r"\w+", e))
+        self._phrases = [
+            (entry, re.compile(rf"(?<!\w){re.escape(entry)}(?!\w)"))
+            for entry in spaced
+            if entry not in self._words
+        ]
+
+    def find(self, text: str) -> str | None:
+        """Returns the first bad word in the order of the alphabet, or None."""
+        folded = text.lower()
+        found = set(self._words.intersection(re.findall(r"\w+", folded)))
+        found.update(entry for entry in self._anywhere if entry in folded)
+        found.update(
+            entry
+            for entry, pattern in self._phrases
+            if entry in folded and pattern.search(folded)
+        )
+        return min(found, default=None)

@@ -1,0 +1,239 @@
+"""Parquet files: row groups become rows of plain columns.
+
+Batches are small enough for about a block of text each, and columns are read through
+buffers, so memory does not grow with a row group. Class labels that Hugging Face's
+``datasets`` wrote as numbers get their names back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from textmill.components.ingester.readers.compression import MAX_EXPANSION
+from textmill.components.ingester.readers.records import (
+    BadRecord,
+    DeadLetter,
+    Record,
+    name_classes,
+)
+from textmill.components.ingester.readers.streams import open_stream
+from textmill.components.ingester.readers.tf_example import plain
+from textmill.models.errors import DataError, IntegrityError
+
+_BATCH_BYTES = 1 << 20
+_MAX_BATCH_ROWS = 128
+_BUFFER_BYTES = 1 << 16
+_EXPANSION_FLOOR = 64 << 20  # one repeated value takes next to nothing
+
+
+class RowRecord(Record):
+    """A row that was never a piece of the file: its bytes are those of its JSON."""
+
+    __slots__ = ()
+
+    @property
+    def raw(self) -> bytes:  # type: ignore[override]
+        """The row as JSON."""
+        return orjson.dumps(self.row, default=repr)
+
+
+def cut(path: str, *, block_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """Yields ranges of row groups of about a block, and their compressed bytes.
+
+    Raises:
+        IntegrityError: the footer cannot be read.
+    """
+    with _open(path) as file:
+        groups = range(file.num_row_groups)
+        sizes = [_compressed(file.metadata.row_group(i)) for i in groups]
+    begin = size = 0
+    for i, group in enumerate(sizes, start=1):
+        size += group
+        if size >= block_bytes or i == len(sizes):
+            yield begin, i, size
+            begin, size = i, 0
+
+
+def _compressed(group: Any) -> int:
+    return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+
+
+def read_parquet(
+    path: str,
+    *,
+    begin: int,
+    end: int | None,
+    max_bytes: int,
+    max_expanded_bytes: int,
+    needed: Collection[str],
+) -> Iterator[Record | DeadLetter]:
+    """Yields the rows of a range of row groups; the offset is the row's number.
+
+    Args:
+        path: the file.
+        begin: the first row group.
+        end: the row group behind the last; None for all.
+        max_bytes: rows with a longer text in any column become dead letters.
+        max_expanded_bytes: what a file may grow to.
+        needed: columns whose bytes must be UTF-8; others that are not are left out.
+
+    Raises:
+        IntegrityError: it is damaged.
+        DataError: it grows beyond its bounds.
+    """
+    with _open(path) as file:
+        num_groups = file.num_row_groups
+        groups = [file.metadata.row_group(i) for i in range(num_groups)]
+        number = sum(group.num_rows for group in groups[:begin])
+        stored = sum(map(_compressed, groups[begin:end]))
+        bound = min(max(stored * MAX_EXPANSION, _EXPANSION_FLOOR), max_expanded_bytes)
+        names = _class_names(file.schema_arrow)
+        for batch in _batches(file, range(num_groups)[begin:end]):
+            lengths = _text_lengths(batch)
+            bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
+            if bound < 0:
+                raise DataError(
+                    f"{path}: expands to more than limits.max_expanded_bytes, or "
+                    f"{MAX_EXPANSION} times its own size"
+                )
+            too_long = _longer(lengths, max_bytes)
+            for i, row in enumerate(_rows(batch)):
+                yield _record(number + i, row, i in too_long, max_bytes, names, needed)
+            number += batch.num_rows
+
+
+def _batches(file: pq.ParquetFile, groups: range) -> Iterator[pa.RecordBatch]:
+    found = [file.metadata.row_group(i) for i in groups]
+    num_rows = sum(group.num_rows for group in found)
+    size = max(sum(group.total_byte_size for group in found), 1)
+    plain_columns = [f.name for f in file.schema_arrow if _is_plain(f.type)]
+    return file.iter_batches(
+        batch_size=max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * num_rows // size)),
+        row_groups=list(groups),
+        columns=plain_columns,
+        use_threads=False,
+    )
+
+
+def _record(
+    number: int,
+    row: dict[str, Any],
+    is_too_long: bool,
+    max_bytes: int,
+    names: dict[str, tuple[str, ...]],
+    needed: Collection[str],
+) -> Record | DeadLetter:
+    record = RowRecord(number, b"", row)
+    try:
+        if is_too_long:
+            raise BadRecord("record_too_long", f"longer than {max_bytes} bytes")
+        name_classes(plain(row, needed), names)
+    except BadRecord as why:
+        return DeadLetter.of(number, record.raw, why)
+    return record
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    names = batch.schema.names
+    columns = [_values(column) for column in batch.columns]
+    if not columns:
+        yield from ({} for _ in range(batch.num_rows))
+    for values in zip(*columns, strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_dictionary(column.type):
+        # The same text many times is to stay one text.
+        values = [*_values(column.dictionary), None]
+        return [
+            values[i] for i in column.indices.fill_null(len(values) - 1).to_pylist()
+        ]
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        # Parquet does not hold its writers to UTF-8; ``plain`` finds the rows.
+        large = pa.types.is_large_string(column.type)
+        kind = pa.large_binary() if large else pa.binary()
+        return list(column.cast(kind).to_pylist())
+
+
+def _text_lengths(batch: pa.RecordBatch) -> list[pa.Array]:
+    """Returns the bytes of every text, by column of text."""
+    lengths = []
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            lengths.append(pc.binary_length(column.dictionary).take(column.indices))
+        elif _is_text(column.type):
+            lengths.append(pc.binary_length(column))
+    return [pc.fill_null(column, 0) for column in lengths]
+
+
+def _longer(lengths: list[pa.Array], max_bytes: int) -> set[int]:
+    """Returns the rows with a text of more bytes."""
+    found: set[int] = set()
+    for column in lengths:
+        if (pc.max(column).as_py() or 0) > max_bytes:
+            found |= set(pc.indices_nonzero(pc.greater(column, max_bytes)).to_pylist())
+    return found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    tests: tuple[Callable[[pa.DataType], bool], ...] = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+    )
+    return any(test(kind) for test in tests)
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return number or pa.types.is_boolean(kind) or _is_text(kind)
+
+
+def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """Reads the ClassLabel features that Hugging Face's datasets leaves in a schema."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    try:
+        features = json.loads(raw)["info"]["features"] if raw else {}
+        return {
+            column: tuple(map(str, feature["names"]))
+            for column, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+@contextmanager
+def _open(path: str) -> Iterator[pq.ParquetFile]:
+    stream = open_stream(path, max_expanded_bytes=0)
+    try:
+        with pq.ParquetFile(
+            stream,
+            buffer_size=_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        ) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        words = " ".join(str(error).split())
+        raise IntegrityError(
+            f"{path}: damaged, cut, or no Parquet ({words}); fetch the file again"
+        ) from None
+    finally:
+        stream.close()

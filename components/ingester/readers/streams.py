@@ -1,0 +1,135 @@
+"""Byte streams: files, plain or compressed, as blocks of complete lines.
+
+Only ``\\n`` and ``\\r\\n`` end a line. Memory is bounded by a block and the longest
+legal line, whatever the file holds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from textmill.components import filesystem as remote
+from textmill.components.filesystem import is_remote
+from textmill.components.ingester.readers.compression import (
+    ExpandedStream,
+    compression,
+)
+from textmill.components.ingester.readers.records import (
+    BYTE_ORDER_MARK,
+    BadRecord,
+    DeadLetter,
+    Line,
+    LongRecord,
+)
+
+BLOCK_BYTES = 2 << 20
+
+
+Stream = BinaryIO | ExpandedStream
+
+
+def open_stream(path: str, *, max_expanded_bytes: int) -> Stream:
+    """Opens a file on this machine or behind a scheme, to be read forward.
+
+    Raises:
+        RemoteError: the file system behind the scheme does not give it.
+    """
+    if is_remote(path):
+        file, size = remote.open_file(path)
+    else:
+        file = open(path, "rb")  # noqa: SIM115 - the caller closes the stream
+        size = os.fstat(file.fileno()).st_size
+    if compression(path) is None:
+        return file
+    return ExpandedStream(file, path, size=size, max_expanded_bytes=max_expanded_bytes)
+
+
+def read_lines(
+    stream: Stream,
+    *,
+    begin: int,
+    end: int | None,
+    max_line_bytes: int,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[Line | DeadLetter]:
+    """Yields the lines that begin in ``[begin, end)``.
+
+    A line too long to hold is skipped while streaming, and yields a dead letter.
+    """
+    for block in _line_blocks(stream, begin, end, max_line_bytes, block_bytes):
+        if isinstance(block, DeadLetter):
+            yield block
+            continue
+        offset = block.offset
+        for raw in block.raw.removesuffix(b"\n").split(b"\n"):
+            if len(raw) > max_line_bytes:
+                yield DeadLetter.of(offset, raw, _too_long(max_line_bytes))
+            else:
+                line = raw.removeprefix(BYTE_ORDER_MARK) if offset == 0 else raw
+                yield Line(offset, line)
+            offset += len(raw) + 1
+
+
+def _line_blocks(
+    stream: Stream,
+    begin: int,
+    end: int | None,
+    max_line_bytes: int,
+    block_bytes: int,
+) -> Iterator[Line | DeadLetter]:
+    end = sys.maxsize if end is None else end
+    offset, rest = _first_line(stream, begin, end, block_bytes), b""
+    while offset < end:
+        chunk = stream.read(block_bytes)
+        data = rest + chunk
+        cut = _cut(data, end - offset, at_end=not chunk)
+        if cut:
+            yield Line(offset, data[:cut])
+        offset, rest = offset + cut, data[cut:]
+        if not chunk:
+            return
+        if len(rest) > max_line_bytes and offset < end:
+            letter, rest = _skip_line(stream, Line(offset, rest), max_line_bytes)
+            offset += letter.length + 1
+            yield letter
+
+
+def _first_line(stream: Stream, begin: int, end: int, block_bytes: int) -> int:
+    """Moves to the first line that begins at or after ``begin``, and says where."""
+    if begin == 0:
+        return 0
+    assert not isinstance(stream, ExpandedStream), "it has no middle"
+    position = stream.seek(begin - 1)
+    while position < end and (chunk := stream.read(block_bytes)):
+        if (newline := chunk.find(b"\n")) >= 0:
+            return stream.seek(position + newline + 1)
+        position += len(chunk)
+    return end
+
+
+def _cut(data: bytes, remaining: int, *, at_end: bool) -> int:
+    """Where the last complete line ends that begins within ``remaining`` bytes."""
+    if len(data) >= remaining:
+        newline = data.find(b"\n", remaining - 1)
+        if newline >= 0:
+            return newline + 1
+    return len(data) if at_end else data.rfind(b"\n") + 1
+
+
+def _skip_line(
+    stream: Stream, start: Line, max_line_bytes: int
+) -> tuple[DeadLetter, bytes]:
+    record, chunk = LongRecord(start.offset, max_line_bytes), start.raw
+    while chunk and (newline := chunk.find(b"\n")) < 0:
+        record.add(chunk)
+        chunk = stream.read(BLOCK_BYTES)
+    tail = chunk[:newline] if chunk else b""
+    record.add(tail)
+    return record.letter("line_too_long"), chunk[len(tail) + 1 :]
+
+
+def _too_long(max_line_bytes: int) -> BadRecord:
+    return BadRecord("line_too_long", f"longer than {max_line_bytes} bytes")

@@ -1,0 +1,1 @@
+"""Sampling: splits, mixing weights, upsampling."""

@@ -1,0 +1,1 @@
+"""Sources: where documents come from, one origin a file."""

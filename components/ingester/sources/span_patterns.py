@@ -1,0 +1,164 @@
+"""Patterns: {SPAN}, {VERSION} and dates in file names become the newest there is.
+
+As TFX's ExampleGen has it: the newest span, and of it the newest version. Where several
+patterns hold them, only what every one of them has is taken, so that a span of which
+half has arrived is not read yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.models.errors import ConfigError
+
+_DATE = ("YYYY", "MM", "DD")
+_TOKENS = {
+    "SPAN": "[0-9]{1,18}",
+    "VERSION": "[0-9]{1,18}",
+    "YYYY": "[0-9]{4}",
+    "MM": "0[1-9]|1[0-2]",
+    "DD": "0[1-9]|[12][0-9]|3[01]",
+}
+_TOKEN = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)\}")
+_PART = re.compile(r"(\{(?:SPAN|VERSION|YYYY|MM|DD)\}|\*\*/|\*\*|\*|\?|\[!?\]?[^]]*\])")
+_GLOB = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_NUM_SHOWN = 5
+
+SpanKey = tuple[int, ...]
+"""A number, or the parts of a date from the year on."""
+Found = Mapping[SpanKey, Mapping[int | None, set[tuple[tuple[str, str], ...]]]]
+"""By span and version, how the tokens of one pattern are spelt."""
+
+
+class Resolution(NamedTuple):
+    """What the tokens of a source's patterns stand for."""
+
+    values: dict[str, str | int]
+    """``{"span": 7, "version": 2}``; empty where no pattern holds a token."""
+    patterns: dict[str, str]
+    """Every pattern with a token, and the glob that it stands for."""
+
+
+def resolve(source: SourceConfig, find: Callable[[str], Iterable[str]]) -> Resolution:
+    """Chooses the newest span and version, or those that the source pins.
+
+    Args:
+        source: what the user says.
+        find: returns the paths that a glob matches.
+
+    Raises:
+        ConfigError: no file has them; the message names the nearest there are.
+    """
+    patterns = [pattern for pattern in source.patterns if _TOKEN.search(pattern)]
+    if not patterns:
+        return Resolution({}, {})
+    found = {pattern: _found(pattern, find) for pattern in patterns}
+    spans = set.intersection(*(set(spans) for spans in found.values()))
+    pinned = None if source.span is None else _parse(source.span)
+    span = _choose("span", pinned, spans, patterns)
+    versions = [
+        set(by_span[span]) for by_span in found.values() if None not in by_span[span]
+    ]
+    version = None
+    if versions:
+        numbers = {(v,) for v in set.intersection(*versions) if v is not None}
+        wanted = None if source.version is None else (source.version,)
+        what = f"version of span {_show(span)}"
+        [version] = _choose(what, wanted, numbers, patterns)
+    values: dict[str, str | int] = {"span": _show(span)}
+    if version is not None:
+        values["version"] = version
+    resolved = {}
+    for pattern, by_span in found.items():
+        of_span = by_span[span]
+        resolved[pattern] = _fill(
+            pattern, of_span[None if None in of_span else version]
+        )
+    return Resolution(values, resolved)
+
+
+def _found(pattern: str, find: Callable[[str], Iterable[str]]) -> Found:
+    pattern = pattern.removeprefix("file://")
+    expression = _expression(pattern)
+    found: dict[SpanKey, dict[int | None, set[tuple[tuple[str, str], ...]]]]
+    found = defaultdict(lambda: defaultdict(set))
+    for path in find(_TOKEN.sub("*", pattern)):
+        if match := expression.fullmatch(path):
+            spelt = match.groupdict()
+            names = ("SPAN",) if "SPAN" in spelt else _DATE
+            span = tuple(int(spelt[name]) for name in names if name in spelt)
+            version = int(spelt["VERSION"]) if "VERSION" in spelt else None
+            found[span][version].add(tuple(spelt.items()))
+    if not found:
+        raise ConfigError(
+            f"{pattern}: no file is named so, with digits in place of the braces"
+        )
+    return found
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts, seen = [], set()
+    for part in _PART.split(pattern):
+        if token := _TOKEN.fullmatch(part):
+            name = token[1]
+            again = name in seen
+            parts.append(f"(?P={name})" if again else f"(?P<{name}>{_TOKENS[name]})")
+            seen.add(name)
+        elif part.startswith("[") and _PART.fullmatch(part):
+            inside = part[1:-1].removeprefix("!")
+            inside = re.sub(r"([][\\^&~|])", r"\\\1", inside)
+            parts.append(f"[^{inside}]" if part[1] == "!" else f"[{inside}]")
+        else:
+            parts.append(_GLOB.get(part) or re.escape(part))
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _choose(
+    what: str, wanted: SpanKey | None, there: set[SpanKey], patterns: list[str]
+) -> SpanKey:
+    where = " and ".join(patterns)
+    if not there:
+        raise ConfigError(f"{where}: no {what} is in all of these patterns")
+    if wanted is None:
+        return max(there)
+    if wanted in there:
+        return wanted
+    nearest = sorted(there, key=lambda span: abs(_number(span) - _number(wanted)))
+    shown = ", ".join(str(_show(span)) for span in sorted(nearest[:_NUM_SHOWN]))
+    more = f" and {len(there) - _NUM_SHOWN} more" if len(there) > _NUM_SHOWN else ""
+    raise ConfigError(
+        f"{where}: expected a {what} that is there, got {_show(wanted)}; "
+        f"there {'is' if len(there) == 1 else 'are'} {shown}{more}"
+    )
+
+
+def _fill(pattern: str, spellings: set[tuple[tuple[str, str], ...]]) -> str:
+    if len(spellings) > 1:
+        spelt = " and ".join(sorted("-".join(dict(s).values()) for s in spellings))
+        raise ConfigError(f"{pattern}: one span is spelt {spelt}; keep one of them")
+    [spelling] = spellings
+    values = dict(spelling)
+    return _TOKEN.sub(lambda token: values[token[1]], pattern)
+
+
+def _parse(span: int | str) -> SpanKey:
+    if isinstance(span, int):
+        return (span,)
+    return tuple(int(part) for part in span.split("-"))
+
+
+def _show(span: SpanKey) -> str | int:
+    """Returns a span as a user writes it; a lone year cannot be told from a number."""
+    year, *others = span
+    return "-".join([str(year), *(f"{part:02}" for part in others)]) if others else year
+
+
+def _number(span: SpanKey) -> int:
+    total = 0
+    for part in span:
+        total = total * 100 + part
+    return total

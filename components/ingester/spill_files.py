@@ -1,0 +1,73 @@
+"""Editing: the lines that change after the choice, written anew into one spill."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any, Self
+
+import numpy as np
+import orjson
+
+from textmill.components.scratch import local, writing
+
+Edit = Callable[[int, dict[str, Any]], None]
+"""Takes a row's index and its document, which it changes in place."""
+
+
+class Spills:
+    """The lines of all spill files, by row of INDEX."""
+
+    def __init__(self, places: list[str]) -> None:
+        self._places = places
+        self._maps: dict[int, mmap.mmap] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def document(self, row: np.void) -> dict[str, Any]:
+        """Returns the document of a row."""
+        part, begin = int(row["part"]), int(row["offset"])
+        if part not in self._maps:
+            with local(self._places[part]).open("rb") as file:
+                found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._maps[part] = self._stack.enter_context(found)
+        document: dict[str, Any] = orjson.loads(
+            self._maps[part][begin : begin + int(row["length"])]
+        )
+        return document
+
+
+def rewrite(
+    rows: np.ndarray, places: list[str], edits: dict[int, list[Edit]], target: str
+) -> None:
+    """Writes the edited lines to a file that becomes the last of the places.
+
+    Rows point to their new lines afterwards.
+    """
+    with (
+        Spills(list(places)) as spills,
+        writing(target) as path,
+        path.open("wb") as file,
+    ):
+        for index, changes in edits.items():
+            document = spills.document(rows[index])
+            for change in changes:
+                change(index, document)
+            line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+            rows["part"][index], rows["offset"][index] = len(places), file.tell()
+            rows["length"][index] = len(line)
+            rows["text_bytes"][index] = len(document["text"].encode())
+            file.write(line)
+    places.append(target)
+
+
+def texts(rows: np.ndarray, spills: Spills) -> Iterator[str]:
+    """Yields the texts of rows."""
+    for row in rows:
+        yield spills.document(row)["text"]

@@ -1,0 +1,219 @@
+"""What is in a block of texts: words, scripts, terms and 13-word sequences.
+
+Everything is computed on arrays of code points, a few million at a time, which takes a
+tenth of what a loop over words would, and leaves Python to other threads meanwhile.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from textmill.components.profiler.sketches import Terms
+
+GRAM = 13
+"""Words in a row that two splits should not share (Brown et al. 2020, appendix C)."""
+NO_SCRIPT = "none"
+
+_OTHER, _SPACE, _DIGIT, _MARK, _FIRST_SCRIPT = range(5)
+_RANGES = (
+    ("Latin", "0041-024F 1E00-1EFF 2C60-2C7F A720-A7FF AB30-AB6F FB00-FB06 FF21-FF5A"),
+    ("Greek", "0370-03FF 1F00-1FFF"),
+    ("Cyrillic", "0400-052F 1C80-1C8F 2DE0-2DFF A640-A69F"),
+    ("Armenian", "0530-058F"),
+    ("Hebrew", "0590-05FF FB1D-FB4F"),
+    ("Arabic", "0600-06FF 0750-077F 0870-08FF FB50-FDFF FE70-FEFF"),
+    ("Devanagari", "0900-097F A8E0-A8FF"),
+    ("Bengali", "0980-09FF"),
+    ("Tamil", "0B80-0BFF"),
+    ("Telugu", "0C00-0C7F"),
+    ("Georgian", "10A0-10FF 1C90-1CBF 2D00-2D2F"),
+    ("Ethiopic", "1200-139F 2D80-2DDF AB00-AB2F"),
+    ("Hangul", "1100-11FF 3130-318F A960-A97F AC00-D7FF"),
+    ("other", ""),
+    ("Thai", "0E00-0E7F"),
+    ("Lao", "0E80-0EFF"),
+    ("Myanmar", "1000-109F AA60-AA7F"),
+    ("Khmer", "1780-17FF"),
+    ("Kana", "3040-30FF 31F0-31FF FF66-FF9F"),
+    ("Han", "3005-3007 3400-4DBF 4E00-9FFF F900-FAFF 20000-323AF"),
+)
+SCRIPTS = tuple(name for name, _ in _RANGES)
+UNSPACED_SCRIPTS = SCRIPTS[SCRIPTS.index("Thai") :]
+"""Those written without spaces: their terms are pairs of characters."""
+_FIRST_UNSPACED = _FIRST_SCRIPT + SCRIPTS.index(UNSPACED_SCRIPTS[0])
+_LAST_LETTER = 0x33480
+
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+
+
+@functools.cache
+def _classes() -> np.ndarray:
+    """Returns the class of every code point: one of ours, or its script's."""
+    table = np.zeros(0x110000, np.uint8)
+    kinds = [unicodedata.category(chr(point))[0] for point in range(_LAST_LETTER)]
+    letters = np.array([kind == "L" for kind in kinds])
+    table[:_LAST_LETTER][letters] = _FIRST_SCRIPT + SCRIPTS.index("other")
+    for index, (_, ranges) in enumerate(_RANGES):
+        for pair in ranges.split():
+            low, high = (int(end, 16) for end in pair.split("-"))
+            table[low : high + 1][letters[low : high + 1]] = _FIRST_SCRIPT + index
+    for point, kind in enumerate(kinds):
+        if kind in "NM":
+            table[point] = _DIGIT if kind == "N" else _MARK
+        elif kind in "ZC" and chr(point).isspace():
+            table[point] = _SPACE
+    return table
+
+
+@functools.lru_cache(maxsize=4)
+def _powers(base: int, length: int) -> np.ndarray:
+    powers = np.full(length, base, np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
+
+
+def _power(base: np.uint64, length: int) -> np.ndarray:
+    """Returns the powers 0 to ``length`` - 1 of a base, modulo 2**64."""
+    return _powers(int(base), 1 << max(20, (length - 1).bit_length()))[:length]
+
+
+@dataclass(frozen=True)
+class BlockCounts:
+    """What was found in a block of texts, by document where it says so."""
+
+    num_words: np.ndarray
+    """Words between white space, int64 ``[num documents]``."""
+    scripts: np.ndarray
+    """Index into SCRIPTS of the script of most letters, or -1, ``[num documents]``."""
+    grams: np.ndarray
+    """Hashes of all 13-word sequences, uint64."""
+
+
+def count_texts(texts: Sequence[str], terms: Terms) -> BlockCounts:
+    """Counts a block of texts; its terms are added to ``terms``.
+
+    A term is two letters or more in a row, lower-cased; in scripts without spaces,
+    every pair of neighbouring characters.
+    """
+    lowered = [text.lower() for text in texts]
+    # A line break behind every text ends its last word.
+    lengths = np.fromiter(map(len, lowered), np.int64, len(lowered)) + 1
+    ends = np.cumsum(lengths)
+    block = _Block("\n".join(lowered) + "\n", ends - lengths)
+    block.add_terms(terms)
+    return BlockCounts(
+        num_words=block.num_words(),
+        scripts=block.scripts(),
+        grams=block.grams(),
+    )
+
+
+class _Block:
+    """Joined texts as code points, their classes, and sums for hashing any part."""
+
+    def __init__(self, text: str, begins: np.ndarray) -> None:
+        self._text, self._begins = text, begins
+        if text.isascii():
+            points = np.frombuffer(text.encode(), np.uint8)
+            self._classes = _classes()[:128][points]
+        else:
+            points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+            self._classes = _classes()[points]
+        self._present = np.flatnonzero(np.bincount(self._classes))
+        self._unspaced: np.ndarray | None = None
+        if self._present[-1] >= _FIRST_UNSPACED:
+            self._unspaced = self._classes >= _FIRST_UNSPACED
+        # Karp-Rabin: a part's hash is a difference of sums, moved to power 0.
+        self._sums = np.zeros(len(points) + 1, np.uint64)
+        np.cumsum(points * _power(_BASE, len(points)), out=self._sums[1:])
+
+    def num_words(self) -> np.ndarray:
+        """Returns how many words each document has, int64 ``[num documents]``."""
+        words = _starts(self._classes != _SPACE)
+        cuts = np.searchsorted(words, self._begins)
+        return np.diff(np.append(cuts, len(words)))
+
+    def _hash(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        sums = self._sums[ends] - self._sums[starts]
+        return _mix(sums * _power(_INVERSE, len(self._sums))[starts])
+
+    def add_terms(self, terms: Terms) -> None:
+        """Counts the runs of letters and, without spaces, the pairs of characters."""
+        starts, ends = self._spaced_runs(_MARK)
+        long = ends - starts > 1
+        self._add(terms, starts[long], ends[long])
+        if self._unspaced is not None:
+            pairs = np.flatnonzero(self._unspaced[1:] & self._unspaced[:-1])
+            self._add(terms, pairs, pairs + 2)
+
+    def _spaced_runs(self, lowest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns where runs of a class or higher begin and end."""
+        flags = self._classes >= lowest
+        if self._unspaced is not None:
+            flags &= ~self._unspaced
+        return _runs(flags)
+
+    def _add(self, terms: Terms, starts: np.ndarray, ends: np.ndarray) -> None:
+        text = self._text
+        hashes = self._hash(starts, ends)
+        terms.add(hashes, lambda index: text[starts[index] : ends[index]])
+
+    def scripts(self) -> np.ndarray:
+        """Returns the script of most letters of each document, -1 without any."""
+        most = np.zeros(len(self._begins), np.int64)
+        script = np.full(len(self._begins), -1)
+        for present in self._present[self._present >= _FIRST_SCRIPT]:
+            found = (self._classes == present).view(np.uint8)
+            number = np.add.reduceat(found, self._begins, dtype=np.int64)
+            script[number > most] = present - _FIRST_SCRIPT
+            np.maximum(most, number, out=most)
+        return script
+
+    def grams(self) -> np.ndarray:
+        """Returns the hash of every 13 words in a row that one document holds.
+
+        A word is a run of letters and digits, or a character of a script without
+        spaces.
+        """
+        starts, ends = self._spaced_runs(_DIGIT)
+        if self._unspaced is not None:
+            single = np.flatnonzero(self._unspaced)
+            starts = np.concatenate([starts, single])
+            ends = np.concatenate([ends, single + 1])
+            order = np.argsort(starts)
+            starts, ends = starts[order], ends[order]
+        if len(starts) < GRAM:
+            return np.empty(0, np.uint64)
+        words = self._hash(starts, ends)
+        num_grams = len(words) - GRAM + 1
+        grams = np.zeros(num_grams, np.uint64)
+        for offset in range(GRAM):
+            grams *= _BASE
+            grams += words[offset : offset + num_grams]
+        document = np.searchsorted(self._begins, starts, side="right")
+        return _mix(grams[document[GRAM - 1 :] == document[:num_grams]])
+
+
+def _starts(flags: np.ndarray) -> np.ndarray:
+    """Returns where runs of true begin."""
+    begins = flags.copy()
+    begins[1:] &= ~flags[:-1]
+    return np.flatnonzero(begins)
+
+
+def _runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where runs of true begin and end; the last flag is false."""
+    return _starts(flags), np.flatnonzero(flags[:-1] & ~flags[1:]) + 1
+
+
+def _mix(hashes: np.ndarray) -> np.ndarray:
+    """Spreads the bits of uint64 hashes (the finalizer of SplitMix64)."""
+    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return hashes ^ (hashes >> np.uint64(31))

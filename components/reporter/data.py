@@ -1,0 +1,119 @@
+"""What a report knows: artifacts become one JSON value, without times.
+
+Lists, not mappings, wherever order means something: JSON files sort their keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from textmill.components.artifacts import (
+    Evaluation,
+    Profile,
+    PushedModel,
+    TrainedModel,
+    TrainingLogs,
+)
+from textmill.components.base import Artifact
+
+FORMAT = 1
+MAX_POINTS = 300
+
+
+def gather(
+    title: str,
+    edges: Mapping[str, Iterable[str]],
+    *,
+    profiles: Mapping[str, Profile],
+    models: Mapping[str, TrainedModel],
+    logs: Mapping[str, TrainingLogs],
+    evaluations: Mapping[str, Evaluation],
+    pushes: Mapping[str, PushedModel],
+) -> dict[str, Any]:
+    """Returns the content of ``report.json``."""
+    made: dict[str, Mapping[str, Artifact]] = {
+        "profile": profiles,
+        "model": models,
+        "logs": logs,
+        "evaluation": evaluations,
+        "push": pushes,
+    }
+    return {
+        "format": FORMAT,
+        "title": title,
+        "graph": [
+            {"node": node, "upstream": sorted(upstream)}
+            for node, upstream in edges.items()
+        ],
+        "stages": [
+            _stage(
+                name,
+                models.get(name),
+                logs.get(name),
+                evaluations.get(name),
+                pushes.get(name),
+            )
+            for name in dict.fromkeys([*models, *evaluations, *pushes])
+        ],
+        "profiles": [
+            {"name": name, **profile.read()} for name, profile in profiles.items()
+        ],
+        "lineage": [
+            {
+                "artifact": f"{kind} of {name}",
+                "type": type(artifact).__name__,
+                "digest": artifact.digest,
+            }
+            for kind, artifacts in made.items()
+            for name, artifact in artifacts.items()
+        ],
+    }
+
+
+def _stage(
+    name: str,
+    model: TrainedModel | None,
+    logs: TrainingLogs | None,
+    evaluation: Evaluation | None,
+    push: PushedModel | None,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model": {**model.facts, "digest": model.digest} if model else None,
+        "curves": curves(logs.read()) if logs else {},
+        "evaluation": evaluation.read() if evaluation else None,
+        "push": push.facts if push else None,
+    }
+
+
+def curves(scalars: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
+    """Returns ``[[step, value], ...]`` by name, finite and at most 300 points each."""
+    points: dict[str, list[list[float]]] = {}
+    for scalar in scalars:
+        if math.isfinite(scalar["value"]):
+            point = [scalar["step"], scalar["value"]]
+            points.setdefault(scalar["name"], []).append(point)
+    return {name: downsample(series) for name, series in points.items()}
+
+
+def downsample(points: list[list[float]], limit: int = MAX_POINTS) -> list[list[float]]:
+    """Thins a curve, keeping its ends and, of every bucket, the lowest and the highest.
+
+    A mean would hide the spikes that one looks at a loss curve for.
+    """
+    if len(points) <= limit:
+        return points
+    inner, buckets = points[1:-1], (limit - 2) // 2
+    kept = [points[0]]
+    for index in range(buckets):
+        start = index * len(inner) // buckets
+        bucket = inner[start : (index + 1) * len(inner) // buckets]
+        extremes = min(bucket, key=_value), max(bucket, key=_value)
+        kept += sorted(extremes) if extremes[0] != extremes[1] else extremes[:1]
+    return [*kept, points[-1]]
+
+
+def _value(point: list[float]) -> float:
+    return point[1]

@@ -1,0 +1,1 @@
+"""Text tables and n-gram hashing shared by every step."""

@@ -1,0 +1,223 @@
+"""Sentence pairs: BERT's original rows, for next-sentence prediction.
+
+The procedure is that of ``create_instances_from_document`` (Devlin et al., 2018), on
+sentences that are found here by line ends and sentence marks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer.packing import PART, Batch, Packer
+
+_WINDOW_TOKENS = 1 << 22
+_BREAK = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
+_MASK = (1 << 64) - 1
+
+
+class Draws:
+    """Draws that depend on their name alone, by SplitMix64 (Steele et al., 2014)."""
+
+    def __init__(self, *name: object) -> None:
+        text = "\0".join(map(str, name)).encode()
+        self._state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
+
+    def bits(self) -> int:
+        """Returns 64 random bits."""
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        x = self._state
+        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
+        return x ^ (x >> 31)
+
+    def below(self, stop: int) -> int:
+        """Returns a whole number in [0, stop)."""
+        return (self.bits() * stop) >> 64
+
+    def chance(self, share: float) -> bool:
+        """Returns True with this probability."""
+        return self.bits() < share * 2.0**64
+
+    def heads(self, coins: int) -> int:
+        """Returns how many of so many fair coins show heads."""
+        count = 0
+        while coins > 0:
+            count += (self.bits() & ((1 << min(coins, 64)) - 1)).bit_count()
+            coins -= 64
+        return count
+
+
+class _Document(NamedTuple):
+    id: str
+    tokens: np.ndarray
+    ends: np.ndarray
+    """Where sentences end, from the first to the document's own end."""
+    copies: int
+
+
+class _Pair(NamedTuple):
+    first: np.ndarray
+    second: np.ndarray
+    follows: bool
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cuts a text at line ends and after sentence marks; what is between is lost."""
+    return [part for part in _BREAK.split(text) if part]
+
+
+class SentencePair(Packer):
+    """[CLS] A [SEP] B [SEP], where B follows A in half of the rows.
+
+    A chunk of sentences that fills a row is cut at a random sentence into A and B, or
+    only A is taken and B comes from a random document of the window. What is too long
+    loses tokens at random ends. Deviating from the original, a chunk of one sentence is
+    cut inside it, so that documents of long sentences have both labels too, and a
+    sentence that is longer than a row is cut into rows.
+    """
+
+    def __init__(self, config: TokenizerConfig, **parts: Any) -> None:
+        super().__init__(config, **parts)
+        self._room = config.sequence_length - 3
+        assert self._room >= 2, "special tokens leave no room"
+        self._waiting: list[_Document] = []
+        self._held = 0
+        self._sentences: list[int] = []
+
+    def texts(self, batch: Batch) -> list[str]:
+        """Returns the sentences of all documents."""
+        parts = [split_sentences(document["text"]) for document in batch]
+        self._sentences = [len(part) for part in parts]
+        return [sentence for part in parts for sentence in part]
+
+    def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
+        """Takes documents by sentence and returns the rows of a window that is full."""
+        stops = np.concatenate([[0], np.cumsum(self._sentences)])
+        self._count(documents=len(batch))
+        for i, document in enumerate(batch):
+            bounds = splits[stops[i] : stops[i + 1] + 1]
+            tokens = flat[bounds[0] : bounds[-1]]
+            if len(tokens):
+                ends = self._bound(bounds - bounds[0])
+                copies = self._config.dupe_factor
+                self._waiting.append(
+                    _Document(str(document["id"]), tokens, ends, copies)
+                )
+                self._held += len(tokens) * copies
+        full = self._held >= _WINDOW_TOKENS
+        return self.flush() if full else super().flush()
+
+    def flush(self) -> np.ndarray:
+        """Returns the rows of the window."""
+        waiting, self._waiting, self._held = self._waiting, [], 0
+        pairs = [
+            pair
+            for index, document in enumerate(waiting)
+            for copy in range(document.copies)
+            for pair in self._pairs(waiting, index, copy)
+        ]
+        return self._rows(pairs)
+
+    def _bound(self, ends: np.ndarray) -> np.ndarray:
+        """Returns sentence ends, none further from the one before than a row holds."""
+        sizes = np.diff(ends)
+        if len(sizes) and sizes.max() > self._room:
+            more = [np.arange(a, b, self._room) for a, b in pairwise(ends)]
+            ends = np.concatenate([*more, ends[-1:]])
+        return np.unique(ends[1:][ends[1:] > 0])
+
+    def _pairs(self, documents: list[_Document], index: int, copy: int) -> list[_Pair]:
+        document, room, pairs = documents[index], self._room, []
+        draws = Draws(self._config.seed, copy, document.id)
+        short = draws.chance(self._config.short_seq_prob)
+        target = 2 + draws.below(room - 1) if short else room
+        at, size, given = 0, len(document.tokens), 0
+        while at < size:
+            stop = _chunk_end(document.ends, at + target)
+            middle = _middle(document.ends, at, stop, draws)
+            first = document.tokens[at:middle]
+            follows = middle < stop and draws.chance(0.5)
+            if follows:
+                second, at = document.tokens[middle:stop], stop
+            else:
+                other = _another(documents, index, draws)
+                second, at = _passage(other, target - len(first), draws), middle
+            own = len(first) + len(second) * follows
+            first, second = _shorten(first, second, room, draws)
+            given += own
+            self._count(out=len(first) + len(second) * follows)
+            self._count(dropped=own - len(first) - len(second) * follows)
+            pairs.append(_Pair(first, second, follows))
+        assert given == size
+        self._count(in_=size, cut=len(pairs) > 1)
+        return pairs
+
+    def _rows(self, pairs: list[_Pair]) -> np.ndarray:
+        buffer = self._buffer(len(pairs))
+        length = np.zeros(len(pairs), np.int64)
+        for row, pair in zip(buffer, pairs, strict=True):
+            middle = len(pair.first) + 2
+            row[1 : middle - 1], row[middle - 1] = pair.first, self._end
+            stop = middle + len(pair.second)
+            row[middle:stop], row[stop] = pair.second, self._end
+            row[middle] |= PART
+        buffer[:, 0] = self._start | PART
+        length[:] = [len(p.first) + len(p.second) + 3 for p in pairs]
+        rows = self._finish(buffer, length)
+        rows["follows"] = [pair.follows for pair in pairs]
+        return rows
+
+
+def _chunk_end(ends: np.ndarray, wanted: int) -> int:
+    return int(ends[min(np.searchsorted(ends, wanted), len(ends) - 1)])
+
+
+def _middle(ends: np.ndarray, at: int, stop: int, draws: Draws) -> int:
+    low = int(np.searchsorted(ends, at, side="right"))
+    high = int(np.searchsorted(ends, stop))
+    if high > low:
+        return int(ends[low + draws.below(high - low)])
+    return at + 1 + draws.below(stop - at - 1) if stop - at > 1 else stop
+
+
+def _another(documents: list[_Document], index: int, draws: Draws) -> _Document:
+    if len(documents) == 1:
+        return documents[0]
+    other = draws.below(len(documents) - 1)
+    return documents[other + (other >= index)]
+
+
+def _passage(document: _Document, wanted: int, draws: Draws) -> np.ndarray:
+    number = draws.below(len(document.ends))
+    start = int(document.ends[number - 1]) if number else 0
+    first_end = int(document.ends[number])
+    stop = max(first_end, _chunk_end(document.ends, start + wanted))
+    return document.tokens[start:stop]
+
+
+def _shorten(
+    first: np.ndarray, second: np.ndarray, room: int, draws: Draws
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes tokens off the longer of the two, at the front or back by a coin each."""
+    excess = len(first) + len(second) - room
+    if excess <= 0:
+        return first, second
+    half = room // 2
+    if len(second) <= half:
+        sizes = room - len(second), len(second)
+    elif len(first) <= room - half:
+        sizes = len(first), room - len(first)
+    else:
+        sizes = room - half, half
+    return _trim(first, sizes[0], draws), _trim(second, sizes[1], draws)
+
+
+def _trim(tokens: np.ndarray, size: int, draws: Draws) -> np.ndarray:
+    front = draws.heads(len(tokens) - size)
+    return tokens[front : front + size]

@@ -1,0 +1,208 @@
+"""Learning a vocabulary: counts of words are made in Beam, entries from the counts.
+
+Only counts cross the shuffle, and they add up to the same whatever the workers, so the
+vocabulary's bytes depend on the documents alone. What is counted is what the kind never
+merges across: BERT's words, GPT-2's words, what stands between white space, characters.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import apache_beam as beam
+
+from textmill.components.artifacts import Documents, read_json, write_json
+from textmill.components.base import Context
+from textmill.components.beam import open_pipeline
+from textmill.components.scratch import lent, local, open_exchange, writing
+from textmill.components.shards import first_texts, group
+from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.components.vocabulary_learner.byte_pair import learn_merges
+from textmill.components.vocabulary_learner.counting import (
+    COUNTERS,
+    LONGEST_SENTENCE,
+)
+from textmill.components.vocabulary_learner.wordpiece import learn_pieces
+from textmill.models.errors import DataError
+from textmill.models.tokenizers import (
+    BYTE_PAIR_SPECIALS,
+    SPECIAL_TOKENS,
+    BytePair,
+    Character,
+    SentencePiece,
+    Tokenizer,
+    WordPiece,
+    byte_alphabet,
+)
+
+_SAMPLE_BYTES = {"sentencepiece": 10_000_000}
+_SAMPLE_BYTES_ELSE = 100_000_000
+_LONGEST_WORD = 100
+_BATCH_CHARS = 1 << 20
+
+
+def learn_tokenizer(
+    documents: Documents, config: VocabularyConfig, context: Context
+) -> Tokenizer:
+    """Learns a tokenizer of the config's kind and size from the train split.
+
+    Raises:
+        DataError: the corpus does not hold as many entries.
+    """
+    learners = {
+        WordPiece.kind: _learn_wordpiece,
+        SentencePiece.kind: _learn_sentencepiece,
+        BytePair.kind: _learn_byte_pair,
+        Character.kind: _learn_character,
+    }
+    config = settle(config)
+    return learners[config.kind or ""](_count(documents, config, context), config)
+
+
+def settle(config: VocabularyConfig) -> VocabularyConfig:
+    """Returns the config with what its kind does where it says nothing."""
+    kind = config.kind or WordPiece.kind
+    lowercase, form = config.lowercase, config.normalization
+    if lowercase is None:
+        lowercase = kind != BytePair.kind
+    if form is None and kind != SentencePiece.kind:
+        form = "bert" if kind == WordPiece.kind else "none"
+    return replace(config, kind=kind, lowercase=lowercase, normalization=form)
+
+
+def _count(
+    documents: Documents, config: VocabularyConfig, context: Context
+) -> dict[str, int]:
+    shards = documents.shards("train")
+    bound = _sample_bytes(config) // len(shards)
+    with open_exchange(context, beside=Path(tempfile.gettempdir())) as exchange:
+        places = [exchange.give(path) for path in shards]
+        target = exchange.place("counts.json")
+        with open_pipeline(context.beam) as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(places)
+                | beam.Map(count_shard, config=config, max_bytes=bound)
+                | beam.CombineGlobally(_merge)
+                | beam.Map(_write_counts, target)
+            )
+        counts: dict[str, int] = read_json(local(target))
+        return counts
+
+
+def count_shard(
+    shard: str, *, config: VocabularyConfig, max_bytes: int
+) -> dict[str, int]:
+    """Counts a shard's words, or characters, up to so many bytes of text."""
+    config = settle(config)
+    counts: Counter[str] = Counter()
+    count = COUNTERS[config.kind or ""](config)
+    with lent(shard) as path:
+        texts = first_texts(path, max_bytes)
+        for batch in group(texts, len, least=_BATCH_CHARS):
+            count(batch, counts)
+    return dict(counts)
+
+
+def _write_counts(counts: dict[str, int], place: str) -> None:
+    with writing(place) as path:
+        write_json(path, counts)
+
+
+def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    return dict(total)
+
+
+def _sample_bytes(config: VocabularyConfig) -> int:
+    default = _SAMPLE_BYTES.get(config.kind or "", _SAMPLE_BYTES_ELSE)
+    return config.max_sample_bytes or default
+
+
+def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Character:
+    tokens = [*SPECIAL_TOKENS, *sorted(c for c in counts if len(c) == 1)]
+    return Character(
+        tokens,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPiece:
+    pieces = learn_pieces(_short(counts), size=config.size - len(SPECIAL_TOKENS))
+    tokens = [*SPECIAL_TOKENS, *pieces]
+    _check_size(len(tokens), config)
+    return WordPiece(
+        tokens,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _learn_byte_pair(counts: dict[str, int], config: VocabularyConfig) -> BytePair:
+    first = [*BYTE_PAIR_SPECIALS.values(), *byte_alphabet()]
+    merges = learn_merges(_short(counts), num_entries=config.size - len(first))
+    made = dict.fromkeys(left + right for left, right in merges)
+    _check_size(len(first) + len(made), config)
+    return BytePair(
+        [*first, *made],
+        merges,
+        specials=BYTE_PAIR_SPECIALS,
+        lowercase=bool(config.lowercase),
+        normalization=config.normalization or "",
+    )
+
+
+def _short(counts: dict[str, int]) -> dict[str, int]:
+    return {word: n for word, n in counts.items() if len(word) <= _LONGEST_WORD}
+
+
+def _check_size(size: int, config: VocabularyConfig) -> None:
+    if size < config.size:
+        raise DataError(
+            f"vocabulary.size: expected {config.size} entries, the corpus yields "
+            f"{size}; set it to {size} or less, or learn from more text"
+        )
+
+
+def _learn_sentencepiece(
+    counts: dict[str, int], config: VocabularyConfig
+) -> SentencePiece:
+    import sentencepiece
+
+    model = io.BytesIO()
+    pad, unknown, start, end, mask = SPECIAL_TOKENS
+    lines = (f"{word}\t{count}" for word, count in sorted(counts.items()))
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines,
+            input_format="tsv",
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=config.size,
+            normalization_rule_name="nmt_nfkc_cf" if config.lowercase else "nmt_nfkc",
+            **{"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3},
+            **{"pad_piece": pad, "unk_piece": unknown},
+            **{"bos_piece": start, "eos_piece": end},
+            control_symbols=[mask],
+            max_sentence_length=LONGEST_SENTENCE,
+            num_threads=1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        most = re.search(r"value <= (\d+)", str(error))
+        if most is None:
+            raise
+        raise DataError(
+            f"vocabulary.size: expected {config.size} entries, the corpus yields "
+            f"{most[1]}; set it to {most[1]} or less, or learn from more text"
+        ) from None
+    return SentencePiece(model.getvalue())

@@ -1,0 +1,1 @@
+"""Backbones: BERT, GPT and LSTM encoders, and the blocks they are built from."""

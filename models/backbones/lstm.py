@@ -1,0 +1,48 @@
+"""LSTM: the baseline (Hochreiter and Schmidhuber, 1997) that a transformer must beat.
+
+Embedding, layers that read left to right, and the mean of their states. It knows no
+documents inside a row and no sentence types: it classifies rows of one text.
+"""
+
+from __future__ import annotations
+
+import keras
+
+from textmill.models.backbones.pooling import mean_of_tokens
+from textmill.models.families import ModelConfig
+
+
+def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
+    """Returns an embedding and LSTM layers, as wide as the model."""
+    ids, mask = (
+        keras.Input((None,), dtype="int32", name=name)
+        for name in ("token_ids", "padding_mask")
+    )
+    x = keras.layers.Embedding(vocabulary_size, config.width, name="token_embedding")(
+        ids
+    )
+    seen = keras.ops.cast(mask, "bool")
+    for i in range(config.layers):
+        x = keras.layers.Dropout(config.dropout, name=f"dropout_{i}")(x)
+        # cuDNN's kernel is not XLA's, and gives other bits.
+        x = keras.layers.LSTM(
+            config.width, return_sequences=True, use_cudnn=False, name=f"lstm_{i}"
+        )(x, mask=seen)
+    return keras.Model({"token_ids": ids, "padding_mask": mask}, x, name="backbone")
+
+
+def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]:
+    """Maps ids and padding mask ``[batch, length]`` to the backbone's inputs."""
+    return {"token_ids": ids, "padding_mask": mask}
+
+
+def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns states ``[batch, length, width]``."""
+    return outputs
+
+
+def pooled(
+    outputs: keras.KerasTensor, mask: keras.KerasTensor, config: ModelConfig
+) -> keras.KerasTensor:
+    """Returns the mean of the tokens' states ``[batch, width]``."""
+    return mean_of_tokens(outputs, mask)

@@ -1,0 +1,69 @@
+"""Faults: what went wrong in words a user can act on, each with its exit code.
+
+A fault's message is one sentence: where, what was expected, what was found, what to do
+next. Anything else that escapes is a defect of Textmill and exits with 1.
+"""
+
+from __future__ import annotations
+
+
+class TextmillError(Exception):
+    """Something that the user, the data or the machine can mend."""
+
+    exit_code = 1
+
+
+class ConfigError(TextmillError):
+    """The command or the config asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class DataError(TextmillError):
+    """The data does not hold what the config says it holds."""
+
+    exit_code = 3
+
+
+class IntegrityError(TextmillError):
+    """Bytes are not those that were written: a digest, size or manifest differs."""
+
+    exit_code = 4
+
+
+class MachineError(TextmillError):
+    """The machine refuses: disk, memory, permission or lock."""
+
+    exit_code = 5
+
+
+class Diverged(TextmillError):
+    """Training produced NaN or infinity."""
+
+    exit_code = 6
+
+
+class RemoteError(TextmillError):
+    """A service on the network failed or refused."""
+
+    exit_code = 7
+
+
+class GateNotPassed(TextmillError):
+    """A model did not pass its gate, and the command required that it does."""
+
+    exit_code = 8
+
+
+class Preempted(TextmillError):
+    """Stopped from outside after committing its state; the same command resumes."""
+
+    exit_code = 75
+
+
+def did_you_mean(word: str, choices: list[str] | tuple[str, ...]) -> str:
+    """Returns ``; did you mean 'x'?``, or nothing where no choice is close."""
+    import difflib
+
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

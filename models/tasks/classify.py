@@ -1,0 +1,32 @@
+"""Classification: one label of several."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+from typing_extensions import override
+
+from textmill.models.tasks.task import Features, Rows, Task
+
+
+class Classify(Task):
+    """Predicts one label of several from the pooled hidden states."""
+
+    def _build(self) -> keras.Model:
+        pooled = self.family.pooled(self._hidden, self._inputs["mask"], self.config)
+        pooled = keras.layers.Dropout(self.config.dropout, name="dropout")(pooled)
+        logits = keras.layers.Dense(
+            self.num_labels,
+            kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            name="logits",
+        )(pooled)
+        return keras.Model(self._inputs, logits)
+
+    @override
+    def features(self, rows: Rows) -> Features:
+        return {
+            "ids": rows["ids"],
+            "mask": self._mask(rows, tf.shape(rows["ids"])[1]),
+            "targets": rows["label"],
+            "weights": tf.ones_like(rows["label"], tf.float32),
+        }

@@ -1,0 +1,50 @@
+"""Tokenizers: texts become token ids, by the same ops offline and in the SavedModel.
+
+One class a kind. A tokenizer is a ``tf.Module`` made of graph ops alone, Unicode
+normalization included; what makes the training rows is what answers in production.
+"""
+
+from textmill.models.tokenizers.byte_pair import (
+    BYTE_PAIR_SPECIALS,
+    BytePair,
+    byte_alphabet,
+)
+from textmill.models.tokenizers.character import Character
+from textmill.models.tokenizers.export import export_tokenizer
+from textmill.models.tokenizers.gpt2_pretokenizer import ByteWords, letters_and_numbers
+from textmill.models.tokenizers.huggingface_import import import_tokenizer
+from textmill.models.tokenizers.loading import load_tokenizer
+from textmill.models.tokenizers.sentencepiece import SentencePiece
+from textmill.models.tokenizers.tokenizer import (
+    SENTENCEPIECE_FILE,
+    SPEC_FILE,
+    SPECIAL_TOKENS,
+    VOCABULARY_FILE,
+    SpecialTokens,
+    Tokenizer,
+    normalize,
+)
+from textmill.models.tokenizers.wordpiece import WordPiece, bert_normalize, clean
+
+__all__ = [
+    "BYTE_PAIR_SPECIALS",
+    "SENTENCEPIECE_FILE",
+    "SPECIAL_TOKENS",
+    "SPEC_FILE",
+    "VOCABULARY_FILE",
+    "BytePair",
+    "ByteWords",
+    "Character",
+    "SentencePiece",
+    "SpecialTokens",
+    "Tokenizer",
+    "WordPiece",
+    "bert_normalize",
+    "byte_alphabet",
+    "clean",
+    "export_tokenizer",
+    "import_tokenizer",
+    "letters_and_numbers",
+    "load_tokenizer",
+    "normalize",
+]

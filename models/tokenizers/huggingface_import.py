@@ -1,0 +1,238 @@
+"""Tokenizers that exist already: Hugging Face and KerasHub files become one of ours.
+
+Only text, JSON and SentencePiece files are read, by their names. What the graph would
+split otherwise than the original is refused, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.tokenizers.byte_pair import (
+    BYTE_PAIR_SPECIALS,
+    BytePair,
+    Merge,
+    byte_alphabet,
+    read_merges,
+)
+from textmill.models.tokenizers.huggingface_normalizers import (
+    by_id,
+    read_json,
+    read_tokenizer_json,
+)
+from textmill.models.tokenizers.sentencepiece import SentencePiece
+from textmill.models.tokenizers.tokenizer import Tokenizer
+from textmill.models.tokenizers.wordpiece import WordPiece
+from textmill.models.vocabulary_files import (
+    TOKENIZER_JSON,
+    find_entries,
+    find_settings,
+)
+
+_MODEL_ENDINGS = (".model", ".spm")
+_ROLES = {
+    "pad": ("pad_token",),
+    "start": ("cls_token", "bos_token"),
+    "end": ("sep_token", "eos_token"),
+    "mask": ("mask_token",),
+}
+_USUAL = {
+    "pad": ("<|pad|>", "<pad>", "[PAD]"),
+    "start": ("<|start|>", "<s>", "[CLS]"),
+    "end": ("<|endoftext|>", "</s>", "[SEP]"),
+    "mask": ("<|mask|>", "<mask>", "[MASK]"),
+}
+
+
+def import_tokenizer(
+    path: Path,
+    *,
+    kind: str | None = None,
+    lowercase: bool | None = None,
+    normalization: str | None = None,
+) -> Tokenizer:
+    """Reads a tokenizer that others made.
+
+    Args:
+        path: ``vocab.txt``, ``vocab.json`` beside ``merges.txt``, ``tokenizer.json``, a
+            SentencePiece model, or a Hugging Face or KerasHub folder with one of them.
+        kind: what it must be; None takes what it is.
+        lowercase: whether text is lower-cased; None does as the folder's files say, or,
+            where they say nothing, does so for WordPiece alone.
+        normalization: see the kinds; None is ``bert`` for WordPiece, else ``none``.
+
+    Raises:
+        ConfigError: nothing is there, it is of another kind, or a setting of it, or of
+            the caller's, cannot be.
+        IntegrityError: an entry is empty, repeated or missing.
+    """
+    files = find_entries(path)
+    found = _kind(files[0], kind)
+    if kind is not None and found != kind:
+        raise ConfigError(
+            f"vocabulary.kind: {path} holds a vocabulary of kind {found}, not {kind}; "
+            f"set vocabulary.kind to {found}, or leave it out"
+        )
+    try:
+        if found == SentencePiece.kind:
+            return _read_sentencepiece(files[0], lowercase, normalization)
+        settings = _settings(path)
+        if lowercase is None:
+            lowercase = _lowercase(settings)
+        options = {"lowercase": lowercase, "normalization": normalization}
+        if found == BytePair.kind:
+            return _read_byte_pair(files, settings, options)
+        return _read_wordpiece(files[0], settings, options)
+    except (ValueError, RuntimeError) as error:
+        raise IntegrityError(
+            f"{files[0]}: not a vocabulary of kind {found}: {error}"
+        ) from None
+
+
+def _kind(file: Path, wanted: str | None) -> str:
+    if file.name == TOKENIZER_JSON:
+        return read_tokenizer_json(file).kind
+    if file.suffix == ".json":
+        return BytePair.kind
+    if file.suffix in _MODEL_ENDINGS:
+        return SentencePiece.kind
+    if file.suffix != ".txt" and wanted == SentencePiece.kind:
+        return wanted
+    return WordPiece.kind
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Joins what the files beside the entries say, under Hugging Face's names."""
+    settings: dict[str, Any] = {}
+    for name, file in sorted(find_settings(path).items(), reverse=True):
+        value = read_json(file)
+        if name != TOKENIZER_JSON:
+            settings |= value
+        elif isinstance(value.get("config"), dict):
+            settings |= value["config"]
+        elif "model" in value:
+            settings = read_tokenizer_json(file).settings | settings
+    return settings
+
+
+def _lowercase(settings: Mapping[str, Any]) -> bool | None:
+    for name in ("do_lower_case", "lowercase"):
+        if isinstance(settings.get(name), bool):
+            return bool(settings[name])
+    return None
+
+
+def _read_wordpiece(
+    file: Path, settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> WordPiece:
+    lowercase = True if options["lowercase"] is None else options["lowercase"]
+    strips = settings.get("strip_accents")
+    if "do_lower_case" in settings and strips not in (None, lowercase):
+        raise ConfigError(
+            f"{file}: strip_accents is {strips} and lower-casing is {lowercase}, which "
+            "BERT's normalization does together or not at all; set both alike in "
+            "tokenizer_config.json, or vocabulary.lowercase"
+        )
+    if settings.get("tokenize_chinese_chars") is False:
+        raise ConfigError(
+            f"{file}: tokenize_chinese_chars is false, but the graph always cuts "
+            "around Chinese characters; learn a vocabulary instead"
+        )
+    if file.name == TOKENIZER_JSON:
+        entries: Sequence[str] = read_tokenizer_json(file).entries
+    else:
+        entries = _read_lines(file)
+    form = options["normalization"] or "bert"
+    return WordPiece(entries, lowercase=lowercase, normalization=form)
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{file}: expected UTF-8 text: {error}") from None
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        token = line.removesuffix("\r")
+        if not token:
+            raise IntegrityError(f"{file}:{number}: expected a token, found nothing")
+        if token in seen:
+            raise IntegrityError(
+                f"{file}:{number}: {token!r} stands already in line {seen[token]}"
+            )
+        seen[token] = number
+    return list(seen)
+
+
+def _read_sentencepiece(
+    file: Path, lowercase: bool | None, normalization: str | None
+) -> SentencePiece:
+    if (lowercase, normalization) != (None, None):
+        raise ConfigError(
+            f"{file}: normalizes text by its own rules; leave vocabulary.lowercase and "
+            "vocabulary.normalization out"
+        )
+    if file.name == TOKENIZER_JSON:
+        return SentencePiece(read_tokenizer_json(file).model)
+    return SentencePiece(file.read_bytes())
+
+
+def _read_byte_pair(
+    files: Sequence[Path], settings: Mapping[str, Any], options: Mapping[str, Any]
+) -> BytePair:
+    if settings.get("add_prefix_space"):
+        raise ConfigError(
+            f"{files[0]}: add_prefix_space is true, but text is taken as it is; set it "
+            "to false"
+        )
+    if files[0].name == TOKENIZER_JSON:
+        found = read_tokenizer_json(files[0])
+        entries, merges = found.entries, found.merges
+    elif len(files) == 1:
+        raise ConfigError(f"{files[0]}: expected merges.txt beside it, found none")
+    else:
+        entries, merges = by_id(read_json(files[0])), read_merges(files[1])
+    _check_pairs(entries, merges)
+    form = options["normalization"] or settings.get("normalization") or "none"
+    return BytePair(
+        entries,
+        merges,
+        specials=_roles(entries, settings),
+        lowercase=bool(options["lowercase"]),
+        normalization=form,
+    )
+
+
+def _check_pairs(entries: Sequence[str], merges: Sequence[Merge]) -> None:
+    known = set(entries)
+    if lacking := [c for c in byte_alphabet() if c not in known]:
+        raise ValueError(
+            f"{len(lacking)} of the 256 bytes have no entry, first {lacking[0]!r}"
+        )
+    for number, (left, right) in enumerate(merges, 1):
+        for part in (left, right, left + right):
+            if part not in known:
+                raise ValueError(
+                    f"merge {number}, {left!r} with {right!r}: no entry {part!r}"
+                )
+
+
+def _roles(
+    entries: Sequence[str], settings: Mapping[str, Any]
+) -> dict[str, str | None]:
+    """Finds what plays which role, by the settings, else by the usual names."""
+    known = set(entries)
+    roles: dict[str, str | None] = {}
+    for role, keys in _ROLES.items():
+        given = [settings.get(key) for key in keys]
+        names = [v.get("content") if isinstance(v, dict) else v for v in given]
+        usable = [n for n in (*names, *_USUAL[role]) if isinstance(n, str)]
+        roles[role] = next((name for name in usable if name in known), None)
+    if roles["end"] is None:
+        raise ValueError(f"the vocabulary lacks {BYTE_PAIR_SPECIALS['end']}")
+    for role in ("pad", "start"):
+        roles[role] = roles[role] or roles["end"]
+    return roles

@@ -1,0 +1,226 @@
+"""Hugging Face's ``tokenizer.json``: read, and checked for what the graph can do."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.tokenizers.byte_pair import Merge
+from textmill.models.tokenizers.sentencepiece_proto import (
+    CONTROL,
+    NORMAL,
+    UNIGRAM,
+    UNKNOWN,
+    ModelProto,
+)
+
+_COMPOSING = {"NFC": "nfc", "NFKC": "nfkc"}
+
+
+@dataclass(frozen=True)
+class TokenizerJson:
+    """What a ``tokenizer.json`` says."""
+
+    kind: str
+    entries: list[str]
+    merges: list[Merge] = field(default_factory=list)
+    model: bytes = b""
+    """Unigram: the same as a SentencePiece model."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Under the names of ``tokenizer_config.json``, and ``normalization``."""
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Reads a JSON object in which no key stands twice.
+
+    Raises:
+        IntegrityError: it is none.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise IntegrityError(f"{file}: {key!r} stands there twice")
+            found[key] = value
+        return found
+
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{file}: expected JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise IntegrityError(f"{file}: expected a JSON object, found another value")
+    return value
+
+
+def by_id(vocabulary: Mapping[str, Any]) -> list[str]:
+    """Returns entries in the order of their ids.
+
+    Raises:
+        ValueError: ids are not 0, 1, 2 and so on, or an entry is empty.
+    """
+    entries: dict[int, str] = {}
+    for entry, number in vocabulary.items():
+        if not entry:
+            raise ValueError(f"entry {number} is empty")
+        if not isinstance(number, int) or number in entries:
+            raise ValueError(f"{entry!r}: expected an id of its own, got {number!r}")
+        entries[number] = entry
+    for number in range(len(entries)):
+        if number not in entries:
+            raise ValueError(f"no entry has the id {number}")
+    return [entries[number] for number in range(len(entries))]
+
+
+def read_tokenizer_json(file: Path) -> TokenizerJson:
+    """Reads a tokenizer of type WordPiece, BPE or Unigram.
+
+    Raises:
+        ConfigError: the graph would split text otherwise.
+        IntegrityError: it is not well formed.
+    """
+    value = read_json(file)
+    model = value.get("model")
+    readers = {"WordPiece": _wordpiece, "BPE": _byte_pair, "Unigram": _unigram}
+    reader = readers.get(model.get("type", "")) if isinstance(model, dict) else None
+    if reader is None:
+        found = model.get("type") if isinstance(model, dict) else None
+        raise ConfigError(
+            f"{file}: expected a model of type WordPiece, BPE or Unigram, got "
+            f"{found!r}; name another tokenizer"
+        )
+    try:
+        return reader(value)
+    except _Unlike as reason:
+        raise ConfigError(
+            f"{file}: {reason}, which the graph's ops do not do; name another "
+            "tokenizer or learn a vocabulary"
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"{file}: not a tokenizer: {error}") from None
+
+
+class _Unlike(Exception):
+    """What a tokenizer does that ours do not."""
+
+
+def _refuse(reason: str, found: object) -> None:
+    if found:
+        raise _Unlike(reason)
+
+
+def _parts(value: Any, plural: str) -> Iterator[dict[str, Any]]:
+    """Yields the steps of a normalizer or pre-tokenizer, sequences unfolded."""
+    if value is None:
+        return
+    if value["type"] == "Sequence":
+        for part in value[plural]:
+            yield from _parts(part, plural)
+    else:
+        yield value
+
+
+def _entries(value: Mapping[str, Any]) -> list[str]:
+    vocabulary = dict(value["model"]["vocab"])
+    for added in value.get("added_tokens") or []:
+        vocabulary.setdefault(added["content"], added["id"])
+    return by_id(vocabulary)
+
+
+def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
+    model = value["model"]
+    prefix = model.get("continuing_subword_prefix")
+    _refuse(f"pieces go on with {prefix!r}", prefix != "##")
+    steps = list(_parts(value.get("normalizer"), "normalizers"))
+    settings: dict[str, Any] = {"do_lower_case": False, "strip_accents": None}
+    for step in steps:
+        _refuse(f"it normalizes by {step['type']}", step["type"] != "BertNormalizer")
+        settings = {
+            "do_lower_case": step["lowercase"],
+            "strip_accents": step["strip_accents"],
+            "tokenize_chinese_chars": step["handle_chinese_chars"],
+        }
+    cuts = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
+    _refuse(f"it cuts words by {cuts}", cuts != ["BertPreTokenizer"])
+    return TokenizerJson("wordpiece", _entries(value), settings=settings)
+
+
+def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
+    model = value["model"]
+    for name in (
+        "dropout",
+        "continuing_subword_prefix",
+        "end_of_word_suffix",
+        "byte_fallback",
+        "ignore_merges",
+    ):
+        _refuse(f"it sets {name}", model.get(name))
+    cuts = list(_parts(value.get("pre_tokenizer"), "pretokenizers"))
+    plain = len(cuts) == 1 and cuts[0]["type"] == "ByteLevel"
+    _refuse("it does not cut words by GPT-2's pattern", not plain)
+    _refuse("it does not cut words at all", not cuts[0].get("use_regex", True))
+    _refuse("it puts a space before the text", cuts[0].get("add_prefix_space"))
+    normalization, lowercase = None, False
+    for step in _parts(value.get("normalizer"), "normalizers"):
+        known = step["type"] in _COMPOSING and normalization is None and not lowercase
+        lowercase = lowercase or step["type"] == "Lowercase"
+        if known:
+            normalization = _COMPOSING[step["type"]]
+        _refuse(
+            f"it normalizes by {step['type']}",
+            not known and step["type"] != "Lowercase",
+        )
+    merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in model["merges"]]
+    if wrong := [m for m in merges if len(m) != 2]:
+        raise ValueError(f"expected merges of two entries, got {wrong[0]!r}")
+    settings = {"do_lower_case": lowercase, "normalization": normalization}
+    return TokenizerJson("bpe", _entries(value), merges=merges, settings=settings)
+
+
+def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
+    model = value["model"]
+    _refuse("it falls back to bytes", model.get("byte_fallback"))
+    proto = ModelProto()
+    special = {a["content"] for a in value.get("added_tokens") or [] if a["special"]}
+    for number, (piece, score) in enumerate(model["vocab"]):
+        role = CONTROL if piece in special else NORMAL
+        role = UNKNOWN if number == model["unk_id"] else role
+        proto.pieces.add(piece=piece, score=score, type=role)
+    proto.trainer_spec.model_type = UNIGRAM
+    proto.trainer_spec.unk_id = model["unk_id"]
+    for name in ("bos_id", "eos_id", "pad_id"):
+        setattr(proto.trainer_spec, name, -1)
+    _normalize_unigram(proto.normalizer_spec, value)
+    entries = [piece for piece, _ in model["vocab"]]
+    return TokenizerJson(
+        "sentencepiece", entries, model=proto.SerializeToString(deterministic=True)
+    )
+
+
+def _normalize_unigram(spec: Any, value: Mapping[str, Any]) -> None:
+    spec.name, spec.escape_whitespaces = "imported", True
+    spec.add_dummy_prefix = spec.remove_extra_whitespaces = False
+    for step in _parts(value.get("normalizer"), "normalizers"):
+        kind = step["type"]
+        if kind == "Precompiled":
+            spec.precompiled_charsmap = base64.b64decode(step["precompiled_charsmap"])
+        elif kind == "Replace" and step["pattern"] == {"Regex": " {2,}"}:
+            spec.remove_extra_whitespaces = True
+        else:
+            _refuse(f"it normalizes by {kind}", kind != "Strip")
+    for step in _parts(value.get("pre_tokenizer"), "pretokenizers"):
+        kind = step["type"]
+        known = kind in ("Metaspace", "WhitespaceSplit")
+        _refuse(f"it cuts words by {kind}", not known)
+        if kind == "Metaspace":
+            scheme = step.get("prepend_scheme", "always")
+            _refuse(f"it sets prepend_scheme {scheme}", scheme == "first")
+            spec.add_dummy_prefix = scheme == "always"
+        else:
+            spec.remove_extra_whitespaces = True

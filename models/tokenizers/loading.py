@@ -1,0 +1,29 @@
+"""Reading back what a tokenizer saved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from textmill.models.tokenizers.byte_pair import MERGES_FILE, BytePair, read_merges
+from textmill.models.tokenizers.character import Character
+from textmill.models.tokenizers.sentencepiece import SentencePiece
+from textmill.models.tokenizers.tokenizer import (
+    SENTENCEPIECE_FILE,
+    SPEC_FILE,
+    VOCABULARY_FILE,
+    Tokenizer,
+)
+from textmill.models.tokenizers.wordpiece import WordPiece
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Reads a tokenizer that ``save`` wrote."""
+    spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+    kind = spec.pop("kind")
+    if kind == SentencePiece.kind:
+        return SentencePiece((folder / SENTENCEPIECE_FILE).read_bytes())
+    entries = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    if kind == BytePair.kind:
+        return BytePair(entries, read_merges(folder / MERGES_FILE), **spec)
+    return {WordPiece.kind: WordPiece, Character.kind: Character}[kind](entries, **spec)

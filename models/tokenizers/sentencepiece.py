@@ -1,0 +1,127 @@
+"""SentencePiece: Unigram pieces over text with its spaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+from typing_extensions import override
+
+from textmill.models.tokenizers.sentencepiece_proto import (
+    CONTROL,
+    UNIGRAM,
+    UNKNOWN,
+    ModelProto,
+)
+from textmill.models.tokenizers.tokenizer import (
+    SENTENCEPIECE_FILE,
+    SpecialTokens,
+    Tokenizer,
+    write_spec,
+)
+
+SPACE = "\u2581"
+_NAMES = {
+    "pad": ("[PAD]", "<pad>"),
+    "start": ("[CLS]", "<s>", "<cls>", "<bos>"),
+    "end": ("[SEP]", "</s>", "<sep>", "<eos>"),
+    "mask": ("[MASK]", "<mask>"),
+}
+_TRAINED = {"pad": "pad_id", "start": "bos_id", "end": "eos_id"}
+
+
+class SentencePiece(Tokenizer):
+    """SentencePiece Unigram by ``FastSentencepieceTokenizer``; the model normalizes.
+
+    Pieces that begin with ``▁``, SentencePiece's space, begin a word. A model without
+    pieces for padding or for the start uses that of the end there. What plays a control
+    token is one in the model, even where it was a user-defined piece that text matches.
+    """
+
+    kind = "sentencepiece"
+
+    def __init__(self, model: bytes) -> None:
+        super().__init__()
+        proto = _parse(model)
+        self.entries = tuple(piece.piece for piece in proto.pieces)
+        self.size = len(self.entries)
+        self.specials = _specials(proto)
+        for i in self.specials.control:
+            if proto.pieces[i].type not in (CONTROL, UNKNOWN):
+                proto.pieces[i].type = CONTROL
+                model = b""
+        self.model = model or proto.SerializeToString(deterministic=True)
+        self._op = tf_text.FastSentencepieceTokenizer(self.model)
+
+    @override
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        return self._op.tokenize(texts)
+
+    @override
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        return self._op.detokenize(self._drop_specials(ids))
+
+    @override
+    def save(self, folder: Path) -> None:
+        write_spec(folder, kind=self.kind)
+        (folder / SENTENCEPIECE_FILE).write_bytes(self.model)
+
+    @override
+    def _starts_word(self, entry: str) -> bool:
+        return entry.startswith(SPACE)
+
+
+def _parse(model: bytes) -> Any:
+    """Reads a model.
+
+    Raises:
+        ValueError: it is none, or one that the op gives other pieces for.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        proto = ModelProto.FromString(model)
+    except DecodeError:
+        proto = ModelProto()
+    if not proto.pieces or any(not piece.piece for piece in proto.pieces):
+        raise ValueError("it is no SentencePiece model; name a file with one")
+    trainer = proto.trainer_spec
+    if trainer.model_type != UNIGRAM:
+        raise ValueError(
+            "its SentencePiece model is not of type unigram, the only one that the "
+            "graph's op splits as SentencePiece does; train it with "
+            "--model_type=unigram, or use kind bpe"
+        )
+    if trainer.byte_fallback:
+        raise ValueError(
+            "its SentencePiece model falls back to bytes, which the graph's op does "
+            "not; train it without --byte_fallback"
+        )
+    return proto
+
+
+def _specials(proto: Any) -> SpecialTokens:
+    index = {piece.piece: i for i, piece in enumerate(proto.pieces)}
+    unknown = [i for i, piece in enumerate(proto.pieces) if piece.type == UNKNOWN]
+    if len(unknown) != 1:
+        raise ValueError(f"expected one unknown piece, found {len(unknown)}")
+    found: dict[str, int | None] = {"unknown": unknown[0]}
+    for role, names in _NAMES.items():
+        ids = [index[name] for name in names if name in index]
+        ids += _trained_id(proto, role)
+        found[role] = ids[0] if ids else None
+    if found["end"] is None:
+        raise ValueError(f"the vocabulary lacks {' or '.join(_NAMES['end'])}")
+    for role in ("pad", "start"):
+        if found[role] is None:
+            found[role] = found["end"]
+    return SpecialTokens(**found)  # type: ignore[arg-type]
+
+
+def _trained_id(proto: Any, role: str) -> list[int]:
+    """Returns the id that the model was trained to have in a role, if any."""
+    given = getattr(proto.trainer_spec, _TRAINED[role]) if role in _TRAINED else -1
+    inside = 0 <= given < len(proto.pieces)
+    return [given] if inside and proto.pieces[given].type == CONTROL else []

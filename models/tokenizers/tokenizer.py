@@ -1,0 +1,162 @@
+"""What all tokenizers share: control tokens, framing for serving, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROLES = ("pad", "unknown", "start", "end", "mask")
+SPEC_FILE = "tokenizer.json"
+VOCABULARY_FILE = "vocab.json"
+SENTENCEPIECE_FILE = "spiece.model"
+FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """Ids of the control tokens; no text ever tokenizes to one but ``unknown``.
+
+    One entry may play several roles: GPT-2's ``<|endoftext|>`` pads, starts and ends.
+    """
+
+    pad: int
+    unknown: int | None
+    """None where every text has tokens, as with bytes."""
+    start: int
+    end: int
+    mask: int | None
+    """None where the vocabulary has none: such a one is not for masked models."""
+
+    @classmethod
+    def of(
+        cls, tokens: Sequence[str], names: Mapping[str, str | None] | None = None
+    ) -> SpecialTokens:
+        """Finds control tokens in a vocabulary.
+
+        Args:
+            tokens: the entries, by id.
+            names: what plays ``pad``, ``unknown``, ``start``, ``end`` and ``mask``;
+                without it, BERT's names do, and only ``[MASK]`` may be missing.
+
+        Raises:
+            ValueError: one is missing.
+        """
+        index = {token: i for i, token in enumerate(tokens)}
+        if names is None:
+            names = dict(zip(ROLES, SPECIAL_TOKENS, strict=True))
+            if SPECIAL_TOKENS[-1] not in index:
+                names["mask"] = None
+        found = {role: name for role in ROLES if (name := names.get(role)) is not None}
+        missing = [name for name in found.values() if name not in index]
+        missing += [r for r in ("pad", "start", "end") if r not in found]
+        if missing:
+            raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
+        ids = {role: index[name] for role, name in found.items()}
+        return cls(**{role: ids.get(role) for role in ROLES})
+
+    @property
+    def control(self) -> tuple[int, ...]:
+        """The ids, sorted, that no text has and that vanish from texts."""
+        found = {self.pad, self.start, self.end, self.mask} - {None}
+        return tuple(sorted(found))
+
+
+class Tokenizer(tf.Module):
+    """Texts -> ragged token ids without control tokens.
+
+    Attributes:
+        specials: ids of the control tokens.
+        size: number of entries.
+        entries: the entries by id, as the kind spells them.
+    """
+
+    kind: str
+    specials: SpecialTokens
+    size: int
+    entries: Sequence[str]
+
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes UTF-8 texts ``[n]`` to int32 ids ``[n, None]``."""
+        raise NotImplementedError
+
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        """Joins int32 ids ``[n, None]`` to texts ``[n]``; control tokens vanish."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Writes the tokenizer's files."""
+        raise NotImplementedError
+
+    def starts_word(self) -> np.ndarray:
+        """Tells which entries begin a word: bool ``[size]``.
+
+        Control tokens do: they never continue the word before them. Where an entry
+        alone does not tell, the kind's class says what is taken.
+        """
+        starts = np.array([self._starts_word(entry) for entry in self.entries], bool)
+        starts[list(self.specials.control)] = True
+        if self.specials.unknown is not None:
+            starts[self.specials.unknown] = True
+        return starts
+
+    def _starts_word(self, entry: str) -> bool:
+        raise NotImplementedError
+
+    def receive(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes what comes from outside: broken UTF-8 becomes U+FFFD first.
+
+        Documents hold none, so that their ids are those of ``__call__``.
+        """
+        return self(
+            tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+        )
+
+    def pack(self, texts: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Receives texts as padded rows: start, tokens, end, cut to ``length``.
+
+        Returns:
+            int32 ids ``[n, <= length]`` and int32 lengths ``[n]``.
+        """
+        tokens = self.receive(texts)[:, : length - 2]
+        rows = tokens.nrows()
+        start = tf.fill([rows, 1], self.specials.start)
+        end = tf.fill([rows, 1], self.specials.end)
+        packed = tf.concat([start, tokens, end], axis=1)
+        ids = packed.to_tensor(self.specials.pad)
+        return ids, tf.cast(packed.row_lengths(), tf.int32)
+
+    def _drop_specials(self, ids: tf.RaggedTensor) -> tf.RaggedTensor:
+        control = tf.constant(self.specials.control)
+        keep = tf.reduce_all(ids.flat_values[:, None] != control, axis=1)
+        return tf.ragged.boolean_mask(ids, ids.with_flat_values(keep))
+
+
+def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
+    """Lower-cases by Unicode and composes, ``nfc`` or ``nfkc``; ``none`` does not."""
+    if form in FORMS:
+        # The op takes a text for a C string: NUL would end it.
+        parts = tf.strings.split(texts, "\0")
+        flat = tf_text.normalize_utf8(parts.flat_values, FORMS[form])
+        texts = tf.strings.reduce_join(
+            parts.with_flat_values(flat), axis=1, separator="\0"
+        )
+    return tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
+
+
+def write_spec(folder: Path, **spec: object) -> None:
+    """Writes what a tokenizer is beside its entries."""
+    text = json.dumps(spec, sort_keys=True, indent=1)
+    (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def write_entries(folder: Path, entries: Sequence[str]) -> None:
+    """Writes entries as a JSON list, one a line."""
+    text = json.dumps(entries, ensure_ascii=False, indent=0)
+    (folder / VOCABULARY_FILE).write_text(text + "\n", encoding="utf-8")

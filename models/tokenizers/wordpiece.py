@@ -1,0 +1,89 @@
+"""WordPiece: BERT's tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+from typing_extensions import override
+
+from textmill.models.tokenizers.tokenizer import (
+    SPECIAL_TOKENS,
+    SpecialTokens,
+    Tokenizer,
+    write_entries,
+    write_spec,
+)
+
+PREFIX = "##"
+_CONTROL = (
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]|\p{Cf}|\p{Co}|\x{fffd}"  # not \t \n \r
+)
+
+
+def clean(texts: tf.Tensor) -> tf.Tensor:
+    """Removes control, format and private-use characters and U+FFFD, as BERT does."""
+    return tf.strings.regex_replace(texts, _CONTROL, "")
+
+
+def bert_normalize(texts: tf.Tensor) -> tf.Tensor:
+    """Cleans, lower-cases, decomposes (NFD) and strips marks (Mn), as BERT does."""
+    texts = tf.strings.lower(clean(texts), encoding="utf-8")
+    texts = tf_text.normalize_utf8(texts, "NFD")
+    return tf.strings.regex_replace(texts, r"\p{Mn}", "")
+
+
+class WordPiece(Tokenizer):
+    """BERT's WordPiece by ``FastBertTokenizer``.
+
+    ``bert`` normalization is by graph ops before, which gives the ids of the original
+    implementation; ``fast`` leaves it to the op, which also folds compatibility forms
+    (NFKC), keeps format characters and, unless ``lowercase``, control characters.
+
+    A word is split where BERT splits it, at spaces, punctuation and CJK characters;
+    entries without ``##`` begin one. ``models/README.md`` lists what differs from
+    Hugging Face's ids.
+    """
+
+    kind = "wordpiece"
+
+    def __init__(
+        self, tokens: Sequence[str], *, lowercase: bool = True, normalization: str
+    ) -> None:
+        super().__init__()
+        self.entries, self.lowercase = tuple(tokens), lowercase
+        self.normalization = normalization
+        self.specials, self.size = SpecialTokens.of(tokens), len(tokens)
+        self._op = tf_text.FastBertTokenizer(
+            vocab=list(tokens),
+            token_out_type=tf.int32,
+            unknown_token=SPECIAL_TOKENS[1],
+            support_detokenization=True,
+            lower_case_nfd_strip_accents=lowercase and normalization == "fast",
+        )
+
+    @override
+    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        if self.normalization == "bert":
+            texts = bert_normalize(texts) if self.lowercase else clean(texts)
+        return self._op.tokenize(texts)
+
+    @override
+    def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
+        return self._op.detokenize(self._drop_specials(ids))
+
+    @override
+    def save(self, folder: Path) -> None:
+        write_spec(
+            folder,
+            kind=self.kind,
+            lowercase=self.lowercase,
+            normalization=self.normalization,
+        )
+        write_entries(folder, self.entries)
+
+    @override
+    def _starts_word(self, entry: str) -> bool:
+        return not entry.startswith(PREFIX)

@@ -1,0 +1,103 @@
+"""What all optimizers share: how a rule of Keras takes part in our step.
+
+The step has added the gradients of all replicas; Keras would add them again, after
+clipping. Learning rates are fed by the step, and scaled by layer. Decay and layers go
+by a weight's path, not its bare name, and averages are kept on every replica.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from textmill.models.training.config import TrainingConfig
+
+LAYER = re.compile(r"(?:layer|block)_(\d+)")
+
+
+def matches(variable: keras.Variable, parts: Sequence[str]) -> bool:
+    """Says whether a weight's path holds one of some parts."""
+    return any(part in variable.path for part in parts)
+
+
+class ReducedGradientOptimizer(keras.optimizers.Optimizer):
+    """What our optimizers share, whatever their rule.
+
+    Attributes:
+        averages: the average of every weight, where the config asks for one.
+    """
+
+    decays = True
+    """Whether weights are decayed beside the rule, not inside of it."""
+
+    def __init__(self, config: TrainingConfig, **rule: Any) -> None:
+        super().__init__(learning_rate=lambda: self._rate, name="optimizer", **rule)
+        self.config = config
+        self._rate = self._keep = tf.zeros([])
+        self.averages: list[keras.Variable] = []
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the state of the rule, and what each weight is entitled to."""
+        super().build(variables)
+        self.decayed = [not matches(v, self.config.no_decay) for v in variables]
+        self._scales = layer_scales(variables, self.config.layer_decay)
+        if self.config.average:
+            self.averages = self.add_optimizer_variables(variables, "average")
+            # Weights that this task's loss does not depend on stay what they are.
+            for average, variable in zip(self.averages, variables, strict=True):
+                average.assign(variable)
+
+    def step(
+        self,
+        gradients: list[tf.Tensor],
+        variables: list[keras.Variable],
+        *,
+        rate: tf.Tensor,
+        keep: tf.Tensor,
+    ) -> None:
+        """Updates weights at a learning rate; their average keeps so much of itself."""
+        self._rate, self._keep = rate, keep
+        self.apply(gradients, variables)
+
+    def update_step(
+        self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
+    ) -> None:
+        """Decays a weight, updates it by the rule, and takes it into the average."""
+        index = self._get_variable_index(variable)
+        rate = learning_rate * self._scales[index]
+        decay = self.config.weight_decay
+        if self.decays and self.decayed[index] and decay:
+            self.assign_sub(variable, variable * (decay * rate))
+        super().update_step(gradient, variable, rate)
+        if self.averages:
+            average = self.averages[index]
+            self.assign(average, variable + self._keep * (average - variable))
+
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Leaves it to ``update_step``."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars
+
+
+def layer_scales(variables: Sequence[keras.Variable], decay: float) -> list[float]:
+    """Returns the share of the rate that each weight gets.
+
+    The head has 1, the uppermost layer ``decay``, and so on down to the embeddings
+    (ULMFiT: Howard and Ruder, 2018; BEiT: Bao et al., 2021).
+    """
+    numbers = [LAYER.search(v.path) for v in variables]
+    depth = 1 + max((int(n[1]) for n in numbers if n), default=-1)
+    scales = []
+    for variable, number in zip(variables, numbers, strict=True):
+        below = 0
+        if number:
+            below = depth - int(number[1])
+        elif "embedding" in variable.path:
+            below = depth + 1
+        scales.append(decay**below)
+    return scales

@@ -1,0 +1,153 @@
+"""Data order: which rows make up step s, as a pure function of (seed, epoch, step).
+
+Epochs follow each other without a break, each a seeded permutation of all rows, so that
+every batch is full and the state of the data is one number. Where lengths are given,
+rows of like length share a batch: each window of steps is sorted, cut into batches, and
+the batches are shuffled. A batch may grow in stretches of steps; the rows go on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+_WINDOW_STEPS = 32
+
+
+class _Stretch(NamedTuple):
+    """Steps whose batches have one size."""
+
+    step: int
+    row: int
+    batch: int
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """Hashes uint64 to uint64 by SplitMix64's finalizer (Steele et al., 2014)."""
+    x = values.astype(np.uint64)
+    with np.errstate(over="ignore"):
+        x = x + np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """Returns the int32 key of each row in an epoch, for masks."""
+    salt = mix(np.array([seed], np.uint64) ^ mix(np.array([epoch + 1], np.uint64)))
+    keys = mix(rows.astype(np.uint64) ^ salt)
+    return (keys >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+class Sampler:
+    """The rows of every step.
+
+    Args:
+        num_rows: rows an epoch.
+        batch: rows a step.
+        seed: of the permutations and keys.
+        lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
+        dupe_factor: epochs after which the keys of a row come again; None never.
+        batch_start: rows of the first steps, which double until they are ``batch``.
+        batch_ramp: steps over which they double.
+    """
+
+    def __init__(
+        self,
+        num_rows: int,
+        *,
+        batch: int,
+        seed: int,
+        lengths: np.ndarray | None = None,
+        dupe_factor: int | None = None,
+        batch_start: int | None = None,
+        batch_ramp: int = 0,
+    ) -> None:
+        self._num_rows, self._seed = num_rows, seed
+        self._lengths, self._dupe_factor = lengths, dupe_factor
+        self._epoch, self._permutation = -1, np.arange(0)
+        self._stretches = [_Stretch(0, 0, batch_start or batch)]
+        doublings = (batch // (batch_start or batch)).bit_length() - 1
+        for number in range(1, doublings + 1):
+            last, step = self._stretches[-1], batch_ramp * number // doublings
+            row = last.row + (step - last.step) * last.batch
+            self._stretches.append(_Stretch(step, row, 2 * last.batch))
+
+    def steps(self, epochs: float) -> int:
+        """Returns the number of steps that see the rows so many times, rounded up."""
+        rows, last = round(self._num_rows * epochs), self._stretches[-1]
+        for stretch, after in zip(self._stretches, self._stretches[1:], strict=False):
+            if rows <= after.row:
+                last = stretch
+                break
+        return max(1, last.step - (last.row - rows) // last.batch)
+
+    def batch(self, step: int) -> int:
+        """Returns the number of rows of a step."""
+        return self._stretch(step).batch
+
+    def next_size(self, step: int) -> int | None:
+        """Returns the next step whose batch has another size, if any."""
+        return next((s.step for s in self._stretches if s.step > step), None)
+
+    def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns row indices int64 and keys int32 ``[stop - start, batch]``.
+
+        All these steps have batches of one size.
+        """
+        stretch = self._stretch(start)
+        if self._lengths is None:
+            return self._stream(stretch, start, stop)
+        first, last = start - stretch.step, stop - 1 - stretch.step
+        numbers = range(first // _WINDOW_STEPS, last // _WINDOW_STEPS + 1)
+        windows = [self._window(stretch, number) for number in numbers]
+        first %= _WINDOW_STEPS
+        here = slice(first, first + stop - start)
+        return (
+            np.concatenate([rows for rows, _ in windows])[here],
+            np.concatenate([keys for _, keys in windows])[here],
+        )
+
+    def _stretch(self, step: int) -> _Stretch:
+        return next(s for s in reversed(self._stretches) if s.step <= step)
+
+    def _window(self, stretch: _Stretch, number: int) -> tuple[np.ndarray, np.ndarray]:
+        assert self._lengths is not None
+        start = stretch.step + number * _WINDOW_STEPS
+        stop = start + _WINDOW_STEPS
+        stop = min(stop, self.next_size(start) or stop)
+        rows, keys = self._stream(stretch, start, stop)
+        by_length = np.argsort(self._lengths[rows.reshape(-1)], kind="stable")
+        key = [self._seed, number, 1 + self._stretches.index(stretch)]
+        order = np.random.Generator(np.random.PCG64(key)).permutation(stop - start)
+        return tuple(
+            x.reshape(-1)[by_length].reshape(x.shape)[order] for x in (rows, keys)
+        )
+
+    def _stream(
+        self, stretch: _Stretch, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        first = stretch.row + (start - stretch.step) * stretch.batch
+        last = first + (stop - start) * stretch.batch
+        indices, keys = [], []
+        while first < last:
+            epoch, offset = divmod(first, self._num_rows)
+            take = min(last - first, self._num_rows - offset)
+            part = self._order(epoch)[offset : offset + take]
+            indices.append(part)
+            key_epoch = epoch % self._dupe_factor if self._dupe_factor else epoch
+            keys.append(row_keys(self._seed, key_epoch, part))
+            first += take
+        shape = (stop - start, stretch.batch)
+        return (
+            np.concatenate(indices).reshape(shape),
+            np.concatenate(keys).reshape(shape),
+        )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            generator = np.random.Generator(np.random.PCG64([self._seed, epoch]))
+            self._permutation = generator.permutation(self._num_rows)
+            self._epoch = epoch
+        return self._permutation

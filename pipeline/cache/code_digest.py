@@ -1,0 +1,198 @@
+"""Code digests: which source a component's result depends on, found without importing.
+
+Starting from the component's module, imports of our own packages are followed, those
+inside functions too, and so is any string that spells the path of one of our modules
+(``importlib.import_module`` reads those). A module's digest covers its syntax tree
+without documentation and positions, so comments, formatting and docstrings do not
+matter; a package's templates and other resources count byte by byte. Every other
+package found on the way counts with its installed version.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = "textmill"
+_SOURCE_ROOT = Path(__file__).absolute().parents[2]
+"""The folder that holds ``pipeline``, ``components`` and ``models``."""
+_MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_NOT_RESOURCES = (".py", ".pyc", ".md")
+_FORMAT = "1"
+
+# Where the distribution is named otherwise than the package.
+_DISTRIBUTIONS = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True)
+class Module:
+    """What one source file says: its digest, and the dotted names that it mentions."""
+
+    digest: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a component's result depends on beside its config and inputs."""
+
+    modules: Mapping[str, str]
+    """Digest of every module of ours, and of every resource beside them, by name."""
+    libraries: Mapping[str, str]
+    """Version of every other distribution, by name; and of Python."""
+
+
+class CodeReader:
+    """Reads source once: what was parsed is remembered by the file's content.
+
+    Args:
+        known: what earlier processes parsed, by content key; grows with use, so that
+            its owner can keep it.
+    """
+
+    def __init__(self, known: dict[str, str]) -> None:
+        self.known = known
+        self._files: dict[Path, tuple[tuple[int, ...], Module]] = {}
+
+    def read(self, module: str) -> Code:
+        """Returns the code that a module depends on, itself included."""
+        top = module.partition(".")[0]
+        homes = {top: _home(module)} | {PACKAGE: _SOURCE_ROOT}
+        found: dict[str, str] = {}
+        others: set[str] = set()
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            for part in _with_parents(name):
+                home = homes.get(part.partition(".")[0])
+                if home is None:
+                    others.add(part.partition(".")[0])
+                    break
+                if part not in found and (file := _source(home, part)) is not None:
+                    source = self._parse(file, part)
+                    found[part] = source.digest
+                    found |= _resources(file, part)
+                    waiting.extend(source.names)
+        return Code(dict(sorted(found.items())), _versions(others))
+
+    def _parse(self, file: Path, name: str) -> Module:
+        stat = file.stat()
+        state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        if (entry := self._files.get(file)) and entry[0] == state:
+            return entry[1]
+        source = file.read_bytes()
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        # Relative imports make the package part of what the text says.
+        header = f"{_FORMAT} {sys.version_info[:2]} {package}\n".encode()
+        key = hashlib.sha256(header + source).hexdigest()
+        if key not in self.known:
+            self.known[key] = json.dumps(_analyse(source, package))
+        digest, names = json.loads(self.known[key])
+        module = Module(digest, tuple(names))
+        self._files[file] = (state, module)
+        return module
+
+
+def _analyse(source: bytes, package: str) -> tuple[str, list[str]]:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # Sentences, under a signature or under a field, change nothing.
+            body[:] = [part for part in body if not _is_sentence(part)]
+    digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode())
+    return digest.hexdigest(), sorted(set(_names(tree, package)))
+
+
+def _is_sentence(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _names(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yields the absolute dotted names that a tree imports or spells in a string."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                origin = ".".join([*parents, origin] if origin else parents)
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and _MODULE_PATH.fullmatch(node.value)
+            and node.value.partition(".")[0] in {PACKAGE, package.split(".")[0]}
+        ):
+            yield node.value
+
+
+def _resources(file: Path, package: str) -> Iterator[tuple[str, str]]:
+    """Yields the digests of templates and the like that lie in a package's folder."""
+    if file.name == "__init__.py":
+        for path in file.parent.iterdir():
+            if path.is_file() and path.suffix not in _NOT_RESOURCES:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                yield f"{package}/{path.name}", digest
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """Yields ``a``, ``a.b``, ``a.b.c``: importing the last runs all of them."""
+    parts = name.split(".")
+    for length in range(1, len(parts) + 1):
+        yield ".".join(parts[:length])
+
+
+def _source(home: Path, name: str) -> Path | None:
+    """Returns the file of a module, or None where the name is not one.
+
+    ``textmill`` itself only offers names, so that no result depends on it.
+    """
+    parts = name.split(".")
+    if parts[0] == PACKAGE:
+        del parts[0]
+        if not parts:
+            return None
+    path = home.joinpath(*parts)
+    for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _home(module: str) -> Path:
+    """Returns the folder that an imported module's top-level package lies in."""
+    file = sys.modules[module].__file__
+    assert file is not None, module
+    path = Path(file).absolute()
+    depth = module.count(".") + (path.name == "__init__.py")
+    return path.parents[depth]
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    names = set(packages) - sys.stdlib_module_names
+    distributions = sorted(_DISTRIBUTIONS.get(name, name) for name in names)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return {name: _version(name) for name in distributions} | {"python": python}
+
+
+@functools.cache
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

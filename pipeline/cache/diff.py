@@ -1,0 +1,123 @@
+"""Reasons: what differs between a key and the one under which a node last ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from textmill.components.base import Component
+from textmill.pipeline.publish import EXECUTION
+
+_SHOWN = 12
+_SHOWN_FILES = 5
+UNKNOWN = ""
+"""Stands for the digest of an input that is yet to be made."""
+Parts = dict[str, Any]
+Positions = Mapping[str, object]
+
+
+def why(
+    component: Component, parts: Parts, root: Path, positions: Positions
+) -> list[str]:
+    """Says which parts of a key differ from the node's latest execution."""
+    latest = latest_execution(root, component.id)
+    if latest is None:
+        return ["never ran"]
+    return list(_differences(component, latest["parts"], parts, positions))
+
+
+def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
+    """Returns a node's execution that finished last, or None."""
+    latest: dict[str, Any] | None = None
+    for file in (root / "artifacts" / node).glob(f"*/{EXECUTION}"):
+        if file.parent.suffix:
+            continue
+        try:
+            execution = json.loads(file.read_bytes())
+        except ValueError:
+            continue
+        if latest is None or execution["finished"] > latest["finished"]:
+            latest = execution
+    return latest
+
+
+def _differences(
+    component: Component, old: Parts, new: Parts, positions: Positions
+) -> Iterator[str]:
+    if old["component"] != new["component"]:
+        yield f"component {old['component']} -> {new['component']}"
+    for field, before, after in _changed(old["config"], new["config"]):
+        where = _position(field, component.origins, positions)
+        at = f" ({where})" if where else ""
+        yield f"config {field}: {_show(before)} -> {_show(after)}{at}"
+    for name, before, after in _changed(old["inputs"], new["inputs"]):
+        if after != UNKNOWN:
+            yield _input_change(component, name, before, after)
+    yield from _file_changes(old["files"], new["files"])
+    for module in _differing(old["code"], new["code"]):
+        yield f"code {module} {_verb(module, old['code'], new['code'])}"
+    for library in _differing(old["libraries"], new["libraries"]):
+        before, after = old["libraries"].get(library), new["libraries"].get(library)
+        yield f"library {library} {before or 'unused'} -> {after or 'unused'}"
+
+
+def _input_change(component: Component, name: str, before: Any, after: Any) -> str:
+    if not isinstance(after, str):
+        return f"input {name} removed"
+    top, _, key = name.partition(".")
+    wire = component.inputs[top]
+    channel = wire[key] if isinstance(wire, Mapping) else wire
+    assert channel is not None
+    if not isinstance(before, str):
+        return f"input {name} added (from {channel.producer})"
+    shown = f"{before[:_SHOWN]} -> {after[:_SHOWN]}"
+    return f"input {name}: digest {shown} (from {channel.producer})"
+
+
+def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    names = _differing(old, new)
+    for name in names[:_SHOWN_FILES]:
+        yield f"file {name} {_verb(name, old, new)}"
+    if len(names) > _SHOWN_FILES:
+        yield f"and {len(names) - _SHOWN_FILES} more files"
+
+
+def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    names = sorted(old.keys() | new.keys())
+    return [name for name in names if old.get(name) != new.get(name)]
+
+
+def _verb(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    if name not in old:
+        return "added"
+    return "changed" if name in new else "removed"
+
+
+def _changed(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yields (dotted path, before, after) of every leaf that differs."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*new, *(key for key in old if key not in new)]:
+            inner = f"{path}.{key}" if path else str(key)
+            yield from _changed(old.get(key), new.get(key), inner)
+    elif old != new:
+        yield path, old, new
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _position(
+    field: str, origins: Mapping[str, str], positions: Positions
+) -> object | None:
+    """Returns where a field of a component's config stands in the user's file."""
+    for prefix in sorted(origins, key=len, reverse=True):
+        if field == prefix or field.startswith(f"{prefix}." if prefix else ""):
+            path = f"{origins[prefix]}.{field[len(prefix) :].lstrip('.')}"
+            while path and path not in positions:
+                path = path.rpartition(".")[0]
+            return positions.get(path) if path else None
+    return None

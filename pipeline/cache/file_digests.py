@@ -1,0 +1,126 @@
+"""File digests: the content of source files, read again only when it may have changed.
+
+A digest is trusted while size, modification and change time and inode are the same, and
+only if it was taken two seconds after the last change: within a clock tick of one, a
+second change could leave all of them as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sysconfig
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from textmill.components.base import ExternalVersion, sha256_file
+from textmill.models.errors import ConfigError, MachineError
+from textmill.pipeline.store import MetadataStore
+
+_RACY_NS = 2_000_000_000
+_LARGE = 1 << 20
+
+
+class FileDigests:
+    """Digests of files, remembered in the store."""
+
+    def __init__(self, store: MetadataStore) -> None:
+        self._store = store
+        self._known = store.file_digests()
+
+    def read(self, files: Sequence[Path | ExternalVersion]) -> dict[str, str]:
+        """Returns the SHA-256 of files, by a name that does not depend on the machine.
+
+        What was identified already goes by its identity.
+
+        Raises:
+            ConfigError: a file is missing.
+            MachineError: a file may not be read.
+        """
+        known = dict(file for file in files if isinstance(file, ExternalVersion))
+        paths = [
+            os.path.abspath(f) for f in files if not isinstance(f, ExternalVersion)
+        ]
+        try:
+            digests = self._digests(paths)
+        except FileNotFoundError as error:
+            raise ConfigError(f"{error.filename}: no such file") from error
+        except PermissionError as error:
+            raise MachineError(
+                f"{error.filename}: may not be read; grant this user the right to"
+            ) from error
+        digests |= {name: f"is {identity}" for name, identity in known.items()}
+        names = _names([path for path in digests if os.path.isabs(path)])
+        return {names.get(path, path): digest for path, digest in digests.items()}
+
+    def _digests(self, paths: Iterable[str]) -> dict[str, str]:
+        now = time.time_ns()
+        found, changed, settled = {}, {}, {}
+        for path in paths:
+            stat = os.stat(path)
+            state = (
+                f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+            )
+            known = self._known.get(path)
+            if known and known[0] == state:
+                found[path] = known[1]
+            else:
+                changed[path] = stat.st_size
+                if now - stat.st_ctime_ns > _RACY_NS:
+                    settled[path] = state
+        hashes = _hash(changed)
+        fresh = {path: (state, hashes[path]) for path, state in settled.items()}
+        self._known.update(fresh)
+        self._store.remember_file_digests(fresh)
+        return found | hashes
+
+
+def _hash(sizes: Mapping[str, int]) -> dict[str, str]:
+    """Hashes files: large ones in threads; for a small one a thread costs more."""
+    hashes = {}
+    large = [path for path, size in sizes.items() if size > _LARGE]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pending = pool.map(sha256_file, map(Path, large))
+        for path, size in sizes.items():
+            if size <= _LARGE:
+                with open(path, "rb", buffering=0) as stream:
+                    hashes[path] = hashlib.sha256(stream.read()).hexdigest()
+        return hashes | dict(zip(large, pending, strict=True))
+
+
+def _names(paths: Sequence[str]) -> dict[str, str]:
+    """Names files relative to Python's library folders, else to their common folder."""
+    names, others = {}, []
+    for path in paths:
+        if library := _library(path):
+            names[path] = path[len(library) + 1 :]
+        else:
+            others.append(path)
+    if others:
+        parent = common_folder(others)
+        names |= {path: os.path.relpath(path, parent) for path in others}
+    return names
+
+
+def outside_libraries(paths: Iterable[str]) -> list[str]:
+    """Returns the absolute paths that lie in none of Python's library folders."""
+    return [path for path in paths if _library(path) is None]
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """Returns the folder that holds all of some absolute paths."""
+    return os.path.commonpath([os.path.dirname(path) for path in paths])
+
+
+def _library(path: str) -> str | None:
+    return next((lib for lib in _libraries() if path.startswith(lib + os.sep)), None)
+
+
+@cache
+def _libraries() -> list[str]:
+    """Returns Python's library folders, the inner before those around them."""
+    places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
+    return sorted(places, key=len, reverse=True)

@@ -1,1 +1,0 @@
-"""Compiling: what an engine is told, whichever it is."""

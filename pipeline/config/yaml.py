@@ -1,0 +1,262 @@
+"""YAML 1.2 as a config needs it: plain values, each with the place it was written at.
+
+Only mappings, lists and scalars of the core schema are read. Anchors, aliases, merge
+keys, tags, repeated keys and further documents are refused, because each of them makes
+a file mean something else than it shows. Values are addressed by dotted paths
+(``stages.library.train.epochs``, ``slices.0``); the place of a value is that of its
+key, or of the item itself in a list.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from textmill.models.errors import ConfigError
+
+MAX_DEPTH = 32
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {"true": True, "True": True, "TRUE": True} | {
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+_INT = re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in a file, counted from 1; line 0 stands for the whole source."""
+
+    line: int
+    column: int
+    source: str
+
+    def __str__(self) -> str:
+        place = f":{self.line}:{self.column}" if self.line else ""
+        return self.source + place
+
+
+@dataclass
+class Tree:
+    """What a source says, where, and what is wrong with how it says it."""
+
+    value: Any
+    positions: dict[str, Position] = field(default_factory=dict)
+    """The place of every value, by dotted path."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """What YAML allows and a config does not, by dotted path."""
+
+
+def join(path: str, key: str | int) -> str:
+    """Returns the dotted path of a child."""
+    return f"{path}.{key}" if path else str(key)
+
+
+def read_yaml(text: str, source: str) -> Tree:
+    """Reads one document.
+
+    Raises:
+        ConfigError: the text is not YAML.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return _Reader(YAML(typ="safe", pure=True).parse(text), source).document()
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Position(mark.line + 1, mark.column + 1, source)
+        hint = "; quote a text that starts with > or |" * (
+            error.context == "while scanning a block scalar"
+        )
+        raise ConfigError(
+            f"{place}: expected YAML, got {_problem(error)}{hint}"
+        ) from None
+    except YAMLError as error:
+        start = text[: getattr(error, "position", 0)]
+        column = len(start) - start.rfind("\n")
+        place = Position(start.count("\n") + 1, column, source)
+        raise ConfigError(
+            f"{place}: expected YAML, got a character that is not text; remove it"
+        ) from None
+
+
+def read_scalar(text: str) -> Any:
+    """Returns what a plain scalar means in YAML 1.2's core schema.
+
+    ``1e-4`` is a number and ``no`` a text. Infinity, NaN and integers of more than 40
+    digits stay texts: no setting can hold them.
+    """
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.fullmatch(text):
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
+
+
+def override(tree: Tree, assignment: str) -> None:
+    """Applies one ``a.b=v`` to a tree; missing mappings are made.
+
+    ``v`` is a scalar, or a collection or text of YAML's flow style where it starts with
+    a bracket, brace or quote.
+
+    Raises:
+        ConfigError: the assignment is none, or names a place that cannot be.
+    """
+    assignment = _text(assignment)  # a shell passes on bytes that are not UTF-8
+    path, equals, text = assignment.partition("=")
+    position = Position(0, 0, f"--set {assignment}")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"{position}: expected a.b=value, got {assignment!r}")
+    text = text.strip()
+    if text[:1] in set("[{\"'"):
+        new = read_yaml(text, str(position))
+    else:
+        new = Tree(read_scalar(text))
+    if not isinstance(tree.value, dict):
+        tree.value = {}
+    node: Any = tree.value
+    for depth, key in enumerate(keys[:-1]):
+        slot = _slot(node, key, position)
+        if isinstance(node, dict) and not isinstance(node.get(slot), dict | list):
+            node[slot] = {}
+            _place(tree, ".".join(keys[: depth + 1]), position)
+        node = node[slot]
+    node[_slot(node, keys[-1], position)] = new.value
+    target = ".".join(keys)
+    _place(tree, target, position)
+    for child in new.positions:
+        tree.positions[join(target, child) if child else target] = position
+    for child, fault in new.faults.items():
+        tree.faults[join(target, child) if child else target] = fault
+
+
+def _slot(node: Any, key: str, position: Position) -> Any:
+    if isinstance(node, dict):
+        return key
+    if not isinstance(node, list) or not key.isdecimal() or int(key) >= len(node):
+        count = len(node) if isinstance(node, list) else 0
+        raise ConfigError(
+            f"{position}: expected the index of one of {count} items, got {key!r}"
+        )
+    return int(key)
+
+
+def _place(tree: Tree, path: str, position: Position) -> None:
+    """Gives a path a new place and forgets all that was known below it."""
+    for known in (tree.positions, tree.faults):
+        for old in [p for p in known if p == path or p.startswith(path + ".")]:
+            del known[old]
+    tree.positions[path] = position
+
+
+def _text(value: str) -> str:
+    """Joins the surrogate pairs of ``\\u`` escapes; a lone half becomes U+FFFD."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _problem(error: Any) -> str:
+    words = [error.context, error.problem]
+    return " ".join(w for w in words if w).replace("\n", " ")
+
+
+class _Reader:
+    """Builds a tree from YAML events, one method a kind of node."""
+
+    def __init__(self, events: Iterator[Any], source: str) -> None:
+        self.events, self.source = events, source
+        self.tree = Tree(None)
+
+    def document(self) -> Tree:
+        from ruamel.yaml import events as kinds
+
+        next(self.events)
+        self.tree.positions[""] = Position(1, 1, self.source)
+        if isinstance(next(self.events), kinds.StreamEndEvent):
+            return self.tree
+        self.tree.value = self.node(next(self.events), "", 0)
+        next(self.events)
+        if not isinstance(event := next(self.events), kinds.StreamEndEvent):
+            path = "---"
+            self.tree.positions[path] = self.position(event)
+            self.tree.faults[path] = "expected one document, got another"
+        return self.tree
+
+    def position(self, event: Any) -> Position:
+        mark = event.start_mark
+        return Position(mark.line + 1, mark.column + 1, self.source)
+
+    def node(self, event: Any, path: str, depth: int) -> Any:
+        from ruamel.yaml import events as kinds
+
+        if depth > MAX_DEPTH:
+            raise ConfigError(
+                f"{self.position(event)}: expected at most {MAX_DEPTH} levels, got more"
+            )
+        if isinstance(event, kinds.AliasEvent):
+            return self.refuse(path, f"the alias *{event.anchor}")
+        if event.anchor:
+            self.refuse(path, f"the anchor &{event.anchor}")
+        if event.ctag is not None:
+            self.refuse(path, f"the tag {event.ctag}")
+        if isinstance(event, kinds.ScalarEvent):
+            return _text(event.value) if event.style else read_scalar(event.value)
+        if isinstance(event, kinds.SequenceStartEvent):
+            return self.sequence(path, depth)
+        return self.mapping(path, depth)
+
+    def sequence(self, path: str, depth: int) -> list[Any]:
+        from ruamel.yaml import events as kinds
+
+        items: list[Any] = []
+        while not isinstance(event := next(self.events), kinds.SequenceEndEvent):
+            child = join(path, len(items))
+            self.tree.positions[child] = self.position(event)
+            items.append(self.node(event, child, depth + 1))
+        return items
+
+    def mapping(self, path: str, depth: int) -> dict[str, Any]:
+        from ruamel.yaml import events as kinds
+
+        values: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), kinds.MappingEndEvent):
+            position = self.position(event)
+            if not isinstance(event, kinds.ScalarEvent) or event.anchor or event.ctag:
+                raise ConfigError(f"{position}: expected a plain text as key")
+            key = event.value
+            child = join(path, key)
+            fault = self.key_fault(event, key in values, child)
+            if fault:
+                self.tree.faults[child] = fault
+            self.tree.positions[child] = position
+            value = self.node(next(self.events), child, depth + 1)
+            if not fault:
+                values[key] = value
+        return values
+
+    def key_fault(self, event: Any, is_repeated: bool, path: str) -> str | None:
+        key = event.value
+        if is_repeated:
+            first = self.tree.positions[path].line
+            return f"expected {key!r} once, got it again (first in line {first})"
+        if key == "<<" and not event.style:
+            return "expected plain YAML, got a merge key; write the keys out"
+        if not key or "." in key:
+            return f"expected a key without a dot, got {key!r}"
+        return None
+
+    def refuse(self, path: str, what: str) -> None:
+        self.tree.faults.setdefault(
+            path, f"expected plain YAML, got {what}; write the value out"
+        )

@@ -1,0 +1,1 @@
+"""Textmill as a library: ``import textmill as tm``."""

@@ -1,0 +1,1 @@
+"""Kubeflow, Vertex AI and TFJob: compiling and submitting a pipeline."""

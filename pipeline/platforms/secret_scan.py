@@ -1,0 +1,63 @@
+"""The scan of what leaves this machine: no secret's value may stand in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+
+from textmill.models.errors import ConfigError
+from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.config.references import REFERENCE
+
+_SHORTEST = 6
+"""Shorter values stand in any text by chance."""
+_TELLING = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE)")
+_PATTERNS = {
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
+    "a key of Amazon's": r"\b(AKIA|ASIA)[0-9A-Z]{16}\b",
+    "a key of Google's": r"\bAIza[0-9A-Za-z_-]{35}\b",
+    "a token of Google's": r"\bya29\.[0-9A-Za-z_-]{20,}",
+    "a token of GitHub's": r"\b(gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{50,})",
+    "a token of Hugging Face's": r"\bhf_[A-Za-z]{30,}\b",
+    "a token of Slack's": r"\bxox[abprs]-[0-9A-Za-z-]{10,}",
+    "a web token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
+}
+
+
+def check_no_secrets(text: str, loaded: LoadedConfig) -> None:
+    """Checks what was compiled, before it is written anywhere.
+
+    Raises:
+        ConfigError: it holds what looks like a secret, or the value of a variable that
+            the config refers to as one; the message names it and does not show it.
+    """
+    for what in [*_known_values(text, loaded), *_found(text), *_told(loaded)]:
+        raise ConfigError(
+            f"compile: expected references to secrets only, found {what}; write "
+            "${env:NAME}, or name it in run.nodes.*.secrets"
+        )
+
+
+def _known_values(text: str, loaded: LoadedConfig) -> Iterator[str]:
+    names = set(REFERENCE.findall(repr(loaded.raw)))
+    for gets in loaded.config.run.nodes.values():
+        names |= set(gets.secrets)
+    for name in sorted(names | {n for n in os.environ if _TELLING.search(n)}):
+        value = os.environ.get(name, "")
+        if len(value) >= _SHORTEST and value in text:
+            yield f"the value of the environment variable {name}"
+
+
+def _found(text: str) -> Iterator[str]:
+    for what, pattern in _PATTERNS.items():
+        if re.search(pattern, text):
+            yield f"what looks like {what}"
+
+
+def _told(loaded: LoadedConfig) -> Iterator[str]:
+    for key, gets in loaded.config.run.nodes.items():
+        env: Mapping[str, str] = gets.env
+        for name in sorted(env):
+            if _TELLING.search(name.upper()):
+                yield f"a value in run.nodes.{key}.env.{name}, whose name says secret"

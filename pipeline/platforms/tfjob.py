@@ -1,0 +1,125 @@
+"""TFJob: a manifest by which Kubeflow's training operator trains on several machines.
+
+Its containers get no executor input: they find what the node reads in the root, by the
+keys of all that it rests on, and the operator sets TF_CONFIG.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textmill.components.base import Component
+from textmill.models.errors import ConfigError
+from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.platforms.config import NodeConfig, node_config
+from textmill.pipeline.platforms.kubeflow import environment, kubernetes_secrets
+from textmill.pipeline.platforms.spec import (
+    CONFIG_VARIABLE,
+    GRACE_SECONDS,
+    MODULE,
+    config_text,
+    node_arguments,
+    task_name,
+)
+from textmill.pipeline.platforms.yaml import dump
+
+
+def compile_tfjobs(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
+    """Returns a manifest for each selected training node of several machines.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    given = loaded.config.run.nodes
+    jobs = [
+        _job(loaded, node, node_config(given, node.id), root)
+        for node in pipeline.nodes
+        if node.resumable
+        and node.id in pipeline.selected
+        and node_config(given, node.id).machines > 1
+    ]
+    if not jobs:
+        raise ConfigError(
+            "compile --to tfjob: expected a training node of several machines, found "
+            "none; set run.nodes.train.machines"
+        )
+    return dump(*jobs)
+
+
+def _job(
+    loaded: LoadedConfig, node: Component, gets: NodeConfig, root: str
+) -> dict[str, Any]:
+    kubeflow = loaded.config.run.kubeflow
+    name = f"{task_name(loaded.config.name)}-{task_name(node.id)}"
+    labels = {"app.kubernetes.io/part-of": "textmill", **kubeflow.labels}
+    metadata: dict[str, Any] = {"name": name, "labels": dict(sorted(labels.items()))}
+    if kubeflow.namespace is not None:
+        metadata["namespace"] = kubeflow.namespace
+    policy: dict[str, Any] = {"cleanPodPolicy": "Running", "backoffLimit": gets.retries}
+    if gets.timeout is not None:
+        # The job's clock goes on when a pod is tried again.
+        tries = 1 + gets.retries
+        policy["activeDeadlineSeconds"] = tries * (gets.timeout + GRACE_SECONDS)
+    pod = _pod(loaded, node, gets, root)
+
+    def replicas(count: int) -> dict[str, Any]:
+        return {
+            "replicas": count,
+            "restartPolicy": "OnFailure",
+            "template": {"spec": pod},
+        }
+
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "TFJob",
+        "metadata": metadata,
+        "spec": {
+            "runPolicy": policy,
+            "tfReplicaSpecs": {
+                "Chief": replicas(1),
+                "Worker": replicas(gets.machines - 1),
+            },
+        },
+    }
+
+
+def _pod(
+    loaded: LoadedConfig, node: Component, gets: NodeConfig, root: str
+) -> dict[str, Any]:
+    kubeflow = loaded.config.run.kubeflow
+    variables: list[dict[str, Any]] = list(environment(gets.env))
+    for variable, name, key in kubernetes_secrets(gets.secrets):
+        source = {"secretKeyRef": {"name": name, "key": key}}
+        variables.append({"name": variable, "valueFrom": source})
+    variables.append({"name": CONFIG_VARIABLE, "value": config_text(loaded)})
+    container: dict[str, Any] = {
+        "name": "tensorflow",
+        "image": loaded.config.run.image,
+        "command": ["python3", "-m", MODULE],
+        "args": [*node_arguments(node, gets), "--root", root],
+        "env": variables,
+    }
+    if limits := _limits(gets):
+        container["resources"] = {"limits": limits}
+    pod: dict[str, Any] = {"containers": [container]}
+    if kubeflow.service_account is not None:
+        pod["serviceAccountName"] = kubeflow.service_account
+    if gets.node_selector:
+        pod["nodeSelector"] = dict(sorted(gets.node_selector.items()))
+    if kubeflow.volume is not None:
+        container["volumeMounts"] = [{"name": "root", "mountPath": kubeflow.mount}]
+        claim = {"claimName": kubeflow.volume}
+        pod["volumes"] = [{"name": "root", "persistentVolumeClaim": claim}]
+    return pod
+
+
+def _limits(gets: NodeConfig) -> dict[str, str]:
+    limits = {}
+    if gets.cpu is not None:
+        limits["cpu"] = f"{gets.cpu:g}"
+    if gets.memory is not None:
+        limits["memory"] = gets.memory
+    if gets.accelerator is not None:
+        limits[gets.accelerator] = str(gets.accelerators)
+    return limits

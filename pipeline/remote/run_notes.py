@@ -1,0 +1,112 @@
+"""A run on an engine, written down: a note a node, and at its end summary and page."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from textmill.components.artifacts import Evaluation, PushedModel, Report
+from textmill.components.base import Artifact, Component
+from textmill.pipeline.config import LoadedConfig, render_config
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.progress import make_progress
+from textmill.pipeline.publish import (
+    EXECUTION,
+    published_dir,
+    write_atomically,
+)
+from textmill.pipeline.remote.mirror import Mirror
+from textmill.pipeline.run_log import RunRecord
+from textmill.pipeline.runners.container import Done
+from textmill.pipeline.store import MetadataStore
+
+_READ_WHOLE = (Evaluation, PushedModel, Report)
+
+
+def note_node(run_id: str, node: Component, done: Done, mirror: Mirror) -> None:
+    """Writes down how a node ended."""
+    folder = f"{_folder(run_id)}/nodes"
+    note = {
+        "state": done.state,
+        "key": done.key,
+        "seconds": done.seconds,
+        "exit_code": done.exit_code,
+        "error": done.error,
+        "ended": time.time(),
+    }
+    (mirror.path / folder).mkdir(parents=True, exist_ok=True)
+    path = mirror.path / folder / f"{node.id}.json"
+    write_atomically(path, json.dumps(note).encode())
+    mirror.send(folder)
+
+
+def publish_run(
+    run_id: str, loaded: LoadedConfig, pipeline: Pipeline, mirror: Mirror
+) -> int:
+    """Makes the summary and the page of a run from its notes; returns 0.
+
+    A node without a note was not reached, or was ended from outside.
+    """
+    folder = _folder(run_id)
+    mirror.fetch(f"{folder}/nodes")
+    notes = {
+        path.stem: json.loads(path.read_bytes())
+        for path in (mirror.path / folder / "nodes").glob("*.json")
+    }
+    with MetadataStore(mirror.path) as store:
+        record = RunRecord(
+            mirror.path,
+            store,
+            pipeline,
+            make_progress(shown=False),
+            config_text=render_config(loaded.config),
+            run_id=mirror.path.joinpath(folder).name,
+        )
+        started = [n["ended"] - n["seconds"] for n in notes.values()]
+        record.summary["started"] = min(started, default=time.time())
+        for node in pipeline.nodes:
+            _enter(record, node, notes.get(node.id), mirror)
+        failed = [n["exit_code"] for n in notes.values() if n["exit_code"]]
+        is_whole = len(notes) == len(pipeline.nodes) and not failed
+        record.finish(
+            "succeeded" if is_whole else "failed",
+            0 if is_whole else next(iter(failed), 1),
+        )
+    mirror.send(folder)
+    print(f"{mirror.root}/{folder}/report.html")
+    return 0
+
+
+def _enter(
+    record: RunRecord, node: Component, note: Mapping[str, Any] | None, mirror: Mirror
+) -> None:
+    if note is None:
+        record.node_not_done(node, "skipped")
+        return
+    if note["state"] not in ("ran", "cached"):
+        record.node_not_done(
+            node,
+            note["state"],
+            key=note["key"],
+            seconds=note["seconds"],
+            exit_code=note["exit_code"],
+            error=note["error"],
+        )
+        return
+    final = published_dir(mirror.path, node.id, note["key"])
+    relative = final.relative_to(mirror.path).as_posix()
+    mirror.fetch_history(relative)
+    outputs: dict[str, Artifact] = {}
+    for name, port in node.contract.outputs.items():
+        if issubclass(port.type, _READ_WHOLE):
+            mirror.fetch(f"{relative}/{name}")
+        outputs[name] = port.type(final / name)
+    execution = json.loads((final / EXECUTION).read_bytes())
+    record.node_done(node, note["state"], execution, outputs, seconds=note["seconds"])
+
+
+def _folder(run_id: str) -> str:
+    return f"runs/{re.sub(r'[^A-Za-z0-9_.-]+', '-', run_id)}"

@@ -1,0 +1,196 @@
+"""A run's own folder: its config, events, summary and page.
+
+``events.jsonl`` grows by a line an event. ``summary.json`` is rewritten whole whenever
+a node ends, so that it tells the truth about a run that was killed, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textmill.components.artifacts import (
+    Evaluation,
+    PushedModel,
+    Report,
+    read_json,
+)
+from textmill.components.base import Artifact, Component
+from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.processes import this_process
+from textmill.pipeline.progress import Progress
+from textmill.pipeline.publish import full_disk_is_a_fault, write_atomically
+from textmill.pipeline.store import MetadataStore, write_summary
+
+_PROGRESS_SECONDS = 1.0
+
+
+class RunRecord:
+    """Writes down what happens in one run, to disk, to the store and to the screen."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: MetadataStore,
+        pipeline: Pipeline,
+        progress: Progress,
+        *,
+        config_text: str,
+        run_id: str | None = None,
+    ) -> None:
+        """Opens the record of a new run, or of one that another process has begun."""
+        self._root, self._store, self._progress = root, store, progress
+        if run_id is None:
+            self.id, self.folder = _make_folder(root, pipeline.name)
+        else:
+            self.id, self.folder = run_id, root / "runs" / run_id
+            self.folder.mkdir(parents=True, exist_ok=True)
+        self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
+        self._last_progress: dict[str, float] = {}
+        self._report: Artifact | None = None
+        write_atomically(self.folder / "config.yaml", config_text.encode())
+        self.summary: dict[str, Any] = {
+            "run_id": self.id,
+            "name": pipeline.name,
+            "status": "running",
+            "exit_code": None,
+            "started": time.time(),
+            "seconds": None,
+            "process": this_process(),
+            "nodes": {},
+            "stages": {},
+        }
+        self._save()
+        nodes = [node.id for node in pipeline.nodes if node.id in pipeline.selected]
+        self.event("run_started", run_id=self.id, name=pipeline.name, nodes=nodes)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Adds an event: to the screen at once, to the file at most once a second."""
+        self._progress.handle(kind, fields)
+        now = time.time()
+        if kind == "progress":
+            if now - self._last_progress.get(fields["node"], 0) < _PROGRESS_SECONDS:
+                return
+            self._last_progress[fields["node"]] = now
+        entry = {"time": round(now, 3), "event": kind} | fields
+        with full_disk_is_a_fault(self.folder / "events.jsonl"):
+            self._events.write(
+                json.dumps(entry, ensure_ascii=False, default=str) + "\n"
+            )
+            self._events.flush()
+
+    def node_done(
+        self,
+        node: Component,
+        state: str,
+        execution: Mapping[str, Any],
+        outputs: Mapping[str, Artifact],
+        *,
+        seconds: float,
+    ) -> None:
+        """Writes down a node that ran or was cached, and what its artifacts say."""
+        key = execution["key"]
+        paths = {name: self._relative(a.path) for name, a in outputs.items()}
+        self._add(node, state, seconds=seconds, key=key, outputs=paths)
+        if not self._store.has_execution(node.id, execution["run_id"]):
+            self._store.record_execution({**execution, "state": "ran"})
+        for artifact in outputs.values():
+            self._add_to_stage(node.id.partition(".")[2], artifact)
+        self._save()
+        self.event("node_finished", node=node.id, state=state, seconds=seconds, key=key)
+
+    def node_not_done(
+        self,
+        node: Component,
+        state: str,
+        *,
+        key: str | None = None,
+        seconds: float = 0.0,
+        exit_code: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Writes down a node that failed, was interrupted or was not reached."""
+        said = {"exit_code": exit_code, "error": error} if error else {}
+        self._add(node, state, seconds=seconds, key=key, outputs={}, **said)
+        self._save()
+        self.event("node_finished", node=node.id, state=state, seconds=seconds, **said)
+
+    def finish(self, status: str, exit_code: int) -> None:
+        """Closes the run and writes its page."""
+        seconds = round(time.time() - self.summary["started"], 3)
+        self.summary |= {"status": status, "exit_code": exit_code, "seconds": seconds}
+        self._save()
+        self.event("run_finished", status=status, exit_code=exit_code, seconds=seconds)
+        self._events.close()
+        self._write_page()
+
+    def _add(self, node: Component, state: str, **fields: Any) -> None:
+        entry = {
+            "state": state,
+            "component": type(node).__name__,
+            "upstream": sorted(node.upstream()),
+            "started": round(time.time() - fields["seconds"], 3),
+            **fields,
+        }
+        self.summary["nodes"][node.id] = entry
+        if state not in ("ran", "skipped"):
+            self._store.record_execution(entry | {"node": node.id, "run_id": self.id})
+
+    def _add_to_stage(self, name: str, artifact: Artifact) -> None:
+        if isinstance(artifact, Report):
+            self._report = artifact
+        if not isinstance(artifact, (Evaluation, PushedModel)):
+            return
+        unknown: dict[str, Any] = {
+            "metrics": {},
+            "intervals": {},
+            "blessed": None,
+            "pushed": None,
+        }
+        stage = self.summary["stages"].setdefault(name, unknown)
+        if isinstance(artifact, Evaluation):
+            metrics = artifact.read()["metrics"]
+            stage["metrics"] = {name: m["value"] for name, m in metrics.items()}
+            stage["intervals"] = {
+                name: [m["low"], m["high"]] for name, m in metrics.items()
+            }
+            stage["blessed"] = artifact.blessed
+        elif artifact.facts["pushed"]:
+            stage["pushed"] = self._relative(artifact.destination)
+
+    def _relative(self, path: Path) -> str:
+        path, root = path.resolve(), self._root.resolve()
+        return (
+            path.relative_to(root) if path.is_relative_to(root) else path
+        ).as_posix()
+
+    def _save(self) -> None:
+        write_summary(self.folder, self.summary)
+        self._store.record_run(self.summary)
+
+    def _write_page(self) -> None:
+        from textmill.components.reporter.page import render_run
+
+        data = read_json(self._report.path / Report.DATA) if self._report else None
+        page = render_run(data, self.summary)
+        write_atomically(self.folder / "report.html", page.encode())
+
+
+def _make_folder(root: Path, name: str) -> tuple[str, Path]:
+    """Makes ``runs/20261123-021530-quickstart-4f2a``."""
+    now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    name = re.sub(r"[^\w.-]+", "-", name)
+    while True:
+        id = f"{now}-{name}-{secrets.token_hex(2)}"
+        folder = root / "runs" / id
+        try:
+            os.makedirs(folder / "logs")
+        except FileExistsError:
+            continue
+        return id, folder

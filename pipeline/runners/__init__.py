@@ -1,0 +1,1 @@
+"""Runners: where and when nodes execute; each ends in ``Component.execute``."""

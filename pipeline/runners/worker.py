@@ -1,0 +1,251 @@
+"""The worker: a process that executes nodes, one after the other, for a runner.
+
+It imports TensorFlow once for all of them. Jobs come and answers go over one pipe;
+when the pipe closes, because the runner is gone, the worker ends at once with all the
+processes it started. Whatever prints goes to the log that is its standard output.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import platform
+import queue
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from textmill.components.base import Artifact, Component, Context
+from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
+from textmill.pipeline import publish
+from textmill.pipeline.cache.diff import Parts
+from textmill.pipeline.cache.key import Keys, look_up
+from textmill.pipeline.config import resolve_secrets
+from textmill.pipeline.store import MetadataStore
+
+_REPORT_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One node to execute."""
+
+    node: str
+    component: str
+    """``textmill.components.trainer:Trainer``."""
+    key: str
+    parts: Parts
+    payload: bytes
+    """Config and inputs, pickled: unpickling them imports the component's module."""
+    run_id: str
+    root: Path
+    log: Path
+    """Where this process' output goes."""
+    beam: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: str
+    """``ran``, ``cached`` (another runner did it), ``failed`` or ``interrupted``."""
+    exit_code: int = 0
+    error: str | None = None
+
+
+Send = Callable[[str, Any], None]
+
+
+def main(descriptor: int) -> None:
+    """Serves one runner until it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
+    connection = Connection(descriptor)
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+    stop = threading.Event()
+    threading.Thread(target=_listen, args=(connection, jobs, stop), daemon=True).start()
+    lock = threading.Lock()
+
+    def send(kind: str, value: Any) -> None:
+        # A runner that is gone gets no answer; the listener ends this process.
+        with lock, suppress(BrokenPipeError, ConnectionResetError):
+            connection.send((kind, value))
+
+    while True:
+        job = jobs.get()
+        outcome = run_job(job, send, stop.is_set)
+        send("outcome", outcome)
+
+
+def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
+    """Executes a job and says how it ended; nothing that it raises gets out."""
+    try:
+        return _execute(job, send, should_stop)
+    except Preempted as fault:
+        return Outcome("interrupted", fault.exit_code, str(fault))
+    except TextmillError as fault:
+        traceback.print_exc()
+        return Outcome("failed", fault.exit_code, str(fault))
+    except MemoryError:
+        traceback.print_exc()
+        code = MachineError.exit_code
+        return Outcome("failed", code, f"{job.node}: out of memory; free some")
+    except PermissionError as error:
+        traceback.print_exc()
+        sentence = (
+            f"{error.filename}: {error.strerror}; grant this user the right to it"
+        )
+        return Outcome("failed", MachineError.exit_code, sentence)
+    except Exception as error:
+        traceback.print_exc()
+        if full := publish.full_disk(error, job.root):
+            return Outcome("failed", MachineError.exit_code, full)
+        kind = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        sentence = (
+            f"internal error in {job.node}: {kind}; the traceback is in {job.log}"
+        )
+        return Outcome("failed", 1, sentence)
+
+
+def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
+    module, _, name = job.component.partition(":")
+    component: type[Component] = getattr(importlib.import_module(module), name)
+    config, inputs = pickle.loads(job.payload)
+    config = resolve_secrets(config)
+
+    def while_waiting() -> None:
+        if should_stop():
+            raise Preempted(f"{job.node}: stopped while another run had its turn")
+        send("waiting", None)
+
+    with publish.locked(job.root, job.node, job.key, while_waiting=while_waiting):
+        if look_up(job.root, component, job.node, job.key).execution is not None:
+            return Outcome("cached")
+        with _work_dir(job, component.resumable) as work_dir:
+            context = Context(
+                work_dir=work_dir,
+                report=_throttled(send),
+                should_stop=should_stop,
+                beam=job.beam,
+            )
+            _make(job, component, config, inputs, context)
+    return Outcome("ran")
+
+
+def _make(
+    job: Job,
+    component: type[Component],
+    config: Any,
+    inputs: Mapping[str, Artifact | Mapping[str, Artifact]],
+    context: Context,
+) -> None:
+    started = time.time()
+    staging = publish.staging_dir(job.root, job.node, job.key)
+    publish.remove(staging)
+    outputs = {}
+    for name, port in component.contract.outputs.items():
+        (staging / name).mkdir(parents=True)
+        outputs[name] = port.type(staging / name)
+    try:
+        component.execute(
+            config=config, inputs=inputs, outputs=outputs, context=context
+        )
+        _check_files(job, component, config)
+        here = _environment(job)
+        for artifact in outputs.values():
+            publish.seal(artifact, environment=here)
+        finished = time.time()
+        execution = {
+            "node": job.node,
+            "component": component.__name__,
+            "key": job.key,
+            "run_id": job.run_id,
+            "started": started,
+            "finished": finished,
+            "seconds": round(finished - started, 3),
+            "inputs": job.parts["inputs"],
+            "outputs": {name: artifact.digest for name, artifact in outputs.items()},
+            "host": here,
+            "parts": job.parts,
+        }
+        final = publish.published_dir(job.root, job.node, job.key)
+        publish.commit(staging, final, execution=execution)
+    finally:
+        publish.remove(staging)
+
+
+def _check_files(job: Job, component: type[Component], config: Any) -> None:
+    with MetadataStore(job.root) as store:
+        keys = Keys(job.root, store)
+        now = keys.outside(component, config, job.parts["inputs"])
+    changed = sorted(set(now.items()) ^ set(job.parts["files"].items()))
+    if changed:
+        raise DataError(
+            f"{job.node}: {changed[0][0]} changed while it was read; run again"
+        )
+
+
+def _environment(job: Job) -> dict[str, Any]:
+    return {
+        "run_id": job.run_id,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+    }
+
+
+@contextmanager
+def _work_dir(job: Job, resumable: bool) -> Iterator[Path]:
+    """Lends a folder: one that outlives a kill if the component can resume from it."""
+    if resumable:
+        folder = publish.work_dir(job.root, job.node, job.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
+    else:
+        folder = publish.scratch_dir(job.root, job.node, job.key)
+        publish.remove(folder)
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            publish.remove(folder)
+
+
+def _throttled(send: Send) -> Callable[[dict[str, Any]], None]:
+    last = 0.0
+
+    def report(event: dict[str, Any]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        done = event.get("step") is not None and event.get("step") == event.get("total")
+        if done or now - last >= _REPORT_SECONDS:
+            last = now
+            send("progress", event)
+
+    return report
+
+
+def _listen(
+    connection: Connection, jobs: queue.SimpleQueue[Job], stop: threading.Event
+) -> None:
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            os.killpg(0, signal.SIGKILL)
+        if message == "stop":
+            stop.set()
+        else:
+            jobs.put(message)

@@ -1,1 +1,0 @@
-"""Submitting: compiled pipelines become runs of a service."""
