@@ -1,4 +1,4 @@
-"""Counts words of a private dialect in docstrings and names; exits 1 if any is there."""
+"""Count words of a private dialect in docstrings and names; exit 1 if there is one."""
 
 import ast
 import re
@@ -23,9 +23,9 @@ def problems(path: Path) -> list[str]:
             if CLAUSE.match(text.partition("\n")[0]) or DIALECT.search(text):
                 line = getattr(node, "lineno", 1)
                 lines.append(f"{path}:{line}: docstring: {text.splitlines()[0]}")
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            if node.id in NAMES:
-                lines.append(f"{path}:{node.lineno}: name: {node.id}")
+        is_name = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if is_name and node.id in NAMES:
+            lines.append(f"{path}:{node.lineno}: name: {node.id}")
     return lines
 
 

@@ -3,8 +3,9 @@
 Every node becomes a task of the same container entry,
 ``textmill.pipeline.runners.run_component``, and differs in its artifacts alone. The
 config stands in the file once, as the default of the parameter ``config``; a container
-makes its component, and the key of its cache, from that. KFP's own cache is off: it knows neither our source nor the files outside
-the pipeline, and the entry looks into the root anyway.
+makes its component, and the key of its cache, from that. KFP's own cache is off: it
+knows neither our source nor the files outside the pipeline, and the entry looks into
+the root anyway.
 
 All tasks lie in one group, so that the step that publishes the run's page comes last,
 whatever failed.
