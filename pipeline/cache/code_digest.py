@@ -5,7 +5,8 @@ including those inside functions, and so is every string that is the dotted path
 a module (``importlib.import_module`` takes those). A module's digest covers its syntax
 tree without docstrings and positions, so comments and formatting do not matter; a
 package's templates and other resources are hashed byte by byte. Every third-party
-package met on the way enters with its installed version.
+package met on the way enters with its installed version. A module that reads a table
+of plug-ins (``textmill.models.registry``) depends on the source of all of its rows.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from textmill.models.errors import ConfigError
+from textmill.models.registry import entry_points
 
 PACKAGE = "textmill"
 _SOURCE_ROOT = Path(__file__).absolute().parents[2]
@@ -70,6 +75,9 @@ class CodeReader:
         waiting = [module]
         while waiting:
             name = waiting.pop()
+            for plugged in _plugged_modules(name):
+                homes.setdefault(plugged.partition(".")[0], _installed_home(plugged))
+                waiting.append(plugged)
             for part in _with_parents(name):
                 home = homes.get(part.partition(".")[0])
                 if home is None:
@@ -180,6 +188,27 @@ def _home(module: str) -> Path:
     path = Path(file).absolute()
     depth = module.count(".") + (path.name == "__init__.py")
     return path.parents[depth]
+
+
+def _plugged_modules(group: str) -> list[str]:
+    """Returns the modules of the rows that distributions add to a table."""
+    is_group = group.startswith(f"{PACKAGE}.") and group.count(".") == 1
+    values = entry_points(group).values() if is_group else ()
+    return [value.partition(":")[0] for value in values]
+
+
+def _installed_home(module: str) -> Path:
+    """Returns the folder that a module's top-level package is installed in."""
+    spec = importlib.util.find_spec(module.partition(".")[0])
+    if spec is None:
+        raise ConfigError(
+            f"entry point {module}: expected a module that can be imported, found "
+            "none; install its distribution again or remove it"
+        )
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).absolute().parent
+    assert spec.origin is not None, module
+    return Path(spec.origin).absolute().parent
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
