@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from textmill.models.paths import FilePath
 from textmill.components.artifacts import (
     Evaluation,
     PushedModel,
@@ -28,7 +29,7 @@ _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blesse
 class PushConfig:
     """Where a stage's model goes."""
 
-    to: str | None = None
+    to: FilePath | None = None
     """A folder that also receives every pushed version, beside the root's own."""
 
 

@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from textmill.models.paths import FilePath
 from textmill.components.ingester.filters.text_view import (
     Finding,
     View,
@@ -66,7 +67,7 @@ class C4Config:
     min_sentences: int = 3
     """Documents with fewer sentences left are dropped: 3 in the code and the journal's
     text, 5 in the first preprint and in datatrove."""
-    bad_words: str | None = None
+    bad_words: FilePath | None = None
     """A file of words and phrases, one a line: documents with one are dropped. C4's
     list is not ours to ship."""
 

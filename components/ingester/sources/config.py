@@ -9,11 +9,12 @@ from typing import Literal
 
 from textmill.components.artifacts import SPLITS
 from textmill.models.errors import did_you_mean
+from textmill.models.paths import FilePath
 
 FILE_FORMATS = ("jsonl", "csv", "tsv", "txt", "parquet", "tfrecord")
 FORMATS = ("docstrings", *FILE_FORMATS, "tfds", "folder")
 
-Files = str | Mapping[str, str | tuple[str, ...]] | tuple[str, ...]
+Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePath, ...]
 """A path or glob, several, or one of both for each of train, eval and test."""
 
 _TOKEN = re.compile(r"\{([A-Za-z]+)\}")
@@ -51,10 +52,10 @@ class SourceConfig:
     tfds: str | None = None
     """A prepared TensorFlow data set, ``name`` or ``name/config:version``; its train,
     validation and test splits are read, others are not."""
-    folder: str | None = None
+    folder: FilePath | None = None
     """A folder laid out as on the Hugging Face Hub: every file is read by its ending,
     and belongs to the split that its name, or its folder's, holds."""
-    data_dir: str | None = None
+    data_dir: FilePath | None = None
     """For tfds: where data sets were prepared; None is ``$TFDS_DATA_DIR``, or
     ``~/tensorflow_datasets``."""
     span: int | str | None = None
