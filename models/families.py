@@ -48,12 +48,19 @@ class BlockConfig:
     """How a transformer's blocks are made, in full: see ``ModelConfig``."""
 
     norm: Literal["post", "pre"]
+    """Normalizes a block's output or its input."""
     positions: Literal["learned", "rotary"] = "learned"
+    """Learned vectors, or rotated queries and keys."""
     activation: Literal["gelu", "gelu_exact", "geglu"] = "gelu"
+    """Of the feed-forward layers."""
     biases: bool = True
+    """Layers add biases."""
     tied_embeddings: bool = True
+    """The output layer is the token embedding."""
     zero_outputs: bool = False
+    """Blocks begin as the identity."""
     qk_norm: bool = False
+    """Normalizes queries and keys in every head."""
 
 
 _CLASSIC = {"bert": BlockConfig(norm="post"), "gpt": BlockConfig(norm="pre")}

@@ -128,9 +128,9 @@ def read_alone(path, source):
 READ = """
 from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.readers import read_spans
+from textmill.components.ingester.readers.lines import read_spans
 from textmill.components.ingester.readers.records import DeadLetter
-from textmill.components.ingester.sources import Span
+from textmill.components.ingester.sources.files import Span
 from textmill.models.errors import DataError
 found = []
 try:

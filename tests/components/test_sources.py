@@ -494,7 +494,7 @@ def test_a_file_system_that_fails_is_a_remote_fault(bucket, monkeypatch):
 PLAN = """
 import sys
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources import external_files
+from textmill.components.ingester.sources.files import external_files
 external_files(SourceConfig(jsonl=sys.argv[1]))
 external_files(SourceConfig(tfds="tiny", data_dir=sys.argv[2]))
 heavy = {"apache_beam", "google.auth", "google.protobuf", "numpy", "pyarrow"}

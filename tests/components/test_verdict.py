@@ -11,7 +11,7 @@ from textmill.components.evaluator import (
     EvaluatorConfig,
 )
 from textmill.components.evaluator.thresholds import (
-    Pushed,
+    Baseline,
     judge,
     latest_baseline,
 )
@@ -43,7 +43,7 @@ def put_version(folder, number, *, model, accuracy=0.5):
     ],
 )
 def test_a_rule_compares_with_a_number_or_with_what_is_pushed(rule, bound, passed):
-    pushed = Pushed(3, {"metrics": {"accuracy": {"value": 0.5}}})
+    pushed = Baseline(3, {"metrics": {"accuracy": {"value": 0.5}}})
     [found] = judge(METRICS, {"accuracy": rule}, pushed)
     assert found["bound"] == pytest.approx(bound)
     assert (found["value"], found["passed"]) == (0.75, passed)
@@ -56,7 +56,7 @@ def test_the_first_model_has_nothing_to_beat():
 
 
 def test_a_pushed_model_of_another_task_is_not_compared_with():
-    pushed = Pushed(3, {"metrics": {"perplexity": {"value": 9.0}}})
+    pushed = Baseline(3, {"metrics": {"perplexity": {"value": 9.0}}})
     with pytest.raises(ConfigError, match=r"pushed version 3 \(perplexity\)"):
         judge(METRICS, {"accuracy": ">= pushed"}, pushed)
 
