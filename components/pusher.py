@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from textmill.models.paths import FilePath
 from textmill.components.artifacts import (
     Evaluation,
     PushedModel,
@@ -21,6 +20,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Component, Input, Output
 from textmill.models.errors import IntegrityError
+from textmill.models.paths import FilePath
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
 

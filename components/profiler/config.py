@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
 from textmill.models.paths import FilePath
 
 Kind = Literal[

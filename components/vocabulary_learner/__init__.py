@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from textmill.models.paths import FilePath
 from textmill.components.artifacts import Documents, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.paths import FilePath
 
 _FORMS = {
     "wordpiece": ("bert", "fast"),

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from textmill.models.paths import FilePath
 from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.paths import FilePath
 from textmill.models.vocabulary_files import vocabulary_files
 
 CONFIG = "config.json"

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from textmill.models.paths import FilePath
 from textmill.components.ingester.augment.eda import OPERATIONS
 from textmill.components.ingester.augment.synonyms import Synonyms
 from textmill.models.errors import ConfigError, DataError
 from textmill.models.hashing import StatelessRandom
+from textmill.models.paths import FilePath
 
 _RATES = ("swap", "delete", "insert", "synonym_rate", "noise")
 _TRIES = 4

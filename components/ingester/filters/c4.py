@@ -12,13 +12,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from textmill.models.paths import FilePath
 from textmill.components.ingester.filters.text_view import (
     TextView,
     Violation,
     num_words,
 )
 from textmill.models.errors import ConfigError
+from textmill.models.paths import FilePath
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 # Each begins with its characters, which the search skips to; then what is before.
