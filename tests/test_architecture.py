@@ -81,7 +81,7 @@ def imports(path, *, lazy=True):
 
 
 def nodes(tree, *, lazy):
-    """Yields the nodes that run: not those for type checkers, nor functions' if asked."""
+    """Yields the nodes of a tree, not those for type checkers, and functions' if lazy."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -95,8 +95,8 @@ def nodes(tree, *, lazy):
 def module_graph():
     """Returns the modules of ours that each module imports.
 
-    A package's ``__init__`` may call its own engine, which imports the package's config:
-    imports inside the functions of an ``__init__`` of its own modules do not count.
+    A package's ``__init__`` may call its own engine, which imports the package's
+    config: imports of its own modules inside its functions do not count.
     """
     paths = {module_of(path): path for path in sources(*LAYERS)}
     graph = {}
