@@ -22,7 +22,7 @@ from textmill.pipeline.secrets import REFERENCE
 
 _PATHS = re.compile(
     r"datasets\.\w+\.(source|sources\.\w+)\.("
-    r"(jsonl|csv|tsv|txt|parquet|tfrecord)(\.(train|eval|test))?(\.\d+)?"
+    r"(jsonl|csv|tsv|txt|parquet|tfrecord|files)(\.(train|eval|test))?(\.\d+)?"
     r"|folder|data_dir)"
     r"|datasets\.\w+\.augment\.synonyms|datasets\.\w+\.clean\.quality\.c4\.bad_words"
     r"|datasets\.\w+\.profile\.(schema|baseline)"
