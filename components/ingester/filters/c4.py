@@ -18,6 +18,7 @@ from textmill.components.ingester.filters.text_view import (
     num_words,
 )
 from textmill.models.errors import ConfigError
+from textmill.models.paths import FilePath
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 # Each begins with its characters, which the search skips to; then what is before.
@@ -66,7 +67,7 @@ class C4Config:
     min_sentences: int = 3
     """Documents with fewer sentences left are dropped: 3 in the code and the journal's
     text, 5 in the first preprint and in datatrove."""
-    bad_words: str | None = None
+    bad_words: FilePath | None = None
     """A file of words and phrases, one a line: documents with one are dropped. C4's
     list is not ours to ship."""
 

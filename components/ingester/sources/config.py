@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.readers import READERS, ReaderRow
 from textmill.models.errors import did_you_mean
+from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
 
-Files = str | Mapping[str, str | tuple[str, ...]] | tuple[str, ...]
+Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePath, ...]
 """A path or glob, several, or one of both for each of train, eval and test."""
 
 _TOKEN = re.compile(r"\{([A-Za-z]+)\}")
@@ -63,14 +64,14 @@ class SourceConfig:
     tfds: str | None = None
     """A prepared TensorFlow data set, ``name`` or ``name/config:version``; its train,
     validation and test splits are read, others are not."""
-    folder: str | None = None
+    folder: FilePath | None = None
     """A folder laid out as on the Hugging Face Hub: every file is read by its ending,
     and belongs to the split that its name, or its folder's, holds."""
     files: Files | None = None
     """Files in the format that ``format`` names."""
     format: Annotated[str, NameIn(READERS)] | None = None
     """For files: a format of those above, or one that an installed package adds."""
-    data_dir: str | None = None
+    data_dir: FilePath | None = None
     """For tfds: the folder of prepared data sets; None is ``$TFDS_DATA_DIR``, or
     ``~/tensorflow_datasets``."""
     span: int | str | None = None
