@@ -10,6 +10,7 @@ from textmill.components.ingester.augment import AugmentConfig
 from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
 
 
@@ -142,20 +143,6 @@ class DecontaminateConfig:
             raise ValueError("at least one data set as against, got none")
         if self.ngrams < 1 or not 0 <= self.max_share < 1:
             raise ValueError("ngrams of 1 or more and max_share in [0, 1)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LimitsConfig:
-    """Bounds that keep bad input from becoming bad data."""
-
-    max_line_bytes: int = 1 << 20
-    """Longer lines become dead letters."""
-    max_bad_fraction: float = 0.001
-    """The run fails when a larger share of the records is bad."""
-    max_expanded_bytes: int = 64 << 30
-    """A compressed file may grow to this size, and to 200 times its own."""
-    keep_raw: bool = False
-    """Whether dead letters hold the offending text itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Spans, span_hashes
 from textmill.components.ingester.index import INDEX
+from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
@@ -60,8 +61,8 @@ class DocumentBuilder:
         sources = self.dataset.named_sources()
         self._source: SourceConfig = sources[self.source_name]
         self._source_code = list(sources).index(self.source_name)
-        own_id = self._source.format == "docstrings"
-        self._id_column = "id" if own_id else self._source.id
+        row = READERS[self._source.reader]
+        self._id_column = row.id_column or self._source.id
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"

@@ -128,15 +128,16 @@ def read_alone(path, source):
 READ = """
 from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.readers.lines import read_ranges
+from textmill.components.ingester.readers.reader import read_ranges
 from textmill.components.ingester.readers.records import DeadLetter
-from textmill.components.ingester.sources.files import FileRange
+from textmill.components.ingester.readers.reader import FileRange
 from textmill.models.errors import DataError
 found = []
+source = SourceConfig({source})
 try:
     for _, record in read_ranges(
-        [FileRange({path!r}, "x")],
-        source=SourceConfig({source}),
+        [FileRange({path!r}, "x", source.reader)],
+        source=source,
         limits=LimitsConfig(),
         block_bytes=1 << 21,
     ):

@@ -17,6 +17,7 @@ import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from textmill.components.ingester.readers.reader import FileRange, Reader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,
@@ -33,28 +34,29 @@ _CHUNK = 1 << 20
 _MASK_DELTA = 0xA282EAD8
 
 
-def read_examples(
-    stream: Stream, path: str, *, max_bytes: int, needed: Collection[str]
-) -> Iterator[Record | DeadLetter]:
-    """Yields the examples of a file as rows; the offset is that of the frame.
+class TFRecordReader(Reader):
+    """Reads a row from every tf.Example; its offset is that of the frame."""
 
-    Args:
-        stream: the file.
-        path: how faults call it.
-        max_bytes: longer records become dead letters while they are skipped.
-        needed: columns whose bytes must be UTF-8; others that are not are left out.
+    def read(self, part: FileRange) -> Records:
+        """Yields the examples of a file.
 
-    Raises:
-        IntegrityError: the file was cut, or a checksum is wrong.
-    """
-    for frame in read_frames(stream, path, max_bytes=max_bytes):
-        if isinstance(frame, DeadLetter):
-            yield frame
-            continue
-        try:
-            yield Record(frame.offset, frame.raw, decode_example(frame.raw, needed))
-        except BadRecord as why:
-            yield DeadLetter.of(frame.offset, frame.raw, why)
+        Examples longer than limits.max_line_bytes are skipped and become dead letters;
+        bytes that are not UTF-8 are left out of columns that no document needs.
+
+        Raises:
+            IntegrityError: the file was truncated, or a checksum is wrong.
+        """
+        max_bytes, needed = self.limits.max_line_bytes, self.needed_columns
+        with self.open(part) as stream:
+            for frame in read_frames(stream, part.path, max_bytes=max_bytes):
+                yield frame if isinstance(frame, DeadLetter) else _record(frame, needed)
+
+
+def _record(frame: Line, needed: Collection[str]) -> Record | DeadLetter:
+    try:
+        return Record(frame.offset, frame.raw, decode_example(frame.raw, needed))
+    except BadRecord as error:
+        return DeadLetter.of(frame.offset, frame.raw, error)
 
 
 class _Frames:
