@@ -1,8 +1,8 @@
 """Builds the pipeline of a file. START READING HERE.
 
 A data set is ingested and profiled; one vocabulary is learned; a stage is tokenized,
-trained, evaluated, and, if it is exported, validated and pushed (``stage.py``); a report
-comes last.
+trained, evaluated, and, if it is exported, validated and pushed (``stage.py``); a
+report comes last.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def imports(path, *, lazy=True):
 
 
 def nodes(tree, *, lazy):
-    """Yields the nodes of a tree, not those for type checkers, and functions' if lazy."""
+    """Yields the nodes of a tree that run; those inside functions only if lazy."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
