@@ -2,8 +2,8 @@
 
 As in the code that made the data set (TensorFlow Datasets' ``c4_utils.clean_page``), in
 its order: lines are checked one by one, and rules that drop the whole document read
-only lines that are sentences. Two differences: a sentence is counted by its end mark, not
-by a learned model, and Chinese and Japanese marks count.
+only lines that are sentences. Two differences: a sentence is counted by its end mark,
+not by a learned model, and Chinese and Japanese marks count.
 """
 
 from __future__ import annotations
