@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from textmill.components.ingester.filters.gopher_repetition import (
     GopherRepetitionConfig,
 )
 from textmill.components.ingester.filters.text_view import TextView
+from textmill.models.errors import did_you_mean
 from textmill.models.registry import Table
 
 PRESETS: dict[str, type[Filter]] = {
@@ -97,8 +98,13 @@ def _parse(name: str, options: Mapping[str, Any]) -> Any:
     """
     from pydantic import TypeAdapter, ValidationError
 
+    config_class = FILTERS[name].config_class
+    known = [option.name for option in fields(config_class)]
+    for option in set(options) - set(known):
+        hint = did_you_mean(option, known)
+        raise ValueError(f"{' or '.join(known)} in {name}, got {option!r}{hint}")
     try:
-        return TypeAdapter(FILTERS[name].config_class).validate_python(dict(options))
+        return TypeAdapter(config_class).validate_python(dict(options))
     except ValidationError as error:
         [first, *_] = error.errors()
         where = ".".join(map(str, (name, *first["loc"])))
