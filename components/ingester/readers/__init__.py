@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from textmill.models.registry import Table
 
-_INGESTER = "textmill.components.ingester"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReaderRow:
@@ -22,7 +20,7 @@ class ReaderRow:
     reader: str | None = None
     """``module:Class`` of the subclass of ``Reader``, imported by workers; None where
     each file has a format of its own."""
-    files: str = f"{_INGESTER}.sources.files:match_files"
+    files: str = "textmill.components.ingester.sources.files:match_files"
     """``module:function`` that lists a source's files; light, for planning."""
     takes_files: bool = True
     """Whether a source gives paths and globs of such files."""
@@ -45,47 +43,50 @@ READERS: Table[ReaderRow] = Table(
     "format",
     {
         "docstrings": ReaderRow(
-            reader=f"{_INGESTER}.readers.docstrings:DocstringsReader",
-            files=f"{_INGESTER}.sources.installed_packages:find_files",
+            reader="textmill.components.ingester.readers.docstrings:DocstringsReader",
+            files=(
+                "textmill.components.ingester.sources.installed_packages:find_files"
+            ),
             takes_files=False,
             id_column="id",
             is_installed=True,
         ),
         "jsonl": ReaderRow(
-            reader=f"{_INGESTER}.readers.jsonl:JsonlReader",
+            reader="textmill.components.ingester.readers.jsonl:JsonlReader",
             endings=(".jsonl", ".ndjson"),
         ),
         "csv": ReaderRow(
-            reader=f"{_INGESTER}.readers.csv:CsvReader",
+            reader="textmill.components.ingester.readers.csv:CsvReader",
             endings=(".csv",),
             options=("columns",),
         ),
         "tsv": ReaderRow(
-            reader=f"{_INGESTER}.readers.csv:TsvReader",
+            reader="textmill.components.ingester.readers.csv:TsvReader",
             endings=(".tsv",),
             options=("columns",),
         ),
         "txt": ReaderRow(
-            reader=f"{_INGESTER}.readers.txt:TxtReader", endings=(".txt",)
+            reader="textmill.components.ingester.readers.txt:TxtReader",
+            endings=(".txt",),
         ),
         "parquet": ReaderRow(
-            reader=f"{_INGESTER}.readers.parquet:ParquetReader",
+            reader="textmill.components.ingester.readers.parquet:ParquetReader",
             endings=(".parquet",),
             is_compressible=False,
         ),
         "tfrecord": ReaderRow(
-            reader=f"{_INGESTER}.readers.tfrecord:TFRecordReader",
+            reader="textmill.components.ingester.readers.tfrecord:TFRecordReader",
             endings=(".tfrecord", ".tfrecords"),
         ),
         "tfds": ReaderRow(
-            reader=f"{_INGESTER}.readers.tfds:TfdsReader",
-            files=f"{_INGESTER}.sources.tfds:find_files",
+            reader="textmill.components.ingester.readers.tfds:TfdsReader",
+            files="textmill.components.ingester.sources.tfds:find_files",
             takes_files=False,
             options=("data_dir",),
             names_splits=True,
         ),
         "folder": ReaderRow(
-            files=f"{_INGESTER}.sources.hub_layout:find_files",
+            files="textmill.components.ingester.sources.hub_layout:find_files",
             takes_files=False,
             options=("columns",),
             names_splits=True,

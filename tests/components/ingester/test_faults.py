@@ -102,7 +102,7 @@ def peak_memory(command):
     script = f"{command}\nprint(open('/proc/self/status').read())"
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
     )
@@ -277,7 +277,7 @@ def test_a_run_after_a_kill_gives_the_bytes_of_a_clean_one(tmp_path):
     path.write_bytes(ROWS * 5)
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, path, tmp_path / "killed", work],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

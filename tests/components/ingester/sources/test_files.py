@@ -506,7 +506,7 @@ def test_planning_over_local_files_loads_no_engine(touch):
     folder = prepare(touch)
     done = subprocess.run(
         [sys.executable, "-c", PLAN, f"{touch('a.jsonl')}/*.jsonl", folder],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,
         check=True,
