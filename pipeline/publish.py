@@ -54,7 +54,7 @@ def scratch_dir(root: Path, node: str, key: str) -> Path:
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes a file that is either whole or not there, flushed to disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with full_disk_is_a_fault(path):
+    with disk_full_errors(path):
         try:
             _write_flushed(draft, data)
             draft.replace(path)
@@ -77,7 +77,7 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
     assert names, f"{artifact!r}: the executor wrote no file"
     absent = sorted(set(artifact.records) - set(names))
     assert not absent, f"{artifact!r}: records of files that are not there: {absent}"
-    with full_disk_is_a_fault(artifact.path):
+    with disk_full_errors(artifact.path):
         files = [_describe(artifact, name) for name in names]
         manifest: dict[str, Any] = {
             "type": type(artifact).__name__,
@@ -105,7 +105,7 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
         MachineError: the disk is full.
     """
     replaced = final.with_name(final.name + _REPLACED)
-    with full_disk_is_a_fault(final):
+    with disk_full_errors(final):
         _write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
         _flush(staging)
         if final.exists():
@@ -166,7 +166,7 @@ def locked(
 
 
 @contextmanager
-def full_disk_is_a_fault(path: Path) -> Iterator[None]:
+def disk_full_errors(path: Path) -> Iterator[None]:
     """Turns a full disk into a sentence that names the path and the space left.
 
     Raises:
@@ -177,10 +177,10 @@ def full_disk_is_a_fault(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise MachineError(full_disk(error, path)) from error
+        raise MachineError(disk_full_message(error, path)) from error
 
 
-def full_disk(error: BaseException, path: Path) -> str | None:
+def disk_full_message(error: BaseException, path: Path) -> str | None:
     """Says that a disk is full if that is what the error is about, else None."""
     link: BaseException | None = error
     while link is not None:

@@ -18,7 +18,7 @@ from typing import Any
 from textmill.components.base import Artifact, Component
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
-from textmill.pipeline.publish import full_disk_is_a_fault, write_atomically
+from textmill.pipeline.publish import disk_full_errors, write_atomically
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 _PROGRESS_SECONDS = 1.0
@@ -73,7 +73,7 @@ class RunLog:
                 return
             self._last_progress[fields["node"]] = now
         entry = {"time": round(now, 3), "event": kind} | fields
-        with full_disk_is_a_fault(self.folder / "events.jsonl"):
+        with disk_full_errors(self.folder / "events.jsonl"):
             self._events.write(
                 json.dumps(entry, ensure_ascii=False, default=str) + "\n"
             )

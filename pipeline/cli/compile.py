@@ -110,7 +110,7 @@ def submit(
     finds the run that is there.
     """
     from textmill.pipeline.platforms.compile import compile_pipeline
-    from textmill.pipeline.platforms.submission import FAILED, Submission, patiently
+    from textmill.pipeline.platforms.submission import FAILED, Submission, with_retries
     from textmill.pipeline.platforms.submission import submit as submit_once
 
     loaded, pipeline = _load(config, overrides, root)
@@ -122,12 +122,12 @@ def submit(
         cron=cron,
         again=again,
     )
-    service = patiently(lambda: _service(to, loaded.config.run))
+    service = with_retries(lambda: _service(to, loaded.config.run))
     if cancel:
-        id = patiently(lambda: service.find(submission))
+        id = with_retries(lambda: service.find(submission))
         if id is None:
             raise ConfigError(f"{submission.name}: was never submitted")
-        patiently(lambda: service.cancel(id, submission))
+        with_retries(lambda: service.cancel(id, submission))
         print(f"{submission.name}: cancelled")
         return
     id, is_new = submit_once(service, submission)
@@ -194,7 +194,7 @@ def _tell(
     as_json: bool,
 ) -> str:
     """Says how far a run is, at its end or now; returns its state."""
-    from textmill.pipeline.platforms.submission import follow, patiently
+    from textmill.pipeline.platforms.submission import follow, with_retries
 
     if submission.cron is not None:
         state, page = "scheduled", ""
@@ -207,7 +207,7 @@ def _tell(
                 poll_seconds=poll_seconds,
             )
         else:
-            status = patiently(lambda: service.look(id))
+            status = with_retries(lambda: service.look(id))
         state, page = status.state, status.page
     said = {"name": submission.name, "id": id, "state": state, "page": page}
     print(json.dumps(said) if as_json else f"{submission.name}: {state} {page}".strip())

@@ -14,7 +14,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from textmill.pipeline.periodic import repeating
+from textmill.pipeline.periodic import run_periodically
 
 _SECONDS = 3.0
 _PLACES = ("work/*/*/events", "artifacts/*/*/logs/events")
@@ -27,7 +27,7 @@ def serve(root: Path, port: int) -> int:
         link(root, folder)
         options = ["--logdir", made, "--port", str(port), "--window_title", "Textmill"]
         with (
-            repeating(lambda: link(root, folder), seconds=_SECONDS),
+            run_periodically(lambda: link(root, folder), seconds=_SECONDS),
             subprocess.Popen(
                 [sys.executable, "-m", "tensorboard.main", *options]
             ) as board,

@@ -88,7 +88,7 @@ class Service(Protocol):
         """Ends a run, or removes a schedule."""
 
 
-def patiently(call: Callable[[], T]) -> T:
+def with_retries(call: Callable[[], T]) -> T:
     """Repeats a call that may be repeated, a bounded number of times.
 
     Raises:
@@ -118,11 +118,11 @@ def submit(service: Service, submission: Submission) -> tuple[str, bool]:
             return known, False
         return service.create(submission), True
 
-    id, is_new = patiently(attempt)
+    id, is_new = with_retries(attempt)
     # Two processes may have seen none at once: the older one's run stays.
-    oldest = patiently(lambda: service.find(submission)) or id
+    oldest = with_retries(lambda: service.find(submission)) or id
     if is_new and oldest != id:
-        patiently(lambda: service.discard(id, submission))
+        with_retries(lambda: service.discard(id, submission))
         return oldest, False
     return oldest, is_new
 
@@ -137,7 +137,7 @@ def follow(
     """Waits for a run's end, telling every change of a task as (task, state)."""
     told: dict[str, str] = {}
     while True:
-        status = patiently(lambda: service.look(id))
+        status = with_retries(lambda: service.look(id))
         for task, state in status.tasks.items():
             if told.get(task) != state:
                 told[task] = state

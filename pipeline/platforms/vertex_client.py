@@ -15,7 +15,7 @@ from textmill.pipeline.platforms.submission import Status, Submission, Transient
 
 _TIMEOUT_SECONDS = 60.0
 _ONCE: dict[str, Any] = {"retry": None, "timeout": _TIMEOUT_SECONDS}
-"""How a request is made: trying again is ``patiently``'s."""
+"""How a request is made: trying again is ``with_retries``'s."""
 _REFUSED = (401, 403)
 _BUSY = (408, 429, 500, 502, 503, 504)
 
