@@ -197,7 +197,7 @@ def test_a_run_is_followed_to_its_end(engine, service, asked):
     service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
     told = []
     status = follow(
-        engine(), id, tell=lambda *news: told.append(news), poll_seconds=0.0
+        engine(), id, report=lambda *news: told.append(news), poll_seconds=0.0
     )
     assert status.state == "failed"
     assert told == [
