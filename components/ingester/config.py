@@ -193,5 +193,5 @@ class DatasetConfig:
 
     @property
     def is_labelled(self) -> bool:
-        """Whether documents have labels."""
+        """Returns whether documents have labels."""
         return any(source.label for source in self.named_sources().values())

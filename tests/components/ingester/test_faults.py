@@ -54,7 +54,7 @@ def ingest_file(path, folder, *, limits=None, work_dir=None):
         (ZIPPED[:-8], "ends before its trailer"),
         (ZIPPED[:-1], "ends before its trailer"),
         (b"", "ends before its trailer"),
-        (ZIPPED + b"junk", "not valid gzip behind its last member"),
+        (ZIPPED + b"junk", "not valid gzip after its last member"),
         (ZIPPED[:-8] + bytes(8), "not valid gzip .*incorrect data check"),
         (ROWS, "not valid gzip .*incorrect header check"),
     ],

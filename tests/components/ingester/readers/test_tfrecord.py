@@ -141,7 +141,7 @@ def test_a_long_record_that_is_damaged_is_found_while_it_is_skipped(tmp_path):
 
 def test_text_is_no_tfrecord(tmp_path):
     (tmp_path / "x").write_bytes(b'{"text": "a line of JSON"}\n')
-    with pytest.raises(IntegrityError, match="damaged, or no TFRecord"):
+    with pytest.raises(IntegrityError, match="damaged, or not a TFRecord"):
         read(tmp_path / "x")
     (tmp_path / "x").touch()
     assert read(write(tmp_path / "x")) == []

@@ -215,13 +215,15 @@ def test_a_span_counts_once_every_pattern_has_it(touch):
 
 def test_a_span_that_no_file_has_is_refused(touch):
     folder = touch("a.txt")
-    with pytest.raises(ConfigError, match="no file is named so, with digits in place"):
+    with pytest.raises(
+        ConfigError, match="no file matches the pattern with digits in place"
+    ):
         found(txt=f"{folder}/{{SPAN}}.txt")
 
 
 def test_a_span_spelt_in_two_ways_is_refused(touch):
     folder = touch("7.txt", "07.txt")
-    with pytest.raises(ConfigError, match="one span is spelt 07 and 7"):
+    with pytest.raises(ConfigError, match="one span is written 07 and 7"):
         found(txt=f"{folder}/{{SPAN}}.txt")
 
 
