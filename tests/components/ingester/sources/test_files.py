@@ -180,7 +180,7 @@ def test_the_newest_span_and_of_it_the_newest_version_are_read(touch):
     assert chosen(span=9) == (["9/v1/a"], {"span": 9, "version": 1})
     assert chosen(version=2) == (["10/v2/a"], {"span": 10, "version": 2})
     with pytest.raises(
-        ConfigError, match=r"expected a span .*, got 8; there are 9, 10"
+        ConfigError, match=r"expected an existing span, got 8; there are 9, 10"
     ):
         chosen(span=8)
     with pytest.raises(ConfigError, match=r"version of span 9 .*, got 3; there is 1"):
