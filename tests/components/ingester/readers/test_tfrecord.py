@@ -7,9 +7,8 @@ import google_crc32c
 import pytest
 import tensorflow as tf
 
-from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.readers.reader import read_ranges, split_ranges
-from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.readers.tfrecord import mask, read_frames
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (

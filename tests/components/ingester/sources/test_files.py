@@ -14,9 +14,9 @@ from apache_beam.io.filesystem import FileMetadata, FileSystem
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context, ExternalVersion
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
-from textmill.components.ingester.config import DatasetConfig, LimitsConfig
+from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.readers.reader import read_ranges, split_ranges
-from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
     external_files,
@@ -183,7 +183,7 @@ def test_the_newest_span_and_of_it_the_newest_version_are_read(touch):
         ConfigError, match=r"expected an existing span, got 8; there are 9, 10"
     ):
         chosen(span=8)
-    with pytest.raises(ConfigError, match=r"version of span 9 .*, got 3; there is 1"):
+    with pytest.raises(ConfigError, match=r"version of span 9, got 3; there is 1"):
         chosen(span=9, version=3)
 
 
