@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.cleaning.text_cleaner import drop_reason
+from textmill.components.ingester.cleaning.text_cleaner import length_reason
 from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
@@ -67,7 +67,7 @@ class DocumentBuilder:
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
         self._pipeline = TextPipeline(self.dataset, seed=self.seed)
-        self.cut, self.personal = self._pipeline.cut, self._pipeline.personal
+        self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
         self._group = self._near is not None
@@ -164,7 +164,7 @@ class DocumentBuilder:
     ) -> None:
         self.num_read += 1
         if self._by_position:
-            reason = drop_reason(text, self.dataset.clean)
+            reason = length_reason(text, self.dataset.clean)
         else:
             text, reason = self._pipeline.apply(text, identity, others)
         if reason:

@@ -110,7 +110,7 @@ class ReadPartitions(beam.DoFn):
             dropped=shaper.dropped,
             bad=letters.counts,
             examples=letters.examples,
-            cut=shaper.cut,
+            cut=shaper.removed,
             personal=shaper.personal,
             near=near,
             spans=found_spans,

@@ -72,7 +72,7 @@ class QualityConfig:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every document passes as it is."""
+        """Returns whether every document passes as it is."""
         return not any(self.filters())
 
     @property

@@ -28,25 +28,25 @@ _SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
 
 @dataclass(frozen=True, kw_only=True)
 class C4Config:
-    """Which lines are sentences, and how many of them a document needs."""
+    """Rules for lines that are sentences, and their least number."""
 
     line_ends: tuple[str, ...] = (
         *(".", "?", "!", '"'),
         *("。", "？", "！", "；", "……", "”", "」", "』"),
     )
-    """A line that ends with none of these is cut, as is one that trails off (``...``);
-    empty keeps both, as FineWeb does."""
+    """Lines without one of these at the end are removed, and lines that trail off
+    (``...``); empty keeps both, as FineWeb does."""
     min_line_words: int = 5
-    """Lines with fewer words are cut: 5 in the code and the journal's text, 3 in the
-    first preprint and in datatrove. A Chinese character is a word."""
+    """Lines with fewer words are removed: 5 in the code and the journal's text, 3 in
+    the first preprint and in datatrove. A Chinese character is a word."""
     max_word_chars: int = 1000
-    """Lines with a longer word are cut; not for Chinese, which has no spaces."""
+    """Lines with a longer word are removed; not for Chinese, which has no spaces."""
     citations: bool = True
-    """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are cut from lines."""
+    """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are removed from lines."""
     javascript: bool = True
-    """Whether lines that mention JavaScript are cut."""
+    """Whether lines that mention JavaScript are removed."""
     policy: bool = True
-    """Whether lines that mention cookies, privacy policies or terms of use are cut."""
+    """Whether lines on cookies, privacy policies or terms of use are removed."""
     policy_phrases: tuple[str, ...] = (
         "terms of use",
         "privacy policy",
@@ -145,7 +145,7 @@ class C4(Filter):
         if not self.config.curly_bracket or "{" not in line:
             return None
         if self.config.javascript and "javascript" in folded:
-            return None  # the line is cut before its brackets are seen
+            return None  # this line is removed
         return Violation("curly_bracket", "holds '{'")
 
     def _mention_rule(self, folded: str) -> str | None:

@@ -51,7 +51,7 @@ class TextView:
 
     @cached_property
     def is_cjk(self) -> bool:
-        """Whether a text is mostly Chinese or Japanese: half of its characters are."""
+        """Returns whether half of the characters are Chinese or Japanese."""
         return self.num_cjk > 0 and 2 * self.num_cjk >= sum(map(len, self.text.split()))
 
     @cached_property

@@ -1,7 +1,7 @@
-"""Docstrings: Python source becomes the paragraphs of its documentation.
+"""Extracts documentation paragraphs from Python source.
 
-Standard library only, and a program of its own: the reader runs it in a process a
-batch. It takes a JSON list of ``[path, name]`` on stdin and prints a line a file, a
+A program of the standard library alone: the reader runs it in one process a batch. It
+takes a JSON list of ``[path, name]`` on stdin and prints a line a file, a
 list of rows or the reason why the source cannot be parsed. ``name`` is the path below
 the folder of the packages, with the library first: ``sklearn/linear_model/_base.py``.
 """
@@ -50,7 +50,7 @@ def _running_text(block: str) -> str | None:
         if _LISTS.fullmatch(lines[0].strip()):
             return None
         lines = lines[2:]
-    # Code and tables start their lines with a mark, or have too few letters.
+    # Lines of code and tables start with a mark, or have too few letters.
     if any(_MARKUP.match(line.lstrip()) for line in lines):
         return None
     text = " ".join(" ".join(lines).split())
@@ -124,15 +124,15 @@ def _definitions(body: list[ast.stmt]) -> Iterator[Definition]:
 
 def main() -> None:
     """Answers the files named on stdin, a line each."""
-    gc.disable()  # syntax trees hold no cycles, and there are millions of nodes
+    gc.disable()  # syntax trees have millions of nodes and no cycles
     for path, name in json.load(sys.stdin):
         with open(path, "rb") as file:
             source = file.read()
         try:
-            found: object = read_source(source, name=name)
+            answer: object = read_source(source, name=name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            found = f"{type(error).__name__}: {error}"
-        print(json.dumps(found))
+            answer = f"{type(error).__name__}: {error}"
+        print(json.dumps(answer))
 
 
 if __name__ == "__main__":

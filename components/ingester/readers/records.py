@@ -78,7 +78,7 @@ class Line(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """Whether it holds nothing but white space."""
+        """Returns whether it is empty or white space."""
         return not self.raw or self.raw.isspace()
 
 
@@ -167,7 +167,7 @@ def _utf16() -> BadRecord:
 
 
 def _is_utf16(raw: bytes) -> bool:
-    """Whether a line of invalid UTF-8 looks like one of a UTF-16 file."""
+    """Returns whether a line of invalid UTF-8 looks like one of a UTF-16 file."""
     if raw.startswith(_UTF16_MARKS) and len(raw) > 2:
         return True
     # Only the first line has a mark; in the others every other byte is zero.

@@ -1,9 +1,9 @@
 """TFRecord files of tf.Example, read without TensorFlow.
 
 A file is a row of frames: the length (8 bytes, little-endian), its masked CRC-32C, the
-record, and the record's masked CRC-32C. Neither the framing nor a cut leaves a doubt
-about damage, so a wrong file stops the run; a record that holds no tf.Example, or text
-that is not UTF-8, is a dead letter like any other.
+record, and the record's masked CRC-32C. Damage and truncation are certain, so they stop
+the run; a record without a tf.Example, or with text that is not UTF-8, becomes a dead
+letter.
 """
 
 from __future__ import annotations
@@ -60,39 +60,39 @@ def _record(frame: Line, needed: Collection[str]) -> Record | DeadLetter:
 
 
 class _Frames:
-    """Takes exact sizes from a stream that returns what it has."""
+    """Reads exact sizes from a stream."""
 
     def __init__(self, stream: Stream, path: str) -> None:
         self._stream, self._path = stream, path
-        self._held, self._at = b"", 0
+        self._pending, self._position = b"", 0
         self.offset = 0
 
     def take(self, size: int) -> bytes:
         """Returns this many bytes, or none at the end of the file."""
-        while len(self._held) - self._at < size:
+        while len(self._pending) - self._position < size:
             chunk = self._stream.read(max(_CHUNK, size))
-            rest = self._held[self._at :]
+            rest = self._pending[self._position :]
             if not chunk:
                 if rest:
                     self.offset += len(rest)
-                    raise self.cut()
+                    raise self.truncated()
                 return b""
-            self._held, self._at = rest + chunk, 0
-        taken = self._held[self._at : self._at + size]
-        self._at += size
+            self._pending, self._position = rest + chunk, 0
+        taken = self._pending[self._position : self._position + size]
+        self._position += size
         self.offset += size
         return taken
 
-    def cut(self) -> IntegrityError:
+    def truncated(self) -> IntegrityError:
         return IntegrityError(
-            f"{self._path}: ends inside a record, at byte {self.offset}; the file was "
-            "cut: fetch it again"
+            f"{self._path}: ends inside a record, at byte {self.offset}; the file is "
+            "truncated: fetch it again"
         )
 
     def damaged(self, what: str, offset: int) -> IntegrityError:
         return IntegrityError(
             f"{self._path}: the checksum of the {what} at byte {offset} is wrong; the "
-            "file is damaged, or no TFRecord: fetch it again"
+            "file is damaged, or not a TFRecord file: fetch it again"
         )
 
     def skip(self, offset: int, length: int, max_bytes: int) -> DeadLetter:
@@ -100,13 +100,13 @@ class _Frames:
         while left:
             chunk = self.take(min(left, _CHUNK))
             if not chunk:
-                raise self.cut()
+                raise self.truncated()
             record.add(chunk)
             crc = google_crc32c.extend(crc, chunk)
             left -= len(chunk)
         stored = self.take(_CHECKSUM.size)
         if not stored:
-            raise self.cut()
+            raise self.truncated()
         if _CHECKSUM.unpack(stored) != (mask(crc),):
             raise self.damaged("record", offset)
         return record.letter()
@@ -118,7 +118,7 @@ def read_frames(
     """Yields the records of a TFRecord file with the offset of their frames.
 
     Raises:
-        IntegrityError: the file was cut, or a checksum is wrong.
+        IntegrityError: the file is truncated, or a checksum is wrong.
     """
     frames = _Frames(stream, path)
     while True:
@@ -134,7 +134,7 @@ def read_frames(
             continue
         framed = frames.take(length + _CHECKSUM.size)
         if not framed:
-            raise frames.cut()
+            raise frames.truncated()
         record = framed[:length]
         [stored] = _CHECKSUM.unpack_from(framed, length)
         if stored != mask(google_crc32c.value(record)):
@@ -166,7 +166,7 @@ def decode_example(raw: bytes, needed: Collection[str]) -> dict[str, Any]:
 
 
 def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
-    """Returns a row with bytes as text; what is no text is left out where it may be.
+    """Returns a row with bytes as text, without optional columns that are not text.
 
     Raises:
         BadRecord: invalid_utf8 in a needed column, or not_finite.
@@ -188,7 +188,7 @@ def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
 
 
 def _example_class() -> Any:
-    """Builds tf.Example from its schema, in a pool that TensorFlow's does not meet."""
+    """Builds tf.Example from its schema, in a pool separate from TensorFlow's."""
     file = descriptor_pb2.FileDescriptorProto(
         name="textmill_example.proto", package="textmill", syntax="proto3"
     )

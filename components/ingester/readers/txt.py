@@ -28,7 +28,7 @@ class TxtReader(LineReader):
 
     @property
     def can_split(self) -> bool:  # type: ignore[override]
-        """Whether documents are lines."""
+        """Returns whether documents are lines."""
         return self.source.document == "line"
 
     def read(self, part: FileRange) -> Records:

@@ -179,7 +179,7 @@ class SourceConfig:
 
     @property
     def names_splits(self) -> bool:
-        """Whether the source itself gives each document its split."""
+        """Returns whether the source itself gives each document its split."""
         return isinstance(self._value, Mapping) or self._row.names_splits
 
     def files_by_split(self) -> Iterator[tuple[str | None, str]]:

@@ -1,4 +1,4 @@
-"""Lists the files of a source, with what their content depends on.
+"""Lists the files of a source, and further files that they depend on.
 
 Planning runs this: no reader, and no library of one, is imported.
 """

@@ -43,7 +43,7 @@ def find_files(source: SourceConfig) -> list[SourceFile]:
     """Returns the data files of a folder, sorted by name.
 
     Raises:
-        ConfigError: there is no such folder, no data in it, or a file of an unknown
+        ConfigError: the folder does not exist, holds no data, or a file of an unknown
             format.
     """
     folder = str(source.folder).rstrip("/")
@@ -72,7 +72,7 @@ def _walk(folder: str) -> list[str]:
     """Returns the relative paths of all files below a folder, sorted.
 
     Raises:
-        ConfigError: there is no such folder, or a link in it leads out of it.
+        ConfigError: the folder does not exist, or a link in it leads out of it.
     """
     if not os.path.isdir(folder):
         raise ConfigError(f"{folder}: no such folder{similar_path(folder)}")
@@ -88,7 +88,7 @@ def _walk(folder: str) -> list[str]:
 
 
 def is_data(name: str) -> bool:
-    """Whether a path in the folder is data; cards, licences and hidden ones are not."""
+    """Returns whether a file is data, not a card, a licence or hidden."""
     *folders, file = name.split("/")
     hidden = any(part.startswith((".", "_")) for part in folders)
     return not hidden and not _IGNORED.fullmatch(file)

@@ -70,7 +70,7 @@ def _python_files(root: str, library: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_skipped(folder: str, name: str) -> bool:
-    """Whether a folder holds tests, vendored code or re-exports of a public API."""
+    """Returns whether a folder holds tests, vendored code or re-exports."""
     is_keras_api = name == "api" and os.path.basename(folder).startswith("keras")
     is_vendored_keras = name == "keras" and folder.endswith("tensorflow/python")
     skipped = is_keras_api or is_vendored_keras

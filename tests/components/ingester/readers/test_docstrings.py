@@ -5,15 +5,12 @@ import pytest
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    DatasetConfig,
-    LimitsConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.readers.python_source import prose, read_source
 from textmill.components.ingester.readers.reader import FileRange, read_ranges
-from textmill.components.ingester.readers.records import DeadLetter
+from textmill.components.ingester.readers.records import DeadLetter, LimitsConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import find_files
 from textmill.models.errors import ConfigError
 

@@ -7,9 +7,8 @@ import google_crc32c
 import pytest
 import tensorflow as tf
 
-from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.readers.reader import read_ranges, split_ranges
-from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.readers.tfrecord import mask, read_frames
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
@@ -141,7 +140,7 @@ def test_a_long_record_that_is_damaged_is_found_while_it_is_skipped(tmp_path):
 
 def test_text_is_no_tfrecord(tmp_path):
     (tmp_path / "x").write_bytes(b'{"text": "a line of JSON"}\n')
-    with pytest.raises(IntegrityError, match="damaged, or no TFRecord"):
+    with pytest.raises(IntegrityError, match="damaged, or not a TFRecord"):
         read(tmp_path / "x")
     (tmp_path / "x").touch()
     assert read(write(tmp_path / "x")) == []
