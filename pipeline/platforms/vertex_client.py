@@ -21,7 +21,7 @@ _BUSY = (408, 429, 500, 502, 503, 504)
 
 
 class VertexRegion:
-    """Client for pipeline jobs and schedules of one project and region.
+    """Client for the pipeline jobs and schedules of a project and region.
 
     Raises:
         ConfigError: the client is not installed, or no project is named.

@@ -232,7 +232,7 @@ def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
 
     definitions = config_schema()["$defs"]
     fields = definitions["DatasetConfig"]["properties"]
-    assert fields["profile"]["description"].startswith("What its documents are held")
+    assert fields["profile"]["description"].startswith("Checks of its documents")
     assert fields["clean"]["description"]
     assert canonical_json(
         definitions["ProfileConfig"]["properties"]["fail_on"]["default"]
