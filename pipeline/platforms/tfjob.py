@@ -26,7 +26,7 @@ from textmill.pipeline.platforms.yaml import dump
 
 
 def compile_tfjobs(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
-    """Returns a manifest for each selected training node with several machines.
+    """Returns a manifest per selected training node on several machines.
 
     Raises:
         ConfigError: there are no such nodes.

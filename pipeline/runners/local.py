@@ -303,7 +303,7 @@ class _Run:
             self._fail(node, code, error, key=job.key)
 
     def _handle_signals(self) -> None:
-        """Asks resumable nodes to save their state and kills the others.
+        """Asks resumable nodes to save their state; kills all other nodes.
 
         Kills all of them after the grace period or a second signal.
         """
