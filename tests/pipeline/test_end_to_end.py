@@ -268,9 +268,7 @@ def test_the_local_runner_of_kfp_makes_everything_alike(project, tmp_path):
     ],
     ids=["missing file", "unknown column", "empty data", "label never trained"],
 )
-def test_bad_input_gives_one_message_and_its_exit_code(
-    tmp_path, old, new, code, sentence
-):
+def test_bad_input_gives_one_message(tmp_path, old, new, code, sentence):
     write_project(tmp_path)
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace(old, new))
     (tmp_path / "empty.jsonl").write_text("")

@@ -189,9 +189,7 @@ def test_machines_that_train_together_are_pools_of_one_job():
         ("vertex", "gs://b/r", "seed=1", "expected projects/P/secrets/S/versions/V"),
     ],
 )
-def test_a_request_that_a_platform_cannot_meet_gives_one_message(
-    to, root, override, sentence
-):
+def test_an_impossible_request_gives_one_message(to, root, override, sentence):
     with pytest.raises(ConfigError, match=sentence):
         compiled(to, "kubeflow.yaml", override, root=root)
 

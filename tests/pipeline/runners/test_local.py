@@ -194,9 +194,7 @@ def test_a_selection_uses_earlier_results(source, root):
         ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV)"),
     ],
 )
-def test_a_failing_node_reports_its_error_and_publishes_nothing(
-    kind, exit_code, sentence, root
-):
+def test_a_failing_node_publishes_nothing(kind, exit_code, sentence, root):
     summary = run(toy.alone(trouble(kind)), root, retries=0)
     node = summary.data["nodes"]["trouble"]
     assert (summary.exit_code, node["state"]) == (exit_code, "failed")

@@ -1,4 +1,4 @@
-"""The container entry, as an platform calls it, on local roots and on buckets."""
+"""The container entry point, as KFP calls it, with local roots and buckets."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def entry(project, service, node, root):
     )
 
 
-class Engine:
+class Platform:
     """Calls the entry as KFP does, and keeps what it is told of artifacts."""
 
     def __init__(self, project, root):
@@ -132,10 +132,10 @@ class Engine:
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])
 def test_a_bucket_gets_the_same_files_as_a_disk(project, service, scheme):
-    local = Engine(project, str(project / "root"))
+    local = Platform(project, str(project / "root"))
     assert local.run("ingest.lines") == 0
     assert local.run("vocabulary") == 0
-    remote = Engine(project, f"{scheme}://bucket/a/root")
+    remote = Platform(project, f"{scheme}://bucket/a/root")
     assert remote.run("ingest.lines") == 0
     assert remote.run("vocabulary") == 0
     digests = {key: entry["metadata"]["digest"] for key, entry in remote.told.items()}
@@ -151,11 +151,11 @@ def test_a_bucket_gets_the_same_files_as_a_disk(project, service, scheme):
 
 
 def test_results_in_the_bucket_are_not_made_again(project, service, capfd):
-    platform = Engine(project, "gs://bucket/root")
-    assert platform.run("ingest.lines") == 0
-    before, uploads = dict(platform.told), service.called("POST", "/upload")
-    assert platform.run("ingest.lines", run="run-2") == 0
-    assert platform.told == before
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
+    before, uploads = dict(kfp.told), service.called("POST", "/upload")
+    assert kfp.run("ingest.lines", run="run-2") == 0
+    assert kfp.told == before
     assert service.called("POST", "/upload") == uploads + 1  # the note of run-2
     note = json.loads(service.objects["root/runs/run-2/nodes/ingest.lines.json"])
     assert (note["state"], note["seconds"]) == ("cached", 0.0)
@@ -164,18 +164,18 @@ def test_results_in_the_bucket_are_not_made_again(project, service, capfd):
 def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     project, service, monkeypatch
 ):
-    platform = Engine(project, "gs://bucket/root")
+    kfp = Platform(project, "gs://bucket/root")
     for node in ("ingest.lines", "vocabulary", "tokenize.lines"):
-        assert platform.run(node) == 0
+        assert kfp.run(node) == 0
     monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
-    lost = entry(project, service, "train.lines", platform.root)
+    lost = entry(project, service, "train.lines", kfp.root)
     for _ in range(600):
         if kept := checkpoints(service):
             break
         time.sleep(0.1)
     os.killpg(lost.pid, signal.SIGKILL)
     lost.communicate()
-    again = entry(project, service, "train.lines", platform.root)
+    again = entry(project, service, "train.lines", kfp.root)
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said
     first = min(int(step) for step in re.findall(r"train.lines: step=(\d+)", said))
@@ -191,8 +191,8 @@ def checkpoints(service):
 
 
 def test_an_incomplete_execution_does_not_count(project, service):
-    platform = Engine(project, "gs://bucket/root")
-    assert platform.run("ingest.lines") == 0
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     [seal] = [n for n in service.objects if n.endswith("execution.json")]
     whole = dict(service.objects)
     for name in whole:
@@ -201,73 +201,69 @@ def test_an_incomplete_execution_does_not_count(project, service):
         ):
             del service.objects[name]
     del service.objects[seal]
-    assert platform.run("ingest.lines") == 0
+    assert kfp.run("ingest.lines") == 0
     made = {n: d for n, d in whole.items() if n.endswith(".zst")}
     assert made.items() <= service.objects.items()
 
 
 def test_altered_bytes_are_detected_before_use(project, service, capfd):
-    platform = Engine(project, "gs://bucket/root")
-    assert platform.run("ingest.lines") == 0
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     name = next(n for n in sorted(service.objects) if n.endswith(".jsonl.zst"))
     data = bytearray(service.objects[name])
     data[-1] ^= 1
     service.objects[name] = bytes(data)
-    assert platform.run("vocabulary") == 4
+    assert kfp.run("vocabulary") == 4
     assert "expected sha256" in capfd.readouterr().err
 
 
 def test_a_refusing_bucket_gives_one_message(project, service, capfd):
     service.faults.append(Fault("GET", "/storage/v1/b/bucket/o", status=403))
-    assert Engine(project, "gs://bucket/root").run("ingest.lines") == 7
+    assert Platform(project, "gs://bucket/root").run("ingest.lines") == 7
     assert "gs://bucket/root/artifacts/ingest.lines/" in capfd.readouterr().err
     assert not service.objects
 
 
 def test_a_value_of_the_submission_reaches_the_node(project):
-    platform = Engine(project, str(project / "root"))
-    platform.values = {
+    kfp = Platform(project, str(project / "root"))
+    kfp.values = {
         "datasets__lines__num_shards": 3.0,
         "vocabulary__lowercase": False,
     }
-    assert platform.run("ingest.lines") == 0
-    path = (
-        project
-        / "root"
-        / platform.told["ingest.lines", "documents"]["metadata"]["path"]
-    )
+    assert kfp.run("ingest.lines") == 0
+    path = project / "root" / kfp.told["ingest.lines", "documents"]["metadata"]["path"]
     assert len(list(path.glob("train-*-of-00003.jsonl.zst"))) == 3
 
 
 def test_the_newest_span_is_resolved_when_the_step_runs(project):
-    platform = Engine(project, str(project / "root"))
+    kfp = Platform(project, str(project / "root"))
     lines = (project / "lines.jsonl").read_text().splitlines(keepends=True)
     for span, count in ((1, 40), (2, 70)):
         (project / f"span-{span}").mkdir()
         (project / f"span-{span}" / "x.jsonl").write_text("".join(lines[:count]))
-    platform.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
-    assert platform.run("ingest.lines") == 0
-    path = platform.told["ingest.lines", "documents"]["metadata"]["path"]
+    kfp.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
+    assert kfp.run("ingest.lines") == 0
+    path = kfp.told["ingest.lines", "documents"]["metadata"]["path"]
     ledger = json.loads((project / "root" / path / "ledger.json").read_text())
     assert ledger["read"] == 70
 
 
 def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service):
-    platform = Engine(project, "gs://bucket/root")
-    platform.values = {
+    kfp = Platform(project, "gs://bucket/root")
+    kfp.values = {
         "stages__lines__export": {},
         "stages__lines__push": {},
         "stages__lines__evaluate__thresholds": {"loss": "< pushed + 1"},
     }
     for node in ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines"):
-        assert platform.run(node) == 0
+        assert kfp.run(node) == 0
     for version, loss in ((3, 9.0), (10, 2.5)):
         card = {"model": f"{version}", "documents": "of another day"}
         card |= {"metrics": {"loss": {"value": loss}}}
         folder = f"root/pushed/lines/{version}"
         service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
         service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
-    assert platform.run("evaluate.lines") == 0
+    assert kfp.run("evaluate.lines") == 0
     [name] = [n for n in service.objects if n.endswith("/metrics.json")]
     [threshold] = json.loads(service.objects[name])["thresholds"]
     assert (threshold["version"], threshold["bound"]) == (10, 3.5)
@@ -343,12 +339,12 @@ def test_old_checkpoints_stay_until_the_new_one_is_complete(service, tmp_path):
 
 
 def test_a_failed_run_is_published_too(project, service):
-    platform = Engine(project, "gs://bucket/root")
-    assert platform.run("ingest.lines") == 0
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     os.truncate(project / "lines.jsonl", 0)
-    platform.values = {"seed": 18}
-    assert platform.run("ingest.lines", run="run-1") == 3
-    assert platform.publish() == 0
+    kfp.values = {"seed": 18}
+    assert kfp.run("ingest.lines", run="run-1") == 3
+    assert kfp.publish() == 0
     summary = json.loads(service.objects["root/runs/run-1/summary.json"])
     assert (summary["status"], summary["exit_code"]) == ("failed", 3)
     assert summary["nodes"]["ingest.lines"]["state"] == "failed"
@@ -360,13 +356,13 @@ def test_a_failed_run_is_published_too(project, service):
 
 def test_without_kfp_inputs_come_from_the_root_by_key(project, monkeypatch):
     root = str(project / "root")
-    platform = Engine(project, root)
+    kfp = Platform(project, root)
     monkeypatch.setenv("TEXTMILL_CONFIG", CONFIG)
     told = ["--node", "vocabulary", "--root", root, "--project", str(project)]
     assert main(told) == 2
-    assert platform.run("ingest.lines") == 0
+    assert kfp.run("ingest.lines") == 0
     assert main(told) == 0
-    assert platform.run("vocabulary") == 0
+    assert kfp.run("vocabulary") == 0
     note = project / "root/runs/run-1/nodes/vocabulary.json"
     assert json.loads(note.read_text())["state"] == "cached"
 
