@@ -11,13 +11,14 @@ import numpy as np
 import orjson
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.cleaning.text_cleaner import drop_reason
+from textmill.components.ingester.cleaning.text_cleaner import length_reason
 from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Spans, span_hashes
 from textmill.components.ingester.index import INDEX
+from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
@@ -60,13 +61,13 @@ class DocumentBuilder:
         sources = self.dataset.named_sources()
         self._source: SourceConfig = sources[self.source_name]
         self._source_code = list(sources).index(self.source_name)
-        own_id = self._source.format == "docstrings"
-        self._id_column = "id" if own_id else self._source.id
+        row = READERS[self._source.reader]
+        self._id_column = row.id_column or self._source.id
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
         self._pipeline = TextPipeline(self.dataset, seed=self.seed)
-        self.cut, self.personal = self._pipeline.cut, self._pipeline.personal
+        self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
         self._group = self._near is not None
@@ -163,7 +164,7 @@ class DocumentBuilder:
     ) -> None:
         self.num_read += 1
         if self._by_position:
-            reason = drop_reason(text, self.dataset.clean)
+            reason = length_reason(text, self.dataset.clean)
         else:
             text, reason = self._pipeline.apply(text, identity, others)
         if reason:

@@ -29,9 +29,11 @@ from textmill.components.ingester.partitions import (
     PartitionOutput,
     ReadPartitions,
 )
+from textmill.components.ingester.readers import READERS
+from textmill.components.ingester.readers.reader import split_ranges
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
 from textmill.components.ingester.selection import Shard, select
-from textmill.components.ingester.sources.files import find_files, split_ranges
+from textmill.components.ingester.sources.files import find_files
 from textmill.components.scratch import ScratchDir, local, open_exchange, writing
 from textmill.components.text.shingles import ngram_hashes
 from textmill.components.worker_errors import is_noted, noting, raise_noted
@@ -200,7 +202,7 @@ def _check_within_reach(dataset: DatasetConfig, units: list[Partition]) -> None:
         here += map(str, external_files(dataset.augment))
     sources = dataset.named_sources()
     for unit in units:
-        if sources[unit.source].format != "docstrings":  # installed there as well
+        if not READERS[sources[unit.source].reader].is_installed:
             here += [s.path for s in unit.spans if not is_remote(s.path)]
     if here:
         raise faults.ConfigError(

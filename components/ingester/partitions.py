@@ -13,10 +13,9 @@ import orjson
 
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.documents import DocumentBatch, DocumentBuilder
-from textmill.components.ingester.readers.lines import read_ranges
+from textmill.components.ingester.readers.reader import FileRange, read_ranges
 from textmill.components.ingester.readers.records import BadRecord, DeadLetter
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.ingester.sources.files import FileRange
 from textmill.components.scratch import ScratchDir, writing
 from textmill.components.worker_errors import noting
 
@@ -111,7 +110,7 @@ class ReadPartitions(beam.DoFn):
             dropped=shaper.dropped,
             bad=letters.counts,
             examples=letters.examples,
-            cut=shaper.cut,
+            cut=shaper.removed,
             personal=shaper.personal,
             near=near,
             spans=found_spans,

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.config import SplitConfig
+from textmill.components.ingester.sampling.config import SplitConfig
 
 
 class Splitter:

@@ -361,7 +361,7 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
     }.items():
         config = load_config(path, [f"datasets.docs.source={source}"]).config
         source = config.datasets["docs"].source
-        assert getattr(source, source.format) == found
+        assert getattr(source, source.reader) == found
     config = load_config(path, ["datasets.docs.source={tfds: a, data_dir: b}"]).config
     assert config.datasets["docs"].source.data_dir == str(tmp_path / "b")
 

@@ -7,15 +7,13 @@ import google_crc32c
 import pytest
 import tensorflow as tf
 
-from textmill.components.ingester.config import LimitsConfig
-from textmill.components.ingester.readers.lines import read_ranges
-from textmill.components.ingester.readers.records import Record
-from textmill.components.ingester.readers.tf_example import mask, read_examples
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.records import LimitsConfig, Record
+from textmill.components.ingester.readers.tfrecord import mask, read_frames
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
     external_files,
     find_files,
-    split_ranges,
 )
 from textmill.models.errors import IntegrityError
 
@@ -142,7 +140,7 @@ def test_a_long_record_that_is_damaged_is_found_while_it_is_skipped(tmp_path):
 
 def test_text_is_no_tfrecord(tmp_path):
     (tmp_path / "x").write_bytes(b'{"text": "a line of JSON"}\n')
-    with pytest.raises(IntegrityError, match="damaged, or no TFRecord"):
+    with pytest.raises(IntegrityError, match="damaged, or not a TFRecord"):
         read(tmp_path / "x")
     (tmp_path / "x").touch()
     assert read(write(tmp_path / "x")) == []
@@ -157,8 +155,8 @@ def test_every_size_of_read_gives_the_same_records(tmp_path):
             return super().read(min(size, 7))
 
     for stream in (io.BytesIO(content), Slow(content)):
-        rows = read_examples(stream, "x", max_bytes=99, needed=())
-        assert [row.row["text"] for row in rows] == ["a" * n for n in range(50)]
+        frames = read_frames(stream, "x", max_bytes=99)
+        assert [frame.raw for frame in frames] == records
 
 
 def test_the_checksum_is_that_of_tensorflow(tmp_path):

@@ -11,18 +11,13 @@ from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
 from textmill.components.ingester.augment import AugmentConfig
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    DecontaminateConfig,
-    LanguageConfig,
-    MixConfig,
-    NearConfig,
-    QualityConfig,
-    SourceConfig,
-    SplitConfig,
-)
-from textmill.components.ingester.filters import GopherQualityConfig
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.dedup.config import DecontaminateConfig, NearConfig
+from textmill.components.ingester.filters import GopherQualityConfig, QualityConfig
+from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.ingester.sampling.config import MixConfig, SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.pipeline.publish import seal
 
 ALL_TRAIN = SplitConfig(train=1, eval=0)

@@ -9,13 +9,11 @@ import pytest
 from textmill.components.artifacts import Documents, read_shard
 from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    LimitsConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.readers.records import LimitsConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.models.errors import ConfigError, DataError
 
 ALL_TRAIN = SplitConfig(train=1, eval=0)

@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from textmill.components.ingester.cleaning import boilerplate, markup
+from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.cleaning.text_cleaner import (
     TextCleaner,
     strip_citations,
     strip_controls,
 )
-from textmill.components.ingester.config import CleanConfig
 from textmill.models.errors import ConfigError
 
 ALL = {"control": "strip", "citations": "strip", "boilerplate": "strip"}

@@ -11,10 +11,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.config import LimitsConfig, SourceConfig
-from textmill.components.ingester.readers.lines import read_ranges
-from textmill.components.ingester.readers.records import Record
-from textmill.components.ingester.sources.files import find_files, split_ranges
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.records import LimitsConfig, Record
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import find_files
 from textmill.models.errors import DataError
 
 BLOCK = 1 << 20

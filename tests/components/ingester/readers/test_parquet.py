@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from textmill.components.ingester.config import LimitsConfig
-from textmill.components.ingester.readers.lines import read_ranges
-from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources.files import find_files, split_ranges
+from textmill.components.ingester.sources.files import find_files
 from textmill.models.errors import DataError, IntegrityError
 
 
