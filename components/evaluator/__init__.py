@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.artifacts import Evaluation, Predictions, write_json
+from textmill.components.artifacts import (
+    Documents,
+    Evaluation,
+    Predictions,
+    TrainedModel,
+    write_json,
+)
 from textmill.components.base import (
     Component,
     ExternalVersion,
@@ -57,10 +63,14 @@ class EvaluatorConfig:
 def evaluate(
     *,
     predictions: Input[Predictions],
+    documents: Input[Documents],
+    model: Input[TrainedModel],
     evaluation: Output[Evaluation],
     config: EvaluatorConfig,
 ) -> None:
     """Measures predictions and checks thresholds.
+
+    Documents and model are read for their digests alone.
 
     Raises:
         ConfigError: a threshold is no rule, or names no metric.
@@ -69,22 +79,26 @@ def evaluate(
     from textmill.components.evaluator.engine import measure
     from textmill.components.evaluator.thresholds import check_thresholds
 
-    facts = predictions.facts
     measured = measure(predictions, config)
-    baseline = _baseline(config, facts["model"], facts["documents"])
+    baseline = _baseline(config, model.digest, documents.digest)
     thresholds = check_thresholds(measured["metrics"], config.thresholds, baseline)
     blessed = all(t["passed"] for t in thresholds) if thresholds else None
     write_json(
         evaluation.file(evaluation.FILE),
         {
             **measured,
-            "split": facts["split"],
+            "split": predictions.facts["split"],
             "thresholds": thresholds,
             "blessed": blessed,
         },
     )
-    copied = ("task", "model", "documents", "split")
-    evaluation.facts = {name: facts[name] for name in copied} | {"blessed": blessed}
+    evaluation.facts = {
+        "task": predictions.facts["task"],
+        "model": model.digest,
+        "documents": documents.digest,
+        "split": predictions.facts["split"],
+        "blessed": blessed,
+    }
 
 
 def _baseline(config: EvaluatorConfig, model: str, documents: str) -> Baseline | None:
@@ -96,15 +110,16 @@ def _baseline(config: EvaluatorConfig, model: str, documents: str) -> Baseline |
 
 
 class Evaluator(Component, executor=evaluate):
-    """Documents, rows, trained model -> evaluation (TFX: Evaluator)."""
+    """Predictions -> evaluation (TFX: Evaluator)."""
 
     @classmethod
     def external_versions(
         cls, config: EvaluatorConfig, inputs: Mapping[str, Any]
     ) -> list[ExternalVersion]:
         """Returns the pushed version that the model is compared with, if any."""
-        found = _pushed(config, inputs["model"], inputs["documents"])
-        if found is None:
+        baseline = _baseline(config, inputs["model"], inputs["documents"])
+        if baseline is None:
             return []
-        digest = hashlib.sha256(canonical_json(found.card)).hexdigest()
-        return [ExternalVersion("the pushed version", f"{found.version} {digest}")]
+        digest = hashlib.sha256(canonical_json(baseline.card)).hexdigest()
+        version = f"{baseline.version} {digest}"
+        return [ExternalVersion("the pushed version", version)]

@@ -10,11 +10,11 @@ import numpy as np
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
 from textmill.models.errors import DataError
+from textmill.models.families import METRICS as TASK_METRICS
 from textmill.models.metrics import METRICS
 from textmill.models.metrics.confusion import class_scores, confusion_cells
 from textmill.models.metrics.intervals import Interval, bootstrap_counts
 from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
-from textmill.models.tasks import TASKS
 
 Statistics = dict[str, np.ndarray]
 """float64 ``[statistics, rows]`` by metric."""
@@ -27,9 +27,8 @@ def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]
         DataError: all rows have one label.
     """
     facts = _facts(predictions)
-    metrics = {
-        name: METRICS[name].load() for name in TASKS[predictions.facts["task"]].metrics
-    }
+    names = TASK_METRICS[predictions.facts["task"]]
+    metrics = {name: METRICS[name].load() for name in names}
     statistics, cells, columns = _collect(predictions, metrics, facts)
     result: dict[str, Any] = {
         "task": predictions.facts["task"],

@@ -70,9 +70,7 @@ def check_thresholds(
     return outcomes
 
 
-def _bound(
-    metric: str, rule: re.Match[str], baseline: Baseline | None
-) -> float | None:
+def _bound(metric: str, rule: re.Match[str], baseline: Baseline | None) -> float | None:
     """Returns the number that a rule compares with; None without a baseline."""
     if not rule["pushed"]:
         return float(rule["number"])

@@ -269,7 +269,7 @@ def predict(
     mirror = Mirror(root)
     saved_model = find_model(target, mirror)
     asked = read_texts(texts)
-    from textmill.components.predictor import answer
+    from textmill.components.predictor.saved_model import answer
 
     for text, found in zip(asked, answer(saved_model, asked), strict=True):
         if as_json:
