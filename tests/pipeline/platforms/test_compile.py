@@ -135,7 +135,9 @@ def test_parameters_have_the_types_and_values_of_the_config():
         "isOptional": True,
     }
     wrong = "run.parameters.0=stages.library.trian.epochs"
-    with pytest.raises(ConfigError, match=r"'stages.library.trian.epochs' leads no"):
+    with pytest.raises(
+        ConfigError, match=r"'stages.library.trian.epochs' does not exi"
+    ):
         compiled("kubeflow", "kubeflow.yaml", wrong)
 
 
@@ -181,7 +183,7 @@ def test_machines_that_train_together_are_pools_of_one_job():
 @pytest.mark.parametrize(
     ("to", "root", "override", "sentence"),
     [
-        ("kubeflow", "root", "seed=1", "--root root: expected a place that every step"),
+        ("kubeflow", "root", "seed=1", "--root root: expected a root that every step"),
         ("vertex", "/mnt/root", "seed=1", "--root /mnt/root: expected gs://"),
         ("kubeflow", "/r", MACHINES, "asks for 3 machines, a step of Kubeflow"),
         ("tfjob", "/r", "seed=1", "expected a training node of several machines"),
