@@ -285,7 +285,7 @@ def predict(
     mirror = Mirror(root)
     saved_model = find_model(target, mirror)
     inputs = read_texts(texts)
-    from textmill.components.predictor import answer
+    from textmill.components.predictor.saved_model import answer
 
     for text, prediction in zip(inputs, answer(saved_model, inputs), strict=True):
         if as_json:

@@ -20,6 +20,7 @@ from typing import Any
 from textmill.components.artifacts import (
     Documents,
     Evaluation,
+    Predictions,
     Profile,
     PushedModel,
     Report,
@@ -42,7 +43,7 @@ from textmill.pipeline.remote.executor_io import CONFUSION, ENTRY, wires
 
 SDK_VERSION, SCHEMA_VERSION = "kfp-2.16.1", "2.1.0"
 _KINDS = {
-    **dict.fromkeys((Documents, Vocabulary, TokenRows), "Dataset"),
+    **dict.fromkeys((Documents, Vocabulary, TokenRows, Predictions), "Dataset"),
     **dict.fromkeys((TrainedModel, ServingModel, PushedModel), "Model"),
     **dict.fromkeys((Evaluation, Profile, TrainingLogs, Validation), "Metrics"),
     Report: "HTML",
