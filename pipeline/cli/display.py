@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: tables and paragraphs, as plain text."""
+"""Renders results for the terminal as plain text: tables and paragraphs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.reporter.headline import duration, judge
+from textmill.components.reporter.headline import duration, summarize
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.key import NodePlan
@@ -26,7 +26,7 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def render_plan(nodes: Sequence[NodePlan]) -> str:
-    """Returns a line a node: its id, what would happen to it, and why."""
+    """Returns one line per node: id, planned state, and reasons."""
     rows = []
     for node in nodes:
         first, *others = node.reasons or [""]
@@ -40,46 +40,47 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
 def render_run(
     summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
 ) -> str:
-    """Returns what came out of a run, where it is, and what to do next.
+    """Returns a run's results, their locations, and the next step.
 
     Args:
         summary: as in ``summary.json``.
-        root: the folder that the summary's paths are relative to.
-        is_default_root: whether commands find the root without being told.
+        root: the folder of the summary's relative paths.
+        is_default_root: whether commands use this root without ``--root``.
     """
-    verdict = judge(None, summary)
+    headline = summarize(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
-    nexts = [
-        ["next", f'textmill predict {option}{name} "a text of yours"']
+    next_steps = [
+        ["next", f'textmill predict {option}{name} "your text"']
         for name, stage in summary["stages"].items()
         if stage["pushed"]
     ]
-    if verdict.next_step:
-        nexts = [["next", verdict.next_step]]
-    headline = "\n".join([verdict.headline, *verdict.details])
-    body = render_table([*rows, *nexts]) if rows or nexts else ""
-    return "\n\n".join(filter(None, [headline, body]))
+    if headline.next_step:
+        next_steps = [["next", headline.next_step]]
+    paragraph = "\n".join([headline.title, *headline.details])
+    table = render_table([*rows, *next_steps]) if rows or next_steps else ""
+    return "\n\n".join(filter(None, [paragraph, table]))
 
 
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
     stage = summary["stages"][name]
-    verdicts = {True: "passed its gate", False: "did not pass its gate", None: ""}
+    gates = {True: "passed its gate", False: "did not pass its gate", None: ""}
     bounds = stage.get("intervals", {})
     metrics = [
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    said = [*metrics, verdicts[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, said)) or "not measured"]
+    parts = [*metrics, gates[stage["blessed"]]]
+    yield [name, ", ".join(filter(None, parts)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
-    said = f"{name} {value:.4g}"
-    return f"{said} [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else said
+    if not bounds:
+        return f"{name} {value:.4g}"
+    return f"{name} {value:.4g} [{bounds[0]:.4g}, {bounds[1]:.4g}]"
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -89,39 +90,44 @@ def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
 
 
 def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a line a run."""
+    """Returns one line per run."""
     if not runs:
         return "no runs"
     rows = [
-        [run["run_id"], run["status"], _clock(run["started"]), _took(run["seconds"])]
+        [
+            run["run_id"],
+            run["status"],
+            _local_time(run["started"]),
+            _duration(run["seconds"]),
+        ]
         for run in runs
     ]
     return render_table([["RUN", "STATUS", "STARTED", "TOOK"], *rows])
 
 
 def render_executions(summary: Mapping[str, Any], root: Path) -> str:
-    """Returns a run's outcome and a line a node."""
+    """Returns a run's results and one line per node."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [id, node["state"], _took(node.get("seconds")), node.get("error") or ""]
+        [id, node["state"], _duration(node.get("seconds")), node.get("error") or ""]
         for id, node in summary["nodes"].items()
     ]
     table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
     return "\n\n".join([title, table, render_run(summary, root)])
 
 
-def _clock(seconds: float) -> str:
+def _local_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _took(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     return "" if seconds is None else duration(seconds)
 
 
 def render_answer(
     text: str, answer: Mapping[str, Any], *, is_only_one: bool = False
 ) -> str:
-    """Returns a model's answer to a text: probabilities sorted, the rest by name."""
+    """Returns a model's answer to a text as a table, probabilities in falling order."""
     rows = []
     for name, value in answer.items():
         if isinstance(value, Mapping):
