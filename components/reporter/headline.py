@@ -10,14 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from textmill.models.families import METRICS
+from textmill.models.families import METRICS as TASK_METRICS
+from textmill.models.metrics import METRICS
 
 DONE = ("ran", "cached")
-UNIT_METRICS = frozenset(
-    {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
-    | {"precision", "recall", "f1"}
-)
-"""Metrics in [0, 1], which are drawn on one axis."""
 
 
 @dataclass(frozen=True)
@@ -136,9 +132,17 @@ def order_metrics(task: str | None, metrics: Iterable[str]) -> list[str]:
     """
     names = set(metrics)
     if task is None:
-        task = max(METRICS, key=lambda name: len(names.intersection(METRICS[name])))
-    order = METRICS.get(task, ())
+        shared = {
+            name: len(names.intersection(TASK_METRICS[name])) for name in TASK_METRICS
+        }
+        task = max(shared, key=shared.__getitem__)
+    order = TASK_METRICS.get(task, ())
     return [name for name in order if name in names] + sorted(names.difference(order))
+
+
+def is_fraction(metric: str | None) -> bool:
+    """Returns True for a metric from 0 to 1, which can be drawn on an axis."""
+    return metric in METRICS and METRICS[metric].is_fraction
 
 
 def headline_metric(task: str | None, metrics: Iterable[str]) -> str | None:

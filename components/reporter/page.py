@@ -13,11 +13,11 @@ from typing import Any
 from textmill.components.reporter.charts import draw_graph, draw_plot
 from textmill.components.reporter.dataset_section import describe_data_set
 from textmill.components.reporter.headline import (
-    UNIT_METRICS,
     comparison,
     duration,
     headline_metric,
     interval,
+    is_fraction,
     order_metrics,
     summarize,
 )
@@ -61,6 +61,7 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         "words": words,
         "sign": sign,
         "comparison": comparison,
+        "is_fraction": is_fraction,
         "count": count,
     }
     nodes = summary["nodes"] if summary else {}
@@ -75,7 +76,6 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         stages=[_stage(stage) for stage in data["stages"]] if data else [],
         profiles=[describe_data_set(p) for p in data["profiles"]] if data else [],
         lineage=data["lineage"] if data else [],
-        unit_metrics=UNIT_METRICS,
     )
 
 

@@ -1,4 +1,4 @@
-"""``textmill config``: what a config says."""
+"""``textmill config``: checks and prints configs."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import typer
 
 from textmill.pipeline.cli.options import Config, Overrides, print_json
 
-config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
+config_app = typer.Typer(no_args_is_help=True, help="Checks and prints configs.")
 
 
 @config_app.command("check")
 def check_config(config: Config, overrides: Overrides = None) -> None:
-    """Reports every mistake at once."""
-    from textmill.pipeline.config import load_config
+    """Reports all mistakes at once."""
+    from textmill.pipeline.config.load import load_config
 
     loaded = load_config(config, overrides or ()).config
-    datasets, stages = len(loaded.datasets), len(loaded.stages)
-    print(
-        f"{config}: fine; {datasets} data set{'s' * (datasets != 1)},"
-        f" {stages} stage{'s' * (stages != 1)}"
-    )
+    datasets = _count(len(loaded.datasets), "data set")
+    print(f"{config}: fine; {datasets}, {_count(len(loaded.stages), 'stage')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @config_app.command("show")
 def show_config(config: Config, overrides: Overrides = None) -> None:
     """Prints the config with every default filled in, as YAML."""
-    from textmill.pipeline.config import load_config, render_config
+    from textmill.pipeline.config.load import load_config
+    from textmill.pipeline.config.schema import render_config
 
     print(render_config(load_config(config, overrides or ()).config), end="")
 
@@ -33,6 +35,6 @@ def show_config(config: Config, overrides: Overrides = None) -> None:
 @config_app.command("schema")
 def show_schema() -> None:
     """Prints the JSON schema of configs, for editors."""
-    from textmill.pipeline.config import config_schema
+    from textmill.pipeline.config.schema import config_schema
 
     print_json(config_schema())

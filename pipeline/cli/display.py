@@ -1,4 +1,4 @@
-"""Renders results for the terminal as plain text: tables and paragraphs."""
+"""Renders plans, runs and predictions for the terminal, as plain text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.reporter.headline import duration, summarize
 
 if TYPE_CHECKING:
-    from textmill.pipeline.cache.key import NodePlan
+    from textmill.pipeline.cache.plan import NodePlan
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows with their columns aligned."""
+    """Returns rows with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -26,7 +26,7 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def render_plan(nodes: Sequence[NodePlan]) -> str:
-    """Returns one line per node: id, planned state, and reasons."""
+    """Returns one line per node: its id, its expected state, and why."""
     rows = []
     for node in nodes:
         first, *others = node.reasons or [""]
@@ -40,12 +40,12 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
 def render_run(
     summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
 ) -> str:
-    """Returns a run's results, their locations, and the next step.
+    """Returns the results of a run, their paths, and the next step.
 
     Args:
         summary: as in ``summary.json``.
-        root: the folder of the summary's relative paths.
-        is_default_root: whether commands use this root without ``--root``.
+        root: the folder that the summary's paths are relative to.
+        is_default_root: True if commands find the root without ``--root``.
     """
     headline = summarize(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
@@ -106,7 +106,7 @@ def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render_executions(summary: Mapping[str, Any], root: Path) -> str:
-    """Returns a run's results and one line per node."""
+    """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
         [id, node["state"], _duration(node.get("seconds")), node.get("error") or ""]
@@ -127,7 +127,7 @@ def _duration(seconds: float | None) -> str:
 def render_answer(
     text: str, answer: Mapping[str, Any], *, is_only_one: bool = False
 ) -> str:
-    """Returns a model's answer to a text as a table, probabilities in falling order."""
+    """Returns a prediction: probabilities sorted, everything else by name."""
     rows = []
     for name, value in answer.items():
         if isinstance(value, Mapping):

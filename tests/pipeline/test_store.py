@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from textmill.models.errors import ConfigError, IntegrityError, MachineError
-from textmill.pipeline.processes import is_alive, this_process
-from textmill.pipeline.store import MetadataStore, rebuild
+from textmill.pipeline.store import MetadataStore, is_running, process_identity, rebuild
 
 
 def summary(id, *, status="succeeded", started=1.0, process=None):
@@ -21,7 +20,7 @@ def summary(id, *, status="succeeded", started=1.0, process=None):
         "exit_code": 0,
         "started": started,
         "seconds": 2.0,
-        "process": process or this_process(),
+        "process": process or process_identity(),
         "nodes": {},
         "stages": {},
     }
@@ -86,7 +85,7 @@ def test_four_processes_open_and_write_at_once(tmp_path):
         assert len(store.sources()) == 100
 
 
-def test_a_damaged_page_is_found_at_open_and_mended_from_disk(tmp_path):
+def test_a_damaged_page_is_detected_at_open_and_restored_from_disk(tmp_path):
     with MetadataStore(tmp_path) as store:
         for index in range(500):
             store.record_run(summary(f"run-{index}"))
@@ -101,7 +100,7 @@ def test_a_damaged_page_is_found_at_open_and_mended_from_disk(tmp_path):
     MetadataStore(tmp_path).close()
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "store.sqlite").write_bytes(b"not a database, but long enough" * 99)
     with pytest.raises(IntegrityError, match="damaged"):
         MetadataStore(tmp_path)
@@ -123,9 +122,9 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
         MetadataStore(tmp_path / "root")
 
 
-def test_a_dead_run_is_marked_and_a_living_one_is_not(tmp_path):
+def test_only_runs_of_ended_processes_are_marked_abandoned(tmp_path):
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    mine = this_process()
+    mine = process_identity()
     another = mine | {"pid": sleeper.pid}
     with MetadataStore(tmp_path) as store:
         store.record_run(summary("mine", status="running", process=mine))
@@ -151,5 +150,5 @@ def test_a_zombie_is_dead():
     if child == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert not is_alive(this_process() | {"pid": child})
+    assert not is_running(process_identity(child))
     os.waitpid(child, 0)
