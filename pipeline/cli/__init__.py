@@ -43,8 +43,12 @@ Runner = Literal["local", "kubeflow-local"]
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
 }
 
 app = typer.Typer(
@@ -148,35 +152,38 @@ def _wire(
     return loaded, pipeline
 
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Runs only this node; may be repeated."),
+]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", metavar="NODE", help="Runs it and all downstream nodes."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="NODE", help="Runs this node and all upstream nodes."),
+]
+RequireBlessed = Annotated[
+    bool,
+    typer.Option("--require-blessed", help="Exits with 8 if a stage fails its gate."),
+]
+On = Annotated[
+    Runner, typer.Option(help="The runner: Textmill's own, or KFP's local one.")
+]
+
+
 @app.command()
 def run(
     config: Config,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NODE", help="Runs only this node; may be repeated."),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from", metavar="NODE", help="Runs it and all downstream nodes."
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="NODE", help="Runs this node and all upstream nodes."),
-    ] = None,
+    only: Only = None,
+    start: Start = None,
+    until: Until = None,
     as_json: AsJson = False,
-    require_blessed: Annotated[
-        bool,
-        typer.Option(
-            "--require-blessed", help="Exits with 8 if a stage fails its gate."
-        ),
-    ] = False,
-    on: Annotated[
-        Runner, typer.Option(help="The runner: Textmill's own, or KFP's local one.")
-    ] = "local",
+    require_blessed: RequireBlessed = False,
+    on: On = "local",
 ) -> None:
     """Runs all nodes that are not up to date."""
     from textmill.pipeline.cli.display import render_run
