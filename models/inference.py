@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader
-from textmill.models.tasks import TASKS, Masking, Task
+from textmill.models.tasks import TASKS
+from textmill.models.tasks.masking import Masking
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
 from textmill.models.training.sampler import row_keys
 from textmill.models.weights import load_weights

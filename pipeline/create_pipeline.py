@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
@@ -22,13 +23,14 @@ from textmill.components.profiler import Profiler, ProfilerConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.reporter import Reporter, ReporterConfig
 from textmill.components.tokenizer import (
+    Packing,
     TokenizeConfig,
     Tokenizer,
     TokenizerConfig,
 )
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.components.vocabulary_learner import VocabularyLearner
-from textmill.models.families import LABELLED_TASKS
+from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import PipelineConfig, StageConfig
 from textmill.pipeline.pipeline import Pipeline
@@ -191,9 +193,9 @@ def _gates(config: PipelineConfig, stage: StageConfig) -> tuple[str, ...]:
 
 
 def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
-    labelled = stage.task in LABELLED_TASKS
-    packing = stage.tokenize.packing or ("pad" if labelled else "concat")
-    next_token = stage.task == "causal_lm"
+    task = TASKS[stage.task]
+    packing = stage.tokenize.packing or cast(Packing, task.packings[0])
+    next_token = task.next_token
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
     return TokenizerConfig(
         sequence_length=config.model.sequence_length + next_token,
@@ -202,12 +204,12 @@ def _row_shape(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
         overlap=int(next_token and packing == "concat"),
         start=not next_token,
         next_token=next_token,
-        words=stage.tokenize.words if stage.task == "masked_lm" else None,
+        words=stage.tokenize.words if task.marks_words else None,
         prompt=stage.tokenize.prompt if packing == "response" else None,
         short_seq_prob=pairs.short_seq_prob,
         dupe_factor=pairs.dupe_factor,
         seed=config.seed if packing == "sentence_pair" else 0,
-        labelled=labelled,
+        labelled=task.target == "label",
         examples=stage.tokenize.examples,
     )
 

@@ -21,7 +21,8 @@ from textmill.models.errors import ConfigError, DataError, did_you_mean
 from textmill.models.generation import generate
 from textmill.models.inference import classify_rows, load_task, measure_rows
 from textmill.models.rows import RowReader, RowSchema
-from textmill.models.tasks import CausalLM, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer
 
 _TEMPERATURE = 0.8

@@ -17,7 +17,9 @@ from typing_extensions import override
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.export.runtime import to_python
 from textmill.models.generation import generate
-from textmill.models.tasks import CausalLM, Classify, Rows, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.classify import Classify
+from textmill.models.tasks.task import Rows, Task
 from textmill.models.tokenizers import Tokenizer
 
 Answers = dict[str, tf.Tensor]

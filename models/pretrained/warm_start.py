@@ -14,7 +14,7 @@ from textmill.models.pretrained import (
     keras_hub,
 )
 from textmill.models.pretrained.files import read_config, read_tensors
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, import_tokenizer
 from textmill.models.weights import warm_start
 

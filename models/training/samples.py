@@ -11,7 +11,9 @@ import tensorflow as tf
 from textmill.models.generation import generate
 from textmill.models.inference import row_batches
 from textmill.models.rows import RowReader
-from textmill.models.tasks import CausalLM, MaskedLM, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.masked_lm import MaskedLM
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer
 
 _ROWS, _WRITTEN = 3, 24

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,

@@ -8,38 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, get_args
+from typing import Any
 
-from textmill.components.evaluator.thresholds import RULE
-from textmill.components.tokenizer import TokenizeConfig
+from textmill.models.config import ModelConfig
 from textmill.models.errors import did_you_mean
-from textmill.models.families import (
-    FAMILIES,
-    LABELLED_TASKS,
-    METRICS,
-    ModelConfig,
-    TaskName,
-)
-from textmill.models.training.config import TrainingConfig
+from textmill.models.tasks import TASKS
 from textmill.pipeline.config.engine_check import check_engines
 from textmill.pipeline.config.errors import Violations, one_of
+from textmill.pipeline.config.task_rules import check_task
 from textmill.pipeline.config.yaml import join
 from textmill.pipeline.secrets import REFERENCE
 
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
-_PACKINGS = ("pad", "concat", "best_fit", "sentence_pair", "response")
-_PACKINGS_OF = {
-    "attention": ("concat", "best_fit"),
-    "prompt": ("response",),
-    "short_seq_prob": ("sentence_pair",),
-    "dupe_factor": ("sentence_pair",),
-}
-"""Which packings read a knob of ``tokenize``."""
-_MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 _REFUSED_RUNNERS = {
     "DirectRunner": "it first tries Prism",
     "PrismRunner": "it runs Prism",
@@ -155,18 +138,7 @@ def _check_stage(
     if stage.get("push") is not None and not is_exported:
         fault = "expected an export beside push, got none; add export: {}"
         findings.faults.setdefault(f"{path}.push", fault)
-    task = str(stage.get("task"))
-    if task not in get_args(TaskName):
-        _check_thresholds(stage, path, sorted(set().union(*METRICS.values())), findings)
-        return
-    _check_thresholds(stage, path, METRICS[task], findings)
-    family = str(_mapping(config.get("model")).get("family", ModelConfig.family))
-    if family in FAMILIES and task not in FAMILIES[family].tasks:
-        tasks = one_of(FAMILIES[family].tasks)
-        findings.add(f"{path}.task", f"a task that {family} can learn ({tasks})", task)
-    if task in LABELLED_TASKS:
-        _check_labelled(stage, path, config, findings)
-    _check_rows(stage, path, config, findings)
+    check_task(stage, path, config, findings)
 
 
 def _check_init(
@@ -180,10 +152,12 @@ def _check_init(
         findings.add(
             path, f"a stage ({one_of(known)})", name, did_you_mean(name, known)
         )
-    elif (task := _mapping(stages[name]).get("task")) in LABELLED_TASKS:
-        findings.add(
-            path, f"a stage of task {one_of(_PRETRAINING)}", name, f" ({task})"
-        )
+    elif isinstance(task := _mapping(stages[name]).get("task"), str) and task in TASKS:
+        unlabelled = [name for name, row in TASKS.items() if row.target == "none"]
+        if task not in unlabelled:
+            findings.add(
+                path, f"a stage of task {one_of(unlabelled)}", name, f" ({task})"
+            )
 
 
 def _check_folder(
@@ -202,95 +176,6 @@ def _check_folder(
             "the folder's vocabulary beside it, by vocabulary.file",
             f"vocabulary.learn_from: {learned}",
         )
-
-
-def _check_thresholds(
-    stage: Mapping[str, Any], path: str, metrics: Sequence[str], findings: Violations
-) -> None:
-    thresholds = _mapping(_mapping(stage.get("evaluate")).get("thresholds"))
-    for name, value in thresholds.items():
-        place = f"{path}.evaluate.thresholds.{name}"
-        if name not in metrics:
-            hint = did_you_mean(name, list(metrics))
-            findings.add(place, f"a metric ({one_of(metrics)})", name, hint)
-            continue
-        rule = RULE.fullmatch(value) if isinstance(value, str) else None
-        if rule is None:
-            findings.add(
-                place, "a comparison such as '>= 0.6' or '>= pushed - 0.01'", value
-            )
-        elif rule["pushed"] and stage.get("push") is None:
-            findings.add(place, f"{path}.push beside a rule that speaks of it", value)
-
-
-def _check_labelled(
-    stage: Mapping[str, Any],
-    path: str,
-    config: Mapping[str, Any],
-    findings: Violations,
-) -> None:
-    name, task = stage.get("dataset"), stage["task"]
-    datasets = _mapping(config.get("datasets"))
-    dataset = _mapping(datasets.get(str(name)))
-    sources = [dataset.get("source"), *_mapping(dataset.get("sources")).values()]
-    given = [source for source in sources if isinstance(source, dict)]
-    if given and all(source.get("label") is None for source in given):
-        findings.add(
-            f"{path}.dataset",
-            f"a data set with labels for task {task}",
-            name,
-            f"; name the column in datasets.{name}.source.label",
-        )
-    packing = _mapping(stage.get("tokenize")).get("packing")
-    if packing in _PACKINGS and packing != "pad":
-        findings.add(
-            f"{path}.tokenize.packing",
-            f"'pad' for task {task}, a label a row",
-            packing,
-        )
-
-
-def _check_rows(
-    stage: Mapping[str, Any],
-    path: str,
-    config: Mapping[str, Any],
-    findings: Violations,
-) -> None:
-    """Finds knobs of rows and masks that their packing or task leaves unread."""
-    task, tokenize = str(stage["task"]), _mapping(stage.get("tokenize"))
-    packing = tokenize.get("packing")
-    if packing not in (None, *_PACKINGS):
-        return
-    where = f"{path}.tokenize"
-    for name, wanted in (("sentence_pair", "masked_lm"), ("response", "causal_lm")):
-        if packing == name and task != wanted and task not in LABELLED_TASKS:
-            findings.add(f"{where}.packing", f"task {wanted} for {name}", task)
-    if packing == "response" and tokenize.get("prompt") is None:
-        fault = "expected the column with the prompt beside packing response, got none"
-        findings.faults.setdefault(where, f"{fault}; add prompt: NAME")
-    used = packing or ("pad" if task in LABELLED_TASKS else "concat")
-    for name, packings in _PACKINGS_OF.items():
-        if _is_set(TokenizeConfig, tokenize, name) and used not in packings:
-            findings.add(
-                f"{where}.{name}", f"packing {one_of(packings)} beside {name}", used
-            )
-    train = _mapping(stage.get("train"))
-    for place, owner, values, names in (
-        (where, TokenizeConfig, tokenize, ("words",)),
-        (f"{path}.train", TrainingConfig, train, _MASKING),
-    ):
-        for name in names:
-            if _is_set(owner, values, name) and task != "masked_lm":
-                findings.add(f"{place}.{name}", f"task masked_lm beside {name}", task)
-    kind = _mapping(config.get("vocabulary")).get("kind")
-    if tokenize.get("words") == "jieba" and kind == "bpe":
-        expected = "a vocabulary with entries of Chinese characters beside jieba"
-        findings.add(f"{where}.words", expected, "kind bpe, whose entries are bytes")
-
-
-def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
-    """Says whether a value is given that is not the default of its owner."""
-    return values.get(name) not in (None, getattr(owner, name))
 
 
 def _check_cycles(stages: Mapping[str, Any], findings: Violations) -> None:

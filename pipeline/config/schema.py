@@ -17,8 +17,9 @@ from textmill.components.profiler.config import ProfileConfig
 from textmill.components.pusher import PushConfig
 from textmill.components.tokenizer import TokenizeConfig
 from textmill.components.vocabulary_learner import VocabularyConfig
-from textmill.models.families import ModelConfig, TaskName
+from textmill.models.config import ModelConfig
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.tasks import TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 from textmill.pipeline.config.types import type_adapter
 from textmill.pipeline.platforms.config import KubeflowConfig, NodeConfig, VertexConfig

@@ -30,8 +30,8 @@ from textmill.components.predictor import answer
 from textmill.components.pusher import PusherConfig, push
 from textmill.components.tokenizer import TokenizerConfig, tokenize
 from textmill.components.trainer import TrainerConfig, train
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, DataError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 

@@ -18,8 +18,8 @@ from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     learn_vocabulary,
 )
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
