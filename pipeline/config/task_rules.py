@@ -100,7 +100,9 @@ def _check_rows(
     used = tokenize.get("packing") or row.packings[0]
     where = f"{path}.tokenize"
     if used in get_args(Packing) and used not in row.packings:
-        findings.add(f"{where}.packing", f"{one_of(row.packings)} for {task}", used)
+        findings.add(
+            f"{where}.packing", f"{one_of(row.packings)} for task {task}", used
+        )
     if used == "response" and tokenize.get("prompt") is None:
         fault = "expected the column with the prompt beside packing response, got none"
         findings.faults.setdefault(where, f"{fault}; add prompt: NAME")

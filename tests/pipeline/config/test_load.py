@@ -143,7 +143,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
             '> pushed + 1"}}\n    export: {}',
             "thresholds.accuracy: expected stages.library.push beside a rule that spe",
         ),
-        ("family: bert", "family: brt", "'bert', 'gpt' or 'lstm', got 'brt'; did"),
+        ("family: bert", "family: brt", "a family (bert, gpt, lstm), got 'brt'; did"),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
         ("run: {", "run: {lanes: 0, ", "c.yaml:23:1 run: expected lanes of 1 or more"),
         ("run: {", "run: {zzz: 0, ", "expected one of strategy, beam, lanes, retries"),
@@ -158,7 +158,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             ", label: library",
             "",
-            "library.dataset: expected a data set with labels for",
+            "library.dataset: expected a data set with a label colu",
         ),
         (
             "\n    export: {}",
@@ -280,7 +280,7 @@ def test_a_pretrained_folder_that_cannot_be_is_refused(write, old, new, fault):
 def test_packing_rows_of_a_classifier_is_refused(write):
     text = swap("{epochs: 4}", "{epochs: 4}\n    tokenize: {packing: concat}")
     [line] = faults(write(text))
-    assert "tokenize.packing: expected 'pad' for task classify" in line
+    assert "tokenize.packing: expected pad for task classify" in line
 
 
 def test_set_replaces_adds_and_is_read_as_yaml(write):
