@@ -10,6 +10,7 @@ from textmill.components.ingester.augment import AugmentConfig
 from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
 
 
@@ -145,20 +146,6 @@ class DecontaminateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LimitsConfig:
-    """Bounds that keep bad input from becoming bad data."""
-
-    max_line_bytes: int = 1 << 20
-    """Longer lines become dead letters."""
-    max_bad_fraction: float = 0.001
-    """The run fails when a larger share of the records is bad."""
-    max_expanded_bytes: int = 64 << 30
-    """A compressed file may grow to this size, and to 200 times its own."""
-    keep_raw: bool = False
-    """Whether dead letters hold the offending text itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
     """One data set of the file."""
 
@@ -206,5 +193,5 @@ class DatasetConfig:
 
     @property
     def is_labelled(self) -> bool:
-        """Whether documents have labels."""
+        """Returns whether documents have labels."""
         return any(source.label for source in self.named_sources().values())

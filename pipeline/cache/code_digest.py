@@ -29,9 +29,9 @@ from textmill.models.registry import entry_points
 PACKAGE = "textmill"
 _SOURCE_ROOT = Path(__file__).absolute().parents[2]
 """The folder that holds ``pipeline``, ``components`` and ``models``."""
-_MODULE_PATH = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)(?::\w+)?")
+_MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?")
 _NOT_RESOURCES = (".py", ".pyc", ".md")
-_FORMAT = "2"
+_FORMAT = "1"
 
 # Distributions whose name differs from their package.
 _DISTRIBUTIONS = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
@@ -142,10 +142,10 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
         elif (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
-            and (spelled := _MODULE_PATH.fullmatch(node.value))
+            and _MODULE_PATH.fullmatch(node.value)
             and node.value.partition(".")[0] in {PACKAGE, package.split(".")[0]}
         ):
-            yield spelled[1]
+            yield node.value.replace(":", ".")
 
 
 def _resources(file: Path, package: str) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,7 @@ def main() -> None:
     except TextmillError as fault:
         _leave(str(fault), fault.exit_code, is_debug=is_debug)
     except MemoryError:
-        sentence = "out of memory; make the batch, the model or run.lanes smaller"
+        sentence = "out of memory; make the batch, the model or run.workers smaller"
         _leave(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
@@ -201,7 +201,7 @@ def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
         return run_on_kfp(loaded, pipeline, root)
     how = loaded.config.run
     runner = LocalRunner(
-        root, lanes=how.lanes, retries=how.retries, beam=how.beam, progress=True
+        root, workers=how.workers, retries=how.retries, beam=how.beam, progress=True
     )
     return runner.run(pipeline, config_text=render_config(loaded.config))
 

@@ -1,7 +1,7 @@
-"""Whether the parts of a config fit together: names lead somewhere, pairs can be.
+"""Names and cycles in a config: every name refers to something, and nothing to itself.
 
-Everything is checked on the values as they were written and passes over parts of the
-wrong type, so that one mistake hides no other.
+Works on the values as written and skips parts of the wrong type, so that one mistake
+hides no other.
 """
 
 from __future__ import annotations
@@ -12,61 +12,53 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from textmill.models.config import ModelConfig
-from textmill.models.errors import did_you_mean
+from textmill.models.errors import did_you_mean, one_of
 from textmill.models.tasks import TASKS
-from textmill.pipeline.config.engine_check import check_engines
-from textmill.pipeline.config.errors import Violations, one_of
-from textmill.pipeline.config.task_rules import check_task
-from textmill.pipeline.config.yaml import join
+from textmill.pipeline.config.errors import Violations
+from textmill.pipeline.config.yaml import as_mapping, join
 from textmill.pipeline.secrets import REFERENCE
 
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_REFUSED_RUNNERS = {
-    "DirectRunner": "it first tries Prism",
-    "PrismRunner": "it runs Prism",
-}
+_DATASET_STEPS = ("ingest", "profile")
+_STAGE_STEPS = ("tokenize", "train", "evaluate", "export", "validate", "push")
+_STEPS = ("all", *_DATASET_STEPS, "vocabulary", *_STAGE_STEPS, "report")
 
 
 def check_references(
-    config: Any, findings: Violations, *, with_environment: bool = True
+    config: Any, violations: Violations, *, with_environment: bool = True
 ) -> None:
-    """Finds names that lead nowhere and combinations that cannot be.
+    """Adds a violation for every unknown name, unset variable and cycle.
 
     Args:
         config: the values as written.
-        findings: takes the faults.
+        violations: receives them.
         with_environment: whether ``${env:NAME}`` must be set in this process.
     """
-    config = _mapping(config)
-    _check_names(config, findings)
+    config = as_mapping(config)
+    _check_names(config, violations)
     known = os.environ if with_environment else None
-    _check_environment(config, "", findings, known)
-    learn_from = _mapping(config.get("vocabulary")).get("learn_from")
-    _check_dataset(learn_from, "vocabulary.learn_from", config, findings)
-    _check_decontamination(config, findings)
-    stages = _mapping(config.get("stages"))
+    _check_environment(config, "", violations, known)
+    learn_from = as_mapping(config.get("vocabulary")).get("learn_from")
+    _check_dataset(learn_from, "vocabulary.learn_from", config, violations)
+    _check_decontamination(config, violations)
+    stages = as_mapping(config.get("stages"))
     for name, stage in stages.items():
-        _check_stage(_mapping(stage), f"stages.{name}", config, findings)
-    _check_cycles(stages, findings)
-    run = _mapping(config.get("run"))
-    _check_beam(_mapping(run.get("beam")), findings)
-    check_engines(run, config, findings)
+        stage, path = as_mapping(stage), f"stages.{name}"
+        _check_dataset(stage.get("dataset"), f"{path}.dataset", config, violations)
+        _check_init(stage.get("init"), f"{path}.init", config, violations)
+    _check_cycles(stages, violations)
+    _check_nodes(config, violations)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _check_names(config: Mapping[str, Any], findings: Violations) -> None:
+def _check_names(config: Mapping[str, Any], violations: Violations) -> None:
     title = config.get("name")
     if isinstance(title, str) and not _TITLE.fullmatch(title):
-        findings.add("name", "small letters, digits, _ and -, a letter first", title)
+        violations.add("name", "small letters, digits, _ and -, a letter first", title)
     for group in ("datasets", "stages"):
-        for name in _mapping(config.get(group)):
+        for name in as_mapping(config.get(group)):
             if not _NAME.fullmatch(name):
-                findings.add(
+                violations.add(
                     f"{group}.{name}",
                     "a name of small letters, digits and _, a letter first",
                     name,
@@ -74,30 +66,30 @@ def _check_names(config: Mapping[str, Any], findings: Violations) -> None:
 
 
 def _check_environment(
-    value: Any, path: str, findings: Violations, known: Mapping[str, str] | None
+    value: Any, path: str, violations: Violations, known: Mapping[str, str] | None
 ) -> None:
     if isinstance(value, dict):
         for key, child in value.items():
-            _check_environment(child, join(path, key), findings, known)
+            _check_environment(child, join(path, key), violations, known)
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            _check_environment(child, join(path, index), findings, known)
+            _check_environment(child, join(path, index), violations, known)
     elif isinstance(value, str):
         for name in REFERENCE.findall(value):
             if known is not None and name not in known:
-                findings.faults.setdefault(
+                violations.add_sentence(
                     path, f"expected the environment variable {name}, which is not set"
                 )
         if "${" in REFERENCE.sub("", value):
-            findings.add(path, "${env:NAME} as the only interpolation", value)
+            violations.add(path, "${env:NAME} as the only interpolation", value)
 
 
 def _check_dataset(
-    name: Any, path: str, config: Mapping[str, Any], findings: Violations
+    name: Any, path: str, config: Mapping[str, Any], violations: Violations
 ) -> None:
-    datasets = _mapping(config.get("datasets"))
+    datasets = as_mapping(config.get("datasets"))
     if datasets and isinstance(name, str) and name not in datasets:
-        findings.add(
+        violations.add(
             path,
             f"a data set ({one_of(list(datasets))})",
             name,
@@ -105,88 +97,53 @@ def _check_dataset(
         )
 
 
-def _check_decontamination(config: Mapping[str, Any], findings: Violations) -> None:
-    """Finds data sets that are compared with unknown ones, or in a circle."""
+def _check_decontamination(config: Mapping[str, Any], violations: Violations) -> None:
+    """Adds unknown data sets and cycles of ``decontaminate.against``."""
     against: dict[str, list[str]] = {}
-    for name, dataset in _mapping(config.get("datasets")).items():
-        given = _mapping(_mapping(dataset).get("decontaminate")).get("against")
+    for name, dataset in as_mapping(config.get("datasets")).items():
+        given = as_mapping(as_mapping(dataset).get("decontaminate")).get("against")
         others = given if isinstance(given, list) else []
         for index, other in enumerate(others):
             path = f"datasets.{name}.decontaminate.against.{index}"
-            _check_dataset(other, path, config, findings)
+            _check_dataset(other, path, config, violations)
         against[name] = [other for other in others if isinstance(other, str)]
     try:
         TopologicalSorter(against).prepare()
     except CycleError as error:
-        findings.add(
+        violations.add(
             f"datasets.{error.args[1][0]}.decontaminate.against",
             "data sets that are not decontaminated against each other",
             " -> ".join(reversed(error.args[1])),
         )
 
 
-def _check_stage(
-    stage: Mapping[str, Any],
-    path: str,
-    config: Mapping[str, Any],
-    findings: Violations,
-) -> None:
-    _check_dataset(stage.get("dataset"), f"{path}.dataset", config, findings)
-    _check_init(stage.get("init"), f"{path}.init", config, findings)
-    _check_folder(stage.get("init"), f"{path}.init", config, findings)
-    is_exported = stage.get("export") is not None or f"{path}.export" in findings.faults
-    if stage.get("push") is not None and not is_exported:
-        fault = "expected an export beside push, got none; add export: {}"
-        findings.faults.setdefault(f"{path}.push", fault)
-    check_task(stage, path, config, findings)
-
-
 def _check_init(
-    name: Any, path: str, config: Mapping[str, Any], findings: Violations
+    name: Any, path: str, config: Mapping[str, Any], violations: Violations
 ) -> None:
-    stages = _mapping(config.get("stages"))
+    stages = as_mapping(config.get("stages"))
+    pretraining = [task for task, row in TASKS.items() if row.target == "none"]
     if not isinstance(name, str):
         return
     if name not in stages:
         known = list(stages)
-        findings.add(
+        violations.add(
             path, f"a stage ({one_of(known)})", name, did_you_mean(name, known)
         )
-    elif isinstance(task := _mapping(stages[name]).get("task"), str) and task in TASKS:
-        unlabelled = [name for name, row in TASKS.items() if row.target == "none"]
-        if task not in unlabelled:
-            findings.add(
-                path, f"a stage of task {one_of(unlabelled)}", name, f" ({task})"
-            )
-
-
-def _check_folder(
-    init: Any, path: str, config: Mapping[str, Any], findings: Violations
-) -> None:
-    """Finds a pretrained folder beside a vocabulary of one's own, or a baseline."""
-    if not isinstance(init, dict) or not init:
-        return
-    kind = next(iter(init))
-    family = _mapping(config.get("model")).get("family", ModelConfig.family)
-    if family == "lstm":
-        findings.add(f"{path}.{kind}", "model.family bert or gpt beside it", family)
-    if (learned := _mapping(config.get("vocabulary")).get("learn_from")) is not None:
-        findings.add(
-            f"{path}.{kind}",
-            "the folder's vocabulary beside it, by vocabulary.file",
-            f"vocabulary.learn_from: {learned}",
+    elif (task := as_mapping(stages[name]).get("task")) in set(TASKS) - {*pretraining}:
+        violations.add(
+            path, f"a stage of task {one_of(pretraining)}", name, f" ({task})"
         )
 
 
-def _check_cycles(stages: Mapping[str, Any], findings: Violations) -> None:
+def _check_cycles(stages: Mapping[str, Any], violations: Violations) -> None:
     seen: set[str] = set()
     for name in stages:
         chain = [name]
-        while isinstance(base := _mapping(stages.get(chain[-1])).get("init"), str):
+        while isinstance(base := as_mapping(stages.get(chain[-1])).get("init"), str):
             if base in chain:
                 cycle = [*chain[chain.index(base) :], base]
                 if not seen & set(cycle):
-                    findings.add(
+                    violations.add(
                         f"stages.{base}.init",
                         "stages that start from earlier ones",
                         " -> ".join(cycle),
@@ -196,12 +153,17 @@ def _check_cycles(stages: Mapping[str, Any], findings: Violations) -> None:
         seen |= set(chain)
 
 
-def _check_beam(beam: Mapping[str, Any], findings: Violations) -> None:
-    runner = beam.get("runner")
-    if isinstance(runner, str) and (why := _REFUSED_RUNNERS.get(runner)):
-        findings.add(
-            "run.beam.runner",
-            "FnApiRunner or a runner you installed",
-            runner,
-            f": {why}, which downloads a program without a checksum or timeout",
-        )
+def _check_nodes(config: Mapping[str, Any], violations: Violations) -> None:
+    """Adds the keys of ``run.nodes`` that name neither a step nor a node."""
+    known = list(_STEPS)
+    for steps, group in ((_DATASET_STEPS, "datasets"), (_STAGE_STEPS, "stages")):
+        for name in as_mapping(config.get(group)):
+            known += [f"{step}/{name}" for step in steps]
+    for key in as_mapping(as_mapping(config.get("run")).get("nodes")):
+        if key not in known:
+            violations.add(
+                f"run.nodes.{key}",
+                "all, a step (train) or a node (train/library)",
+                key,
+                did_you_mean(key, known),
+            )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from textmill.components.base import canonical_json
+from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.exporter import ExportConfig
 from textmill.components.ingester import config as ingester
@@ -18,10 +19,13 @@ from textmill.components.pusher import PushConfig
 from textmill.components.tokenizer import TokenizeConfig
 from textmill.components.vocabulary_learner import VocabularyConfig
 from textmill.models.config import ModelConfig
+from textmill.models.errors import Violation
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
-from textmill.pipeline.config.types import type_adapter
+from textmill.pipeline.config.task_rules import check_task, check_task_fits
+from textmill.pipeline.config.types import dataclasses_in, type_adapter
+from textmill.pipeline.config.yaml import as_mapping
 from textmill.pipeline.platforms.config import KubeflowConfig, NodeConfig, VertexConfig
 
 
@@ -60,18 +64,29 @@ class StageConfig:
     push: PushConfig | None = None
     """Where it is pushed; None pushes nothing."""
 
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Violation]:
+        """Yields knobs that contradict the stage's task or each other."""
+        if values.get("push") is not None and values.get("export") is None:
+            hint = "; add export: {}"
+            yield Violation("push", "export in a stage with push", None, hint)
+        yield from check_task(values)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Where and how wide a pipeline runs."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"lanes": "workers"}
+    """Former names of keys."""
 
     strategy: StrategyName = "auto"
     """How a training step is spread over devices: mirrored over those of this machine,
     multi_worker over all machines that TF_CONFIG names."""
     beam: Mapping[str, Any] = field(default_factory=dict)
     """Apache Beam's own pipeline options, ``runner`` among them (FnApiRunner)."""
-    lanes: int = 1
-    """Nodes that run at once, each in a worker process of its own."""
+    workers: int = 1
+    """Nodes that run at once, each in its own worker process."""
     retries: int = 0
     """How often a node is tried again after its worker died."""
     image: str = "textmill:latest"
@@ -88,10 +103,29 @@ class RunConfig:
     """Where Vertex AI runs."""
 
     def __post_init__(self) -> None:
-        if self.lanes < 1:
-            raise ValueError(f"lanes of 1 or more, got {self.lanes}")
+        if self.workers < 1:
+            raise ValueError(f"workers of 1 or more, got {self.workers}")
         if self.retries < 0:
             raise ValueError(f"retries of 0 or more, got {self.retries}")
+
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Violation]:
+        """Yields a refused Beam runner, and parameters that compiling fixes."""
+        runner = as_mapping(values.get("beam")).get("runner")
+        if isinstance(runner, str) and (reason := refusal(runner)):
+            expected = f"{DEFAULT_RUNNER} or a runner that you installed"
+            yield Violation("beam.runner", expected, runner, f": {reason}")
+        parameters = values.get("parameters")
+        for index, path in enumerate(
+            parameters if isinstance(parameters, list) else ()
+        ):
+            if isinstance(path, str) and (path.startswith("run.") or path == "name"):
+                yield Violation(
+                    f"parameters.{index}",
+                    "the path of a value that changes a result",
+                    path,
+                    ", which is fixed when the pipeline is compiled",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +147,13 @@ class PipelineConfig:
     run: RunConfig = field(default_factory=RunConfig)
     """Where and how wide it runs; changes no result but the strategy's last bits."""
 
+    @staticmethod
+    def check(values: Mapping[str, Any]) -> Iterator[Violation]:
+        """Yields stages that do not fit the model, the vocabulary or their data set."""
+        for name, stage in as_mapping(values.get("stages")).items():
+            for violation in check_task_fits(as_mapping(stage), values):
+                yield violation._replace(path=f"stages.{name}.{violation.path}")
+
 
 def canonical_config(config: Any) -> dict[str, Any]:
     """Returns a config as plain JSON values with sorted keys, secrets unresolved."""
@@ -133,12 +174,21 @@ def config_schema() -> dict[str, Any]:
     """Returns the JSON schema of a file, with the sentence under every field."""
     schema: dict[str, Any] = type_adapter(PipelineConfig, with_docs=True).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    # pydantic reads the sentences of a class itself, not of those it extends.
-    inherited = type_adapter(ingester.DatasetConfig, with_docs=True).json_schema()
-    fields = schema["$defs"]["DatasetConfig"]["properties"]
-    for name, described in inherited["properties"].items():
-        fields[name].setdefault("description", described["description"])
+    _add_inherited_docs(schema["$defs"])
     for definition in [schema, *schema["$defs"].values()]:
         for described in [definition, *definition["properties"].values()]:
             described["description"] = " ".join(described["description"].split())
     return schema
+
+
+def _add_inherited_docs(definitions: dict[str, Any]) -> None:
+    """Adds the sentences of inherited fields, which pydantic does not read."""
+    for cls in set(dataclasses_in(PipelineConfig)):
+        for base in cls.__mro__[1:]:
+            if dataclasses.is_dataclass(base) and cls.__name__ in definitions:
+                adapter = type_adapter(cast(type, base), with_docs=True)
+                schema = adapter.json_schema()
+                fields = definitions[cls.__name__]["properties"]
+                for name, field_schema in schema["properties"].items():
+                    description = field_schema["description"]
+                    fields[name].setdefault("description", description)

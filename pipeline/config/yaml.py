@@ -58,6 +58,11 @@ def join(path: str, key: str | int) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Returns a mapping as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def read_yaml(text: str, source: str) -> Tree:
     """Reads one document.
 

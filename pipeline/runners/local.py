@@ -1,8 +1,8 @@
-"""LocalRunner: the nodes of a pipeline run on this machine, in worker processes.
+"""LocalRunner: runs the nodes of a pipeline on this machine, in worker processes.
 
-The runner only schedules: it makes the keys, looks them up, and hands what is missing
-to its lanes. Every way of ending it is safe. A node that finished is found by the next
-run; a node that did not has left nothing under a final name, and resumes if it can.
+The runner only schedules: it computes cache keys, looks them up, and hands the missing
+nodes to its workers. It may be killed at any time. The next run finds the nodes that
+finished; an unfinished node has published nothing, and resumes if its component can.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class LocalRunner:
 
     Args:
         root: where artifacts, runs and the store lie.
-        lanes: nodes that run at once.
+        workers: nodes that run at once.
         retries: how often a node is tried again after its worker died.
         beam: Beam's pipeline options.
         progress: whether standard error tells what happens.
@@ -68,14 +68,14 @@ class LocalRunner:
         self,
         root: Path,
         *,
-        lanes: int = 1,
+        workers: int = 1,
         retries: int = 0,
         beam: Mapping[str, Any] | None = None,
         progress: bool = True,
         grace_seconds: float = 30.0,
     ) -> None:
         self.root = root.absolute()
-        self.lanes, self.retries = lanes, retries
+        self.workers, self.retries = workers, retries
         self.beam = dict(beam or {})
         self.progress, self.grace_seconds = progress, grace_seconds
 
@@ -150,15 +150,15 @@ class _Run:
         self._exit_code = 0
         self._deadline: float | None = None
         logs = record.folder / "logs"
-        self._lanes = [
-            WorkerProcess(logs / f"{index}.log") for index in range(runner.lanes)
+        self._workers = [
+            WorkerProcess(logs / f"{index}.log") for index in range(runner.workers)
         ]
 
     def to_the_end(self) -> RunSummary:
         """Runs until no node can be brought further."""
         try:
             self._schedule()
-            while any(lane.node for lane in self._lanes):
+            while any(worker.node for worker in self._workers):
                 self._listen()
                 self._obey()
                 self._schedule()
@@ -169,8 +169,8 @@ class _Run:
             self._record.finish("failed", code)
             raise
         finally:
-            for lane in self._lanes:
-                lane.kill()
+            for worker in self._workers:
+                worker.kill()
             sweep(self._runner.root)
         status, exit_code = self._verdict()
         self._record.finish(status, exit_code)
@@ -197,13 +197,13 @@ class _Run:
                 self._advance(node)
 
     def _advance(self, node: Component) -> None:
-        """Finishes a node from the cache, or starts it where a lane is free."""
-        lane = next((lane for lane in self._lanes if lane.node is None), None)
-        if lane is None and node.id in self._missed:
+        """Finishes a node from the cache, or starts it where a worker is free."""
+        worker = next((worker for worker in self._workers if worker.node is None), None)
+        if worker is None and node.id in self._missed:
             return
         try:
             digests = map_inputs(node, lambda channel: self._artifacts[channel].digest)
-            # Made anew when a lane gets free: files and code may change until then.
+            # Made anew when a worker gets free: files and code may change until then.
             parts = self._keys.parts(node, digests)
         except TextmillError as fault:
             self._waiting.remove(node)
@@ -219,16 +219,16 @@ class _Run:
                 f"{node.id}: expected a result that is up to date, because selected "
                 "nodes rest on it, found none; run it too"
             )
-        elif lane is None:
+        elif worker is None:
             self._missed.add(node.id)
         else:
             self._waiting.remove(node)
-            self._start(node, lane, key, parts, found)
+            self._start(node, worker, key, parts, found)
 
     def _start(
         self,
         node: Component,
-        lane: WorkerProcess,
+        worker: WorkerProcess,
         key: str,
         parts: Parts,
         found: CacheEntry,
@@ -243,31 +243,31 @@ class _Run:
             payload=pickle.dumps((node.config, inputs)),
             run_id=self._record.id,
             root=root,
-            log=lane.log,
+            log=worker.log,
             beam=self._runner.beam,
         )
         reasons = [found.problem] if found.problem else explain(node, parts, root, {})
         self._record.event("node_started", node=node.id, key=key, reasons=reasons)
         self._started[node.id] = time.monotonic()
-        lane.submit(node, job)
+        worker.submit(node, job)
 
     def _listen(self) -> None:
-        """Takes what the lanes say, for at most a tick."""
-        busy = [lane for lane in self._lanes if lane.node]
-        connection.wait([lane.connection for lane in busy], timeout=_TICK_SECONDS)
-        for lane in busy:
-            node, job = lane.node, lane.job
+        """Takes what the workers say, for at most a tick."""
+        busy = [worker for worker in self._workers if worker.node]
+        connection.wait([worker.connection for worker in busy], timeout=_TICK_SECONDS)
+        for worker in busy:
+            node, job = worker.node, worker.job
             assert node is not None and job is not None
-            for kind, value in lane.messages():
+            for kind, value in worker.messages():
                 if kind == "progress":
                     self._record.event("progress", **{**value, "node": node.id})
                 elif kind == "waiting":
                     self._record.event("node_waiting", node=node.id)
                 elif kind == "outcome":
-                    lane.release()
+                    worker.release()
                     self._take(node, job, value)
-                elif lane.node is not None:
-                    lane.release()
+                elif worker.node is not None:
+                    worker.release()
                     self._take_death(node, job, value)
 
     def _take(self, node: Component, job: Job, outcome: Outcome) -> None:
@@ -306,23 +306,23 @@ class _Run:
         """Stops what can resume, ends what cannot, and both once patience is over."""
         if not self._signals.received:
             return
-        busy = [lane for lane in self._lanes if lane.node]
+        busy = [worker for worker in self._workers if worker.node]
         if self._deadline is None:
             self._deadline = time.monotonic() + self._runner.grace_seconds
-            for lane in busy:
-                if lane.node is not None and lane.node.resumable:
-                    lane.stop()
+            for worker in busy:
+                if worker.node is not None and worker.node.resumable:
+                    worker.stop()
                 else:
-                    self._interrupt(lane)
+                    self._interrupt(worker)
         elif len(self._signals.received) > 1 or time.monotonic() > self._deadline:
-            for lane in busy:
-                self._interrupt(lane)
+            for worker in busy:
+                self._interrupt(worker)
 
-    def _interrupt(self, lane: WorkerProcess) -> None:
-        node, job = lane.node, lane.job
+    def _interrupt(self, worker: WorkerProcess) -> None:
+        node, job = worker.node, worker.job
         assert node is not None and job is not None
-        lane.kill()
-        lane.release()
+        worker.kill()
+        worker.release()
         self._not_finished(node, "interrupted", key=job.key)
 
     def _finished(

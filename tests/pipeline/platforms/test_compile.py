@@ -229,7 +229,7 @@ def test_the_narrower_word_on_a_node_wins():
 
 
 def test_a_node_that_is_none_is_found_when_the_file_is_read(tmp_path):
-    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.lanes]"]
+    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.workers]"]
     with pytest.raises(ConfigError) as caught:
         load_config(
             REPOSITORY / "configs/kubeflow.yaml", overrides, with_environment=False

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import (
-    Finding,
-    View,
-    repeated,
+    TextView,
+    count_repeated,
     share,
 )
 
@@ -20,7 +20,7 @@ _REPEATED = range(5, 11)
 
 @dataclass(frozen=True, kw_only=True)
 class GopherRepetitionConfig:
-    """Greatest shares of a document that may be said again."""
+    """Greatest shares of a document that may be repeated."""
 
     repeated_lines: float = 0.30
     """Share of the lines that occurred before."""
@@ -53,54 +53,56 @@ class GopherRepetitionConfig:
     """In mostly Chinese or Japanese text an n-gram is n times this many characters."""
 
 
-class Repetition:
-    """Judges documents by what they say again."""
+class GopherRepetition(Filter):
+    """Drops documents that repeat themselves."""
 
-    def __init__(self, config: GopherRepetitionConfig) -> None:
-        self._config = config
+    config_class = GopherRepetitionConfig
+
+    def __init__(self, name: str, config: GopherRepetitionConfig) -> None:
+        super().__init__(name, config)
         self._tops = [(n, getattr(config, f"top_{n}_gram")) for n in (2, 3, 4)]
         bounds = [getattr(config, f"repeated_{n}_grams") for n in _REPEATED]
         # Longer n-grams repeat no more than these: the least bound settles the rest.
         least = [min(bounds[i:]) for i in range(len(bounds))]
         self._repeats = list(zip(_REPEATED, bounds, least, strict=True))
 
-    def judge(self, view: View) -> Finding | None:
+    def check(self, view: TextView) -> Violation | None:
         """Returns the first rule that a document breaks."""
-        return self._judge_parts(view) or self._judge_n_grams(view)
+        return self._check_parts(view) or self._check_n_grams(view)
 
-    def _judge_parts(self, view: View) -> Finding | None:
+    def _check_parts(self, view: TextView) -> Violation | None:
         for name, parts in (("paragraph", view.paragraphs), ("line", view.lines)):
             if len(parts) < 2:
                 continue
-            count, num_chars = repeated(parts)
+            count, num_chars = count_repeated(parts)
             if not count:
                 continue
             for rule, value in (
                 (f"repeated_{name}s", count / len(parts)),
                 (f"repeated_{name}_chars", num_chars / len(view.text)),
             ):
-                bound = getattr(self._config, rule)
+                bound = getattr(self.config, rule)
                 if value > bound:
-                    return Finding(rule, f"{share(value)} > {share(bound)}")
+                    return Violation(rule, f"{share(value)} > {share(bound)}")
         return None
 
-    def _judge_n_grams(self, view: View) -> Finding | None:
+    def _check_n_grams(self, view: TextView) -> Violation | None:
         from textmill.components.ingester.filters.n_grams import NGrams
 
         size = len(view.text)
-        times = self._config.cjk_chars_per_word if view.is_cjk else 1
+        times = self.config.cjk_chars_per_word if view.is_cjk else 1
         n_grams = NGrams(view.words, spaces=not view.is_cjk)
         if not n_grams.has_repeated_pairs:
             return None
         for n, bound in self._tops:
             value = n_grams.top_chars(n * times, above=bound * size) / size
             if value > bound:
-                return Finding(f"top_{n}_gram", f"{share(value)} > {share(bound)}")
+                return Violation(f"top_{n}_gram", f"{share(value)} > {share(bound)}")
         for n, bound, least in self._repeats:
             if n_grams.covered_chars(n * times) <= least * size:
                 return None
             value = n_grams.repeated_chars(n * times) / size
             if value > bound:
                 rule = f"repeated_{n}_grams"
-                return Finding(rule, f"{share(value)} > {share(bound)}")
+                return Violation(rule, f"{share(value)} > {share(bound)}")
         return None

@@ -15,14 +15,13 @@ from textmill.components.artifacts import Documents
 from textmill.components.base import Context, ExternalVersion
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
 from textmill.components.ingester.config import DatasetConfig, LimitsConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
 from textmill.components.ingester.readers.records import Record
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
-    cut_spans,
     external_files,
     find_files,
-    resolved,
+    resolved_span,
 )
 from textmill.models.errors import ConfigError, IntegrityError, RemoteError
 
@@ -49,7 +48,7 @@ def found(**source):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({}, "exactly one of docstrings, jsonl, .* folder, got none"),
+        ({}, "exactly one of docstrings, jsonl, .* files, got none"),
         ({"jsonl": "a", "tfds": "b"}, "got jsonl and tfds"),
         (
             {"jsonl": {"dev": "a"}},
@@ -67,8 +66,8 @@ def found(**source):
         ({"jsonl": "{span}"}, r"\{SPAN\}, .* in braces, got \{span\}"),
         ({"jsonl": "{SPAN}{YYYY}"}, r"either \{SPAN\} or a date in the patterns"),
         ({"jsonl": "{YYYY}{DD}"}, "as the parts of a date"),
-        ({"jsonl": "{VERSION}"}, r"beside \{VERSION\}, got \{VERSION\} alone"),
-        ({"jsonl": ("{SPAN}", "{VERSION}")}, r"beside \{VERSION\}"),
+        ({"jsonl": "{VERSION}"}, r"with \{VERSION\}, got \{VERSION\} alone"),
+        ({"jsonl": ("{SPAN}", "{VERSION}")}, r"with \{VERSION\}"),
         ({"jsonl": ("{YYYY}", "{YYYY}{MM}")}, "the same parts of a date in every"),
         ({"jsonl": "a", "span": 1}, r"\{SPAN\} or \{YYYY\} in a pattern for span"),
         ({"jsonl": "{SPAN}", "version": 1}, r"\{VERSION\} in a pattern for version"),
@@ -105,7 +104,7 @@ def test_a_span_knows_its_split(touch):
     source = SourceConfig(
         jsonl={"train": f"{folder}/a.jsonl", "eval": f"{folder}/b.jsonl.gz"}
     )
-    units = cut_spans(find_files(source), source, block_bytes=4)
+    units = split_ranges(find_files(source), source, block_bytes=4)
     assert [(s.name, s.split) for unit in units for s in unit] == [
         *[("a.jsonl", "train")] * 4,
         ("b.jsonl.gz", "eval"),
@@ -128,7 +127,7 @@ def test_an_archive_is_no_compressed_file(touch):
     ):
         found(jsonl=f"{folder}/*.zip")
     with pytest.raises(
-        ConfigError, match="compresses its columns: decompress it first"
+        ConfigError, match="compresses its own parts: decompress it first"
     ):
         found(parquet=f"{folder}/*.gz")
 
@@ -175,13 +174,13 @@ def test_the_newest_span_and_of_it_the_newest_version_are_read(touch):
     def chosen(**pins):
         source = SourceConfig(txt=pattern, **pins)
         names = [os.path.relpath(file.path, folder) for file in find_files(source)]
-        return names, resolved(source)
+        return names, resolved_span(source)
 
     assert chosen() == (["10/v10/a", "10/v10/b"], {"span": 10, "version": 10})
     assert chosen(span=9) == (["9/v1/a"], {"span": 9, "version": 1})
     assert chosen(version=2) == (["10/v2/a"], {"span": 10, "version": 2})
     with pytest.raises(
-        ConfigError, match=r"expected a span .*, got 8; there are 9, 10"
+        ConfigError, match=r"expected an existing span, got 8; there are 9, 10"
     ):
         chosen(span=8)
     with pytest.raises(ConfigError, match=r"version of span 9 .*, got 3; there is 1"):
@@ -216,19 +215,21 @@ def test_a_span_counts_once_every_pattern_has_it(touch):
 
 def test_a_span_that_no_file_has_is_refused(touch):
     folder = touch("a.txt")
-    with pytest.raises(ConfigError, match="no file is named so, with digits in place"):
+    with pytest.raises(
+        ConfigError, match="no file matches the pattern with digits in place"
+    ):
         found(txt=f"{folder}/{{SPAN}}.txt")
 
 
 def test_a_span_spelt_in_two_ways_is_refused(touch):
     folder = touch("7.txt", "07.txt")
-    with pytest.raises(ConfigError, match="one span is spelt 07 and 7"):
+    with pytest.raises(ConfigError, match="one span is written 07 and 7"):
         found(txt=f"{folder}/{{SPAN}}.txt")
 
 
 def test_a_token_twice_in_a_pattern_stands_for_the_same(touch):
     folder = touch("7/a-7.txt", "8/a-7.txt")
-    assert resolved(SourceConfig(txt=f"{folder}/{{SPAN}}/a-{{SPAN}}.txt")) == {
+    assert resolved_span(SourceConfig(txt=f"{folder}/{{SPAN}}/a-{{SPAN}}.txt")) == {
         "span": 7
     }
 
@@ -236,7 +237,7 @@ def test_a_token_twice_in_a_pattern_stands_for_the_same(touch):
 def test_dates_are_spans(touch):
     folder = touch("2026/11/01.txt", "2026/09/30.txt", "2026/13/01.txt", "9999/1/1.txt")
     pattern = f"{folder}/{{YYYY}}/{{MM}}/{{DD}}.txt"
-    assert resolved(SourceConfig(txt=pattern)) == {"span": "2026-11-01"}
+    assert resolved_span(SourceConfig(txt=pattern)) == {"span": "2026-11-01"}
     source = SourceConfig(txt=pattern, span="2026-09-30")
     assert [file.name for file in find_files(source)] == ["30.txt"]
     with pytest.raises(
@@ -248,7 +249,7 @@ def test_dates_are_spans(touch):
 def test_wildcards_around_a_span_mean_what_they_do_elsewhere(touch):
     folder = touch("a/b/x7[1].txt", "a/b/y8[1].txt", "a/c/x9[2].txt")
     pattern = f"{folder}/**/[!y]{{SPAN}}[[]?[]].txt"
-    assert resolved(SourceConfig(txt=pattern)) == {"span": 9}
+    assert resolved_span(SourceConfig(txt=pattern)) == {"span": 9}
 
 
 def test_what_a_pattern_stands_for_is_part_of_what_documents_depend_on(touch):
@@ -330,8 +331,8 @@ def read(source, *, block_bytes=1 << 20):
     limits = LimitsConfig()
     return [
         (span.name, span.split, record.row)
-        for unit in cut_spans(find_files(source), source, block_bytes=block_bytes)
-        for span, record in read_spans(
+        for unit in split_ranges(find_files(source), source, block_bytes=block_bytes)
+        for span, record in read_ranges(
             unit, source=source, limits=limits, block_bytes=block_bytes
         )
         if isinstance(record, Record)
@@ -459,7 +460,7 @@ def test_a_file_without_a_checksum_is_identified_by_its_time(bucket, monkeypatch
 
 def test_spans_and_folders_of_a_url_are_those_of_a_path(bucket):
     source = SourceConfig(jsonl="memtest://in/{SPAN}/*.jsonl")
-    assert resolved(source) == {"span": 8}
+    assert resolved_span(source) == {"span": 8}
     assert [file.name for file in find_files(source)] == ["b.jsonl", "c.jsonl"]
     (bucket / "in/8/b.jsonl").rename(bucket / "in/train.jsonl")
     files = find_files(SourceConfig(folder="memtest://in"))
@@ -476,7 +477,7 @@ def test_a_remote_file_is_cut_where_it_can_be_read_from_its_middle(bucket, monke
     source = SourceConfig(jsonl="memtest://long.jsonl")
     files = find_files(source)
     expected = [("long.jsonl", None, {"text": str(n)}) for n in range(100)]
-    assert len(cut_spans(files, source, block_bytes=10)) == -(-len(lines) // 160)
+    assert len(split_ranges(files, source, block_bytes=10)) == -(-len(lines) // 160)
     assert read(source, block_bytes=10) == expected
 
 
@@ -507,7 +508,7 @@ def test_planning_over_local_files_loads_no_engine(touch):
     folder = prepare(touch)
     done = subprocess.run(
         [sys.executable, "-c", PLAN, f"{touch('a.jsonl')}/*.jsonl", folder],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[4],
         capture_output=True,
         text=True,
         check=True,

@@ -96,7 +96,7 @@ def test_another_runner_gives_the_same_bytes(write, expected):
 def test_a_portable_runner_with_workers_in_processes_gives_the_same_bytes(
     write, expected, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / ".ci/typing"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3] / ".ci/typing"))
     found = write(
         "one.jsonl",
         block_bytes=9000,

@@ -88,11 +88,9 @@ def test_a_file_that_was_cut_anywhere_is_damaged(ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_junk_behind_the_last_member_is_damage(ending):
+def test_junk_after_the_last_member_is_damage(ending):
     content = COMPRESS[ending](TEXT)
-    with pytest.raises(
-        IntegrityError, match=f"not valid {NAMES[ending]} behind its la"
-    ):
+    with pytest.raises(IntegrityError, match=f"not valid {NAMES[ending]} after its la"):
         expand(ending, content + b"junk is no member")
     with pytest.raises(IntegrityError, match=f"^x{ending}: "):
         expand(ending, content + b"ju")
@@ -175,7 +173,7 @@ def test_empty_blocks_of_zstd_take_no_time_to_speak_of():
 def test_xz_may_be_padded_with_zeros_between_and_behind_its_members():
     content = lzma.compress(b"a") + bytes(100_000) + lzma.compress(b"b") + bytes(8)
     assert expand(".xz", content) == b"ab"
-    with pytest.raises(IntegrityError, match="not valid xz behind its last member"):
+    with pytest.raises(IntegrityError, match="not valid xz after its last member"):
         expand(".xz", content + bytes(100_000) + b"junk is no member")
 
 

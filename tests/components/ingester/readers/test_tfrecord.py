@@ -8,12 +8,11 @@ import pytest
 import tensorflow as tf
 
 from textmill.components.ingester.config import LimitsConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
 from textmill.components.ingester.readers.records import Record
-from textmill.components.ingester.readers.tf_example import mask, read_examples
+from textmill.components.ingester.readers.tfrecord import mask, read_frames
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
-    cut_spans,
     external_files,
     find_files,
 )
@@ -48,12 +47,12 @@ def write(path, *records, compression=""):
 def read(path, *, max_line_bytes=1 << 20, **source):
     """Returns (offset, row) or (offset, reason) for every record of a file."""
     source = SourceConfig(**({"tfrecord": str(path)} | source))
-    units = cut_spans(find_files(source), source, block_bytes=1 << 20)
+    units = split_ranges(find_files(source), source, block_bytes=1 << 20)
     limits = LimitsConfig(max_line_bytes=max_line_bytes)
     return [
         (record.offset, record.row if isinstance(record, Record) else record.reason)
         for unit in units
-        for _, record in read_spans(unit, source=source, limits=limits, block_bytes=9)
+        for _, record in read_ranges(unit, source=source, limits=limits, block_bytes=9)
     ]
 
 
@@ -142,7 +141,7 @@ def test_a_long_record_that_is_damaged_is_found_while_it_is_skipped(tmp_path):
 
 def test_text_is_no_tfrecord(tmp_path):
     (tmp_path / "x").write_bytes(b'{"text": "a line of JSON"}\n')
-    with pytest.raises(IntegrityError, match="damaged, or no TFRecord"):
+    with pytest.raises(IntegrityError, match="damaged, or not a TFRecord"):
         read(tmp_path / "x")
     (tmp_path / "x").touch()
     assert read(write(tmp_path / "x")) == []
@@ -157,8 +156,8 @@ def test_every_size_of_read_gives_the_same_records(tmp_path):
             return super().read(min(size, 7))
 
     for stream in (io.BytesIO(content), Slow(content)):
-        rows = read_examples(stream, "x", max_bytes=99, needed=())
-        assert [row.row["text"] for row in rows] == ["a" * n for n in range(50)]
+        frames = read_frames(stream, "x", max_bytes=99)
+        assert [frame.raw for frame in frames] == records
 
 
 def test_the_checksum_is_that_of_tensorflow(tmp_path):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCES = Path(__file__).parents[2] / ".ci/typing"
+SOURCES = Path(__file__).parents[3] / ".ci/typing"
 PROGRAM = """
 import sys
 from pathlib import Path

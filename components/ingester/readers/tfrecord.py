@@ -1,9 +1,9 @@
 """TFRecord files of tf.Example, read without TensorFlow.
 
 A file is a row of frames: the length (8 bytes, little-endian), its masked CRC-32C, the
-record, and the record's masked CRC-32C. Neither the framing nor a cut leaves a doubt
-about damage, so a wrong file stops the run; a record that holds no tf.Example, or text
-that is not UTF-8, is a dead letter like any other.
+record, and the record's masked CRC-32C. Damage and truncation are certain, so they stop
+the run; a record without a tf.Example, or with text that is not UTF-8, becomes a dead
+letter.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from textmill.components.ingester.readers.reader import FileRange, Reader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,
@@ -33,64 +34,65 @@ _CHUNK = 1 << 20
 _MASK_DELTA = 0xA282EAD8
 
 
-def read_examples(
-    stream: Stream, path: str, *, max_bytes: int, needed: Collection[str]
-) -> Iterator[Record | DeadLetter]:
-    """Yields the examples of a file as rows; the offset is that of the frame.
+class TFRecordReader(Reader):
+    """Reads a row from every tf.Example; its offset is that of the frame."""
 
-    Args:
-        stream: the file.
-        path: how faults call it.
-        max_bytes: longer records become dead letters while they are skipped.
-        needed: columns whose bytes must be UTF-8; others that are not are left out.
+    def read(self, part: FileRange) -> Records:
+        """Yields the examples of a file.
 
-    Raises:
-        IntegrityError: the file was cut, or a checksum is wrong.
-    """
-    for frame in read_frames(stream, path, max_bytes=max_bytes):
-        if isinstance(frame, DeadLetter):
-            yield frame
-            continue
-        try:
-            yield Record(frame.offset, frame.raw, decode_example(frame.raw, needed))
-        except BadRecord as why:
-            yield DeadLetter.of(frame.offset, frame.raw, why)
+        Examples longer than limits.max_line_bytes are skipped and become dead letters;
+        bytes that are not UTF-8 are left out of columns that no document needs.
+
+        Raises:
+            IntegrityError: the file was truncated, or a checksum is wrong.
+        """
+        max_bytes, needed = self.limits.max_line_bytes, self.needed_columns
+        with self.open(part) as stream:
+            for frame in read_frames(stream, part.path, max_bytes=max_bytes):
+                yield frame if isinstance(frame, DeadLetter) else _record(frame, needed)
+
+
+def _record(frame: Line, needed: Collection[str]) -> Record | DeadLetter:
+    try:
+        return Record(frame.offset, frame.raw, decode_example(frame.raw, needed))
+    except BadRecord as error:
+        return DeadLetter.of(frame.offset, frame.raw, error)
 
 
 class _Frames:
-    """Takes exact sizes from a stream that returns what it has."""
+    """Reads exact sizes from a stream."""
 
     def __init__(self, stream: Stream, path: str) -> None:
         self._stream, self._path = stream, path
-        self._held, self._at = b"", 0
+        self._pending, self._position = b"", 0
         self.offset = 0
 
     def take(self, size: int) -> bytes:
         """Returns this many bytes, or none at the end of the file."""
-        while len(self._held) - self._at < size:
+        while len(self._pending) - self._position < size:
             chunk = self._stream.read(max(_CHUNK, size))
-            rest = self._held[self._at :]
+            rest = self._pending[self._position :]
             if not chunk:
                 if rest:
                     self.offset += len(rest)
-                    raise self.cut()
+                    raise self.truncated()
                 return b""
-            self._held, self._at = rest + chunk, 0
-        taken = self._held[self._at : self._at + size]
-        self._at += size
+            self._pending, self._position = rest + chunk, 0
+        taken = self._pending[self._position : self._position + size]
+        self._position += size
         self.offset += size
         return taken
 
-    def cut(self) -> IntegrityError:
+    def truncated(self) -> IntegrityError:
         return IntegrityError(
-            f"{self._path}: ends inside a record, at byte {self.offset}; the file was "
-            "cut: fetch it again"
+            f"{self._path}: ends inside a record, at byte {self.offset}; the file is "
+            "truncated: fetch it again"
         )
 
     def damaged(self, what: str, offset: int) -> IntegrityError:
         return IntegrityError(
             f"{self._path}: the checksum of the {what} at byte {offset} is wrong; the "
-            "file is damaged, or no TFRecord: fetch it again"
+            "file is damaged, or not a TFRecord file: fetch it again"
         )
 
     def skip(self, offset: int, length: int, max_bytes: int) -> DeadLetter:
@@ -98,13 +100,13 @@ class _Frames:
         while left:
             chunk = self.take(min(left, _CHUNK))
             if not chunk:
-                raise self.cut()
+                raise self.truncated()
             record.add(chunk)
             crc = google_crc32c.extend(crc, chunk)
             left -= len(chunk)
         stored = self.take(_CHECKSUM.size)
         if not stored:
-            raise self.cut()
+            raise self.truncated()
         if _CHECKSUM.unpack(stored) != (mask(crc),):
             raise self.damaged("record", offset)
         return record.letter()
@@ -116,7 +118,7 @@ def read_frames(
     """Yields the records of a TFRecord file with the offset of their frames.
 
     Raises:
-        IntegrityError: the file was cut, or a checksum is wrong.
+        IntegrityError: the file is truncated, or a checksum is wrong.
     """
     frames = _Frames(stream, path)
     while True:
@@ -132,7 +134,7 @@ def read_frames(
             continue
         framed = frames.take(length + _CHECKSUM.size)
         if not framed:
-            raise frames.cut()
+            raise frames.truncated()
         record = framed[:length]
         [stored] = _CHECKSUM.unpack_from(framed, length)
         if stored != mask(google_crc32c.value(record)):
@@ -164,7 +166,7 @@ def decode_example(raw: bytes, needed: Collection[str]) -> dict[str, Any]:
 
 
 def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
-    """Returns a row with bytes as text; what is no text is left out where it may be.
+    """Returns a row with bytes as text, without optional columns that are not text.
 
     Raises:
         BadRecord: invalid_utf8 in a needed column, or not_finite.
@@ -186,7 +188,7 @@ def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
 
 
 def _example_class() -> Any:
-    """Builds tf.Example from its schema, in a pool that TensorFlow's does not meet."""
+    """Builds tf.Example from its schema, in a pool separate from TensorFlow's."""
     file = descriptor_pb2.FileDescriptorProto(
         name="textmill_example.proto", package="textmill", syntax="proto3"
     )

@@ -54,7 +54,7 @@ def ingest_file(path, folder, *, limits=None, work_dir=None):
         (ZIPPED[:-8], "ends before its trailer"),
         (ZIPPED[:-1], "ends before its trailer"),
         (b"", "ends before its trailer"),
-        (ZIPPED + b"junk", "not valid gzip behind its last member"),
+        (ZIPPED + b"junk", "not valid gzip after its last member"),
         (ZIPPED[:-8] + bytes(8), "not valid gzip .*incorrect data check"),
         (ROWS, "not valid gzip .*incorrect header check"),
     ],
@@ -102,7 +102,7 @@ def peak_memory(command):
     script = f"{command}\nprint(open('/proc/self/status').read())"
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
     )
@@ -128,15 +128,16 @@ def read_alone(path, source):
 READ = """
 from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.reader import read_ranges
 from textmill.components.ingester.readers.records import DeadLetter
-from textmill.components.ingester.sources.files import Span
+from textmill.components.ingester.readers.reader import FileRange
 from textmill.models.errors import DataError
 found = []
+source = SourceConfig({source})
 try:
-    for _, record in read_spans(
-        [Span({path!r}, "x")],
-        source=SourceConfig({source}),
+    for _, record in read_ranges(
+        [FileRange({path!r}, "x", source.reader)],
+        source=source,
         limits=LimitsConfig(),
         block_bytes=1 << 21,
     ):
@@ -276,7 +277,7 @@ def test_a_run_after_a_kill_gives_the_bytes_of_a_clean_one(tmp_path):
     path.write_bytes(ROWS * 5)
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, path, tmp_path / "killed", work],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
