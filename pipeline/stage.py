@@ -1,4 +1,4 @@
-"""The nodes of a stage: tokenize, train, evaluate; then export, validate and push."""
+"""The nodes of a stage, from tokenize to evaluate, then export, validate and push."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from textmill.components.infra_validator import (
     InfraValidator,
     InfraValidatorConfig,
 )
+from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import (
     Packing,
@@ -49,23 +50,13 @@ def stage_nodes(
     rows = tokenize.outputs["rows"]
     train = _trainer(config, name, rows, vocabulary, base)
     model = train.outputs["model"]
-    rules = stage.evaluate.thresholds.values()
-    compares = any("pushed" in rule for rule in rules)
-    evaluate = Evaluator(
-        EvaluatorConfig(
-            evaluate=stage.evaluate,
-            seed=config.seed,
-            pushed=_pushed_dir(root, name) if compares else None,
-        ),
-        id=f"evaluate.{name}",
-        config_paths={"evaluate": f"stages.{name}.evaluate", "seed": "seed"},
-        documents=documents,
-        rows=rows,
-        model=model,
-    )
+    predict = _predictor(config, name, documents, rows, model)
+    predictions = predict.outputs["predictions"]
+    evaluate = _evaluator(config, name, predictions, documents, model, root)
     nodes: dict[str, Component] = {
         "tokenize": tokenize,
         "train": train,
+        "predict": predict,
         "evaluate": evaluate,
     }
     return nodes | _delivery(stage, name, documents, model, evaluate, root)
@@ -121,6 +112,57 @@ def _trainer(
         rows=rows,
         vocabulary=vocabulary,
         base=base,
+    )
+
+
+def _predictor(
+    config: PipelineConfig, name: str, documents: Channel, rows: Channel, model: Channel
+) -> Predictor:
+    evaluate, path = config.stages[name].evaluate, f"stages.{name}.evaluate"
+    return Predictor(
+        PredictorConfig(
+            slices=evaluate.slices,
+            samples=evaluate.samples,
+            sample_tokens=evaluate.sample_tokens,
+            seed=config.seed,
+        ),
+        id=f"predict.{name}",
+        config_paths={
+            "slices": f"{path}.slices",
+            "samples": f"{path}.samples",
+            "sample_tokens": f"{path}.sample_tokens",
+            "seed": "seed",
+        },
+        documents=documents,
+        rows=rows,
+        model=model,
+    )
+
+
+def _evaluator(
+    config: PipelineConfig,
+    name: str,
+    predictions: Channel,
+    documents: Channel,
+    model: Channel,
+    root: Path,
+) -> Evaluator:
+    thresholds = config.stages[name].evaluate.thresholds
+    compares = any("pushed" in rule for rule in thresholds.values())
+    return Evaluator(
+        EvaluatorConfig(
+            thresholds=thresholds,
+            seed=config.seed,
+            pushed=_pushed_dir(root, name) if compares else None,
+        ),
+        id=f"evaluate.{name}",
+        config_paths={
+            "thresholds": f"stages.{name}.evaluate.thresholds",
+            "seed": "seed",
+        },
+        predictions=predictions,
+        documents=documents,
+        model=model,
     )
 
 

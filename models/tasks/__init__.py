@@ -54,7 +54,7 @@ TASKS = Table(
             path="textmill.models.tasks.masked_lm:MaskedLM",
             families=("bert",),
             packings=("concat", "pad", "best_fit", "sentence_pair"),
-            metrics=_LANGUAGE_METRICS,
+            metrics=(*_LANGUAGE_METRICS, "next_accuracy"),
             marks_words=True,
         ),
         "causal_lm": TaskRow(
@@ -70,11 +70,11 @@ TASKS = Table(
             target="label",
             packings=("pad",),
             metrics=(
-                "loss",
                 "accuracy",
+                "macro_f1",
                 "macro_precision",
                 "macro_recall",
-                "macro_f1",
+                "loss",
             ),
         ),
     },

@@ -21,7 +21,15 @@ from textmill.pipeline.secrets import REFERENCE
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DATASET_STEPS = ("ingest", "profile")
-_STAGE_STEPS = ("tokenize", "train", "evaluate", "export", "validate", "push")
+_STAGE_STEPS = (
+    "tokenize",
+    "train",
+    "predict",
+    "evaluate",
+    "export",
+    "validate",
+    "push",
+)
 _STEPS = ("all", *_DATASET_STEPS, "vocabulary", *_STAGE_STEPS, "report")
 
 

@@ -34,35 +34,35 @@ class DatasetConfig(ingester.DatasetConfig):
     """One data set of the file."""
 
     profile: ProfileConfig = field(default_factory=ProfileConfig)
-    """What its documents are held against, and which anomalies end the run."""
+    """Checks of its documents: schema, baseline, and the anomalies that end the run."""
 
     def to_ingest(self) -> ingester.DatasetConfig:
-        """Returns what the ingester is told: another profile ingests nothing again."""
+        """Returns the ingester's part: a changed profile does not ingest again."""
         names = [f.name for f in dataclasses.fields(ingester.DatasetConfig)]
         return ingester.DatasetConfig(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """One model of the file: what it learns, from what, and what becomes of it."""
+    """One model of the file: its task, data, training, evaluation and delivery."""
 
     task: TaskName
     """masked_lm and causal_lm learn from text alone; classify from labels."""
     dataset: str
-    """The data set it learns from."""
+    """The data set of the stage."""
     train: TrainingConfig
-    """How it is trained."""
+    """Training."""
     init: str | PretrainedConfig | None = None
-    """The stage that it starts from, or a folder of pretrained weights: the backbone,
-    and heads that both have. None starts from scratch."""
+    """The stage, or folder of pretrained weights, to start from: the backbone, and the
+    head if both have it. None starts from scratch."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
-    """How documents become rows."""
+    """Tokenization: documents to rows."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
-    """How it is measured, and what blesses it."""
+    """Evaluation, and the thresholds that bless the model."""
     export: ExportConfig | None = None
-    """What is exported; None stops after the evaluation."""
+    """Export; None stops after the evaluation."""
     push: PushConfig | None = None
-    """Where it is pushed; None pushes nothing."""
+    """Where the model is pushed; None pushes nothing."""
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Violation]:
@@ -75,32 +75,32 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where and how wide a pipeline runs."""
+    """Execution of the pipeline: devices, processes and platforms."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"lanes": "workers"}
     """Former names of keys."""
 
     strategy: StrategyName = "auto"
-    """How a training step is spread over devices: mirrored over those of this machine,
-    multi_worker over all machines that TF_CONFIG names."""
+    """Distribution of a training step: mirrored over the devices of this machine, or
+    multi_worker over all machines of TF_CONFIG."""
     beam: Mapping[str, Any] = field(default_factory=dict)
-    """Apache Beam's own pipeline options, ``runner`` among them (FnApiRunner)."""
+    """Apache Beam's pipeline options, for example ``runner`` (default FnApiRunner)."""
     workers: int = 1
     """Nodes that run at once, each in its own worker process."""
     retries: int = 0
-    """How often a node is tried again after its worker died."""
+    """Number of retries of a node whose worker died."""
     image: str = "textmill:latest"
-    """The container image of every node that an engine runs; best pinned by digest."""
+    """The container image of nodes on a platform; best pinned by digest."""
     parameters: tuple[str, ...] = ()
     """Config paths (``stages.library.train.epochs``) that become parameters of the
-    compiled pipeline: they can be set anew at every submission."""
+    compiled pipeline, to be set at every submission."""
     nodes: Mapping[str, NodeConfig] = field(default_factory=dict)
-    """Resources, retries, environment and secrets on engines: of ``all`` nodes, of a
-    step (``train``) or of one node (``train/library``); the narrower one wins."""
+    """Resources, retries, environment and secrets on platforms: of ``all`` nodes, of a
+    step (``train``) or of one node (``train/library``); the narrowest one wins."""
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
-    """Where Kubeflow Pipelines runs."""
+    """The Kubeflow Pipelines host."""
     vertex: VertexConfig = field(default_factory=VertexConfig)
-    """Where Vertex AI runs."""
+    """The Vertex AI project."""
 
     def __post_init__(self) -> None:
         if self.workers < 1:
@@ -115,10 +115,8 @@ class RunConfig:
         if isinstance(runner, str) and (reason := refusal(runner)):
             expected = f"{DEFAULT_RUNNER} or a runner that you installed"
             yield Violation("beam.runner", expected, runner, f": {reason}")
-        parameters = values.get("parameters")
-        for index, path in enumerate(
-            parameters if isinstance(parameters, list) else ()
-        ):
+        given = values.get("parameters")
+        for index, path in enumerate(given if isinstance(given, list) else ()):
             if isinstance(path, str) and (path.startswith("run.") or path == "name"):
                 yield Violation(
                     f"parameters.{index}",
@@ -133,19 +131,19 @@ class PipelineConfig:
     """A whole file."""
 
     name: str
-    """Names the pipeline in runs and reports."""
+    """The name of the pipeline in runs and reports."""
     datasets: Mapping[str, DatasetConfig]
     """Data sets by name."""
     vocabulary: VocabularyConfig
-    """The one vocabulary of the file."""
+    """The vocabulary of all stages."""
     model: ModelConfig
-    """The one model shape of the file."""
+    """The model of all stages."""
     stages: Mapping[str, StageConfig]
     """Stages by name; a stage may start from an earlier one."""
     seed: int = 17
-    """Seed of everything random."""
+    """The seed of all randomness."""
     run: RunConfig = field(default_factory=RunConfig)
-    """Where and how wide it runs; changes no result but the strategy's last bits."""
+    """Execution; only ``strategy`` can change a result, in the last bits."""
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Violation]:

@@ -10,6 +10,7 @@ from textmill.components.tokenizer import Packing, TokenizeConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
 from textmill.models.families import FAMILIES
+from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS, TaskRow
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.yaml import as_mapping
@@ -63,8 +64,7 @@ def _row(stage: Mapping[str, Any]) -> TaskRow | None:
 def _check_thresholds(
     stage: Mapping[str, Any], row: TaskRow | None
 ) -> Iterator[Violation]:
-    rows = [other for _, other in TASKS.items()] if row is None else [row]
-    metrics = list(dict.fromkeys(metric for row in rows for metric in row.metrics))
+    metrics = list(METRICS) if row is None else metric_names(stage["task"])
     thresholds = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
     for name, value in thresholds.items():
         path = f"evaluate.thresholds.{name}"

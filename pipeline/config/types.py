@@ -79,7 +79,7 @@ def dataclasses_in(hint: Any) -> Iterator[Any]:
 
 
 def run_checks(value: Any, hint: Any, violations: Violations, path: str = "") -> None:
-    """Adds what the ``check`` methods of config classes find in values as written."""
+    """Runs the ``check`` of every config class on the values as written."""
     if isinstance(value, dict):
         for cls in filter(dataclasses.is_dataclass, _members(hint)):
             if hasattr(cls, "check") and violations.is_readable(path):

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Literal
 
 from textmill.components.ingester.cleaning import boilerplate, markup
-from textmill.components.ingester.config import CleanConfig
+from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.models.errors import ConfigError
 
 Step = Callable[[str, "Counter[str]"], str]

@@ -10,13 +10,11 @@ import pytest
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import engine as flow
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    LimitsConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.readers.records import LimitsConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 
 WORKER = "apache_beam.runners.worker.sdk_worker_main"
 ROWS = [

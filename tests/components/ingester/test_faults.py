@@ -19,12 +19,10 @@ import zstandard
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    DatasetConfig,
-    LimitsConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.readers.records import LimitsConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.models.errors import DataError, IntegrityError, MachineError
 
 ROWS = b"".join(
@@ -126,7 +124,7 @@ def read_alone(path, source):
 
 
 READ = """
-from textmill.components.ingester.config import LimitsConfig
+from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.readers.reader import read_ranges
 from textmill.components.ingester.readers.records import DeadLetter
@@ -259,7 +257,9 @@ import sys
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import DatasetConfig, SourceConfig, SplitConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from pathlib import Path
 source, out, work = map(Path, sys.argv[1:])
 print("started", flush=True)

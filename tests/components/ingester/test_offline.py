@@ -25,9 +25,11 @@ sys.addaudithook(refuse)
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    CleanConfig, DatasetConfig, LanguageConfig, SourceConfig, SplitConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 
 clean = CleanConfig(
     markup="strip", privacy="mask", dedup="near",

@@ -5,15 +5,12 @@ import pytest
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    DatasetConfig,
-    LimitsConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.readers.python_source import prose, read_source
 from textmill.components.ingester.readers.reader import FileRange, read_ranges
-from textmill.components.ingester.readers.records import DeadLetter
+from textmill.components.ingester.readers.records import DeadLetter, LimitsConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import find_files
 from textmill.models.errors import ConfigError
 
@@ -37,7 +34,7 @@ SENTENCE = "This is a sentence that is long enough to be kept."
         f"{SENTENCE[:-1]}::\n\n    {SENTENCE}\n",
     ],
 )
-def test_what_is_not_running_text_is_left_out(block):
+def test_only_running_text_is_read(block):
     kept = [SENTENCE[:-1] + "::"] if "::\n\n" in block else []
     docstring = f"{SENTENCE}\n\n{block}\n\nAnd {SENTENCE}"
     assert list(prose(docstring)) == [SENTENCE, *kept, f"And {SENTENCE}"]
@@ -135,7 +132,7 @@ def test_source_that_cannot_be_parsed_is_a_dead_letter_among_good_files(tmp_path
     assert found == [SENTENCE, "bad_python", "bad_python", f"{SENTENCE} é"]
 
 
-def test_packages_are_found_without_importing_them():
+def test_packages_are_listed_without_importing_them():
     files = find_files(SourceConfig(docstrings=("stdlib", "sklearn")))
     names = {file.name for file in files}
     assert {"stdlib/json/decoder.py", "sklearn/linear_model/_base.py"} <= names

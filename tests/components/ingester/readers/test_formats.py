@@ -11,9 +11,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.config import LimitsConfig, SourceConfig
 from textmill.components.ingester.readers.reader import read_ranges, split_ranges
-from textmill.components.ingester.readers.records import Record
+from textmill.components.ingester.readers.records import LimitsConfig, Record
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import find_files
 from textmill.models.errors import DataError
 
@@ -192,7 +192,7 @@ def test_the_dead_letter_of_a_long_paragraph_is_that_of_its_bytes(tmp_path):
     assert letter.sha256 == hashlib.sha256(paragraph).hexdigest()
 
 
-def test_a_newline_in_csv_is_one_character_however_it_is_spelt(csv):
+def test_a_newline_in_csv_is_one_character_in_every_form(csv):
     assert csv(b'text\r\n"a\r\nb\nc"\r\n') == [(6, {"text": "a\nb\nc"})]
 
 

@@ -1,4 +1,4 @@
-"""Thresholds, fixed and beside the pushed model."""
+"""Thresholds, fixed and relative to the pushed model."""
 
 import json
 
@@ -6,13 +6,12 @@ import pytest
 
 from textmill.components.artifacts import PushedModel
 from textmill.components.evaluator import (
-    EvaluateConfig,
     Evaluator,
     EvaluatorConfig,
 )
 from textmill.components.evaluator.thresholds import (
     Baseline,
-    judge,
+    check_thresholds,
     latest_baseline,
 )
 from textmill.models.errors import ConfigError, DataError
@@ -42,51 +41,55 @@ def put_version(folder, number, *, model, accuracy=0.5):
         ("> pushed - 1e-2", 0.49, True),
     ],
 )
-def test_a_rule_compares_with_a_number_or_with_what_is_pushed(rule, bound, passed):
+def test_a_rule_compares_with_a_number_or_the_pushed_model(rule, bound, passed):
     pushed = Baseline(3, {"metrics": {"accuracy": {"value": 0.5}}})
-    [found] = judge(METRICS, {"accuracy": rule}, pushed)
-    assert found["bound"] == pytest.approx(bound)
-    assert (found["value"], found["passed"]) == (0.75, passed)
-    assert found.get("version") == (3 if "pushed" in rule else None)
+    [outcome] = check_thresholds(METRICS, {"accuracy": rule}, pushed)
+    assert outcome["bound"] == pytest.approx(bound)
+    assert (outcome["value"], outcome["passed"]) == (0.75, passed)
+    assert outcome.get("version") == (3 if "pushed" in rule else None)
 
 
-def test_the_first_model_has_nothing_to_beat():
-    [found] = judge(METRICS, {"accuracy": ">= pushed + 0.2"})
-    assert (found["passed"], found["bound"], found["version"]) == (True, None, None)
+def test_the_first_model_passes_without_a_baseline():
+    [outcome] = check_thresholds(METRICS, {"accuracy": ">= pushed + 0.2"})
+    assert (outcome["passed"], outcome["bound"], outcome["version"]) == (
+        True,
+        None,
+        None,
+    )
 
 
-def test_a_pushed_model_of_another_task_is_not_compared_with():
+def test_a_pushed_model_of_another_task_is_an_error():
     pushed = Baseline(3, {"metrics": {"perplexity": {"value": 9.0}}})
     with pytest.raises(ConfigError, match=r"pushed version 3 \(perplexity\)"):
-        judge(METRICS, {"accuracy": ">= pushed"}, pushed)
+        check_thresholds(METRICS, {"accuracy": ">= pushed"}, pushed)
 
 
 @pytest.mark.parametrize("rule", ["pushed", ">= pushd", ">= pushed -", "> 1 + pushed"])
-def test_what_is_no_rule_is_refused(rule):
+def test_a_malformed_rule_is_an_error(rule):
     with pytest.raises(ConfigError, match="expected a rule such as"):
-        judge(METRICS, {"accuracy": rule})
+        check_thresholds(METRICS, {"accuracy": rule})
 
 
-def test_a_metric_that_is_no_number_never_passes():
+def test_a_nan_metric_never_passes():
     with pytest.raises(DataError, match="accuracy is nan"):
-        judge({"accuracy": {"value": float("nan")}}, {"accuracy": "< 1"})
+        check_thresholds({"accuracy": {"value": float("nan")}}, {"accuracy": "< 1"})
 
 
-def test_the_newest_whole_version_of_another_model_counts(tmp_path):
+def test_the_baseline_is_the_newest_complete_version_of_another_model(tmp_path):
     put_version(tmp_path, 2, model="a", accuracy=0.2)
     put_version(tmp_path, 10, model="b")
     (put_version(tmp_path, 11, model="c") / PushedModel.MODEL).unlink()
     (put_version(tmp_path, 12, model="d") / PushedModel.CARD).unlink()
-    found = latest_baseline(tmp_path, model="e", documents="d")
-    assert (found.version, found.same_documents) == (10, True)
-    found = latest_baseline(tmp_path, model="b", documents="others")
-    assert (found.version, found.same_documents) == (2, False)
-    assert found.value("accuracy") == 0.2
+    baseline = latest_baseline(tmp_path, model="e", documents="d")
+    assert (baseline.version, baseline.same_documents) == (10, True)
+    baseline = latest_baseline(tmp_path, model="b", documents="others")
+    assert (baseline.version, baseline.same_documents) == (2, False)
+    assert baseline.value("accuracy") == 0.2
     assert latest_baseline(tmp_path / "none", model="b", documents="d") is None
 
 
-def test_a_model_does_not_run_again_because_it_was_pushed(tmp_path):
-    config = EvaluatorConfig(evaluate=EvaluateConfig(), pushed=str(tmp_path))
+def test_pushing_a_model_does_not_change_its_own_key(tmp_path):
+    config = EvaluatorConfig(pushed=str(tmp_path))
     inputs = {"model": "b", "documents": "d"}
     assert Evaluator.external_versions(config, inputs) == []
     put_version(tmp_path, 1, model="b")

@@ -1,4 +1,4 @@
-"""Intervals: 95 % bounds of every metric, by formula or by seeded bootstrap."""
+"""95 % intervals of metrics, by formula or by a seeded bootstrap."""
 
 from __future__ import annotations
 
@@ -26,28 +26,30 @@ def wilson(hits: float, total: float) -> Interval:
     return {"value": share, "low": min(low, share), "high": max(high, share)}
 
 
-def bootstrap_confusion(
-    confusion: np.ndarray, metric: Callable[[np.ndarray], np.ndarray], *, seed: int
+def bootstrap_counts(
+    counts: np.ndarray, metric: Callable[[np.ndarray], np.ndarray], *, seed: int
 ) -> list[Interval]:
-    """Returns metrics of a confusion matrix with percentile bootstrap intervals.
+    """Returns metrics of counts with percentile bootstrap intervals.
 
     Args:
-        confusion: counts ``[true, predicted]``.
-        metric: maps matrices ``[..., labels, labels]`` to values ``[..., n]``.
-        seed: of the resamples.
+        counts: rows in each cell, int ``[cells]``.
+        metric: maps counts ``[..., cells]`` to values ``[..., n]``.
+        seed: seed of the resamples.
     """
-    total = int(confusion.sum())
+    total = int(counts.sum())
     generator = np.random.Generator(np.random.PCG64([seed, 1]))
-    draws = generator.multinomial(total, confusion.ravel() / total, _RESAMPLES)
-    resampled = metric(draws.reshape(-1, *confusion.shape))
-    return _percentiles(metric(confusion), resampled)
+    resamples = generator.multinomial(total, counts / total, _RESAMPLES)
+    return _percentiles(metric(counts), metric(resamples))
 
 
 def bootstrap_ratio(top: np.ndarray, bottom: np.ndarray, *, seed: int) -> Interval:
-    """Returns ``sum(top) / sum(bottom)`` over rows with its bootstrap interval."""
+    """Returns ``sum(top) / sum(bottom)`` over rows with its bootstrap interval.
+
+    Poisson(1) counts approximate resampling with replacement and need one pass
+    (Hanley and MacGibbon, 2006).
+    """
     generator = np.random.Generator(np.random.PCG64([seed, 2]))
     sums = np.zeros((2, _RESAMPLES))
-    # Poisson(1) counts approach resampling with replacement and need no second pass.
     for start in range(0, len(top), _ROWS_A_BLOCK):
         block = slice(start, start + _ROWS_A_BLOCK)
         counts = generator.poisson(1.0, (_RESAMPLES, len(top[block])))
@@ -55,6 +57,26 @@ def bootstrap_ratio(top: np.ndarray, bottom: np.ndarray, *, seed: int) -> Interv
     value = np.array([top.sum() / bottom.sum()])
     resampled = sums[0] / np.maximum(sums[1], 1e-12)
     return _percentiles(value, resampled[:, None])[0]
+
+
+def bootstrap_rows(
+    statistics: np.ndarray, metric: Callable[[np.ndarray], float], *, seed: int
+) -> Interval:
+    """Returns a metric of all rows with its percentile bootstrap interval.
+
+    Args:
+        statistics: ``[statistics, rows]``.
+        metric: maps ``[statistics, rows]`` to a value.
+        seed: seed of the resamples.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 3]))
+    size = statistics.shape[1]
+    resampled = [
+        metric(statistics[:, generator.integers(size, size=size)])
+        for _ in range(_RESAMPLES)
+    ]
+    value = np.array([metric(statistics)])
+    return _percentiles(value, np.array(resampled)[:, None])[0]
 
 
 def _percentiles(values: np.ndarray, resampled: np.ndarray) -> list[Interval]:
