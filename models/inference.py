@@ -37,7 +37,7 @@ def load_task(
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     loaded = load_tokenizer(tokenizer)
-    task = TASKS[facts["task"]](
+    task = TASKS[facts["task"]].load()(
         ModelConfig(**facts["model"]),
         vocabulary_size=loaded.size,
         specials=loaded.specials,

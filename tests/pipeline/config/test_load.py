@@ -101,7 +101,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
     text = swap("dataset: docs", "dataset: doc", text)
     text = swap("init: pretrain", "init: pretrian", text)
     text = swap("{accuracy:", "{acuracy:", text)
-    metrics = "loss, accuracy, macro_precision, macro_recall or macro_f1"
+    metrics = "accuracy, macro_f1, macro_precision, macro_recall or loss"
     assert faults(write(text)) == [
         "6 errors in c.yaml",
         "c.yaml:2:1 sede: expected a known key, got 'sede'; did you mean 'seed'?",
