@@ -23,7 +23,7 @@ from textmill.components.beam import open_pipeline
 from textmill.components.scratch import lent, local, open_exchange, writing
 from textmill.components.shards import first_texts, group
 from textmill.components.vocabulary_learner import VocabularyConfig
-from textmill.components.vocabulary_learner.byte_pair import learn_merges
+from textmill.components.vocabulary_learner.bpe import learn_merges
 from textmill.components.vocabulary_learner.counting import (
     COUNTERS,
     LONGEST_SENTENCE,
