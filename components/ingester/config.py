@@ -74,7 +74,7 @@ class CleanConfig:
     splits are given by the source, one of test before eval before train."""
     near: NearConfig = field(default_factory=NearConfig)
     """How near duplicates are found."""
-    repeats: Literal["keep", "paragraphs", "sentences"] = "keep"
+    repeated_passages: Literal["keep", "paragraphs", "sentences"] = "keep"
     """Cuts paragraphs, or runs of three sentences, that stand in an earlier document
     (in the order of the seeded hash) or further up in the same one."""
     min_chars: int = 1

@@ -29,9 +29,18 @@ from textmill.components.ingester.parts import Part, Shard
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
 from textmill.components.ingester.selection import select
 from textmill.components.ingester.sources.files import cut_spans, find_files
-from textmill.components.scratch import ScratchDir, local, open_exchange, writing
+from textmill.components.scratch import (
+    ScratchDir,
+    cached_path,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.components.text.shingles import ngram_hashes
-from textmill.components.worker_errors import is_noted, noting, raise_noted
+from textmill.components.worker_errors import (
+    has_errors,
+    raise_first_error,
+    recording_errors,
+)
 from textmill.models import errors as faults
 
 OUTCOME = "outcome.json"
@@ -72,28 +81,28 @@ def run(
         num_bytes += sum(file.size for file in files)
     context.report({"files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
-    with open_exchange(context, beside=documents.path.parent) as exchange:
-        if exchange.is_remote:
+    with open_scratch_dir(context, parent=documents.path.parent) as scratch:
+        if scratch.is_remote:
             _check_within_reach(dataset, units)
-        index = _index_evaluation(against or {}, dataset, exchange)
-        reader = ReadUnits(dataset, seed, exchange, block_bytes, index)
+        index = _index_evaluation(against or {}, dataset, scratch)
+        reader = ReadUnits(dataset, seed, scratch, block_bytes, index)
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
                 | "Units" >> beam.Create(units)
                 | "Read" >> beam.ParDo(reader)
                 | "Together" >> beam.combiners.ToList()
-                | "Select" >> beam.FlatMap(select_shards, dataset, seed, exchange)
+                | "Select" >> beam.FlatMap(select_shards, dataset, seed, scratch)
                 | "Spread" >> beam.Reshuffle()
-                | "Write" >> beam.Map(write_shard, exchange, documents.path)
+                | "Write" >> beam.Map(write_shard, scratch, documents.path)
             )
-        raise_noted(exchange)
-        _finish(documents, exchange)
+        raise_first_error(scratch)
+        _finish(documents, scratch)
     context.report({"documents": sum(documents.facts["splits"].values())})
 
 
 def _index_evaluation(
-    against: Mapping[str, Documents], dataset: DatasetConfig, exchange: ScratchDir
+    against: Mapping[str, Documents], dataset: DatasetConfig, scratch: ScratchDir
 ) -> str | None:
     """Writes the n-grams of the documents that must not be learned from."""
     config = dataset.decontaminate
@@ -108,23 +117,23 @@ def _index_evaluation(
         )
         while batch := list(islice(texts, 1000)):
             found.append(np.unique(ngram_hashes(batch, config.ngrams).values))
-    place = exchange.place("evaluation.npy")
-    with writing(place) as path:
+    place = scratch.path("evaluation.npy")
+    with uploading(place) as path:
         np.save(path, ngram_index(np.concatenate(found)))
     return place
 
 
 def select_shards(
-    parts: list[Part], dataset: DatasetConfig, seed: int, exchange: ScratchDir
+    parts: list[Part], dataset: DatasetConfig, seed: int, scratch: ScratchDir
 ) -> Iterator[Shard]:
     """Yields what each shard holds, once every unit was read without a fault."""
-    if is_noted(exchange):
+    if has_errors(scratch):
         return
-    with noting(exchange, "select"):
+    with recording_errors(scratch, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset, exchange=exchange, seed=seed)
-        place = exchange.place(Documents.DEAD_LETTERS)
-        with writing(place) as path, path.open("wb") as file:
+        selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
+        place = scratch.path(Documents.DEAD_LETTERS)
+        with uploading(place) as path, path.open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)
         outcome = {
@@ -132,16 +141,16 @@ def select_shards(
             "ledger": selection.ledger,
             "records": selection.records,
         }
-        with writing(exchange.place(OUTCOME)) as path:
+        with uploading(scratch.path(OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
 
 
-def write_shard(shard: Shard, exchange: ScratchDir, documents: Path) -> None:
+def write_shard(shard: Shard, scratch: ScratchDir, documents: Path) -> None:
     """Gathers the lines of a shard in order; the bytes depend on them alone."""
     with (
-        noting(exchange, f"write-{shard.name}"),
-        writing(exchange.target(documents, shard.name)) as path,
+        recording_errors(scratch, f"write-{shard.name}"),
+        uploading(scratch.target(documents, shard.name)) as path,
         path.open("wb") as f,
     ):
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
@@ -164,7 +173,7 @@ def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
         end = begin + shard.length[places[group]]
         cuts = zip(group.tolist(), begin.tolist(), end.tolist(), strict=True)
         with (
-            local(shard.spills[int(parts[group[0]])]).open("rb") as file,
+            cached_path(shard.spills[int(parts[group[0]])]).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as spill,
         ):
             for at, low, high in cuts:
@@ -172,15 +181,15 @@ def _gather(shard: Shard, places: np.ndarray) -> list[bytes]:
     return lines
 
 
-def _finish(documents: Documents, exchange: ScratchDir) -> None:
-    outcome = json.loads(local(exchange.place(OUTCOME)).read_bytes())
+def _finish(documents: Documents, scratch: ScratchDir) -> None:
+    outcome = json.loads(cached_path(scratch.path(OUTCOME)).read_bytes())
     write_json(documents.file(Documents.LEDGER), outcome["ledger"])
-    letters = local(exchange.place(Documents.DEAD_LETTERS))
+    letters = cached_path(scratch.path(Documents.DEAD_LETTERS))
     shutil.move(letters, documents.file(Documents.DEAD_LETTERS))
     documents.facts |= outcome["facts"]
     documents.records |= outcome["records"]
     for name in outcome["records"]:
-        exchange.collect(documents.path, name)
+        scratch.download(documents.path, name)
 
 
 def _check_within_reach(dataset: DatasetConfig, units: list[Unit]) -> None:

@@ -18,8 +18,8 @@ from textmill.components.ingester.readers.lines import read_spans
 from textmill.components.ingester.readers.records import BadRecord, DeadLetter
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
 from textmill.components.ingester.sources.files import Span
-from textmill.components.scratch import ScratchDir, writing
-from textmill.components.worker_errors import noting
+from textmill.components.scratch import ScratchDir, uploading
+from textmill.components.worker_errors import recording_errors
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class ReadUnits(beam.DoFn):
         self,
         dataset: DatasetConfig,
         seed: int,
-        exchange: ScratchDir,
+        scratch: ScratchDir,
         block_bytes: int,
         evaluation_ngrams: str | None,
     ) -> None:
         self._dataset, self._seed = dataset, seed
-        self._exchange, self._block_bytes = exchange, block_bytes
+        self._scratch, self._block_bytes = scratch, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
 
     def process(self, unit: Unit) -> Iterator[Part]:
         """Yields the unit's index and counts; a fault is noted and yields nothing."""
-        with noting(self._exchange, f"read-{unit.number:08d}"):
+        with recording_errors(self._scratch, f"read-{unit.number:08d}"):
             yield self._read(unit)
 
     def _read(self, unit: Unit) -> Part:
@@ -57,11 +57,11 @@ class ReadUnits(beam.DoFn):
         )
         source = self._dataset.named_sources()[unit.source]
         name = f"lines-{unit.number:08d}"
-        spill = self._exchange.place(name)
+        spill = self._scratch.path(name)
         blocks: list[Block] = []
         by_source = self._dataset.split.by == "source"
         letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
-        with writing(spill) as path, path.open("wb") as file:
+        with uploading(spill) as path, path.open("wb") as file:
             for span, record in read_spans(
                 unit.spans,
                 source=source,
@@ -99,8 +99,8 @@ class ReadUnits(beam.DoFn):
 
     def _keep_index(self, blocks: list[Block], name: str) -> str:
         """Writes the rows of INDEX beside the spill file; returns where."""
-        place = self._exchange.place(f"index-{name}.npy")
-        with writing(place) as path:
+        place = self._scratch.path(f"index-{name}.npy")
+        with uploading(place) as path:
             np.save(path, np.concatenate([block.rows for block in blocks]))
         return place
 
@@ -110,15 +110,15 @@ class ReadUnits(beam.DoFn):
         """Writes band keys and spans beside the spill file; returns where."""
         near = spans = None
         if blocks[0].near is not None:
-            near = self._exchange.place(f"near-{name}.npy")
+            near = self._scratch.path(f"near-{name}.npy")
             keys = [block.near for block in blocks if block.near is not None]
-            with writing(near) as path:
+            with uploading(near) as path:
                 np.save(path, np.ascontiguousarray(np.concatenate(keys).T))
         if blocks[0].spans is not None:
-            spans = self._exchange.place(f"spans-{name}.npz")
+            spans = self._scratch.path(f"spans-{name}.npz")
             found = [block.spans for block in blocks if block.spans is not None]
             sizes = np.concatenate([np.diff(each.splits) for each in found])
-            with writing(spans) as path:
+            with uploading(spans) as path:
                 np.savez(
                     path,
                     hashes=np.concatenate([each.hashes for each in found]),

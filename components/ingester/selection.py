@@ -17,7 +17,7 @@ from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.documents import INDEX
 from textmill.components.ingester.parts import Part, Shard
 from textmill.components.ingester.selection_rules import Choice
-from textmill.components.scratch import ScratchDir, local
+from textmill.components.scratch import ScratchDir, cached_path
 from textmill.models.errors import DataError
 
 
@@ -35,7 +35,7 @@ def select(
     parts: list[Part],
     *,
     dataset: DatasetConfig,
-    exchange: ScratchDir | None = None,
+    scratch: ScratchDir | None = None,
     seed: int = 17,
 ) -> Selection:
     """Decides on the parts, given in the order of their numbers.
@@ -43,7 +43,7 @@ def select(
     Args:
         parts: what the units of work left behind.
         dataset: what the user says of it.
-        exchange: where lines that change are written anew.
+        scratch: where lines that change are written anew.
         seed: of what is drawn.
 
     Raises:
@@ -57,7 +57,7 @@ def select(
     num_read = sum(part.num_read for part in parts) + bad.total()
     _check_bad(parts, bad, num_read, dataset)
     choice = Choice(rows, [part.spill for part in parts], dataset, dropped, seed)
-    choice.make(parts, exchange)
+    choice.make(parts, scratch)
     rows, num_added = choice.rows, choice.added.total()
     counts = np.bincount(rows["split"], minlength=len(SPLITS))
     kept = {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
@@ -98,7 +98,7 @@ def _join(parts: list[Part], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
     found = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
-        rows = np.load(local(part.index))
+        rows = np.load(cached_path(part.index))
         rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)

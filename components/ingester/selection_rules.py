@@ -16,14 +16,14 @@ from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.clusters import (
     draw_splits,
     find_clusters,
-    heads,
-    precedence,
+    keep_order,
+    representatives,
 )
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
 from textmill.components.ingester.parts import Part
 from textmill.components.ingester.sampling.mixing import copies, reorder
 from textmill.components.ingester.spill_files import Edit, Spills, rewrite
-from textmill.components.scratch import ScratchDir, local
+from textmill.components.scratch import ScratchDir, cached_path
 
 
 class Choice:
@@ -44,7 +44,7 @@ class Choice:
         self.columns: set[str] = set()
         self._by_source = dataset.split.by == "source"
 
-    def make(self, parts: list[Part], exchange: ScratchDir | None) -> None:
+    def make(self, parts: list[Part], scratch: ScratchDir | None) -> None:
         """Applies the rules."""
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: files in order
@@ -62,17 +62,17 @@ class Choice:
             self._handle_near([place for place in bands if place], edits)
         if decontaminate is not None and decontaminate.action == "tag":
             self._tag_contaminated(edits)
-        if self._dataset.clean.repeats != "keep":
+        if self._dataset.clean.repeated_passages != "keep":
             self._cut_repeats(parts, edits)
-        if edits and exchange is not None:
-            place = exchange.place("lines-edited")
+        if edits and scratch is not None:
+            place = scratch.path("lines-edited")
             rewrite(self.rows, self.spills, edits, place)
             self._drop_short(edits)
         self._limit()
-        if self._dataset.sources and exchange is not None:
-            self._mix(exchange)
-        if self._dataset.augment is not None and exchange is not None:
-            self._augment(Augmenter(self._dataset.augment, seed=self._seed), exchange)
+        if self._dataset.sources and scratch is not None:
+            self._mix(scratch)
+        if self._dataset.augment is not None and scratch is not None:
+            self._augment(Augmenter(self._dataset.augment, seed=self._seed), scratch)
 
     def _drop(self, gone: np.ndarray, reason: str) -> None:
         if gone.any():
@@ -100,7 +100,7 @@ class Choice:
             "near"
         ):
             return
-        rule = precedence(rows, by_split=self._by_source)
+        rule = keep_order(rows, by_split=self._by_source)
         order = np.lexsort((*rule, rows["text_low"], rows["text_high"]))
         self._drop(_repeats(rows, order, "text_high", "text_low"), "duplicate_text")
 
@@ -108,7 +108,7 @@ class Choice:
         config, rows = self._dataset.clean.near, self.rows
         clusters = find_clusters(rows, bands, self.spills, config)
         labels = clusters.labels()
-        stays = heads(rows, labels, by_split=self._by_source)
+        stays = representatives(rows, labels, by_split=self._by_source)
         if config.action == "drop":
             self._drop(stays != np.arange(len(rows)), "near_duplicate")
             return
@@ -131,7 +131,7 @@ class Choice:
             draw_splits(rows, clusters)
 
     def _cut_repeats(self, parts: list[Part], edits: dict[int, list[Edit]]) -> None:
-        unit = self._dataset.clean.repeats
+        unit = self._dataset.clean.repeated_passages
         assert unit != "keep"
         rows = self.rows
         hashes, positions, owners = spans_of(rows, [part.spans for part in parts])
@@ -180,7 +180,7 @@ class Choice:
             gone[of_source[order]] = rank >= limit
             self._drop(gone, "over_label_limit")
 
-    def _augment(self, augmenter: Augmenter, exchange: ScratchDir) -> None:
+    def _augment(self, augmenter: Augmenter, scratch: ScratchDir) -> None:
         """Adds changed copies to train; one that came out the same is left out."""
         config = self._dataset.augment
         assert config is not None
@@ -202,11 +202,11 @@ class Choice:
             document["id"], document["text"], _ = changed[index]
 
         edits: dict[int, list[Edit]] = {i: [change] for i in range(len(rows))}
-        rewrite(rows, self.spills, edits, exchange.place("lines-augmented"))
+        rewrite(rows, self.spills, edits, scratch.path("lines-augmented"))
         self.added["augmented"] = len(rows)
         self.rows = np.concatenate([self.rows, rows])
 
-    def _mix(self, exchange: ScratchDir) -> None:
+    def _mix(self, scratch: ScratchDir) -> None:
         used = copies(self.rows, self._dataset)
         self._drop(used == 0, "mixture")
         used = used[used > 0]
@@ -221,7 +221,7 @@ class Choice:
                 document["id"] = f"{document['id']}#{copy[index] + 1}"
 
             edits = {index: [number] for index in again.tolist()}
-            rewrite(rows, self.spills, edits, exchange.place("lines-repeated"))
+            rewrite(rows, self.spills, edits, scratch.path("lines-repeated"))
         self.rows = rows
 
 
@@ -233,7 +233,7 @@ def spans_of(
     edges = np.searchsorted(rows["part"], np.arange(len(places) + 1))
     for place, begin, end in zip(places, edges[:-1], edges[1:], strict=True):
         assert place is not None
-        with np.load(local(place)) as spans:
+        with np.load(cached_path(place)) as spans:
             hashes, positions, splits = (
                 spans[name] for name in ("hashes", "positions", "splits")
             )

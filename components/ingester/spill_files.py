@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from textmill.components.scratch import local, writing
+from textmill.components.scratch import cached_path, uploading
 
 Edit = Callable[[int, dict[str, Any]], None]
 """Takes a row's index and its document, which it changes in place."""
@@ -34,7 +34,7 @@ class Spills:
         """Returns the document of a row."""
         part, begin = int(row["part"]), int(row["offset"])
         if part not in self._maps:
-            with local(self._places[part]).open("rb") as file:
+            with cached_path(self._places[part]).open("rb") as file:
                 found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._maps[part] = self._stack.enter_context(found)
         document: dict[str, Any] = orjson.loads(
@@ -52,7 +52,7 @@ def rewrite(
     """
     with (
         Spills(list(places)) as spills,
-        writing(target) as path,
+        uploading(target) as path,
         path.open("wb") as file,
     ):
         for index, changes in edits.items():

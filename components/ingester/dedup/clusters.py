@@ -12,11 +12,11 @@ from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.config import NearConfig
 from textmill.components.ingester.dedup.minhash import DuplicateClusters, at_least
 from textmill.components.ingester.spill_files import Spills
-from textmill.components.scratch import local
+from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes
 
 
-def precedence(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
+def keep_order(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
     """Returns the keys of the rule for ``numpy.lexsort``, the last one first."""
     longest = -rows["text_bytes"].astype(np.int64)
     last = len(SPLITS) - rows["split"].astype(np.int64) if by_split else longest
@@ -35,7 +35,7 @@ def find_clusters(
         spills: for each part, its lines, where pairs are verified.
         config: how near duplicates are found.
     """
-    keys = [np.load(local(place), mmap_mode="r") for place in bands]
+    keys = [np.load(cached_path(place), mmap_mode="r") for place in bands]
     edges = np.searchsorted(rows["part"], np.arange(len(keys) + 1))
     clusters = DuplicateClusters(len(rows))
     with Spills(spills) as lines:
@@ -57,15 +57,17 @@ def find_clusters(
                 ]
             )
             if config.verify is None:
-                clusters.union_equal(column)
+                clusters.join(column)
             else:
-                clusters.union_verified(column, at_least(config.verify, shingles))
+                clusters.join_verified(column, at_least(config.verify, shingles))
     return clusters
 
 
-def heads(rows: np.ndarray, labels: np.ndarray, *, by_split: bool) -> np.ndarray:
+def representatives(
+    rows: np.ndarray, labels: np.ndarray, *, by_split: bool
+) -> np.ndarray:
     """Returns for every row the index of the one that stays of its cluster."""
-    order = np.lexsort((*precedence(rows, by_split=by_split), labels))
+    order = np.lexsort((*keep_order(rows, by_split=by_split), labels))
     first = np.ones(len(order), bool)
     first[1:] = labels[order[1:]] != labels[order[:-1]]
     found = np.empty(len(rows), np.int64)
@@ -79,7 +81,7 @@ def draw_splits(rows: np.ndarray, clusters: DuplicateClusters) -> None:
     Documents of one group (``split.by``) stay together too, so that what is joined by
     either falls into the same split.
     """
-    clusters.union_equal(rows["group"])
+    clusters.join(rows["group"])
     labels = clusters.labels()
     order = np.lexsort((rows["id_low"], rows["id_high"], rows["group"], labels))
     first = np.ones(len(order), bool)
