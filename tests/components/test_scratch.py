@@ -11,11 +11,9 @@ from tests.conftest import sentences
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    SourceConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.scratch import (
     ScratchDir,
     cached_path,

@@ -229,8 +229,8 @@ def test_doctor_examines_without_touching_the_root(folder):
 def test_doctor_stops_at_a_root_that_cannot_be_written():
     root = Path("/proc/textmill")
     assert existing(root) == Path("/proc")
-    [symptom] = [s for s in examine(root) if s.what == "root"]
-    assert symptom.verdict == "stop"
+    [check] = [c for c in examine(root) if c.subject == "root"]
+    assert check.status == "stop"
 
 
 def test_the_newest_pushed_version_answers(tmp_path):

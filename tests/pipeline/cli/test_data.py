@@ -132,7 +132,7 @@ def test_a_listed_kind_fails_the_run_and_publishes_no_profile(folder):
     out, _ = textmill(*arguments, folder=folder, code=3)
     assert "small (train): 36 documents, fewer than 50" in out
     _, err = textmill("data", "stats", "c.yaml", "docs", *strict, folder=folder)
-    assert "profile.docs would run again; this is what run " in err
+    assert "profile.docs would run again; this is the result of run " in err
 
 
 def test_two_profiles_are_compared_by_run_and_by_path(folder):
@@ -170,7 +170,10 @@ def test_dead_letters_are_shown_with_their_place(folder):
         (("stats", "c.yaml", "docs", "--root", "r"), "--until profile.docs`"),
         (("peek", "c.yaml", "docs", "--root", "r"), "--until ingest.docs`"),
         (("diff", "absent.json", "absent.json"), "expected a profile.json"),
-        (("schema", "c.yaml", "docs", "-o", "no/s.yaml"), "expected a folder"),
+        (
+            ("schema", "c.yaml", "docs", "-o", "no/s.yaml"),
+            "expected an existing folder",
+        ),
         (("diff", "nothing:docs", "x"), "has no run 'nothing'"),
     ],
 )
@@ -229,7 +232,7 @@ def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
 
     definitions = config_schema()["$defs"]
     fields = definitions["DatasetConfig"]["properties"]
-    assert fields["profile"]["description"].startswith("What its documents are held")
+    assert fields["profile"]["description"].startswith("Checks of its documents")
     assert fields["clean"]["description"]
     assert canonical_json(
         definitions["ProfileConfig"]["properties"]["fail_on"]["default"]

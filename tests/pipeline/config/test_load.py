@@ -141,12 +141,20 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             '>= 0.60"}}\n    export: {}\n    push: {to: serving/library}',
             '> pushed + 1"}}\n    export: {}',
-            "thresholds.accuracy: expected stages.library.push beside a rule that spe",
+            "thresholds.accuracy: expected push in a stage with a rule about 'pushed'",
         ),
         ("family: bert", "family: brt", "'bert', 'gpt' or 'lstm', got 'brt'; did"),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
-        ("run: {", "run: {lanes: 0, ", "c.yaml:23:1 run: expected lanes of 1 or more"),
-        ("run: {", "run: {zzz: 0, ", "expected one of strategy, beam, lanes, retries"),
+        (
+            "run: {",
+            "run: {workers: 0, ",
+            "c.yaml:23:1 run: expected workers of 1 or more",
+        ),
+        (
+            "run: {",
+            "run: {zzz: 0, ",
+            "expected one of strategy, beam, workers, retries",
+        ),
         (
             "    train: {epochs: 4}\n",
             "",
@@ -163,9 +171,9 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "\n    export: {}",
             "",
-            "library.push: expected an export beside push, got no",
+            "library.push: expected export in a stage with push, got nothing; add exp",
         ),
-        ("FnApiRunner", "DirectRunner", "a program without a checksum or timeout"),
+        ("FnApiRunner", "DirectRunner", "the Prism program without a checksum or ti"),
         ("FnApiRunner", "PrismRunner", "run.beam.runner: expected FnApiRunner or a"),
         ('">= 0.60"', "0.6", "'>= 0.6' or '>= pushed - 0.01', got 0.6"),
         ('">= 0.60"', '"= 0.6"', "or '>= pushed - 0.01', got '= 0.6'"),
@@ -270,7 +278,7 @@ def test_a_pretrained_folder_lies_relative_to_the_file(write):
             "learn_from: docs",
             "by vocabulary.file, got 'vocabu",
         ),
-        ("family: bert", "family: lstm", "expected model.family bert or gpt beside it"),
+        ("family: bert", "family: lstm", "expected model.family bert or gpt, got 'l"),
     ],
 )
 def test_a_pretrained_folder_that_cannot_be_is_refused(write, old, new, fault):
@@ -290,14 +298,14 @@ def test_set_replaces_adds_and_is_read_as_yaml(write):
         "stages.library.evaluate.slices=[kind, module]",
         "datasets.docs.source={txt: 'a b.txt'}",
         "stages.library.evaluate.slices.1=area",
-        "run.lanes=2",
+        "run.workers=2",
     ]
     loaded = load_config(write(), overrides)
     library = loaded.config.stages["library"]
     assert library.train.epochs == 1.0
     assert library.evaluate.thresholds == {"accuracy": ">= 0.60", "loss": "< 2"}
     assert library.evaluate.slices == ("kind", "area")
-    assert loaded.config.run.lanes == 2
+    assert loaded.config.run.workers == 2
     assert (
         str(loaded.positions["stages.library.train.epochs"])
         == "--set stages.library.train.epochs=1"
@@ -353,7 +361,7 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
     }.items():
         config = load_config(path, [f"datasets.docs.source={source}"]).config
         source = config.datasets["docs"].source
-        assert getattr(source, source.format) == found
+        assert getattr(source, source.reader) == found
     config = load_config(path, ["datasets.docs.source={tfds: a, data_dir: b}"]).config
     assert config.datasets["docs"].source.data_dir == str(tmp_path / "b")
 

@@ -107,6 +107,7 @@ def test_artifacts_have_the_types_of_kfp():
         "comp-vocabulary": {"vocabulary": "system.Dataset"},
         "comp-tokenize-library": {"rows": "system.Dataset"},
         "comp-train-library": {"model": "system.Model", "logs": "system.Metrics"},
+        "comp-predict-library": {"predictions": "system.Dataset"},
         "comp-evaluate-library": {
             "evaluation": "system.Metrics",
             "confusion": "system.ClassificationMetrics",
@@ -134,7 +135,9 @@ def test_parameters_have_the_types_and_values_of_the_config():
         "isOptional": True,
     }
     wrong = "run.parameters.0=stages.library.trian.epochs"
-    with pytest.raises(ConfigError, match=r"'stages.library.trian.epochs' leads no"):
+    with pytest.raises(
+        ConfigError, match=r"'stages.library.trian.epochs' does not exi"
+    ):
         compiled("kubeflow", "kubeflow.yaml", wrong)
 
 
@@ -180,7 +183,7 @@ def test_machines_that_train_together_are_pools_of_one_job():
 @pytest.mark.parametrize(
     ("to", "root", "override", "sentence"),
     [
-        ("kubeflow", "root", "seed=1", "--root root: expected a place that every step"),
+        ("kubeflow", "root", "seed=1", "--root root: expected a root that every step"),
         ("vertex", "/mnt/root", "seed=1", "--root /mnt/root: expected gs://"),
         ("kubeflow", "/r", MACHINES, "asks for 3 machines, a step of Kubeflow"),
         ("tfjob", "/r", "seed=1", "expected a training node of several machines"),
@@ -229,7 +232,7 @@ def test_the_narrower_word_on_a_node_wins():
 
 
 def test_a_node_that_is_none_is_found_when_the_file_is_read(tmp_path):
-    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.lanes]"]
+    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.workers]"]
     with pytest.raises(ConfigError) as caught:
         load_config(
             REPOSITORY / "configs/kubeflow.yaml", overrides, with_environment=False
@@ -277,7 +280,7 @@ def test_the_size_is_told(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout == f"{output}: 10 nodes, {output.stat().st_size:,} bytes\n"
+    assert done.stdout == f"{output}: 11 nodes, {output.stat().st_size:,} bytes\n"
 
 
 def test_what_is_too_large_for_kubernetes_is_refused():

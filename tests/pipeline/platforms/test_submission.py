@@ -155,7 +155,7 @@ def test_a_fault_in_passing_leaves_one_run(engine, service, asked, fault, no_wai
 def test_a_service_that_stays_away_is_given_up(engine, service, asked, no_waiting):
     service.faults += [Fault("GET", "/", cut="before") for _ in range(60)]
     with pytest.raises(RemoteError, match="gave up after 6 attempts"):
-        submitting.patiently(lambda: engine().find(asked))
+        submitting.with_retries(lambda: engine().find(asked))
     assert len(no_waiting) == 5
     assert begun(service) == 0
 
@@ -197,7 +197,7 @@ def test_a_run_is_followed_to_its_end(engine, service, asked):
     service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
     told = []
     status = follow(
-        engine(), id, tell=lambda *news: told.append(news), poll_seconds=0.0
+        engine(), id, report=lambda *news: told.append(news), poll_seconds=0.0
     )
     assert status.state == "failed"
     assert told == [
@@ -229,7 +229,7 @@ def test_a_schedule_is_made_once_and_removed(engine, service, asked):
 def test_a_wrong_token_is_refused_in_a_sentence(service, kubeflow, asked, monkeypatch):
     monkeypatch.setenv("KFP_TOKEN", "another")
     with pytest.raises(RemoteError, match=r"answers 401 .*run\.kubeflow\.token"):
-        submitting.patiently(kubeflow)
+        submitting.with_retries(kubeflow)
         submit(kubeflow(), asked)
     assert service.called("POST", "/runs") == 0
 
@@ -240,7 +240,7 @@ def test_missing_rights_are_refused_in_a_sentence(engine, service, asked):
         Fault("GET", "/", status=403),
     ]
     with pytest.raises(RemoteError, match="answers 403"):
-        submitting.patiently(lambda: engine().find(asked))
+        submitting.with_retries(lambda: engine().find(asked))
     assert begun(service) == 0
 
 
@@ -266,7 +266,7 @@ def test_a_transient_fault_that_stays_one_ends_with_7():
         raise Transient("host: does not answer")
 
     with pytest.raises(RemoteError) as caught:
-        submitting.patiently(fails)
+        submitting.with_retries(fails)
     assert caught.value.exit_code == 7
 
 

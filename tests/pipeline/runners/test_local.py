@@ -280,7 +280,7 @@ def test_independent_nodes_run_at_once_in_lanes(root):
         toy.Counter(toy.CountConfig(steps=10, seconds=0.1), id=f"count.{index}")
         for index in range(2)
     ]
-    summary = run(Pipeline("toy", nodes), root, lanes=2)
+    summary = run(Pipeline("toy", nodes), root, workers=2)
     assert set(states(summary.data).values()) == {"ran"}
     folder = root / "runs" / summary.data["run_id"]
     events = [json.loads(line) for line in (folder / "events.jsonl").open()]

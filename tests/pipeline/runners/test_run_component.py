@@ -24,8 +24,8 @@ from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.remote.executor_io import wires
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.secret_manager import fetch_secrets
-from textmill.pipeline.remote.tensorboard_sync import showing
-from textmill.pipeline.runners.container import send_versions
+from textmill.pipeline.remote.tensorboard_sync import sync_events
+from textmill.pipeline.runners.container import send_pushed
 from textmill.pipeline.runners.run_component import main
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -285,11 +285,11 @@ def pushed_version(root, folder, model):
 def test_two_runs_never_push_the_same_version(service, tmp_path, scheme):
     root = f"{scheme}://bucket/root"
     mirror, first = pushed_version(root, tmp_path / "a", "one")
-    send_versions(first, mirror)
-    send_versions(first, mirror)
+    send_pushed(first, mirror)
+    send_pushed(first, mirror)
     mirror, second = pushed_version(root, tmp_path / "b", "another")
     with pytest.raises(RemoteError, match="another run has just pushed this version"):
-        send_versions(second, mirror)
+        send_pushed(second, mirror)
     assert set(service.objects.values()) == {b"one"}
     there = Mirror(root, tmp_path / "c")
     assert (find_model("lines", there) / PushedModel.MODEL).read_text() == "one"
@@ -413,11 +413,11 @@ def test_a_mirror_of_a_local_root_is_the_root(tmp_path):
 def test_curves_are_copied_while_they_grow(service, monkeypatch, tmp_path):
     monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
     events = tmp_path / "events"
-    with showing(events):
+    with sync_events(events):
         (events / "train").mkdir(parents=True)
         (events / "train" / "events.out").write_bytes(b"one")
     assert service.objects == {"curves/train/events.out": b"one"}
-    with showing(events):
+    with sync_events(events):
         (events / "train" / "events.out").write_bytes(b"one two")
     assert service.objects == {"curves/train/events.out": b"one two"}
 
@@ -428,6 +428,6 @@ def test_a_place_without_rights_costs_the_curves_alone(
     monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
     (tmp_path / "events.out").write_bytes(b"one")
     service.faults.append(Fault("POST", "/upload", status=403))
-    with showing(tmp_path):
+    with sync_events(tmp_path):
         pass
-    assert "curves are not shown: gs://bucket/curves/" in capfd.readouterr().err
+    assert "event files were not copied: gs://bucket/curves/" in capfd.readouterr().err
