@@ -203,7 +203,7 @@ class SelectionRules:
             self._drop(kept != np.arange(len(rows)), "near_duplicate")
             return
         sizes = np.bincount(labels, minlength=len(rows))[labels]
-        names = rows["id_high"][representatives]
+        names = rows["id_high"][kept]
         for index in np.flatnonzero(sizes > 1).tolist():
             name = f"{int(names[index]):016x}"
             edits.setdefault(index, []).append(
@@ -211,7 +211,7 @@ class SelectionRules:
             )
             self.columns.add("cluster")
         if self._by_source:
-            in_other_split = rows["split"] != rows["split"][representatives]
+            in_other_split = rows["split"] != rows["split"][kept]
             indices = np.cumsum(~in_other_split) - 1
             moved = {
                 int(indices[i]): e for i, e in edits.items() if not in_other_split[i]

@@ -91,7 +91,7 @@ def test_files_that_workers_cannot_read_are_named_before_anything_runs(
     source.write_bytes(lines())
     dataset = DatasetConfig(source=SourceConfig(jsonl=str(source)))
     documents = Documents(tmp_path / "documents")
-    with pytest.raises(ConfigError, match=f"behind gs:// or s3://, got {source}"):
+    with pytest.raises(ConfigError, match=f"at gs:// or s3://, got {source}"):
         ingest(
             documents=documents,
             config=IngesterConfig(dataset=dataset),
