@@ -286,10 +286,8 @@ class MetadataStore:
         )
 
     def _put_execution(self, execution: Mapping[str, Any]) -> None:
-        columns = (
-            *("node", "key", "component", "run_id", "state"),
-            *("exit_code", "error", "started", "seconds"),
-        )
+        names = "node key component run_id state exit_code error started seconds"
+        columns = names.split()
         cursor = self._connection.execute(
             f"INSERT OR REPLACE INTO executions({', '.join(columns)})"
             f" VALUES ({', '.join('?' * len(columns))})",

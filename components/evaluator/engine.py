@@ -10,8 +10,7 @@ import numpy as np
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
 from textmill.models.errors import DataError
-from textmill.models.families import METRICS as TASK_METRICS
-from textmill.models.metrics import METRICS
+from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.confusion import class_scores, confusion_cells
 from textmill.models.metrics.intervals import Interval, bootstrap_counts
 from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
@@ -27,7 +26,7 @@ def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]
         DataError: all rows have one label.
     """
     facts = _facts(predictions)
-    names = TASK_METRICS[predictions.facts["task"]]
+    names = metric_names(predictions.facts["task"])
     metrics = {name: METRICS[name].load() for name in names}
     statistics, cells, columns = _collect(predictions, metrics, facts)
     result: dict[str, Any] = {

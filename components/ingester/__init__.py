@@ -14,13 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textmill.components.artifacts import Documents
-from textmill.components.base import (
-    Component,
-    Context,
-    ExternalVersion,
-    Input,
-    Output,
-)
+from textmill.components.base import Component, Context, ExternalVersion, Input, Output
 from textmill.components.ingester import augment
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.filters.language import resolved_method

@@ -44,9 +44,9 @@ from textmill.components.worker_errors import (
     raise_first_error,
     recording_errors,
 )
-from textmill.models import errors as faults
+from textmill.models.errors import ConfigError
 
-OUTCOME = "outcome.json"
+_OUTCOME = "outcome.json"
 
 
 def run(
@@ -71,14 +71,7 @@ def run(
     Raises:
         TextmillError: as ``ingest``.
     """
-    partitions: list[Partition] = []
-    num_files = num_bytes = 0
-    for name, source in dataset.named_sources().items():
-        files = find_files(source)
-        for ranges in split_ranges(files, source, block_bytes=block_bytes):
-            partitions.append(Partition(len(partitions), name, ranges))
-        num_files += len(files)
-        num_bytes += sum(file.size for file in files)
+    partitions, num_files, num_bytes = _make_partitions(dataset, block_bytes)
     context.report({"files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
     with open_scratch_dir(context, parent=documents.path.parent) as scratch:
@@ -99,6 +92,21 @@ def run(
         raise_first_error(scratch)
         _finish(documents, scratch)
     context.report({"documents": sum(documents.facts["splits"].values())})
+
+
+def _make_partitions(
+    dataset: DatasetConfig, block_bytes: int
+) -> tuple[list[Partition], int, int]:
+    """Returns the partitions of all sources, and the number of files and bytes."""
+    partitions: list[Partition] = []
+    num_files = num_bytes = 0
+    for name, source in dataset.named_sources().items():
+        files = find_files(source)
+        for ranges in split_ranges(files, source, block_bytes=block_bytes):
+            partitions.append(Partition(len(partitions), name, ranges))
+        num_files += len(files)
+        num_bytes += sum(file.size for file in files)
+    return partitions, num_files, num_bytes
 
 
 def _index_evaluation(
@@ -144,13 +152,13 @@ def select_shards(
             "ledger": selection.ledger,
             "records": selection.records,
         }
-        with uploading(scratch.path(OUTCOME)) as path:
+        with uploading(scratch.path(_OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
 
 
 def _finish(documents: Documents, scratch: ScratchDir) -> None:
-    outcome = json.loads(cached_path(scratch.path(OUTCOME)).read_bytes())
+    outcome = json.loads(cached_path(scratch.path(_OUTCOME)).read_bytes())
     write_json(documents.file(Documents.LEDGER), outcome["ledger"])
     letters = cached_path(scratch.path(Documents.DEAD_LETTERS))
     shutil.move(letters, documents.file(Documents.DEAD_LETTERS))
@@ -175,7 +183,7 @@ def _check_within_reach(dataset: DatasetConfig, partitions: list[Partition]) -> 
             paths = [file_range.path for file_range in partition.ranges]
             local_files += [path for path in paths if not is_remote(path)]
     if local_files:
-        raise faults.ConfigError(
+        raise ConfigError(
             "run.beam.temp_location: expected files that its workers can read, at "
             f"gs:// or s3://, got {local_files[0]}; copy it there, or remove "
             "temp_location if workers mount the root"

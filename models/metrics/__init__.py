@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from textmill.models.families import METRICS as TASK_METRICS
 from textmill.models.registry import Table, load_object
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class MetricRow:
     """Lowest and highest value."""
     higher_is_better: bool
     """Direction of improvement."""
+    tasks: tuple[str, ...] = ()
+    """Tasks to measure with it, in addition to the tasks whose own row names it: a
+    plugged-in metric for an existing task."""
 
     def load(self) -> Metric:
         """Imports the metric, and with it NumPy."""
@@ -66,3 +70,9 @@ METRICS = Table(
         "macro_f1": _fraction("textmill.models.metrics.macro_f1:MacroF1"),
     },
 )
+
+
+def metric_names(task: str) -> list[str]:
+    """Returns the metrics of a task: those that its row names, then plugged-in ones."""
+    names = list(TASK_METRICS[task])
+    return names + [n for n, row in METRICS.items() if task in row.tasks]

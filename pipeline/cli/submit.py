@@ -20,35 +20,37 @@ from textmill.pipeline.cli.options import (
 Service = Literal["kubeflow", "vertex"]
 
 
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        metavar="A.B=V",
+        help="Sets one of run.parameters; may be repeated.",
+    ),
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option("--schedule", metavar="CRON", help="Runs it on this schedule."),
+]
+Again = Annotated[str, typer.Option(metavar="WORD", help="Makes it a new submission.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follows the run to its end.")]
+Cancel = Annotated[bool, typer.Option("--cancel", help="Cancels the submission.")]
+PollSeconds = Annotated[
+    float, typer.Option(min=0.01, help="Seconds between two looks at the run.")
+]
+
+
 def submit(
     config: Config,
     root: PlatformRoot,
     to: Annotated[Service, typer.Option(help="The service that runs it.")],
     overrides: Overrides = None,
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter",
-            metavar="A.B=V",
-            help="Sets one of run.parameters; may be repeated.",
-        ),
-    ] = None,
-    cron: Annotated[
-        str | None,
-        typer.Option("--schedule", metavar="CRON", help="Runs it on this schedule."),
-    ] = None,
-    again: Annotated[
-        str, typer.Option(metavar="WORD", help="Makes it a new submission.")
-    ] = "",
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Follows the run to its end.")
-    ] = False,
-    cancel: Annotated[
-        bool, typer.Option("--cancel", help="Cancels the submission.")
-    ] = False,
-    poll_seconds: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two looks at the run.")
-    ] = 15.0,
+    parameters: Parameters = None,
+    cron: Schedule = None,
+    again: Again = "",
+    wait: Wait = False,
+    cancel: Cancel = False,
+    poll_seconds: PollSeconds = 15.0,
     as_json: AsJson = False,
 ) -> None:
     """Runs a file on Kubeflow Pipelines or Vertex AI, once.
@@ -57,8 +59,7 @@ def submit(
     the existing run.
     """
     from textmill.pipeline.platforms.compile import compile_pipeline
-    from textmill.pipeline.platforms.submission import FAILED, Submission, with_retries
-    from textmill.pipeline.platforms.submission import submit as submit_once
+    from textmill.pipeline.platforms.submission import Submission, with_retries
 
     loaded, pipeline = load_for_platform(config, overrides)
     submission = Submission(
@@ -71,12 +72,27 @@ def submit(
     )
     service = with_retries(lambda: _service(to, loaded.config.run))
     if cancel:
-        id = with_retries(lambda: service.find(submission))
-        if id is None:
-            raise ConfigError(f"{submission.name}: was never submitted")
-        with_retries(lambda: service.cancel(id, submission))
-        print(f"{submission.name}: cancelled")
-        return
+        _cancel(service, submission)
+    else:
+        _submit(service, submission, wait, poll_seconds, as_json)
+
+
+def _cancel(service: Any, submission: Any) -> None:
+    from textmill.pipeline.platforms.submission import with_retries
+
+    id = with_retries(lambda: service.find(submission))
+    if id is None:
+        raise ConfigError(f"{submission.name}: was never submitted")
+    with_retries(lambda: service.cancel(id, submission))
+    print(f"{submission.name}: cancelled")
+
+
+def _submit(
+    service: Any, submission: Any, wait: bool, poll_seconds: float, as_json: bool
+) -> None:
+    from textmill.pipeline.platforms.submission import FAILED
+    from textmill.pipeline.platforms.submission import submit as submit_once
+
     id, is_new = submit_once(service, submission)
     print(
         f"textmill: {submission.name}: {'submitted' if is_new else 'exists already'}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast, get_args
 
@@ -23,10 +23,10 @@ from textmill.models.errors import Violation, did_you_mean, one_of
 from textmill.models.families import (
     FAMILIES,
     LABELLED_TASKS,
-    METRICS,
     ModelConfig,
     TaskName,
 )
+from textmill.models.metrics import METRICS, metric_names
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.training.config import StrategyName, TrainingConfig
 from textmill.pipeline.config.types import dataclasses_in, type_adapter
@@ -173,8 +173,8 @@ _MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 
 
 def _check_thresholds(stage: Mapping[str, Any]) -> Iterator[Violation]:
-    metrics: Sequence[str] = METRICS.get(str(stage.get("task")), ())
-    metrics = metrics or sorted(set().union(*METRICS.values()))
+    task = stage.get("task")
+    metrics = metric_names(str(task)) if task in get_args(TaskName) else list(METRICS)
     thresholds = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
     for name, value in thresholds.items():
         path = f"evaluate.thresholds.{name}"

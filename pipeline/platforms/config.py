@@ -14,10 +14,8 @@ from typing import Any, Literal
 _MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[\w.-]+/[\w.-]+|projects/[\w-]+/secrets/[\w-]+/versions/\w+")
-_MULTIPLES = {
-    **{"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12},
-    **{"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40},
-}
+_MULTIPLES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_MULTIPLES |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,14 +125,10 @@ def schema_title(kind: type[Artifact]) -> str:
 def pipeline_spec(
     loaded: LoadedConfig, pipeline: Pipeline, *, root: str, executor: MakeExecutor
 ) -> dict[str, Any]:
-    """Returns the specification.
+    """Returns the specification, with a default root.
 
-    Args:
-        loaded: the config.
-        pipeline: its nodes.
-        root: the default root; a submission may set another.
-        executor: returns the specification of a node's container, from the node's
-            resources and the arguments of the entry point.
+    ``executor`` returns the specification of a node's container, from the node's
+    resources and the arguments of the entry point.
     """
     settable = parameters(loaded)
     config = loaded.config
@@ -142,18 +138,17 @@ def pipeline_spec(
     for node in pipeline.nodes:
         name, resources = task_name(node.id), node_config(config.run.nodes, node.id)
         components[f"comp-{name}"] = _component(pipeline, node, settable)
-        executors[f"exec-{name}"] = executor(
-            node, resources, [*node_arguments(node, resources), *ENTRY]
-        )
+        arguments = [*node_arguments(node, resources), *ENTRY]
+        executors[f"exec-{name}"] = executor(node, resources, arguments)
         tasks[name] = _task(node, resources, settable)
-    exit_node = pipeline.nodes[-1]
-    resources = node_config(config.run.nodes, "report")
     components[f"comp-{EXIT_TASK}"] = {
         "executorLabel": f"exec-{EXIT_TASK}",
         "inputDefinitions": {"parameters": _declared(settable, _COMMON)},
     }
     executors[f"exec-{EXIT_TASK}"] = executor(
-        exit_node, resources, ["--publish", *ENTRY]
+        pipeline.nodes[-1],
+        node_config(config.run.nodes, "report"),
+        ["--publish", *ENTRY],
     )
     components[f"comp-{_GROUP}"] = {
         "dag": {"tasks": tasks},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from textmill.pipeline.periodic import run_periodically
 from textmill.pipeline.publish import published_dir, work_dir
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.tensorboard_sync import sync_events, sync_events_once
-from textmill.pipeline.runners.worker import Job, run_job
+from textmill.pipeline.runners.worker import Job, make_job, run_job
 from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
@@ -120,29 +119,26 @@ def execute(
     work = work_dir(mirror.path, node.id, key).relative_to(mirror.path).as_posix()
     if node.resumable:
         mirror.fetch(work)
-    job = Job(
-        node=node.id,
-        component=f"{type(node).__module__}:{type(node).__qualname__}",
-        key=key,
-        parts=parts,
-        payload=pickle.dumps((node.config, dict(inputs))),
-        run_id=run_id,
-        root=mirror.path,
-        log=_LOG,
-        beam=beam,
-    )
+    places: dict[str, Path] = {"root": mirror.path, "log": _LOG}
+    job = make_job(node, inputs, parts, run_id=run_id, beam=beam, **places)
     if not is_chief():
         return _join_training(node, job, inputs, deadline)
     checkpoints = _CheckpointSync(node, work, mirror)
-    with (
-        sync_events(mirror.path / work / TrainingLogs.EVENTS),
-        run_periodically(checkpoints.sync, seconds=_KEEP_SECONDS),
-    ):
+    events = mirror.path / work / TrainingLogs.EVENTS
+    sync = run_periodically(checkpoints.sync, seconds=_KEEP_SECONDS)
+    with sync_events(events), sync:
         outcome = run_job(job, _Log(node.id), lambda: deadline.is_over)
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
         checkpoints.finish()
         return NodeResult(outcome.state, key, seconds, outcome.exit_code, outcome.error)
+    outputs = _upload(node, key, mirror)
+    checkpoints.finish()
+    return NodeResult(outcome.state, key, seconds, outputs=outputs)
+
+
+def _upload(node: Component, key: str, mirror: Mirror) -> Mapping[str, Artifact]:
+    """Uploads a node's published outputs and returns them."""
     entry = look_up(mirror.path, type(node), node.id, key)
     if entry.problem or not entry.outputs:
         raise IntegrityError(entry.problem or f"{node.id}: its artifacts are gone")
@@ -151,8 +147,7 @@ def execute(
             sync_events_once(artifact.path / artifact.EVENTS)
     send_pushed(entry.outputs, mirror)
     mirror.send(_folder(mirror, node, key))
-    checkpoints.finish()
-    return NodeResult(outcome.state, key, seconds, outputs=entry.outputs)
+    return entry.outputs
 
 
 class _CheckpointSync:

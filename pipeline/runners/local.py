@@ -7,7 +7,6 @@ finished; an unfinished node has published nothing, and resumes if its component
 
 from __future__ import annotations
 
-import pickle
 import signal
 import threading
 import time
@@ -33,7 +32,7 @@ from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
 from textmill.pipeline.publish import sweep
 from textmill.pipeline.run_log import RunLog
-from textmill.pipeline.runners.worker import Job, Outcome
+from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
 from textmill.pipeline.store import MetadataStore
 
@@ -223,31 +222,28 @@ class _Run:
             self._missed.add(node.id)
         else:
             self._waiting.remove(node)
-            self._start(node, worker, key, parts, entry)
+            self._start(node, worker, parts, entry)
 
     def _start(
         self,
         node: Component,
         worker: WorkerProcess,
-        key: str,
         parts: Parts,
         entry: CacheEntry,
     ) -> None:
         root = self._runner.root
         inputs = map_inputs(node, self._artifacts.__getitem__)
-        job = Job(
-            node=node.id,
-            component=f"{type(node).__module__}:{type(node).__qualname__}",
-            key=key,
-            parts=parts,
-            payload=pickle.dumps((node.config, inputs)),
+        job = make_job(
+            node,
+            inputs,
+            parts,
             run_id=self._log.id,
             root=root,
             log=worker.log,
             beam=self._runner.beam,
         )
         reasons = [entry.problem] if entry.problem else explain(node, parts, root, {})
-        self._log.event("node_started", node=node.id, key=key, reasons=reasons)
+        self._log.event("node_started", node=node.id, key=job.key, reasons=reasons)
         self._started[node.id] = time.monotonic()
         worker.submit(node, job)
 

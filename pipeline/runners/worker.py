@@ -29,7 +29,7 @@ from textmill.models.errors import DataError, MachineError, Preempted, TextmillE
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.entry import look_up
-from textmill.pipeline.cache.key import Keys
+from textmill.pipeline.cache.key import Keys, cache_key
 from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
@@ -52,6 +52,30 @@ class Job:
     log: Path
     """The log of this process."""
     beam: Mapping[str, Any]
+
+
+def make_job(
+    node: Component,
+    inputs: Mapping[str, Any],
+    parts: Parts,
+    *,
+    run_id: str,
+    root: Path,
+    log: Path,
+    beam: Mapping[str, Any],
+) -> Job:
+    """Returns the job of a node under the key of these parts."""
+    return Job(
+        node=node.id,
+        component=f"{type(node).__module__}:{type(node).__qualname__}",
+        key=cache_key(parts),
+        parts=parts,
+        payload=pickle.dumps((node.config, dict(inputs))),
+        run_id=run_id,
+        root=root,
+        log=log,
+        beam=beam,
+    )
 
 
 @dataclass(frozen=True)
@@ -160,9 +184,8 @@ def _execute_and_publish(
         (staging / name).mkdir(parents=True)
         outputs[name] = port.type(staging / name)
     try:
-        component.execute(
-            config=config, inputs=inputs, outputs=outputs, context=context
-        )
+        arguments = {"config": config, "inputs": inputs, "outputs": outputs}
+        component.execute(**arguments, context=context)
         _check_files(job, component, config)
         environment = _environment(job)
         for artifact in outputs.values():

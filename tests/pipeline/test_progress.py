@@ -7,7 +7,7 @@ import io
 from textmill.pipeline.progress import Activity, PlainProgress, clock
 
 
-def test_lines_say_what_started_and_how_it_ended():
+def test_lines_show_starts_and_results():
     stream = io.StringIO()
     progress = PlainProgress(stream)
     progress.handle("node_finished", {"node": "a", "state": "cached", "seconds": 0})
@@ -26,7 +26,7 @@ def test_lines_say_what_started_and_how_it_ended():
     ]
 
 
-def test_an_activity_says_step_loss_rate_and_time_left():
+def test_an_activity_shows_step_loss_rate_and_time_left():
     activity = Activity("train.x")
     assert activity.words() == []
     activity.update({"step": 200, "total": 1200, "loss": 5.1234, "rate": 812.04})

@@ -38,59 +38,56 @@ class ReaderRow:
     """Whether files belong to installed packages, as they do on workers."""
 
 
-READERS: Table[ReaderRow] = Table(
-    "textmill.readers",
-    "format",
-    {
-        "docstrings": ReaderRow(
-            reader="textmill.components.ingester.readers.docstrings:DocstringsReader",
-            files=(
-                "textmill.components.ingester.sources.installed_packages:find_files"
-            ),
-            takes_files=False,
-            id_column="id",
-            is_installed=True,
-        ),
-        "jsonl": ReaderRow(
-            reader="textmill.components.ingester.readers.jsonl:JsonlReader",
-            endings=(".jsonl", ".ndjson"),
-        ),
-        "csv": ReaderRow(
-            reader="textmill.components.ingester.readers.csv:CsvReader",
-            endings=(".csv",),
-            options=("columns",),
-        ),
-        "tsv": ReaderRow(
-            reader="textmill.components.ingester.readers.csv:TsvReader",
-            endings=(".tsv",),
-            options=("columns",),
-        ),
-        "txt": ReaderRow(
-            reader="textmill.components.ingester.readers.txt:TxtReader",
-            endings=(".txt",),
-        ),
-        "parquet": ReaderRow(
-            reader="textmill.components.ingester.readers.parquet:ParquetReader",
-            endings=(".parquet",),
-            is_compressible=False,
-        ),
-        "tfrecord": ReaderRow(
-            reader="textmill.components.ingester.readers.tfrecord:TFRecordReader",
-            endings=(".tfrecord", ".tfrecords"),
-        ),
-        "tfds": ReaderRow(
-            reader="textmill.components.ingester.readers.tfds:TfdsReader",
-            files="textmill.components.ingester.sources.tfds:find_files",
-            takes_files=False,
-            options=("data_dir",),
-            names_splits=True,
-        ),
-        "folder": ReaderRow(
-            files="textmill.components.ingester.sources.hub_layout:find_files",
-            takes_files=False,
-            options=("columns",),
-            names_splits=True,
-        ),
-    },
-)
-"""Every format by the key under which a source gives it."""
+FORMATS = {
+    "docstrings": ReaderRow(
+        reader="textmill.components.ingester.readers.docstrings:DocstringsReader",
+        files="textmill.components.ingester.sources.installed_packages:find_files",
+        takes_files=False,
+        id_column="id",
+        is_installed=True,
+    ),
+    "jsonl": ReaderRow(
+        reader="textmill.components.ingester.readers.jsonl:JsonlReader",
+        endings=(".jsonl", ".ndjson"),
+    ),
+    "csv": ReaderRow(
+        reader="textmill.components.ingester.readers.csv:CsvReader",
+        endings=(".csv",),
+        options=("columns",),
+    ),
+    "tsv": ReaderRow(
+        reader="textmill.components.ingester.readers.csv:TsvReader",
+        endings=(".tsv",),
+        options=("columns",),
+    ),
+    "txt": ReaderRow(
+        reader="textmill.components.ingester.readers.txt:TxtReader",
+        endings=(".txt",),
+    ),
+    "parquet": ReaderRow(
+        reader="textmill.components.ingester.readers.parquet:ParquetReader",
+        endings=(".parquet",),
+        is_compressible=False,
+    ),
+    "tfrecord": ReaderRow(
+        reader="textmill.components.ingester.readers.tfrecord:TFRecordReader",
+        endings=(".tfrecord", ".tfrecords"),
+    ),
+    "tfds": ReaderRow(
+        reader="textmill.components.ingester.readers.tfds:TfdsReader",
+        files="textmill.components.ingester.sources.tfds:find_files",
+        takes_files=False,
+        options=("data_dir",),
+        names_splits=True,
+    ),
+    "folder": ReaderRow(
+        files="textmill.components.ingester.sources.hub_layout:find_files",
+        takes_files=False,
+        options=("columns",),
+        names_splits=True,
+    ),
+}
+"""Textmill's own formats, by the key under which a source gives them."""
+
+READERS: Table[ReaderRow] = Table("textmill.readers", "format", FORMATS)
+"""Every format by name, those of installed packages included."""

@@ -10,11 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from textmill.components.ingester.readers.reader import (
-    FileRange,
-    LineReader,
-    Records,
-)
+from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,

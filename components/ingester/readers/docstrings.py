@@ -11,11 +11,7 @@ import orjson
 
 from textmill.components.ingester.readers import python_source
 from textmill.components.ingester.readers.reader import FileRange, Reader, Records
-from textmill.components.ingester.readers.records import (
-    BadRecord,
-    DeadLetter,
-    Record,
-)
+from textmill.components.ingester.readers.records import BadRecord, DeadLetter, Record
 from textmill.models.errors import DataError
 
 

@@ -7,11 +7,7 @@ from typing import Any
 
 import orjson
 
-from textmill.components.ingester.readers.reader import (
-    FileRange,
-    LineReader,
-    Records,
-)
+from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,

@@ -13,10 +13,7 @@ from typing import BinaryIO
 
 from textmill.components import filesystem as remote
 from textmill.components.filesystem import is_remote
-from textmill.components.ingester.readers.compression import (
-    ExpandedStream,
-    compression,
-)
+from textmill.components.ingester.readers.compression import ExpandedStream, compression
 from textmill.components.ingester.readers.records import (
     BYTE_ORDER_MARK,
     BadRecord,

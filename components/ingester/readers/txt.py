@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from textmill.components.ingester.readers.reader import (
-    FileRange,
-    LineReader,
-    Records,
-)
+from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
 from textmill.components.ingester.readers.records import (
     BYTE_ORDER_MARK,
     DeadLetter,

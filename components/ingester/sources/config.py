@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.readers import READERS, ReaderRow
+from textmill.components.ingester.readers import FORMATS, READERS, ReaderRow
 from textmill.models.errors import did_you_mean
 from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
@@ -18,18 +18,7 @@ Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePat
 
 _TOKEN = re.compile(r"\{([A-Za-z]+)\}")
 _TOKENS = ("SPAN", "VERSION", "YYYY", "MM", "DD")
-_KEYS = (
-    "docstrings",
-    "jsonl",
-    "csv",
-    "tsv",
-    "txt",
-    "parquet",
-    "tfrecord",
-    "tfds",
-    "folder",
-    "files",
-)
+_KEYS = (*FORMATS, "files")
 """The keys of which a source has exactly one."""
 
 

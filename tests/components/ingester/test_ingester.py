@@ -92,7 +92,7 @@ def test_without_an_id_column_a_document_is_named_by_file_and_byte(run, write):
     assert set(read(documents)) == {"rows.jsonl:0", f"rows.jsonl:{second}"}
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(run, tmp_path):
+def test_files_of_one_name_are_named_with_their_folders(run, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.txt").write_text("one line\n")
@@ -125,7 +125,7 @@ def test_the_split_is_the_sha256_of_the_key_modulo_ten(run, write):
     assert sum(documents.facts["splits"].values()) == 200
 
 
-def test_by_position_cuts_a_text_at_nine_tenths_of_its_characters(run, tmp_path):
+def test_by_position_splits_a_text_at_nine_tenths_of_its_characters(run, tmp_path):
     text = "".join(chr(0x61 + n % 26) for n in range(999)) + "é"
     (tmp_path / "book.txt").write_text(text)
     documents = run(
@@ -181,7 +181,7 @@ def test_exact_dedup_folds_case_and_white_space_and_ignores_file_order(run, writ
     assert len(survivors[0]) == 2
 
 
-def test_the_limit_per_label_keeps_the_same_documents_whatever_the_order(run, write):
+def test_the_limit_per_label_keeps_the_same_documents_in_any_order(run, write):
     rows = [{"id": f"{n}", "text": f"t{n}", "of": "ab"[n % 5 == 0]} for n in range(50)]
     kept = []
     for i, order in enumerate([rows, rows[::-1]]):
@@ -324,7 +324,7 @@ def test_an_unknown_beam_option_is_refused(run, write):
         run(SourceConfig(jsonl=write({"text": "a"})), beam={"direct_num_worker": 1})
 
 
-def test_nothing_but_the_artifact_is_left_behind(run, write, tmp_path):
+def test_only_the_artifact_remains(run, write, tmp_path):
     path = write({"text": "a"})
     run(SourceConfig(jsonl=path), split=ALL_TRAIN)
     assert sorted(file.name for file in tmp_path.iterdir()) == [

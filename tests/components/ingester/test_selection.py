@@ -68,7 +68,7 @@ def ledger(documents):
     return json.loads((documents.path / Documents.LEDGER).read_bytes())
 
 
-def test_the_longest_of_near_duplicates_stays_whatever_the_order(run):
+def test_the_longest_of_near_duplicates_is_kept_in_any_order(run):
     rows = [
         {"id": "short", "text": story(1)},
         {"id": "long", "text": story(1, ending=" and so on.")},
@@ -103,7 +103,7 @@ def test_tagged_near_duplicates_share_a_cluster_and_a_split(run):
     assert documents.facts["columns"] == ["cluster"]
 
 
-def test_verification_keeps_apart_what_only_shares_a_band(run):
+def test_verification_separates_documents_that_only_share_a_band(run):
     half = story(3, length=30)
     rows = [
         {"id": "a", "text": half + " " + story(4, length=5)},
@@ -143,7 +143,7 @@ def test_a_document_of_repeats_alone_is_dropped(run):
 
 
 @pytest.mark.parametrize("action", ["drop", "tag"])
-def test_what_an_evaluation_set_holds_is_not_learned_from(run, action):
+def test_documents_of_an_evaluation_set_are_not_learned_from(run, action):
     benchmark = run(
         [{"id": "q", "text": story(7)}],
         folder="benchmark",
@@ -228,7 +228,7 @@ def test_splits_of_the_source_are_kept_and_eval_comes_out_of_train(run, tmp_path
     assert 12 <= splits["eval"] <= 52
 
 
-def test_a_test_document_stays_where_train_has_nearly_the_same(run, tmp_path):
+def test_a_test_document_is_kept_before_its_near_duplicate_in_train(run, tmp_path):
     for split, text in (("train", story(1, ending=" longer")), ("test", story(1))):
         rows = [{"text": text}, {"text": story(hash_free(split))}]
         lines = b"\n".join(orjson.dumps(row) for row in rows)

@@ -14,6 +14,9 @@
 
 Rules find these, not names or street addresses; full-width forms are found once
 ``unicode: nfkc`` has made them ASCII.
+
+Reading order: this file; ``scan`` (a text prepared for searches); the detectors in
+``numbers`` (with ``checksums``), ``network`` and ``credentials``; ``surrogates``.
 """
 
 from __future__ import annotations
@@ -27,10 +30,7 @@ from textmill.components.ingester.cleaning.privacy.credentials import (
     find_secret_keys,
     find_url_credentials,
 )
-from textmill.components.ingester.cleaning.privacy.network import (
-    find_emails,
-    of_scope,
-)
+from textmill.components.ingester.cleaning.privacy.network import find_emails, of_scope
 from textmill.components.ingester.cleaning.privacy.numbers import (
     find_ibans,
     find_payment_cards,

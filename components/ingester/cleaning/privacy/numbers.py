@@ -14,11 +14,7 @@ from textmill.components.ingester.cleaning.privacy.checksums import (
     is_resident_id,
     is_us_ssn,
 )
-from textmill.components.ingester.cleaning.privacy.scan import (
-    Matches,
-    Scan,
-    is_word,
-)
+from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan, is_word
 
 _MAX_PHONE_DIGITS = 15
 _CUE_CHARS = 32

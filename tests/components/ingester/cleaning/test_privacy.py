@@ -90,11 +90,11 @@ def test_a_surrogate_depends_on_seed_document_and_value_alone(kind):
         ("ghp_" + "aB1" * 12, r"ghp_([a-z][A-Z]\d){9}[a-z][A-Z]EXAMPLE"),
     ],
 )
-def test_a_surrogate_has_the_form_of_what_it_replaces(text, pattern):
+def test_a_surrogate_has_the_form_of_the_original(text, pattern):
     assert re.fullmatch(pattern, masker().mask(text, "d1")[0])
 
 
-def test_a_private_key_stays_a_block():
+def test_the_surrogate_of_a_private_key_is_a_block():
     masked, counts = masker().mask(f"a\n{KEY_BLOCK}\nb", "d1")
     lines = masked.split("\n")
     assert [lines[i] for i in (0, 1, -2, -1)] == [
@@ -117,7 +117,7 @@ def test_a_private_key_stays_a_block():
         "AKIA" + "IOSFODNN7EXAMPLE",
     ],
 )
-def test_what_is_reserved_stands_for_itself_in_surrogates_only(text):
+def test_reserved_values_are_their_own_surrogates(text):
     assert masker().mask(text, "d1") == (text, {})
     assert masker("placeholder").mask(text, "d1")[0].startswith("<")
 
@@ -140,7 +140,7 @@ def test_spans_are_in_order_and_apart():
     assert [text[b:e] for b, e, _ in spans] == [ONE_OF_EACH[k] for _, _, k in spans]
 
 
-def test_only_the_kinds_asked_for_are_found():
+def test_only_the_configured_kinds_are_found():
     text = " ".join(placed(kind) for kind in KINDS)
     for kind in KINDS:
         spans = masker(kinds=(kind,)).find(text)
@@ -148,7 +148,7 @@ def test_only_the_kinds_asked_for_are_found():
         assert {span.kind for span in spans} == {kind}
 
 
-def test_private_addresses_are_found_when_asked_for():
+def test_private_addresses_are_found_in_the_scope_all():
     text = "10.0.0.1:80, 192.168.200.7 and fe80::1ff:fe23:4567:890a"
     assert masker("placeholder").mask(text, "d") == (text, {})
     assert masker("placeholder", addresses="all").mask(text, "d") == (
@@ -192,7 +192,7 @@ PIECES = [
     st.lists(st.sampled_from(PIECES), max_size=8).map("".join),
     st.sampled_from(["placeholder", "surrogate"]),
 )
-def test_masking_what_is_masked_changes_nothing(text, style):
+def test_masking_twice_changes_nothing(text, style):
     masked, counts = masker(style).mask(text, "d1")
     assert masker(style).mask(masked, "d1") == (masked, {})
     assert masker(style).mask(masked, "d2") == (masked, {})

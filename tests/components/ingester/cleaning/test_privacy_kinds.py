@@ -472,14 +472,14 @@ def marked(text, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_personal_is_found_whole(kind):
+def test_personal_data_is_found_whole(kind):
     assert len(FOUND[kind]) >= 15
     plain = [text.replace("[[", "").replace("]]", "") for text in FOUND[kind]]
     assert [marked(text, kind) for text in plain] == FOUND[kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_only_looks_personal_is_left(kind):
+def test_text_that_only_looks_personal_is_left(kind):
     assert len(LEFT[kind]) >= 15
     assert [marked(text, kind) for text in LEFT[kind]] == LEFT[kind]
 

@@ -39,7 +39,7 @@ def stripped(text):
     return markup.strip(text, Counter())
 
 
-def test_nothing_is_cut_unless_asked_for():
+def test_the_default_removes_nothing():
     text = "<b>a</b> [1]\u200b\n© 2020 Mill\n"
     assert cleaned(text) == (text, {})
 
@@ -60,7 +60,7 @@ def test_repair_undoes_mojibake_and_leaves_all_else():
     )
 
 
-def test_repair_without_its_package_says_what_to_install(monkeypatch):
+def test_repair_without_its_package_is_an_error_with_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "ftfy", None)
     with pytest.raises(ConfigError, match=r"textmill\[data\]"):
         TextCleaner(CleanConfig(repair=True))
@@ -84,7 +84,7 @@ def test_controls_go_and_joiners_stay(text, left, num_cut):
     assert cut["control"] == num_cut
 
 
-def test_what_a_cut_brings_together_is_normalized():
+def test_characters_joined_by_a_removal_are_normalized():
     assert cleaned("e\u200b\u0301", control="strip") == ("é", {"control": 1})
     assert cleaned("e&#769; x&shy;y", markup="strip", control="strip") == (
         "é xy",
@@ -105,7 +105,7 @@ def test_what_a_cut_brings_together_is_normalized():
         ("[12345] [a] [x, 1] [] [ 1 ]", "[12345] [a] [x, 1] [] [ 1 ]"),
     ],
 )
-def test_citations_go_and_code_stays(text, left):
+def test_citations_are_removed_and_code_is_left(text, left):
     assert strip_citations(text, Counter()) == left
 
 
@@ -150,7 +150,7 @@ def test_a_line_of_boilerplate_goes(line):
         "",
     ],
 )
-def test_a_line_of_prose_stays(line):
+def test_a_line_of_prose_is_left(line):
     assert boilerplate.strip(f"Before.\n{line}", Counter()) == f"Before.\n{line}"
 
 
@@ -213,7 +213,7 @@ def test_markdown_becomes_its_text(text, left):
     assert stripped(text) == left
 
 
-def test_fenced_code_stays_as_it_is():
+def test_fenced_code_is_left_unchanged():
     code = "# no heading\nx = a[1] * b * <b>\n&amp; **kept**"
     assert stripped(f"*a*\n```python\n{code}\n```\n*b*") == f"a\n{code}\nb"
     assert stripped(f"*a*\n~~~\n{code}\n```") == f"a\n{code}\n```"

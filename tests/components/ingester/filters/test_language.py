@@ -46,9 +46,9 @@ def identifier(request):
 
 
 @pytest.mark.parametrize("code", SENTENCES)
-def test_a_sentence_is_told_by_either_method(code, identifier):
-    told, confidence = identifier.identify(SENTENCES[code])
-    assert told == code
+def test_both_methods_identify_a_sentence(code, identifier):
+    language, confidence = identifier.identify(SENTENCES[code])
+    assert language == code
     assert 0 < confidence <= 1
 
 
@@ -74,12 +74,14 @@ def test_shares_are_of_letters_alone():
 def test_the_beginning_of_a_text_decides():
     english = SENTENCES["en"] * 30
     config = LanguageConfig(method="script", examined_chars=len(english))
-    told = LanguageIdentifier(config).identify(english)
-    assert LanguageIdentifier(config).identify(english + SENTENCES["zh"] * 300) == told
+    language = LanguageIdentifier(config).identify(english)
+    assert (
+        LanguageIdentifier(config).identify(english + SENTENCES["zh"] * 300) == language
+    )
 
 
 @pytest.mark.parametrize(
-    ("config", "told", "reason"),
+    ("config", "language", "reason"),
     [
         ({}, ("xx", 0.0), None),
         ({"keep": ("en", "zh")}, ("zh", 0.65), None),
@@ -90,9 +92,9 @@ def test_the_beginning_of_a_text_decides():
         ({"keep": ("en",), "min_confidence": 0}, ("en", 0.0), None),
     ],
 )
-def test_languages_are_kept_at_their_threshold(config, told, reason):
+def test_languages_are_kept_at_their_threshold(config, language, reason):
     identifier = LanguageIdentifier(LanguageConfig(method="script", **config))
-    assert identifier.drop_reason(*told) == reason
+    assert identifier.drop_reason(*language) == reason
 
 
 def test_a_threshold_is_a_share():
@@ -100,7 +102,7 @@ def test_a_threshold_is_a_share():
         LanguageConfig(min_confidence=65)
 
 
-def test_the_resolved_method_names_what_decides():
+def test_the_resolved_method_names_the_package_and_version():
     pytest.importorskip("py3langid")
     named = resolved_method(LanguageConfig(method="model"))
     assert named.startswith("py3langid 0.")
@@ -108,7 +110,7 @@ def test_the_resolved_method_names_what_decides():
     assert resolved_method(LanguageConfig(method="script")) == "script"
 
 
-def test_without_the_package_auto_is_script_and_model_says_what_to_install(monkeypatch):
+def test_without_the_package_auto_is_script_and_model_is_an_error(monkeypatch):
     monkeypatch.setattr(language.util, "find_spec", lambda name: None)
     assert resolved_method(LanguageConfig(method="auto")) == "script"
     with pytest.raises(ConfigError, match=r"textmill\[data\]"):
@@ -137,11 +139,11 @@ def test_no_text_breaks_identification(identifier, text):
         ("thucnews/test_10k.tsv", "zh"),
     ],
 )
-def test_real_sentences_are_told(data, identifier, path, code):
+def test_real_sentences_are_identified(data, identifier, path, code):
     import gzip
 
     opened = gzip.open if path.endswith(".gz") else open
     with opened(data / path, "rt", encoding="utf-8") as file:
         lines = [line for line, _ in zip(file, range(1000), strict=False)]
-    told = [identifier.identify(line.split("\t")[0])[0] for line in lines]
-    assert told.count(code) / len(told) >= 0.97
+    language = [identifier.identify(line.split("\t")[0])[0] for line in lines]
+    assert language.count(code) / len(language) >= 0.97

@@ -96,7 +96,7 @@ def test_presets_run_in_order_and_the_first_one_is_the_reason():
     assert QualityFilter(every).check(good, Counter()) == (kept, None, None)
 
 
-def test_fineweb_judges_what_c4_leaves():
+def test_fineweb_checks_the_lines_that_c4_leaves():
     text = "\n".join([*[f"{LINE} It is number {i}." for i in range(3)], *"abcdefgh"])
     assert broken_rule(text, "fineweb") == "short_lines"
     both = QualityFilter(QualityConfig(c4=C4Config(), fineweb=FineWebConfig()))
@@ -283,13 +283,13 @@ def c4_lines(*lines, **config):
         ("This site {uses} JavaScript a lot.", "javascript"),
     ],
 )
-def test_c4_cuts_a_line_by_its_rule(line, rule):
+def test_c4_removes_a_line_by_its_rule(line, rule):
     kept, cut = c4_lines(LINE, line)
     assert kept == ([LINE, line] if rule is None else [LINE])
     assert cut == ({} if rule is None else {f"c4:{rule}_line": 1})
 
 
-def test_c4_cuts_citations_before_it_looks_for_the_end():
+def test_c4_removes_citations_before_it_looks_for_the_end():
     assert c4_lines("It has five words now.[12][edit]") == (
         ["It has five words now."],
         {},

@@ -34,7 +34,7 @@ SENTENCE = "This is a sentence that is long enough to be kept."
         f"{SENTENCE[:-1]}::\n\n    {SENTENCE}\n",
     ],
 )
-def test_what_is_not_running_text_is_left_out(block):
+def test_only_running_text_is_read(block):
     kept = [SENTENCE[:-1] + "::"] if "::\n\n" in block else []
     docstring = f"{SENTENCE}\n\n{block}\n\nAnd {SENTENCE}"
     assert list(prose(docstring)) == [SENTENCE, *kept, f"And {SENTENCE}"]
@@ -132,7 +132,7 @@ def test_source_that_cannot_be_parsed_is_a_dead_letter_among_good_files(tmp_path
     assert found == [SENTENCE, "bad_python", "bad_python", f"{SENTENCE} é"]
 
 
-def test_packages_are_found_without_importing_them():
+def test_packages_are_listed_without_importing_them():
     files = find_files(SourceConfig(docstrings=("stdlib", "sklearn")))
     names = {file.name for file in files}
     assert {"stdlib/json/decoder.py", "sklearn/linear_model/_base.py"} <= names

@@ -192,7 +192,7 @@ def test_the_dead_letter_of_a_long_paragraph_is_that_of_its_bytes(tmp_path):
     assert letter.sha256 == hashlib.sha256(paragraph).hexdigest()
 
 
-def test_a_newline_in_csv_is_one_character_however_it_is_spelt(csv):
+def test_a_newline_in_csv_is_one_character_in_every_form(csv):
     assert csv(b'text\r\n"a\r\nb\nc"\r\n') == [(6, {"text": "a\nb\nc"})]
 
 

@@ -138,7 +138,7 @@ def test_a_damaged_file_names_itself(tmp_path):
             read(path)
 
 
-def test_a_file_cut_and_flipped_anywhere_is_rows_or_a_fault(tmp_path):
+def test_a_file_truncated_or_flipped_anywhere_gives_rows_or_an_error(tmp_path):
     letters = random.Random(3)
     path = write(tmp_path / "x.parquet", {"text": ["a", "b"], "n": [1, 2]})
     content = path.read_bytes()

@@ -61,7 +61,7 @@ def test_every_ending_has_a_test():
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_file_expands_to_what_was_compressed(ending):
+def test_decompression_restores_the_file(ending):
     assert expand(ending, COMPRESS[ending](TEXT)) == TEXT
     assert expand(ending, COMPRESS[ending](b"")) == b""
 
@@ -80,7 +80,7 @@ def test_concatenated_members_are_legal_in_blocks_of_any_size(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_file_that_was_cut_anywhere_is_damaged(ending):
+def test_a_file_truncated_anywhere_is_damaged(ending):
     content = COMPRESS[ending](TEXT[:2000])
     for end in range(len(content)):
         with pytest.raises(IntegrityError, match=rf"^x{ending}: .* before its trailer"):
@@ -170,14 +170,14 @@ def test_empty_blocks_of_zstd_take_no_time_to_speak_of():
     assert expand(".zst", header + bytes(3) * 400_000 + b"\1\0\0") == b""
 
 
-def test_xz_may_be_padded_with_zeros_between_and_behind_its_members():
+def test_xz_may_be_padded_with_zeros_between_and_after_its_members():
     content = lzma.compress(b"a") + bytes(100_000) + lzma.compress(b"b") + bytes(8)
     assert expand(".xz", content) == b"ab"
     with pytest.raises(IntegrityError, match="not valid xz after its last member"):
         expand(".xz", content + bytes(100_000) + b"junk is no member")
 
 
-def test_stock_beam_still_takes_a_cut_gzip_and_a_cut_zstd_for_whole_ones(tmp_path):
+def test_stock_beam_still_accepts_truncated_gzip_and_zstd(tmp_path):
     from apache_beam.io.filesystem import CompressedFile, CompressionTypes
 
     for kind, content in (

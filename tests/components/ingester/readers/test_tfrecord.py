@@ -101,7 +101,7 @@ def test_bytes_that_no_column_needs_may_be_anything(tmp_path):
     assert read(path) == [(0, {"text": "a"})]
 
 
-def test_a_file_cut_anywhere_but_between_records_is_damaged(tmp_path):
+def test_a_file_truncated_inside_a_record_is_damaged(tmp_path):
     path = write(tmp_path / "x", example(text=b"a"), example(text=b"b"))
     content = path.read_bytes()
     for end in range(1, len(content)):
@@ -128,7 +128,7 @@ def test_a_flipped_bit_anywhere_is_damage(tmp_path):
             read(path)
 
 
-def test_a_long_record_that_is_damaged_is_found_while_it_is_skipped(tmp_path):
+def test_a_damaged_long_record_is_detected_while_it_is_skipped(tmp_path):
     path = write(tmp_path / "x", example(text=random.Random(0).randbytes(3 << 20)))
     assert read(path) == [(0, "record_too_long")]
     content = bytearray(path.read_bytes())
@@ -247,7 +247,7 @@ def test_a_data_set_of_tfds_is_read_with_the_names_of_its_classes(prepared):
     assert [reason for _, reason in found if isinstance(reason, str)] == ["bad_label"]
 
 
-def test_the_names_of_classes_are_part_of_what_documents_depend_on(prepared):
+def test_documents_depend_on_the_names_of_classes(prepared):
     files = external_files(SourceConfig(tfds="tiny_reviews", data_dir=prepared))
     assert {path.name for path in files} >= {
         "dataset_info.json",
@@ -269,7 +269,7 @@ def test_a_shard_of_tfds_that_lost_a_record_is_damaged(prepared, tmp_path):
         read("", tfrecord=None, tfds="tiny_reviews", data_dir=str(tmp_path / "copy"))
 
 
-def test_stock_tensorflow_still_takes_a_file_cut_inside_a_header(tmp_path):
+def test_stock_tensorflow_still_accepts_a_file_truncated_inside_a_header(tmp_path):
     path = write(tmp_path / "x", example(text=b"a"), example(text=b"b"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2 + 5])
     assert len(list(tf.data.TFRecordDataset(str(path)))) == 1

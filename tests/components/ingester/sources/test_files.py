@@ -76,7 +76,7 @@ def found(**source):
         ({"jsonl": "{YYYY}{MM}{DD}", "span": 7}, 'a date like "2026-11-01" as span'),
     ],
 )
-def test_what_cannot_be_a_source_is_refused(source, words):
+def test_an_invalid_source_is_refused(source, words):
     with pytest.raises(ValueError, match=words):
         SourceConfig(**source)
 
@@ -154,7 +154,7 @@ def test_a_path_with_dots_never_leaves_the_folder_of_its_glob(touch, tmp_path):
         ("https", "", "copy the files to this machine first"),
     ],
 )
-def test_an_unknown_scheme_says_what_to_install(scheme, library, what_next):
+def test_the_error_of_an_unknown_scheme_names_the_package(scheme, library, what_next):
     if library and importlib.util.find_spec(library):
         pytest.skip(f"{library} is installed, and its scheme known")
     with pytest.raises(ConfigError, match=f"the scheme {scheme}://; {what_next}"):
@@ -221,7 +221,7 @@ def test_a_span_that_no_file_has_is_refused(touch):
         found(txt=f"{folder}/{{SPAN}}.txt")
 
 
-def test_a_span_spelt_in_two_ways_is_refused(touch):
+def test_a_span_written_in_two_ways_is_refused(touch):
     folder = touch("7.txt", "07.txt")
     with pytest.raises(ConfigError, match="one span is written 07 and 7"):
         found(txt=f"{folder}/{{SPAN}}.txt")
@@ -246,13 +246,13 @@ def test_dates_are_spans(touch):
         found(txt=pattern, span="2026-10-01")
 
 
-def test_wildcards_around_a_span_mean_what_they_do_elsewhere(touch):
+def test_wildcards_around_a_span_mean_the_same_as_elsewhere(touch):
     folder = touch("a/b/x7[1].txt", "a/b/y8[1].txt", "a/c/x9[2].txt")
     pattern = f"{folder}/**/[!y]{{SPAN}}[[]?[]].txt"
     assert resolved_span(SourceConfig(txt=pattern)) == {"span": 9}
 
 
-def test_what_a_pattern_stands_for_is_part_of_what_documents_depend_on(touch):
+def test_documents_depend_on_the_resolved_pattern(touch):
     folder = touch("7/a.txt")
     pattern = f"{folder}/{{SPAN}}/*.txt"
     assert external_files(SourceConfig(txt=pattern)) == [
@@ -471,7 +471,7 @@ def test_spans_and_folders_of_a_url_are_those_of_a_path(bucket):
     ]
 
 
-def test_a_remote_file_is_cut_where_it_can_be_read_from_its_middle(bucket, monkeypatch):
+def test_a_seekable_remote_file_is_split(bucket, monkeypatch):
     lines = b"".join(b'{"text": "%d"}\n' % n for n in range(100))
     (bucket / "long.jsonl").write_bytes(lines)
     source = SourceConfig(jsonl="memtest://long.jsonl")
