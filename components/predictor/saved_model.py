@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from textmill.components.native_logs import native_silence
+from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
 
 _BATCH = 64
@@ -18,7 +18,7 @@ def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: the folder holds no SavedModel of Textmill's.
     """
-    with native_silence():
+    with silence_native_logs():
         from textmill.models.export.runtime import SavedModelRuntime
 
     if not (saved_model / "saved_model.pb").is_file():

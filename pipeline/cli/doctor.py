@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-import psutil
+from textmill.models.errors import MachineError
+from textmill.pipeline.cli.options import DEFAULT_ROOT, Root
 
 PYTHONS = ((3, 11), (3, 13))
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
@@ -28,6 +29,17 @@ class Check:
     status: Literal["fine", "note", "stop"]
     subject: str
     result: str
+
+
+def doctor(root: Root = DEFAULT_ROOT) -> None:
+    """Checks whether this machine can run pipelines."""
+    from textmill.pipeline.cli.display import render_table
+
+    checks = examine(root)
+    print(render_table([[c.status, c.subject, c.result] for c in checks]))
+    for check in checks:
+        if check.status == "stop":
+            raise MachineError(f"{check.subject}: {check.result}")
 
 
 def examine(root: Path) -> list[Check]:
@@ -57,6 +69,8 @@ def _cores() -> Check:
 
 def free_memory() -> float:
     """Returns the free memory in bytes, within the container's limit."""
+    import psutil
+
     free = float(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:

@@ -1,17 +1,53 @@
-"""Finds the model and reads the texts of ``textmill predict``."""
+"""``textmill predict``: predicts texts with a pushed model."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from textmill.components.artifacts import PushedModel
 from textmill.models.errors import ConfigError, did_you_mean
+from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.remote.mirror import Mirror
 
 _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedModel.MODEL)}")
+
+
+def predict(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="STAGE", help="A pushed stage, or the folder of a SavedModel."
+        ),
+    ],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts; from stdin if none is given."),
+    ] = None,
+    root: RootOrUrl = str(DEFAULT_ROOT),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Prints one JSON object per text.")
+    ] = False,
+) -> None:
+    """Predicts texts with a pushed model."""
+    from textmill.pipeline.cli.display import render_answer
+
+    mirror = Mirror(root)
+    saved_model = find_model(target, mirror)
+    inputs = read_texts(texts)
+    from textmill.components.predictor.saved_model import answer
+
+    for text, prediction in zip(inputs, answer(saved_model, inputs), strict=True):
+        if as_json:
+            print(json.dumps({"text": text, **prediction}, ensure_ascii=False))
+        else:
+            print(render_answer(text, prediction, is_only_one=len(inputs) == 1))
 
 
 def find_model(target: str, mirror: Mirror) -> Path:

@@ -13,11 +13,25 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from textmill.pipeline.cli.options import DEFAULT_ROOT, Root
+from textmill.pipeline.cli.runs import check_root
 from textmill.pipeline.periodic import run_periodically
 
 _SECONDS = 3.0
 _PLACES = ("work/*/*/events", "artifacts/*/*/logs/events")
+
+
+def tensorboard(
+    root: Root = DEFAULT_ROOT,
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = (6006),
+) -> None:
+    """Serves TensorBoard with all trainings of a root, including running ones."""
+    check_root(root)
+    raise typer.Exit(serve(root, port))
 
 
 def serve(root: Path, port: int) -> int:

@@ -132,7 +132,7 @@ def test_the_order_of_source_files_changes_no_byte(shape, expected, entries, tmp
 def test_processes_and_a_portable_runner_change_no_byte(
     expected, corpus, entries, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / ".ci/typing"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3] / ".ci/typing"))
     portable = {
         "runner": "PortableRunner",
         "job_endpoint": "embed",

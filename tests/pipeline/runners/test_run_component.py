@@ -255,7 +255,8 @@ def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service
         "stages__lines__push": {},
         "stages__lines__evaluate__thresholds": {"loss": "< pushed + 1"},
     }
-    for node in ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines"):
+    steps = ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines")
+    for node in (*steps, "predict.lines"):
         assert kfp.run(node) == 0
     for version, loss in ((3, 9.0), (10, 2.5)):
         card = {"model": f"{version}", "documents": "of another day"}
