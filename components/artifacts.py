@@ -158,6 +158,15 @@ class Evaluation(Artifact):
         value: bool | None = self.facts["blessed"]
         return value
 
+    def stage_summary(self) -> dict[str, Any]:
+        """Returns the metrics, their intervals and the blessing."""
+        metrics = self.read()["metrics"]
+        return {
+            "metrics": {name: m["value"] for name, m in metrics.items()},
+            "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
+            "blessed": self.blessed,
+        }
+
 
 class ServingModel(Artifact):
     """A SavedModel below ``saved_model/`` and the answers it must give.
@@ -209,8 +218,12 @@ class PushedModel(Artifact):
         """The folder of the pushed version."""
         return (self.path / self.facts["destination"]).resolve()
 
+    def stage_summary(self) -> dict[str, Any]:
+        """Returns the folder of the pushed version, if there is one."""
+        return {"pushed": self.destination if self.facts["pushed"] else None}
+
     def missing_reason(self) -> str | None:
-        """Says that the pushed version has left its destination."""
+        """Returns the reason if the pushed version has left its destination."""
         if not self.facts["pushed"]:
             return None
         model = self.destination / self.MODEL

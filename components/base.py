@@ -33,7 +33,7 @@ MANIFEST_FORMAT = 1
 _CHUNK = 1 << 20
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """Returns the one JSON spelling of a value: sorted keys, no spaces, UTF-8."""
     return json.dumps(
         value,
@@ -154,18 +154,22 @@ class Artifact:
                     f"{path}: expected sha256 {entry['sha256'][:12]}, "
                     f"found {found[:12]}; delete its folder and run again"
                 )
-        for name in walk(self.path):
+        for name in list_files(self.path):
             if name not in expected:
                 raise IntegrityError(
                     f"{self.path / name}: not in the manifest; remove it"
                 )
 
     def missing_reason(self) -> str | None:
-        """Says why a published artifact no longer stands for its effect, or None."""
+        """Returns the reason if the effect of a published artifact is gone, or None."""
         return None
 
+    def stage_summary(self) -> dict[str, Any]:
+        """Returns the fields that it adds to its stage in the summary of a run."""
+        return {}
 
-def walk(folder: Path) -> list[str]:
+
+def list_files(folder: Path) -> list[str]:
     """Returns the relative paths of all files but the manifest, sorted."""
     return sorted(
         path.relative_to(folder).as_posix()
@@ -181,7 +185,7 @@ def content_digest(manifest: Mapping[str, Any]) -> str:
         content["identity"] = manifest["identity"]
     else:
         content |= {"files": manifest["files"], "facts": manifest["facts"]}
-    return hashlib.sha256(canonical(content)).hexdigest()
+    return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 _INPUT, _OUTPUT = "textmill.input", "textmill.output"
@@ -249,7 +253,7 @@ class Channel:
     type: type[Artifact]
 
 
-_TAKEN = ("id", "origins", "after")
+_TAKEN = ("id", "config_paths", "after")
 """What ``Component`` itself is told, beside its config and inputs."""
 
 
@@ -312,7 +316,7 @@ class Component:
         config: Any,
         *,
         id: str,
-        origins: Mapping[str, str] | None = None,
+        config_paths: Mapping[str, str] | None = None,
         after: Sequence[str] = (),
         **inputs: Wire,
     ) -> None:
@@ -321,7 +325,7 @@ class Component:
         Args:
             config: an instance of the executor's config class.
             id: the node's name, unique in its pipeline.
-            origins: the config path in the user's file, by field of ``config``.
+            config_paths: the config path in the user's file, by field of ``config``.
             after: nodes that must have succeeded first, though nothing is read from
                 them: gates. They are no part of the cache key.
             inputs: a channel, or a mapping of them, for every input of the executor.
@@ -330,7 +334,7 @@ class Component:
             ConfigError: a config, name or type differs from the executor's signature.
         """
         self.id, self.config, self.after = id, config, tuple(after)
-        self.origins = dict(origins or {})
+        self.config_paths = dict(config_paths or {})
         self.inputs = {name: wire for name, wire in inputs.items() if wire}
         self._check()
         self.outputs = {
@@ -386,6 +390,18 @@ class Component:
             inputs: the digest of every input, or a mapping of them.
         """
         return []
+
+    @classmethod
+    def render_run(
+        cls, summary: Mapping[str, Any], outputs: Mapping[str, Artifact]
+    ) -> str | None:
+        """Returns the HTML page of a run; None from components that render no page.
+
+        Args:
+            summary: the run's ``summary.json``.
+            outputs: the node's artifacts; empty if it did not finish.
+        """
+        return None
 
     @classmethod
     def execute(

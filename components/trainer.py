@@ -21,7 +21,7 @@ from textmill.components.base import (
     Context,
     Input,
     Output,
-    canonical,
+    canonical_json,
     sha256_file,
 )
 from textmill.models.errors import IntegrityError
@@ -118,7 +118,7 @@ def train(
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
         curves, events = logs.file(logs.SCALARS), logs.path / logs.EVENTS
         write_curves(run.history, curves, events, live=live)
-        history = hashlib.sha256(canonical(run.history)).hexdigest()
+        history = hashlib.sha256(canonical_json(run.history)).hexdigest()
         logs.identity = {"history": history}
 
 
@@ -222,7 +222,7 @@ def _fingerprint(
     sources = Path(models.__path__[0]).rglob("*.py")
     code = sorted(sha256_file(path) for path in sources)
     named = [asdict(config), rows.digest, base.digest if base else None]
-    return hashlib.sha256(canonical([*named, code])).hexdigest()
+    return hashlib.sha256(canonical_json([*named, code])).hexdigest()
 
 
 def _write_model(

@@ -29,7 +29,8 @@ from textmill.components.tokenizer import (
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.components.vocabulary_learner import VocabularyLearner
 from textmill.models.families import LABELLED_TASKS
-from textmill.pipeline.config import LoadedConfig, PipelineConfig, StageConfig
+from textmill.pipeline.config.load import LoadedConfig
+from textmill.pipeline.config.schema import PipelineConfig, StageConfig
 from textmill.pipeline.pipeline import Pipeline
 
 
@@ -44,7 +45,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         name: Profiler(
             ProfilerConfig(dataset=name, profile=config.datasets[name].profile),
             id=f"profile.{name}",
-            origins={"profile": f"datasets.{name}.profile"},
+            config_paths={"profile": f"datasets.{name}.profile"},
             documents=node.outputs["documents"],
             vocabulary=vocabulary.outputs["vocabulary"],
         )
@@ -79,7 +80,7 @@ def _ingester(
     return Ingester(
         IngesterConfig(dataset=config.datasets[name].to_ingest(), seed=config.seed),
         id=f"ingest.{name}",
-        origins={"dataset": f"datasets.{name}", "seed": "seed"},
+        config_paths={"dataset": f"datasets.{name}", "seed": "seed"},
         against={
             other: earlier[other].outputs["documents"]
             for other in _against(config, name)
@@ -94,7 +95,7 @@ def _vocabulary_learner(
     return VocabularyLearner(
         config.vocabulary,
         id="vocabulary",
-        origins={"": "vocabulary"},
+        config_paths={"": "vocabulary"},
         documents=ingesters[source].outputs["documents"] if source else None,
     )
 
@@ -130,7 +131,7 @@ def _stage(
     tokenize = Tokenizer(
         _row_shape(config, stage),
         id=f"tokenize.{name}",
-        origins={
+        config_paths={
             "packing": f"{where}.tokenize.packing",
             "sequence_length": "model.sequence_length",
             "": f"{where}.task",
@@ -150,7 +151,7 @@ def _stage(
             threads=len(os.sched_getaffinity(0)),
         ),
         id=f"train.{name}",
-        origins={
+        config_paths={
             "task": f"{where}.task",
             "model": "model",
             "init": f"{where}.init",
@@ -170,7 +171,7 @@ def _stage(
             pushed=_versions(root, name) if any("pushed" in r for r in rules) else None,
         ),
         id=f"evaluate.{name}",
-        origins={"evaluate": f"{where}.evaluate", "seed": "seed"},
+        config_paths={"evaluate": f"{where}.evaluate", "seed": "seed"},
         documents=documents,
         rows=tokenize.outputs["rows"],
         model=train.outputs["model"],
@@ -229,7 +230,7 @@ def _delivery(
     export = Exporter(
         stage.export,
         id=f"export.{name}",
-        origins={"": f"stages.{name}.export"},
+        config_paths={"": f"stages.{name}.export"},
         documents=documents,
         model=train.outputs["model"],
     )
@@ -245,7 +246,7 @@ def _delivery(
     nodes["push"] = Pusher(
         PusherConfig(destinations=tuple(path for path in pushed if path)),
         id=f"push.{name}",
-        origins={"destinations": f"stages.{name}.push.to"},
+        config_paths={"destinations": f"stages.{name}.push.to"},
         serving=export.outputs["serving"],
         evaluation=evaluate.outputs["evaluation"],
         validation=validate.outputs["validation"],
@@ -272,7 +273,7 @@ def _reporter(
             edges={node.id: tuple(sorted(node.upstream())) for node in nodes},
         ),
         id="report",
-        origins={"title": "name"},
+        config_paths={"title": "name"},
         profiles={name: node.outputs["profile"] for name, node in profilers.items()},
         models=of("train", "model"),
         logs=of("train", "logs"),

@@ -23,10 +23,10 @@ from textmill.components.base import (
     MANIFEST,
     MANIFEST_FORMAT,
     Artifact,
-    canonical,
+    canonical_json,
     content_digest,
+    list_files,
     sha256_file,
-    walk,
 )
 from textmill.models.errors import MachineError
 
@@ -73,7 +73,7 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
     Raises:
         MachineError: the disk is full.
     """
-    names = walk(artifact.path)
+    names = list_files(artifact.path)
     assert names, f"{artifact!r}: the executor wrote no file"
     absent = sorted(set(artifact.records) - set(names))
     assert not absent, f"{artifact!r}: records of files that are not there: {absent}"
@@ -86,7 +86,7 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
             "facts": artifact.facts,
             "files": files,
         }
-        manifest = json.loads(canonical(manifest))
+        manifest = json.loads(canonical_json(manifest))
         manifest["digest"] = content_digest(manifest)
         manifest["created"] = dict(environment or {})
         text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
@@ -106,7 +106,7 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     """
     replaced = final.with_name(final.name + _REPLACED)
     with full_disk_is_a_fault(final):
-        _write_flushed(staging / EXECUTION, canonical(execution) + b"\n")
+        _write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
         _flush(staging)
         if final.exists():
             remove(replaced)

@@ -1,7 +1,7 @@
-"""A run's own folder: its config, events, summary and page.
+"""The log of a run: a folder with its config, events, summary and page.
 
-``events.jsonl`` grows by a line an event. ``summary.json`` is rewritten whole whenever
-a node ends, so that it tells the truth about a run that was killed, too.
+``events.jsonl`` grows by one line per event. ``summary.json`` is rewritten whenever a
+node ends, so it is also correct for a run that was killed.
 """
 
 from __future__ import annotations
@@ -15,24 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from textmill.components.artifacts import (
-    Evaluation,
-    PushedModel,
-    Report,
-    read_json,
-)
 from textmill.components.base import Artifact, Component
 from textmill.pipeline.pipeline import Pipeline
-from textmill.pipeline.processes import this_process
 from textmill.pipeline.progress import Progress
 from textmill.pipeline.publish import full_disk_is_a_fault, write_atomically
-from textmill.pipeline.store import MetadataStore, write_summary
+from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 _PROGRESS_SECONDS = 1.0
 
 
-class RunRecord:
-    """Writes down what happens in one run, to disk, to the store and to the screen."""
+class RunLog:
+    """Logs one run to its folder, to the metadata store and to the screen."""
 
     def __init__(
         self,
@@ -44,8 +37,9 @@ class RunRecord:
         config_text: str,
         run_id: str | None = None,
     ) -> None:
-        """Opens the record of a new run, or of one that another process has begun."""
+        """Opens the log of a new run, or of one that another process has begun."""
         self._root, self._store, self._progress = root, store, progress
+        self._pipeline = pipeline
         if run_id is None:
             self.id, self.folder = _make_folder(root, pipeline.name)
         else:
@@ -53,7 +47,7 @@ class RunRecord:
             self.folder.mkdir(parents=True, exist_ok=True)
         self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
         self._last_progress: dict[str, float] = {}
-        self._report: Artifact | None = None
+        self._outputs: dict[str, Mapping[str, Artifact]] = {}
         write_atomically(self.folder / "config.yaml", config_text.encode())
         self.summary: dict[str, Any] = {
             "run_id": self.id,
@@ -62,7 +56,7 @@ class RunRecord:
             "exit_code": None,
             "started": time.time(),
             "seconds": None,
-            "process": this_process(),
+            "process": process_identity(),
             "nodes": {},
             "stages": {},
         }
@@ -71,7 +65,7 @@ class RunRecord:
         self.event("run_started", run_id=self.id, name=pipeline.name, nodes=nodes)
 
     def event(self, kind: str, **fields: Any) -> None:
-        """Adds an event: to the screen at once, to the file at most once a second."""
+        """Logs an event; the file gets a node's progress at most once a second."""
         self._progress.handle(kind, fields)
         now = time.time()
         if kind == "progress":
@@ -94,12 +88,13 @@ class RunRecord:
         *,
         seconds: float,
     ) -> None:
-        """Writes down a node that ran or was cached, and what its artifacts say."""
+        """Logs a node that ran or was cached, and its artifacts."""
         key = execution["key"]
         paths = {name: self._relative(a.path) for name, a in outputs.items()}
         self._add(node, state, seconds=seconds, key=key, outputs=paths)
         if not self._store.has_execution(node.id, execution["run_id"]):
             self._store.record_execution({**execution, "state": "ran"})
+        self._outputs[node.id] = outputs
         for artifact in outputs.values():
             self._add_to_stage(node.id.partition(".")[2], artifact)
         self._save()
@@ -115,14 +110,16 @@ class RunRecord:
         exit_code: int | None = None,
         error: str | None = None,
     ) -> None:
-        """Writes down a node that failed, was interrupted or was not reached."""
-        said = {"exit_code": exit_code, "error": error} if error else {}
-        self._add(node, state, seconds=seconds, key=key, outputs={}, **said)
+        """Logs a node that failed, was interrupted or was skipped."""
+        failure = {"exit_code": exit_code, "error": error} if error else {}
+        self._add(node, state, seconds=seconds, key=key, outputs={}, **failure)
         self._save()
-        self.event("node_finished", node=node.id, state=state, seconds=seconds, **said)
+        self.event(
+            "node_finished", node=node.id, state=state, seconds=seconds, **failure
+        )
 
     def finish(self, status: str, exit_code: int) -> None:
-        """Closes the run and writes its page."""
+        """Ends the run: writes the final summary and the page."""
         seconds = round(time.time() - self.summary["started"], 3)
         self.summary |= {"status": status, "exit_code": exit_code, "seconds": seconds}
         self._save()
@@ -143,26 +140,20 @@ class RunRecord:
             self._store.record_execution(entry | {"node": node.id, "run_id": self.id})
 
     def _add_to_stage(self, name: str, artifact: Artifact) -> None:
-        if isinstance(artifact, Report):
-            self._report = artifact
-        if not isinstance(artifact, (Evaluation, PushedModel)):
+        fields = artifact.stage_summary()
+        if not fields:
             return
-        unknown: dict[str, Any] = {
+        empty: dict[str, Any] = {
             "metrics": {},
             "intervals": {},
             "blessed": None,
             "pushed": None,
         }
-        stage = self.summary["stages"].setdefault(name, unknown)
-        if isinstance(artifact, Evaluation):
-            metrics = artifact.read()["metrics"]
-            stage["metrics"] = {name: m["value"] for name, m in metrics.items()}
-            stage["intervals"] = {
-                name: [m["low"], m["high"]] for name, m in metrics.items()
-            }
-            stage["blessed"] = artifact.blessed
-        elif artifact.facts["pushed"]:
-            stage["pushed"] = self._relative(artifact.destination)
+        stage = self.summary["stages"].setdefault(name, empty)
+        stage |= {
+            field: self._relative(value) if isinstance(value, Path) else value
+            for field, value in fields.items()
+        }
 
     def _relative(self, path: Path) -> str:
         path, root = path.resolve(), self._root.resolve()
@@ -175,15 +166,14 @@ class RunRecord:
         self._store.record_run(self.summary)
 
     def _write_page(self) -> None:
-        from textmill.components.reporter.page import render_run
-
-        data = read_json(self._report.path / Report.DATA) if self._report else None
-        page = render_run(data, self.summary)
-        write_atomically(self.folder / "report.html", page.encode())
+        for node in self._pipeline.nodes:
+            outputs = self._outputs.get(node.id, {})
+            if (page := node.render_run(self.summary, outputs)) is not None:
+                write_atomically(self.folder / "report.html", page.encode())
 
 
 def _make_folder(root: Path, name: str) -> tuple[str, Path]:
-    """Makes ``runs/20261123-021530-quickstart-4f2a``."""
+    """Creates ``runs/20261123-021530-quickstart-4f2a``; returns the id and the path."""
     now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     name = re.sub(r"[^\w.-]+", "-", name)
     while True:

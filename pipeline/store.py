@@ -9,20 +9,22 @@ files, and what source files say.
 from __future__ import annotations
 
 import json
+import platform
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import MANIFEST, canonical
+import psutil
+
+from textmill.components.base import MANIFEST, canonical_json
 from textmill.models.errors import (
     ConfigError,
     IntegrityError,
     MachineError,
     did_you_mean,
 )
-from textmill.pipeline.processes import is_alive
 from textmill.pipeline.publish import EXECUTION, write_atomically
 
 STORE = "store.sqlite"
@@ -154,7 +156,7 @@ class MetadataStore:
         running = self._rows("SELECT id, summary FROM runs WHERE status = 'running'")
         for row in running:
             summary = json.loads(row["summary"])
-            if not is_alive(summary["process"]):
+            if not is_running(summary["process"]):
                 summary["status"] = "abandoned"
                 folder = self.root / "runs" / row["id"]
                 if folder.is_dir():
@@ -281,7 +283,7 @@ class MetadataStore:
                 summary.get("exit_code"),
                 summary["started"],
                 summary.get("seconds"),
-                canonical(summary).decode(),
+                canonical_json(summary).decode(),
             ),
         )
 
@@ -332,6 +334,24 @@ def rebuild(root: Path) -> dict[str, int]:
         counts = store.rebuild()
         store.abandon_dead_runs()
     return counts
+
+
+def process_identity(pid: int | None = None) -> dict[str, Any]:
+    """Returns host, process id and start time: together they identify a process."""
+    process = psutil.Process(pid)
+    seconds_after_boot = round(process.create_time() - psutil.boot_time(), 2)
+    return {"host": platform.node(), "pid": process.pid, "start": seconds_after_boot}
+
+
+def is_running(process: Mapping[str, Any]) -> bool:
+    """Whether the process of this identity runs; True if it is on another host."""
+    if process["host"] != platform.node():
+        return True
+    try:
+        is_zombie = psutil.Process(process["pid"]).status() == psutil.STATUS_ZOMBIE
+        return not is_zombie and process_identity(process["pid"]) == dict(process)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

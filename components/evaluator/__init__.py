@@ -20,7 +20,7 @@ from textmill.components.base import (
     ExternalVersion,
     Input,
     Output,
-    canonical,
+    canonical_json,
 )
 from textmill.models.errors import DataError
 
@@ -117,5 +117,5 @@ class Evaluator(Component, executor=evaluate):
         found = _pushed(config, inputs["model"], inputs["documents"])
         if found is None:
             return []
-        digest = hashlib.sha256(canonical(found.card)).hexdigest()
+        digest = hashlib.sha256(canonical_json(found.card)).hexdigest()
         return [ExternalVersion("the pushed version", f"{found.version} {digest}")]

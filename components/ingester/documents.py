@@ -11,14 +11,13 @@ import numpy as np
 import orjson
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.cleaning.privacy import Redactor
-from textmill.components.ingester.cleaning.text_cleaner import TextCleaner, drop_reason
+from textmill.components.ingester.cleaning.text_cleaner import drop_reason
+from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Spans, span_hashes
-from textmill.components.ingester.filters import Judge
-from textmill.components.ingester.filters.language import Identifier
+from textmill.components.ingester.index import INDEX
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
@@ -26,32 +25,11 @@ from textmill.components.scratch import local
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import did_you_mean
 
-INDEX = np.dtype(
-    [
-        ("order", "<u8"),
-        ("id_high", "<u8"),
-        ("id_low", "<u8"),
-        ("text_high", "<u8"),
-        ("text_low", "<u8"),
-        ("group", "<u8"),
-        ("offset", "<u8"),
-        ("length", "<u8"),
-        ("text_bytes", "<u8"),
-        ("part", "<u4"),
-        ("number", "<u4"),
-        ("label", "<i4"),
-        ("source", "<u2"),
-        ("split", "u1"),
-        ("contaminated", "?"),
-    ]
-)
-"""One document: hashes of its id, text and split key, and where its line lies."""
-
 _NO_HASH = bytes(16)
 _OWN = ("id", "text", "label")
 
 
-class Block(NamedTuple):
+class DocumentBatch(NamedTuple):
     """What was shaped since the last time: lines, and arrays about them."""
 
     lines: bytes
@@ -61,59 +39,6 @@ class Block(NamedTuple):
     """Band keys, uint64 [rows, bands], where near duplicates are looked for."""
     spans: Spans | None
     """Paragraphs or runs of sentences, where repeats are cut."""
-
-
-class Cleaning:
-    """All that happens to one text by itself; built once, used for every document."""
-
-    def __init__(self, dataset: DatasetConfig, *, seed: int) -> None:
-        config = dataset.clean
-        self._config = config
-        self._cleaner = TextCleaner(config)
-        self._privacy = config.privacy
-        self._redactor = Redactor(config.personal, seed=seed)
-        self._language = config.language
-        self._identifier = Identifier(config.language) if config.language else None
-        self._judge = None if config.quality.is_empty else Judge(config.quality)
-        self.cut: Counter[str] = Counter()
-        self.personal: Counter[str] = Counter()
-
-    def apply(
-        self, text: str, identity: str, added: dict[str, Any]
-    ) -> tuple[str, str | None]:
-        """Returns the text as it goes on, and why it is dropped or None."""
-        text = self._cleaner.clean(text, self.cut)
-        if self._privacy != "none":
-            text, reason = self._protect(text, identity, added)
-            if reason:
-                return text, reason
-        if self._identifier is not None:
-            language, confidence = self._identifier.identify(text)
-            if self._language is not None and self._language.column:
-                added["language"] = language
-            if reason := self._identifier.drop_reason(language, confidence):
-                return text, reason
-        if self._judge is not None:
-            text, reason, _ = self._judge.judge(text, self.cut)
-            if reason:
-                return text, reason
-        return text, drop_reason(text, self._config)
-
-    def _protect(
-        self, text: str, identity: str, added: dict[str, Any]
-    ) -> tuple[str, str | None]:
-        if self._privacy == "mask":
-            text, counts = self._redactor.mask(text, identity)
-            self.personal.update(counts)
-            return text, None
-        counts = Counter(span.kind for span in self._redactor.find(text))
-        self.personal.update(counts)
-        if not counts:
-            return text, None
-        if self._privacy == "drop":
-            return text, "personal"
-        added["personal"] = ",".join(sorted(counts))
-        return text, None
 
 
 @dataclass
@@ -140,8 +65,8 @@ class DocumentBuilder:
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
-        self._cleaning = Cleaning(self.dataset, seed=self.seed)
-        self.cut, self.personal = self._cleaning.cut, self._cleaning.personal
+        self._pipeline = TextPipeline(self.dataset, seed=self.seed)
+        self.cut, self.personal = self._pipeline.cut, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
         self._group = self._near is not None
@@ -186,11 +111,11 @@ class DocumentBuilder:
         if not self._by_position:
             self._emit(identity, text, label, others, place, key)
             return
-        text = self._cleaning.apply(text, identity, others)[0]
+        text = self._pipeline.apply(text, identity, others)[0]
         for place, piece in self._splitter.cut(text):
             self._emit(f"{identity}#{SPLITS[place]}", piece, label, others, place, key)
 
-    def take(self) -> Block:
+    def take(self) -> DocumentBatch:
         """Returns what was shaped since the last call."""
         rows = np.zeros(len(self._lines), INDEX)
         hashes = np.frombuffer(b"".join(self._digests), "<u8").reshape(-1, 6)
@@ -204,7 +129,7 @@ class DocumentBuilder:
         rows["source"] = self._source_code
         rows["number"] = np.arange(self._num_shaped, self._num_shaped + len(rows))
         self._num_shaped += len(rows)
-        block = Block(
+        block = DocumentBatch(
             b"".join(self._lines), rows, self._near_keys(), self._find_spans()
         )
         if self.evaluation_ngrams is not None and self.dataset.decontaminate:
@@ -240,7 +165,7 @@ class DocumentBuilder:
         if self._by_position:
             reason = drop_reason(text, self.dataset.clean)
         else:
-            text, reason = self._cleaning.apply(text, identity, others)
+            text, reason = self._pipeline.apply(text, identity, others)
         if reason:
             self.dropped[reason] += 1
             return

@@ -24,11 +24,14 @@ from textmill.components.filesystem import is_remote
 from textmill.components.ingester.augment import external_files
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import ngram_index
-from textmill.components.ingester.partitions import ReadUnits, Unit
-from textmill.components.ingester.parts import Part, Shard
+from textmill.components.ingester.partitions import (
+    Partition,
+    PartitionOutput,
+    ReadPartitions,
+)
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.ingester.selection import select
-from textmill.components.ingester.sources.files import cut_spans, find_files
+from textmill.components.ingester.selection import Shard, select
+from textmill.components.ingester.sources.files import find_files, split_ranges
 from textmill.components.scratch import ScratchDir, local, open_exchange, writing
 from textmill.components.text.shingles import ngram_hashes
 from textmill.components.worker_errors import is_noted, noting, raise_noted
@@ -62,12 +65,12 @@ def run(
     Raises:
         TextmillError: as ``ingest`` says.
     """
-    units: list[Unit] = []
+    units: list[Partition] = []
     num_files = num_bytes = 0
     for name, source in dataset.named_sources().items():
         files = find_files(source)
-        for spans in cut_spans(files, source, block_bytes=block_bytes):
-            units.append(Unit(len(units), name, spans))
+        for spans in split_ranges(files, source, block_bytes=block_bytes):
+            units.append(Partition(len(units), name, spans))
         num_files += len(files)
         num_bytes += sum(file.size for file in files)
     context.report({"files": num_files, "bytes": num_bytes})
@@ -76,7 +79,7 @@ def run(
         if exchange.is_remote:
             _check_within_reach(dataset, units)
         index = _index_evaluation(against or {}, dataset, exchange)
-        reader = ReadUnits(dataset, seed, exchange, block_bytes, index)
+        reader = ReadPartitions(dataset, seed, exchange, block_bytes, index)
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
@@ -115,7 +118,10 @@ def _index_evaluation(
 
 
 def select_shards(
-    parts: list[Part], dataset: DatasetConfig, seed: int, exchange: ScratchDir
+    parts: list[PartitionOutput],
+    dataset: DatasetConfig,
+    seed: int,
+    exchange: ScratchDir,
 ) -> Iterator[Shard]:
     """Yields what each shard holds, once every unit was read without a fault."""
     if is_noted(exchange):
@@ -183,7 +189,7 @@ def _finish(documents: Documents, exchange: ScratchDir) -> None:
         exchange.collect(documents.path, name)
 
 
-def _check_within_reach(dataset: DatasetConfig, units: list[Unit]) -> None:
+def _check_within_reach(dataset: DatasetConfig, units: list[Partition]) -> None:
     """Refuses files of this machine where workers do not see its disk.
 
     Raises:

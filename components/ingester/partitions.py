@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import apache_beam as beam
@@ -12,26 +12,46 @@ import numpy as np
 import orjson
 
 from textmill.components.ingester.config import DatasetConfig
-from textmill.components.ingester.documents import Block, DocumentBuilder
-from textmill.components.ingester.parts import Part
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.documents import DocumentBatch, DocumentBuilder
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import BadRecord, DeadLetter
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.ingester.sources.files import Span
+from textmill.components.ingester.sources.files import FileRange
 from textmill.components.scratch import ScratchDir, writing
 from textmill.components.worker_errors import noting
 
 
 @dataclass(frozen=True)
-class Unit:
+class Partition:
     """What one worker reads at once: about a block of bytes, and its place in order."""
 
     number: int
     source: str
-    spans: tuple[Span, ...]
+    spans: tuple[FileRange, ...]
 
 
-class ReadUnits(beam.DoFn):
+@dataclass
+class PartitionOutput:
+    """What one unit of work left behind: a spill file, its index, and counts."""
+
+    number: int
+    spill: str
+    index: str
+    """The place of rows of INDEX, as .npy."""
+    dead_letters: list[bytes]
+    labels: list[str]
+    columns: set[str]
+    num_read: int
+    dropped: Counter[str]
+    bad: Counter[str]
+    examples: dict[str, str]
+    cut: Counter[str] = field(default_factory=Counter)
+    personal: Counter[str] = field(default_factory=Counter)
+    near: str | None = None
+    spans: str | None = None
+
+
+class ReadPartitions(beam.DoFn):
     """Reads, cleans and spills one unit."""
 
     def __init__(
@@ -46,23 +66,23 @@ class ReadUnits(beam.DoFn):
         self._exchange, self._block_bytes = exchange, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
 
-    def process(self, unit: Unit) -> Iterator[Part]:
+    def process(self, unit: Partition) -> Iterator[PartitionOutput]:
         """Yields the unit's index and counts; a fault is noted and yields nothing."""
         with noting(self._exchange, f"read-{unit.number:08d}"):
             yield self._read(unit)
 
-    def _read(self, unit: Unit) -> Part:
+    def _read(self, unit: Partition) -> PartitionOutput:
         shaper = DocumentBuilder(
             self._dataset, self._seed, unit.source, self._evaluation_ngrams
         )
         source = self._dataset.named_sources()[unit.source]
         name = f"lines-{unit.number:08d}"
         spill = self._exchange.place(name)
-        blocks: list[Block] = []
+        blocks: list[DocumentBatch] = []
         by_source = self._dataset.split.by == "source"
         letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
         with writing(spill) as path, path.open("wb") as file:
-            for span, record in read_spans(
+            for span, record in read_ranges(
                 unit.spans,
                 source=source,
                 limits=self._dataset.limits,
@@ -80,7 +100,7 @@ class ReadUnits(beam.DoFn):
                     blocks.append(_spill(shaper, file))
             blocks.append(_spill(shaper, file))
         near, found_spans = self._keep_keys(blocks, name)
-        return Part(
+        return PartitionOutput(
             number=unit.number,
             spill=spill,
             dead_letters=letters.lines,
@@ -97,7 +117,7 @@ class ReadUnits(beam.DoFn):
             spans=found_spans,
         )
 
-    def _keep_index(self, blocks: list[Block], name: str) -> str:
+    def _keep_index(self, blocks: list[DocumentBatch], name: str) -> str:
         """Writes the rows of INDEX beside the spill file; returns where."""
         place = self._exchange.place(f"index-{name}.npy")
         with writing(place) as path:
@@ -105,7 +125,7 @@ class ReadUnits(beam.DoFn):
         return place
 
     def _keep_keys(
-        self, blocks: list[Block], name: str
+        self, blocks: list[DocumentBatch], name: str
     ) -> tuple[str | None, str | None]:
         """Writes band keys and spans beside the spill file; returns where."""
         near = spans = None
@@ -137,7 +157,7 @@ class _Letters:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
 
-    def add(self, span: Span, letter: DeadLetter) -> None:
+    def add(self, span: FileRange, letter: DeadLetter) -> None:
         entry: dict[str, Any] = {"file": span.name} | {
             key: getattr(letter, key)
             for key in ("offset", "length", "sha256", "reason", "detail")
@@ -150,7 +170,7 @@ class _Letters:
         self.examples.setdefault(letter.reason, where)
 
 
-def _spill(shaper: DocumentBuilder, file: BinaryIO) -> Block:
+def _spill(shaper: DocumentBuilder, file: BinaryIO) -> DocumentBatch:
     begin = file.tell()
     block = shaper.take()
     file.write(block.lines)

@@ -14,11 +14,22 @@ import numpy as np
 
 from textmill.components.artifacts import SPLITS, shard_name
 from textmill.components.ingester.config import DatasetConfig
-from textmill.components.ingester.documents import INDEX
-from textmill.components.ingester.parts import Part, Shard
-from textmill.components.ingester.selection_rules import Choice
+from textmill.components.ingester.index import INDEX
+from textmill.components.ingester.partitions import PartitionOutput
+from textmill.components.ingester.selection_rules import SelectionRules
 from textmill.components.scratch import ScratchDir, local
 from textmill.models.errors import DataError
+
+
+@dataclass
+class Shard:
+    """The lines of one shard in order: spill file, offset and length of each."""
+
+    name: str
+    spills: list[str]
+    part: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
 
 
 @dataclass
@@ -32,7 +43,7 @@ class Selection:
 
 
 def select(
-    parts: list[Part],
+    parts: list[PartitionOutput],
     *,
     dataset: DatasetConfig,
     exchange: ScratchDir | None = None,
@@ -56,7 +67,9 @@ def select(
     dropped = _total(part.dropped for part in parts)
     num_read = sum(part.num_read for part in parts) + bad.total()
     _check_bad(parts, bad, num_read, dataset)
-    choice = Choice(rows, [part.spill for part in parts], dataset, dropped, seed)
+    choice = SelectionRules(
+        rows, [part.spill for part in parts], dataset, dropped, seed
+    )
     choice.make(parts, exchange)
     rows, num_added = choice.rows, choice.added.total()
     counts = np.bincount(rows["split"], minlength=len(SPLITS))
@@ -94,7 +107,7 @@ def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
     return sum(counts, Counter())
 
 
-def _join(parts: list[Part], names: list[str]) -> np.ndarray:
+def _join(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
     found = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
@@ -151,7 +164,10 @@ def _labels_of_train(rows: np.ndarray, names: list[str]) -> list[str]:
 
 
 def _check_bad(
-    parts: list[Part], bad: Counter[str], num_read: int, dataset: DatasetConfig
+    parts: list[PartitionOutput],
+    bad: Counter[str],
+    num_read: int,
+    dataset: DatasetConfig,
 ) -> None:
     allowed = dataset.limits.max_bad_fraction
     if not bad or bad.total() <= allowed * num_read:

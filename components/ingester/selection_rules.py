@@ -20,13 +20,13 @@ from textmill.components.ingester.dedup.clusters import (
     precedence,
 )
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
-from textmill.components.ingester.parts import Part
+from textmill.components.ingester.partitions import PartitionOutput
 from textmill.components.ingester.sampling.mixing import copies, reorder
-from textmill.components.ingester.spill_files import Edit, Spills, rewrite
+from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
 from textmill.components.scratch import ScratchDir, local
 
 
-class Choice:
+class SelectionRules:
     """The rules, one after the other, on the rows that are left."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Choice:
         self.columns: set[str] = set()
         self._by_source = dataset.split.by == "source"
 
-    def make(self, parts: list[Part], exchange: ScratchDir | None) -> None:
+    def make(self, parts: list[PartitionOutput], exchange: ScratchDir | None) -> None:
         """Applies the rules."""
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: files in order
@@ -130,7 +130,9 @@ class Choice:
         else:
             draw_splits(rows, clusters)
 
-    def _cut_repeats(self, parts: list[Part], edits: dict[int, list[Edit]]) -> None:
+    def _cut_repeats(
+        self, parts: list[PartitionOutput], edits: dict[int, list[Edit]]
+    ) -> None:
         unit = self._dataset.clean.repeats
         assert unit != "keep"
         rows = self.rows
@@ -157,7 +159,7 @@ class Choice:
         """Drops what the cuts have left too little of."""
         least = max(self._dataset.clean.min_chars, 1)
         gone = np.zeros(len(self.rows), bool)
-        with Spills(self.spills) as spills:
+        with SpillFiles(self.spills) as spills:
             for index in edits:
                 text = spills.document(self.rows[index])["text"]
                 gone[index] = len(text.strip()) < least
@@ -185,7 +187,7 @@ class Choice:
         config = self._dataset.augment
         assert config is not None
         train = np.flatnonzero(self.rows["split"] == SPLITS.index("train"))
-        with Spills(self.spills) as spills:
+        with SpillFiles(self.spills) as spills:
             originals = [spills.document(self.rows[index]) for index in train]
         texts = [document["text"] for document in originals]
         names = [document["id"] for document in originals]

@@ -16,7 +16,7 @@ Edit = Callable[[int, dict[str, Any]], None]
 """Takes a row's index and its document, which it changes in place."""
 
 
-class Spills:
+class SpillFiles:
     """The lines of all spill files, by row of INDEX."""
 
     def __init__(self, places: list[str]) -> None:
@@ -51,7 +51,7 @@ def rewrite(
     Rows point to their new lines afterwards.
     """
     with (
-        Spills(list(places)) as spills,
+        SpillFiles(list(places)) as spills,
         writing(target) as path,
         path.open("wb") as file,
     ):
@@ -67,7 +67,7 @@ def rewrite(
     places.append(target)
 
 
-def texts(rows: np.ndarray, spills: Spills) -> Iterator[str]:
+def texts(rows: np.ndarray, spills: SpillFiles) -> Iterator[str]:
     """Yields the texts of rows."""
     for row in rows:
         yield spills.document(row)["text"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from textmill.components.profiler.sketches import Terms
+from textmill.models.hashing import GOLDEN, mix64
 
 GRAM = 13
 """Words in a row that two splits should not share (Brown et al. 2020, appendix C)."""
@@ -48,8 +49,8 @@ UNSPACED_SCRIPTS = SCRIPTS[SCRIPTS.index("Thai") :]
 _FIRST_UNSPACED = _FIRST_SCRIPT + SCRIPTS.index(UNSPACED_SCRIPTS[0])
 _LAST_LETTER = 0x33480
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 1 << 64))
+_BASE = np.uint64(GOLDEN)
+_INVERSE = np.uint64(pow(GOLDEN, -1, 1 << 64))
 
 
 @functools.cache
@@ -141,7 +142,7 @@ class _Block:
 
     def _hash(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         sums = self._sums[ends] - self._sums[starts]
-        return _mix(sums * _power(_INVERSE, len(self._sums))[starts])
+        return mix64(sums * _power(_INVERSE, len(self._sums))[starts])
 
     def add_terms(self, terms: Terms) -> None:
         """Counts the runs of letters and, without spaces, the pairs of characters."""
@@ -197,7 +198,7 @@ class _Block:
             grams *= _BASE
             grams += words[offset : offset + num_grams]
         document = np.searchsorted(self._begins, starts, side="right")
-        return _mix(grams[document[GRAM - 1 :] == document[:num_grams]])
+        return mix64(grams[document[GRAM - 1 :] == document[:num_grams]])
 
 
 def _starts(flags: np.ndarray) -> np.ndarray:
@@ -210,10 +211,3 @@ def _starts(flags: np.ndarray) -> np.ndarray:
 def _runs(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns where runs of true begin and end; the last flag is false."""
     return _starts(flags), np.flatnonzero(flags[:-1] & ~flags[1:]) + 1
-
-
-def _mix(hashes: np.ndarray) -> np.ndarray:
-    """Spreads the bits of uint64 hashes (the finalizer of SplitMix64)."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return hashes ^ (hashes >> np.uint64(31))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from textmill.components.artifacts import (
     Evaluation,
@@ -12,9 +13,10 @@ from textmill.components.artifacts import (
     Report,
     TrainedModel,
     TrainingLogs,
+    read_json,
     write_json,
 )
-from textmill.components.base import Component, Input, Output
+from textmill.components.base import Artifact, Component, Input, Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +58,14 @@ def report(
 
 class Reporter(Component, executor=report):
     """Profiles, models, logs, evaluations, pushes -> report."""
+
+    @classmethod
+    def render_run(
+        cls, summary: Mapping[str, Any], outputs: Mapping[str, Artifact]
+    ) -> str:
+        """Returns the page of a run, with the report if there is one."""
+        from textmill.components.reporter.page import render_run
+
+        report = outputs.get("report")
+        data = read_json(report.path / Report.DATA) if report else None
+        return render_run(data, summary)

@@ -14,20 +14,19 @@ import numpy as np
 
 from textmill.components.text.word_hashing import (
     Hashes,
-    constant,
-    mix,
     offsets,
     over_chunks,
     sums,
     word_hashes,
 )
+from textmill.models.hashing import mix64, odd_constant
 
 # ASCII: white space as str.split sees it becomes a space, capitals small letters.
 _FOLD = bytes(
     32 if chr(code).isspace() else ord(chr(code).lower()) for code in range(128)
 ) + bytes(range(128, 256))
 _SPACES = re.compile(b"  +")
-_GRAM, _PLACE, _SIZE = map(constant, ("gram", "place", "size"))
+_GRAM, _PLACE, _SIZE = map(odd_constant, ("gram", "place", "size"))
 
 
 def text_key(text: str) -> bytes:
@@ -63,7 +62,7 @@ def ngrams(words: Hashes, n: int) -> Hashes:
     keep[begins[short]] = True
     grams[begins[short]] = _heads(values, begins[short], sizes[short])
     counts = np.where(sizes < n, sizes > 0, sizes - (n - 1))
-    return Hashes(mix(grams[keep]), offsets(counts))
+    return Hashes(mix64(grams[keep]), offsets(counts))
 
 
 def sequence_hashes(words: Hashes) -> np.ndarray:
@@ -71,8 +70,8 @@ def sequence_hashes(words: Hashes) -> np.ndarray:
     values, splits = words
     sizes = np.diff(splits)
     place = np.arange(len(values)) - np.repeat(splits[:-1], sizes)
-    placed = mix(values + place.astype(np.uint64) * _PLACE)
-    return mix(sums(placed, splits) + sizes.astype(np.uint64) * _SIZE)
+    placed = mix64(values + place.astype(np.uint64) * _PLACE)
+    return mix64(sums(placed, splits) + sizes.astype(np.uint64) * _SIZE)
 
 
 def _windows(values: np.ndarray, n: int) -> np.ndarray:
@@ -95,7 +94,7 @@ def _windows(values: np.ndarray, n: int) -> np.ndarray:
 
 
 def _power(exponent: int) -> np.uint64:
-    return np.uint64(pow(int(_GRAM), exponent, 1 << 64))
+    return np.uint64(pow(_GRAM, exponent, 1 << 64))
 
 
 def _heads(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from textmill.models.hashing import mix64, odd_constant
+
 _SEPARATOR, _LETTER, _ALONE, _IGNORED = range(4)
 _WITHOUT_SPACES = (
     (0x0E00, 0x0F00),  # Thai, Lao
@@ -48,13 +50,7 @@ _WORDS = bytes(
 )
 
 
-def constant(name: str) -> np.uint64:
-    """Returns an odd number that will never be another one."""
-    digest = blake2b(f"textmill words {name}".encode(), digest_size=8)
-    return np.uint64(int.from_bytes(digest.digest(), "little") | 1)
-
-
-_WORD, _LENGTH = map(constant, ("word", "length"))
+_WORD, _LENGTH = map(odd_constant, ("word", "length"))
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 
@@ -77,16 +73,6 @@ def normalize(text: str) -> bytes:
 def word_hashes(texts: Sequence[str]) -> Hashes:
     """Hashes every word of every text."""
     return over_chunks(texts, _words)
-
-
-def mix(values: np.ndarray) -> np.ndarray:
-    """Spreads every bit of a uint64 over all of them (SplitMix64's finalizer)."""
-    values = values ^ (values >> np.uint64(30))
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def offsets(counts: np.ndarray) -> np.ndarray:
@@ -218,9 +204,9 @@ def _hash_words(words: _Words) -> np.ndarray:
     while len(longer) and done < _LONGEST:
         rest = sizes[longer] - done
         group = groups[begins[longer] + done] & _MASKS[np.minimum(rest, 8)]
-        hashes[longer] = (mix(hashes[longer]) ^ group) * _WORD
+        hashes[longer] = (mix64(hashes[longer]) ^ group) * _WORD
         longer, done = longer[rest > 8], done + 8
     for i in longer.tolist():
         digest = blake2b(buffer[begins[i] : ends[i]], digest_size=8).digest()
         hashes[i] = int.from_bytes(digest, "little")
-    return mix(hashes)
+    return mix64(hashes)

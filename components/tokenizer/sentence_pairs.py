@@ -6,7 +6,6 @@ sentences that are found here by line ends and sentence marks.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,42 +14,10 @@ import numpy as np
 
 from textmill.components.tokenizer import TokenizerConfig
 from textmill.components.tokenizer.packing import PART, Batch, Packer
+from textmill.models.hashing import StatelessRandom
 
 _WINDOW_TOKENS = 1 << 22
 _BREAK = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
-_MASK = (1 << 64) - 1
-
-
-class Draws:
-    """Draws that depend on their name alone, by SplitMix64 (Steele et al., 2014)."""
-
-    def __init__(self, *name: object) -> None:
-        text = "\0".join(map(str, name)).encode()
-        self._state = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest())
-
-    def bits(self) -> int:
-        """Returns 64 random bits."""
-        self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
-        x = self._state
-        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-        return x ^ (x >> 31)
-
-    def below(self, stop: int) -> int:
-        """Returns a whole number in [0, stop)."""
-        return (self.bits() * stop) >> 64
-
-    def chance(self, share: float) -> bool:
-        """Returns True with this probability."""
-        return self.bits() < share * 2.0**64
-
-    def heads(self, coins: int) -> int:
-        """Returns how many of so many fair coins show heads."""
-        count = 0
-        while coins > 0:
-            count += (self.bits() & ((1 << min(coins, 64)) - 1)).bit_count()
-            coins -= 64
-        return count
 
 
 class _Document(NamedTuple):
@@ -134,22 +101,22 @@ class SentencePair(Packer):
 
     def _pairs(self, documents: list[_Document], index: int, copy: int) -> list[_Pair]:
         document, room, pairs = documents[index], self._room, []
-        draws = Draws(self._config.seed, copy, document.id)
-        short = draws.chance(self._config.short_seq_prob)
-        target = 2 + draws.below(room - 1) if short else room
+        random = StatelessRandom.splitmix(self._config.seed, copy, document.id)
+        short = random.chance(self._config.short_seq_prob)
+        target = 2 + random.integer(room - 1) if short else room
         at, size, given = 0, len(document.tokens), 0
         while at < size:
             stop = _chunk_end(document.ends, at + target)
-            middle = _middle(document.ends, at, stop, draws)
+            middle = _middle(document.ends, at, stop, random)
             first = document.tokens[at:middle]
-            follows = middle < stop and draws.chance(0.5)
+            follows = middle < stop and random.chance(0.5)
             if follows:
                 second, at = document.tokens[middle:stop], stop
             else:
-                other = _another(documents, index, draws)
-                second, at = _passage(other, target - len(first), draws), middle
+                other = _another(documents, index, random)
+                second, at = _passage(other, target - len(first), random), middle
             own = len(first) + len(second) * follows
-            first, second = _shorten(first, second, room, draws)
+            first, second = _shorten(first, second, room, random)
             given += own
             self._count(out=len(first) + len(second) * follows)
             self._count(dropped=own - len(first) - len(second) * follows)
@@ -178,23 +145,25 @@ def _chunk_end(ends: np.ndarray, wanted: int) -> int:
     return int(ends[min(np.searchsorted(ends, wanted), len(ends) - 1)])
 
 
-def _middle(ends: np.ndarray, at: int, stop: int, draws: Draws) -> int:
+def _middle(ends: np.ndarray, at: int, stop: int, random: StatelessRandom) -> int:
     low = int(np.searchsorted(ends, at, side="right"))
     high = int(np.searchsorted(ends, stop))
     if high > low:
-        return int(ends[low + draws.below(high - low)])
-    return at + 1 + draws.below(stop - at - 1) if stop - at > 1 else stop
+        return int(ends[low + random.integer(high - low)])
+    return at + 1 + random.integer(stop - at - 1) if stop - at > 1 else stop
 
 
-def _another(documents: list[_Document], index: int, draws: Draws) -> _Document:
+def _another(
+    documents: list[_Document], index: int, random: StatelessRandom
+) -> _Document:
     if len(documents) == 1:
         return documents[0]
-    other = draws.below(len(documents) - 1)
+    other = random.integer(len(documents) - 1)
     return documents[other + (other >= index)]
 
 
-def _passage(document: _Document, wanted: int, draws: Draws) -> np.ndarray:
-    number = draws.below(len(document.ends))
+def _passage(document: _Document, wanted: int, random: StatelessRandom) -> np.ndarray:
+    number = random.integer(len(document.ends))
     start = int(document.ends[number - 1]) if number else 0
     first_end = int(document.ends[number])
     stop = max(first_end, _chunk_end(document.ends, start + wanted))
@@ -202,7 +171,7 @@ def _passage(document: _Document, wanted: int, draws: Draws) -> np.ndarray:
 
 
 def _shorten(
-    first: np.ndarray, second: np.ndarray, room: int, draws: Draws
+    first: np.ndarray, second: np.ndarray, room: int, random: StatelessRandom
 ) -> tuple[np.ndarray, np.ndarray]:
     """Takes tokens off the longer of the two, at the front or back by a coin each."""
     excess = len(first) + len(second) - room
@@ -215,9 +184,9 @@ def _shorten(
         sizes = len(first), room - len(first)
     else:
         sizes = room - half, half
-    return _trim(first, sizes[0], draws), _trim(second, sizes[1], draws)
+    return _trim(first, sizes[0], random), _trim(second, sizes[1], random)
 
 
-def _trim(tokens: np.ndarray, size: int, draws: Draws) -> np.ndarray:
-    front = draws.heads(len(tokens) - size)
+def _trim(tokens: np.ndarray, size: int, random: StatelessRandom) -> np.ndarray:
+    front = random.heads(len(tokens) - size)
     return tokens[front : front + size]

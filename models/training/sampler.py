@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from textmill.models.hashing import splitmix64
+
 _WINDOW_STEPS = 32
 
 
@@ -23,20 +25,12 @@ class _Stretch(NamedTuple):
     batch: int
 
 
-def mix(values: np.ndarray) -> np.ndarray:
-    """Hashes uint64 to uint64 by SplitMix64's finalizer (Steele et al., 2014)."""
-    x = values.astype(np.uint64)
-    with np.errstate(over="ignore"):
-        x = x + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
 def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
     """Returns the int32 key of each row in an epoch, for masks."""
-    salt = mix(np.array([seed], np.uint64) ^ mix(np.array([epoch + 1], np.uint64)))
-    keys = mix(rows.astype(np.uint64) ^ salt)
+    salt = splitmix64(
+        np.array([seed], np.uint64) ^ splitmix64(np.array([epoch + 1], np.uint64))
+    )
+    keys = splitmix64(rows.astype(np.uint64) ^ salt)
     return (keys >> np.uint64(32)).astype(np.uint32).view(np.int32)
 
 

@@ -1,11 +1,11 @@
-"""Code digests: which source a component's result depends on, found without importing.
+"""Code digests: the source code that a component's result depends on.
 
-Starting from the component's module, imports of our own packages are followed, those
-inside functions too, and so is any string that spells the path of one of our modules
-(``importlib.import_module`` reads those). A module's digest covers its syntax tree
-without documentation and positions, so comments, formatting and docstrings do not
-matter; a package's templates and other resources count byte by byte. Every other
-package found on the way counts with its installed version. A module that reads a table
+Starting from the component's module, imports of first-party modules are followed,
+including those inside functions, and so is every string that is the dotted path of such
+a module (``importlib.import_module`` takes those). A module's digest covers its syntax
+tree without docstrings and positions, so comments and formatting do not matter; a
+package's templates and other resources are hashed byte by byte. Every third-party
+package met on the way enters with its installed version. A module that reads a table
 of plug-ins (``textmill.models.registry``) depends on the source of all of its rows.
 """
 
@@ -33,13 +33,13 @@ _MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _NOT_RESOURCES = (".py", ".pyc", ".md")
 _FORMAT = "1"
 
-# Where the distribution is named otherwise than the package.
+# Distributions whose name differs from their package.
 _DISTRIBUTIONS = {"ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
 
 
 @dataclass(frozen=True)
 class Module:
-    """What one source file says: its digest, and the dotted names that it mentions."""
+    """A source file: its digest, and the dotted names that it mentions."""
 
     digest: str
     names: tuple[str, ...]
@@ -47,20 +47,19 @@ class Module:
 
 @dataclass(frozen=True)
 class Code:
-    """What a component's result depends on beside its config and inputs."""
+    """The code and libraries that a component's result depends on."""
 
     modules: Mapping[str, str]
-    """Digest of every module of ours, and of every resource beside them, by name."""
+    """Digest of every first-party module and resource file, by name."""
     libraries: Mapping[str, str]
-    """Version of every other distribution, by name; and of Python."""
+    """Version of every third-party distribution, by name, and of Python."""
 
 
 class CodeReader:
-    """Reads source once: what was parsed is remembered by the file's content.
+    """Reads and parses source files; results are cached by the file's content.
 
     Args:
-        known: what earlier processes parsed, by content key; grows with use, so that
-            its owner can keep it.
+        known: results of earlier processes by content key; new ones are added to it.
     """
 
     def __init__(self, known: dict[str, str]) -> None:
@@ -68,11 +67,11 @@ class CodeReader:
         self._files: dict[Path, tuple[tuple[int, ...], Module]] = {}
 
     def read(self, module: str) -> Code:
-        """Returns the code that a module depends on, itself included."""
+        """Returns the code that a module depends on, including itself."""
         top = module.partition(".")[0]
         homes = {top: _home(module)} | {PACKAGE: _SOURCE_ROOT}
-        found: dict[str, str] = {}
-        others: set[str] = set()
+        digests: dict[str, str] = {}
+        packages: set[str] = set()
         waiting = [module]
         while waiting:
             name = waiting.pop()
@@ -82,14 +81,14 @@ class CodeReader:
             for part in _with_parents(name):
                 home = homes.get(part.partition(".")[0])
                 if home is None:
-                    others.add(part.partition(".")[0])
+                    packages.add(part.partition(".")[0])
                     break
-                if part not in found and (file := _source(home, part)) is not None:
+                if part not in digests and (file := _source(home, part)) is not None:
                     source = self._parse(file, part)
-                    found[part] = source.digest
-                    found |= _resources(file, part)
+                    digests[part] = source.digest
+                    digests |= _resources(file, part)
                     waiting.extend(source.names)
-        return Code(dict(sorted(found.items())), _versions(others))
+        return Code(dict(sorted(digests.items())), _versions(packages))
 
     def _parse(self, file: Path, name: str) -> Module:
         stat = file.stat()
@@ -98,7 +97,7 @@ class CodeReader:
             return entry[1]
         source = file.read_bytes()
         package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-        # Relative imports make the package part of what the text says.
+        # The meaning of relative imports depends on the package.
         header = f"{_FORMAT} {sys.version_info[:2]} {package}\n".encode()
         key = hashlib.sha256(header + source).hexdigest()
         if key not in self.known:
@@ -114,13 +113,13 @@ def _analyse(source: bytes, package: str) -> tuple[str, list[str]]:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            # Sentences, under a signature or under a field, change nothing.
-            body[:] = [part for part in body if not _is_sentence(part)]
+            # Docstrings of functions, classes and fields.
+            body[:] = [part for part in body if not _is_docstring(part)]
     digest = hashlib.sha256(ast.dump(tree, annotate_fields=False).encode())
     return digest.hexdigest(), sorted(set(_names(tree, package)))
 
 
-def _is_sentence(node: ast.AST) -> bool:
+def _is_docstring(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -129,7 +128,7 @@ def _is_sentence(node: ast.AST) -> bool:
 
 
 def _names(tree: ast.AST, package: str) -> Iterator[str]:
-    """Yields the absolute dotted names that a tree imports or spells in a string."""
+    """Yields the absolute dotted names that a tree imports or holds as a string."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -150,7 +149,7 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _resources(file: Path, package: str) -> Iterator[tuple[str, str]]:
-    """Yields the digests of templates and the like that lie in a package's folder."""
+    """Yields the digests of resource files, such as templates, of a package."""
     if file.name == "__init__.py":
         for path in file.parent.iterdir():
             if path.is_file() and path.suffix not in _NOT_RESOURCES:
@@ -166,9 +165,9 @@ def _with_parents(name: str) -> Iterator[str]:
 
 
 def _source(home: Path, name: str) -> Path | None:
-    """Returns the file of a module, or None where the name is not one.
+    """Returns the file of a module, or None if the name is not a module.
 
-    ``textmill`` itself only offers names, so that no result depends on it.
+    ``textmill`` itself only re-exports names, so no result depends on it.
     """
     parts = name.split(".")
     if parts[0] == PACKAGE:
@@ -183,7 +182,7 @@ def _source(home: Path, name: str) -> Path | None:
 
 
 def _home(module: str) -> Path:
-    """Returns the folder that an imported module's top-level package lies in."""
+    """Returns the folder that holds an imported module's top-level package."""
     file = sys.modules[module].__file__
     assert file is not None, module
     path = Path(file).absolute()

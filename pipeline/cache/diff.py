@@ -1,4 +1,4 @@
-"""Reasons: what differs between a key and the one under which a node last ran."""
+"""Explains a cache miss: the differences between a key and the one that last ran."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from textmill.pipeline.publish import EXECUTION
 _SHOWN = 12
 _SHOWN_FILES = 5
 UNKNOWN = ""
-"""Stands for the digest of an input that is yet to be made."""
+"""The digest of an input that does not exist yet."""
 Parts = dict[str, Any]
 Positions = Mapping[str, object]
 
 
-def why(
+def explain(
     component: Component, parts: Parts, root: Path, positions: Positions
 ) -> list[str]:
-    """Says which parts of a key differ from the node's latest execution."""
+    """Returns the parts of a key that differ from the node's latest execution."""
     latest = latest_execution(root, component.id)
     if latest is None:
         return ["never ran"]
@@ -29,7 +29,7 @@ def why(
 
 
 def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
-    """Returns a node's execution that finished last, or None."""
+    """Returns the execution of a node that finished last, or None."""
     latest: dict[str, Any] | None = None
     for file in (root / "artifacts" / node).glob(f"*/{EXECUTION}"):
         if file.parent.suffix:
@@ -49,9 +49,9 @@ def _differences(
     if old["component"] != new["component"]:
         yield f"component {old['component']} -> {new['component']}"
     for field, before, after in _changed(old["config"], new["config"]):
-        where = _position(field, component.origins, positions)
-        at = f" ({where})" if where else ""
-        yield f"config {field}: {_show(before)} -> {_show(after)}{at}"
+        position = _position(field, component.config_paths, positions)
+        suffix = f" ({position})" if position else ""
+        yield f"config {field}: {_show(before)} -> {_show(after)}{suffix}"
     for name, before, after in _changed(old["inputs"], new["inputs"]):
         if after != UNKNOWN:
             yield _input_change(component, name, before, after)
@@ -111,12 +111,12 @@ def _show(value: Any) -> str:
 
 
 def _position(
-    field: str, origins: Mapping[str, str], positions: Positions
+    field: str, config_paths: Mapping[str, str], positions: Positions
 ) -> object | None:
-    """Returns where a field of a component's config stands in the user's file."""
-    for prefix in sorted(origins, key=len, reverse=True):
+    """Returns the position of a component's config field in the user's file."""
+    for prefix in sorted(config_paths, key=len, reverse=True):
         if field == prefix or field.startswith(f"{prefix}." if prefix else ""):
-            path = f"{origins[prefix]}.{field[len(prefix) :].lstrip('.')}"
+            path = f"{config_paths[prefix]}.{field[len(prefix) :].lstrip('.')}"
             while path and path not in positions:
                 path = path.rpartition(".")[0]
             return positions.get(path) if path else None

@@ -1,8 +1,8 @@
-"""File digests: the content of source files, read again only when it may have changed.
+"""File digests: hashes of external files, computed again only after a change.
 
-A digest is trusted while size, modification and change time and inode are the same, and
-only if it was taken two seconds after the last change: within a clock tick of one, a
-second change could leave all of them as they are.
+A stored digest is valid while size, modification time, change time and inode are the
+same, and only if it was taken at least two seconds after the last change: a second
+change within the same clock tick would leave all four as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LARGE = 1 << 20
 
 
 class FileDigests:
-    """Digests of files, remembered in the store."""
+    """Digests of files, kept in the metadata store."""
 
     def __init__(self, store: MetadataStore) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class FileDigests:
     def read(self, files: Sequence[Path | ExternalVersion]) -> dict[str, str]:
         """Returns the SHA-256 of files, by a name that does not depend on the machine.
 
-        What was identified already goes by its identity.
+        An ``ExternalVersion`` enters with its identity.
 
         Raises:
             ConfigError: a file is missing.
@@ -58,7 +58,7 @@ class FileDigests:
 
     def _digests(self, paths: Iterable[str]) -> dict[str, str]:
         now = time.time_ns()
-        found, changed, settled = {}, {}, {}
+        unchanged, changed, settled = {}, {}, {}
         for path in paths:
             stat = os.stat(path)
             state = (
@@ -66,7 +66,7 @@ class FileDigests:
             )
             known = self._known.get(path)
             if known and known[0] == state:
-                found[path] = known[1]
+                unchanged[path] = known[1]
             else:
                 changed[path] = stat.st_size
                 if now - stat.st_ctime_ns > _RACY_NS:
@@ -75,11 +75,11 @@ class FileDigests:
         fresh = {path: (state, hashes[path]) for path, state in settled.items()}
         self._known.update(fresh)
         self._store.remember_file_digests(fresh)
-        return found | hashes
+        return unchanged | hashes
 
 
 def _hash(sizes: Mapping[str, int]) -> dict[str, str]:
-    """Hashes files: large ones in threads; for a small one a thread costs more."""
+    """Hashes files: large ones in threads, which would only slow small ones down."""
     hashes = {}
     large = [path for path, size in sizes.items() if size > _LARGE]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -92,7 +92,7 @@ def _hash(sizes: Mapping[str, int]) -> dict[str, str]:
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
-    """Names files relative to Python's library folders, else to their common folder."""
+    """Returns paths relative to Python's library folders, or to their common folder."""
     names, others = {}, []
     for path in paths:
         if library := _library(path):
@@ -106,12 +106,12 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
 
 
 def outside_libraries(paths: Iterable[str]) -> list[str]:
-    """Returns the absolute paths that lie in none of Python's library folders."""
+    """Returns the absolute paths outside Python's library folders."""
     return [path for path in paths if _library(path) is None]
 
 
 def common_folder(paths: Iterable[str]) -> str:
-    """Returns the folder that holds all of some absolute paths."""
+    """Returns the closest folder that contains all of the absolute paths."""
     return os.path.commonpath([os.path.dirname(path) for path in paths])
 
 
@@ -121,6 +121,6 @@ def _library(path: str) -> str | None:
 
 @cache
 def _libraries() -> list[str]:
-    """Returns Python's library folders, the inner before those around them."""
+    """Returns Python's library folders, inner folders before their parents."""
     places = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
     return sorted(places, key=len, reverse=True)

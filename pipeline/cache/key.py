@@ -1,47 +1,39 @@
-"""The cache: when an execution still counts, and what changed when it does not.
+"""Cache keys: everything that a node's result depends on.
 
-A key covers everything that a result depends on: the component's config, the digests of
-its inputs (not their keys: an input rebuilt to the same digest changes nothing below
-it), the content of files outside the pipeline, the source that runs, and the versions
-of the libraries that it imports.
+A key covers the component's config, the digests of its inputs (not their keys: an input
+rebuilt to the same digest changes nothing downstream), the content of external files,
+the source code that runs, and the versions of the libraries that it imports.
 
-Where a project lies is not part of a key. A path that leads to a component's external
-files counts relative to the folder that holds them all, because their content counts in
-full; any other absolute path names a place that is written to, and counts relative to
-the root folder. So a project that is moved with its root runs nothing again, and
-another destination does.
+The location of a project is not part of a key. A path to a component's external files
+enters relative to their common folder, because their content is hashed in full; any
+other absolute path is a destination and enters relative to the root folder. So moving a
+project together with its root runs nothing again, but a new destination does.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from textmill.components.base import (
-    Artifact,
     Channel,
     Component,
     ExternalVersion,
-    canonical,
+    canonical_json,
 )
-from textmill.models.errors import IntegrityError
 from textmill.pipeline.cache.code_digest import CodeReader
-from textmill.pipeline.cache.diff import UNKNOWN, Parts, Positions, why
+from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.file_digests import (
     FileDigests,
     common_folder,
     outside_libraries,
 )
-from textmill.pipeline.config import resolve_secrets
-from textmill.pipeline.pipeline import Pipeline
-from textmill.pipeline.publish import EXECUTION, published_dir
+from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _KEY_LENGTH = 12
@@ -49,7 +41,7 @@ T = TypeVar("T")
 
 
 class Keys:
-    """Makes the parts of cache keys, remembering what is slow to find out twice."""
+    """Computes the parts of cache keys; digests of files and code are remembered."""
 
     def __init__(self, root: Path, store: MetadataStore) -> None:
         self._root, self._store = root, store
@@ -58,7 +50,7 @@ class Keys:
         self._num_sources = len(self._code.known)
 
     def parts(self, component: Component, inputs: Mapping[str, Any]) -> Parts:
-        """Returns all that a key covers.
+        """Returns everything that a node's key covers.
 
         Args:
             component: the node.
@@ -75,47 +67,49 @@ class Keys:
             self._num_sources = len(self._code.known)
         return {
             "component": type(component).__name__,
-            "config": _plain(component.config, self._spell(files)),
+            "config": _to_json(component.config, self._relative_paths(files)),
             "inputs": dict(inputs),
-            "files": self.outside(type(component), config, inputs),
+            "files": self.external(type(component), config, inputs),
             "code": dict(code.modules),
             "libraries": dict(code.libraries),
         }
 
-    def outside(
+    def external(
         self, component: type[Component], config: Any, inputs: Mapping[str, Any]
     ) -> dict[str, str]:
-        """Returns what a component depends on beside its inputs, as it is now.
+        """Returns the current digests of a component's external files and versions.
 
         Args:
-            component: the node's type.
+            component: the node's class.
             config: its config, secrets resolved.
             inputs: the digest of every input, or a mapping of them.
         """
         files = component.external_files(config)
         return self._files.read([*files, *component.external_versions(config, inputs)])
 
-    def _spell(self, files: Sequence[Path | ExternalVersion]) -> Callable[[str], str]:
-        """Returns what a string of the config is called in a key."""
+    def _relative_paths(
+        self, files: Sequence[Path | ExternalVersion]
+    ) -> Callable[[str], str]:
+        """Returns a function that makes the absolute paths of a config relative."""
         paths = [
             os.path.abspath(f) for f in files if not isinstance(f, ExternalVersion)
         ]
-        outside = outside_libraries(paths)
-        parent = common_folder(outside) if outside else self._root
+        own_paths = outside_libraries(paths)
+        parent = common_folder(own_paths) if own_paths else self._root
 
-        def spell(text: str) -> str:
+        def to_relative(text: str) -> str:
             if not os.path.isabs(text) or text == os.sep:
                 return text
             literal = re.split(r"[*?\[{]", text)[0]
-            leads_there = any(path.startswith(literal) for path in paths)
-            return os.path.relpath(text, parent if leads_there else self._root)
+            is_external = any(path.startswith(literal) for path in paths)
+            return os.path.relpath(text, parent if is_external else self._root)
 
-        return spell
+        return to_relative
 
 
 def cache_key(parts: Parts) -> str:
-    """Returns the name of a key: 12 hexadecimal digits over all its parts."""
-    return hashlib.sha256(canonical(parts)).hexdigest()[:_KEY_LENGTH]
+    """Returns a key: the first 12 hexadecimal digits of the hash of its parts."""
+    return hashlib.sha256(canonical_json(parts)).hexdigest()[:_KEY_LENGTH]
 
 
 def map_inputs(
@@ -131,140 +125,17 @@ def map_inputs(
     }
 
 
-@dataclass(frozen=True)
-class CacheEntry:
-    """What the disk says of a node under a key."""
-
-    execution: dict[str, Any] | None = None
-    """How it came to be, where it still counts."""
-    outputs: Mapping[str, Artifact] = dataclasses.field(default_factory=dict)
-    """Its artifacts, where it still counts."""
-    problem: str | None = None
-    """Why an execution that took place no longer counts."""
-
-
-def look_up(root: Path, component: type[Component], node: str, key: str) -> CacheEntry:
-    """Finds a node's published outputs, complete and with their effects in place.
-
-    Sizes are compared; bytes are when somebody reads them.
-    """
-    folder = published_dir(root, node, key)
-    try:
-        execution = json.loads((folder / EXECUTION).read_bytes())
-    except FileNotFoundError:
-        return CacheEntry()
-    except ValueError as error:
-        return CacheEntry(problem=f"{folder / EXECUTION}: not JSON ({error})")
-    outputs: dict[str, Artifact] = {}
-    for name, port in component.contract.outputs.items():
-        try:
-            artifact = port.type(folder / name)
-            problem = _problem(artifact, execution["outputs"].get(name))
-        except IntegrityError as error:
-            problem = str(error)
-        if problem is not None:
-            return CacheEntry(problem=problem)
-        outputs[name] = artifact
-    return CacheEntry(execution, outputs)
-
-
-@dataclass(frozen=True)
-class NodePlan:
-    """What would become of a node, and why."""
-
-    id: str
-    state: Literal["cached", "run", "waits"]
-    """``waits`` where an input is yet to be made: it may turn out as before."""
-    key: str | None
-    """The cache key; None where it is not known yet."""
-    reasons: tuple[str, ...] = ()
-    """What changed since the node last ran."""
-
-
-def plan(
-    pipeline: Pipeline, root: Path, positions: Positions | None = None
-) -> list[NodePlan]:
-    """Says of every selected node whether it would run, and why.
-
-    Args:
-        pipeline: the graph.
-        root: the store's folder.
-        positions: where a config path stands in the user's file, as
-            ``file:line:column`` once turned into a string.
-
-    Raises:
-        ConfigError: an external file is missing.
-    """
-    root = root.absolute()
-    known: dict[Channel, str] = {}
-    plans = []
-    with MetadataStore(root) as store:
-        keys = Keys(root, store)
-        for node in pipeline.nodes:
-            found = _plan_node(node, pipeline, keys, root, known, positions or {})
-            if node.id in pipeline.selected:
-                plans.append(found)
-    return plans
-
-
-def _plan_node(
-    node: Component,
-    pipeline: Pipeline,
-    keys: Keys,
-    root: Path,
-    known: dict[Channel, str],
-    positions: Positions,
-) -> NodePlan:
-    unknown: dict[str, None] = {}
-
-    def digest(channel: Channel) -> str:
-        if channel not in known:
-            unknown[channel.producer] = None
-        return known.get(channel, UNKNOWN)
-
-    parts = keys.parts(node, map_inputs(node, digest))
-    if unknown:
-        waits = [
-            id if id in pipeline.selected else f"{id} (not selected)" for id in unknown
-        ]
-        reasons = [f"waits for {', '.join(waits)}"]
-        reasons += why(node, parts, root, positions)
-        return NodePlan(node.id, "waits", None, tuple(reasons))
-    key = cache_key(parts)
-    found = look_up(root, type(node), node.id, key)
-    if found.execution is not None:
-        for name, artifact in found.outputs.items():
-            known[node.outputs[name]] = artifact.digest
-        return NodePlan(node.id, "cached", key)
-    reasons = [found.problem] if found.problem else why(node, parts, root, positions)
-    return NodePlan(node.id, "run", key, tuple(reasons))
-
-
-def _problem(artifact: Artifact, digest: str | None) -> str | None:
-    if artifact.digest != digest:
-        return f"{artifact.path}: is not what {EXECUTION} says was made"
-    for file in artifact.manifest["files"]:
-        path = artifact.path / file["path"]
-        try:
-            size = path.stat().st_size
-        except FileNotFoundError:
-            return f"{path} is gone"
-        if size != file["size"]:
-            return f"{path} has {size} bytes, not {file['size']}"
-    return artifact.missing_reason()
-
-
-def _plain(value: Any, spell: Callable[[str], str]) -> Any:
-    """Returns a config as JSON, with paths spelt as keys spell them."""
+def _to_json(value: Any, to_relative: Callable[[str], str]) -> Any:
+    """Returns a config as plain JSON values, paths made relative."""
     if dataclasses.is_dataclass(value):
         fields = dataclasses.fields(value)
-        return {f.name: _plain(getattr(value, f.name), spell) for f in fields}
+        return {f.name: _to_json(getattr(value, f.name), to_relative) for f in fields}
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner, spell) for key, inner in value.items()}
+        return {str(key): _to_json(inner, to_relative) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner, spell) for inner in value]
+        return [_to_json(inner, to_relative) for inner in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(_plain(inner, spell) for inner in value)
+        return sorted(_to_json(inner, to_relative) for inner in value)
     if isinstance(value, (str, Path)):
-        return spell(str(value))
+        return to_relative(str(value))
     return value

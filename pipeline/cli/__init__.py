@@ -135,7 +135,7 @@ def _wire(
     until: str | None = None,
 ) -> tuple[Any, Any]:
     """Returns the loaded config and the selected part of its pipeline."""
-    from textmill.pipeline.config import load_config
+    from textmill.pipeline.config.load import load_config
     from textmill.pipeline.create_pipeline import create_pipeline
 
     loaded = load_config(config, overrides or ())
@@ -190,7 +190,7 @@ def run(
 
 
 def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
-    from textmill.pipeline.config import render_config
+    from textmill.pipeline.config.schema import render_config
     from textmill.pipeline.runners.local import LocalRunner
 
     if on == "kubeflow-local":
@@ -230,11 +230,11 @@ def plan(
     """Says what would run, and why."""
     from dataclasses import asdict
 
-    from textmill.pipeline.cache import key as cache
+    from textmill.pipeline.cache.plan import plan as plan_pipeline
     from textmill.pipeline.cli.display import render_plan
 
     loaded, pipeline = _wire(config, overrides, root)
-    nodes = cache.plan(pipeline, root, loaded.positions)
+    nodes = plan_pipeline(pipeline, root, loaded.positions)
     if as_json:
         print_json([asdict(node) for node in nodes])
     else:

@@ -65,7 +65,7 @@ def compile_file(
 
 
 def _load(config: Path, overrides: list[str] | None, root: str) -> tuple[Any, Any]:
-    from textmill.pipeline.config import load_config
+    from textmill.pipeline.config.load import load_config
     from textmill.pipeline.create_pipeline import create_pipeline
 
     loaded = load_config(config, overrides or (), with_environment=False)

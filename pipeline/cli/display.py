@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.reporter.headline import duration, judge
 
 if TYPE_CHECKING:
-    from textmill.pipeline.cache.key import NodePlan
+    from textmill.pipeline.cache.plan import NodePlan
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:

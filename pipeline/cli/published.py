@@ -19,7 +19,7 @@ from textmill.components.base import Artifact, Component
 from textmill.models.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
-    from textmill.pipeline.config import LoadedConfig
+    from textmill.pipeline.config.load import LoadedConfig
 
 
 def find_documents(
@@ -64,7 +64,7 @@ def find_vocabulary(
 def _load(
     config: Path, overrides: Sequence[str] | None, dataset: str | None = None
 ) -> LoadedConfig:
-    from textmill.pipeline.config import load_config
+    from textmill.pipeline.config.load import load_config
 
     loaded = load_config(config, overrides or ())
     known = list(loaded.config.datasets)
@@ -76,17 +76,18 @@ def _load(
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
     """Returns what a node made: for this very config, or else in its newest run."""
-    from textmill.pipeline.cache import key as cache
+    from textmill.pipeline.cache.entry import look_up
+    from textmill.pipeline.cache.plan import plan as plan_pipeline
     from textmill.pipeline.create_pipeline import create_pipeline
 
     command = f"`textmill run {loaded.path} --until {node}`"
     if root.is_dir():
         pipeline = create_pipeline(loaded, root).select(until=node)
         component = pipeline.node(node)
-        [plan] = [p for p in cache.plan(pipeline, root) if p.id == node]
+        [plan] = [p for p in plan_pipeline(pipeline, root) if p.id == node]
         if plan.state == "cached" and plan.key is not None:
-            found = cache.look_up(root, type(component), node, plan.key)
-            return found.outputs[output]
+            entry = look_up(root, type(component), node, plan.key)
+            return entry.outputs[output]
         if (
             earlier := _newest(root, loaded.config.name, component, output)
         ) is not None:

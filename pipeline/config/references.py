@@ -26,8 +26,7 @@ from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.engine_check import check_engines
 from textmill.pipeline.config.errors import Violations, one_of
 from textmill.pipeline.config.yaml import join
-
-REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+from textmill.pipeline.secrets import REFERENCE
 
 _TITLE = re.compile(r"[a-z][a-z0-9_-]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -7,7 +7,7 @@ from typing import Literal
 
 from textmill.components.filesystem import is_remote
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.kubeflow import MAX_BYTES, compile_kubeflow
 from textmill.pipeline.platforms.secret_scan import check_no_secrets

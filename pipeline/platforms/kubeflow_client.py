@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from textmill.models.errors import ConfigError, RemoteError
-from textmill.pipeline.config import resolve_secrets
 from textmill.pipeline.platforms.config import KubeflowConfig
 from textmill.pipeline.platforms.submission import Status, Submission, Transient
+from textmill.pipeline.secrets import resolve_secrets
 
 _TIMEOUT_SECONDS = 60
 _BUSY = (429, 500, 502, 503, 504)

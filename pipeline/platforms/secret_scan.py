@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import LoadedConfig
-from textmill.pipeline.config.references import REFERENCE
+from textmill.pipeline.config.load import LoadedConfig
+from textmill.pipeline.secrets import REFERENCE
 
 _SHORTEST = 6
 """Shorter values stand in any text by chance."""

@@ -1,14 +1,13 @@
-"""The KFP specification of a pipeline: what Kubeflow and Vertex both read.
+"""The KFP specification of a pipeline, for Kubeflow and Vertex alike.
 
-Every node becomes a task of the same container entry,
-``textmill.pipeline.runners.run_component``, and differs in its artifacts alone. The
-config stands in the file once, as the default of the parameter ``config``; a container
-makes its component, and the key of its cache, from that. KFP's own cache is off: it
-knows neither our source nor the files outside the pipeline, and the entry looks into
-the root anyway.
+Every node becomes a task with the same container entry point,
+``textmill.pipeline.runners.run_component``; tasks differ in their artifacts alone. The
+file holds the config once, as the default of the parameter ``config``; a container
+builds its component and its cache key from it. KFP's own cache is off: it knows neither
+our source code nor external files, and the entry point looks into the root anyway.
 
-All tasks lie in one group, so that the step that publishes the run's page comes last,
-whatever failed.
+All tasks are in one group, so that the step that publishes the run's page comes last,
+even after a failure.
 """
 
 from __future__ import annotations
@@ -34,7 +33,8 @@ from textmill.components.artifacts import (
 from textmill.components.base import Artifact, Channel, Component
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.models.families import LABELLED_TASKS
-from textmill.pipeline.config import LoadedConfig, canonical_config
+from textmill.pipeline.config.load import LoadedConfig
+from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.config import NodeConfig, node_config
 from textmill.pipeline.platforms.yaml import dump

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import sleep
 from typing import Any, Protocol, TypeVar
 
-from textmill.components.base import canonical
+from textmill.components.base import canonical_json
 from textmill.models.errors import RemoteError
 
 _ATTEMPTS = 6
@@ -44,7 +44,7 @@ class Submission:
     def name(self) -> str:
         """The run's name, the same for the same submission."""
         said = [hashlib.sha256(self.spec).hexdigest(), dict(self.values)]
-        told = canonical([*said, self.root, self.cron, self.again])
+        told = canonical_json([*said, self.root, self.cron, self.again])
         base = self.pipeline.replace("_", "-")[:40]
         return f"{base}-{hashlib.sha256(told).hexdigest()[:12]}"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from textmill.components.base import Component
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.config import NodeConfig, node_config
 from textmill.pipeline.platforms.kubeflow import environment, kubernetes_secrets

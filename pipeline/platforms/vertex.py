@@ -6,7 +6,7 @@ from typing import Any
 
 from textmill.components.base import Component
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.config import NodeConfig
 from textmill.pipeline.platforms.kubeflow import container, environment

@@ -10,7 +10,8 @@ from typing import Any
 
 from textmill.components.artifacts import Evaluation, PushedModel, Report
 from textmill.components.base import Artifact, Component
-from textmill.pipeline.config import LoadedConfig, render_config
+from textmill.pipeline.config.load import LoadedConfig
+from textmill.pipeline.config.schema import render_config
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
 from textmill.pipeline.publish import (
@@ -19,7 +20,7 @@ from textmill.pipeline.publish import (
     write_atomically,
 )
 from textmill.pipeline.remote.mirror import Mirror
-from textmill.pipeline.run_log import RunRecord
+from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.container import Done
 from textmill.pipeline.store import MetadataStore
 
@@ -57,7 +58,7 @@ def publish_run(
         for path in (mirror.path / folder / "nodes").glob("*.json")
     }
     with MetadataStore(mirror.path) as store:
-        record = RunRecord(
+        record = RunLog(
             mirror.path,
             store,
             pipeline,
@@ -81,7 +82,7 @@ def publish_run(
 
 
 def _enter(
-    record: RunRecord, node: Component, note: Mapping[str, Any] | None, mirror: Mirror
+    record: RunLog, node: Component, note: Mapping[str, Any] | None, mirror: Mirror
 ) -> None:
     if note is None:
         record.node_not_done(node, "skipped")

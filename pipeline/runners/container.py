@@ -24,13 +24,14 @@ from textmill.models.errors import (
     RemoteError,
     TextmillError,
 )
-from textmill.pipeline.cache.key import Keys, cache_key, look_up
-from textmill.pipeline.config import resolve_secrets
+from textmill.pipeline.cache.entry import look_up
+from textmill.pipeline.cache.key import Keys, cache_key
 from textmill.pipeline.periodic import repeating
 from textmill.pipeline.publish import published_dir, work_dir
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.tensorboard_sync import show_last, showing
 from textmill.pipeline.runners.worker import Job, run_job
+from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _GRACE_SECONDS = 60.0

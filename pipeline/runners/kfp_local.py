@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import LoadedConfig
+from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.compile import compile_pipeline
 from textmill.pipeline.remote.mirror import Mirror

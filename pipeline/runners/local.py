@@ -26,18 +26,13 @@ from textmill.models.errors import (
     Preempted,
     TextmillError,
 )
-from textmill.pipeline.cache.diff import Parts, why
-from textmill.pipeline.cache.key import (
-    CacheEntry,
-    Keys,
-    cache_key,
-    look_up,
-    map_inputs,
-)
+from textmill.pipeline.cache.diff import Parts, explain
+from textmill.pipeline.cache.entry import CacheEntry, look_up
+from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
 from textmill.pipeline.publish import sweep
-from textmill.pipeline.run_log import RunRecord
+from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.worker import Job, Outcome
 from textmill.pipeline.runners.worker_process import WorkerProcess
 from textmill.pipeline.store import MetadataStore
@@ -96,7 +91,7 @@ class LocalRunner:
             with _Signals() as signals, MetadataStore(self.root) as store:
                 store.abandon_dead_runs()
                 sweep(self.root)
-                record = RunRecord(
+                record = RunLog(
                     self.root, store, pipeline, progress, config_text=config_text
                 )
                 run = _Run(self, pipeline, Keys(self.root, store), record, signals)
@@ -139,7 +134,7 @@ class _Run:
         runner: LocalRunner,
         pipeline: Pipeline,
         keys: Keys,
-        record: RunRecord,
+        record: RunLog,
         signals: _Signals,
     ) -> None:
         self._runner, self._pipeline = runner, pipeline
@@ -251,7 +246,7 @@ class _Run:
             log=lane.log,
             beam=self._runner.beam,
         )
-        reasons = [found.problem] if found.problem else why(node, parts, root, {})
+        reasons = [found.problem] if found.problem else explain(node, parts, root, {})
         self._record.event("node_started", node=node.id, key=key, reasons=reasons)
         self._started[node.id] = time.monotonic()
         lane.submit(node, job)

@@ -25,11 +25,8 @@ from typing import Any
 from textmill.components.base import Artifact, Channel, Component
 from textmill.models.errors import ConfigError, TextmillError
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
-from textmill.pipeline.config import (
-    LoadedConfig,
-    canonical_config,
-    parse_config,
-)
+from textmill.pipeline.config.load import LoadedConfig, parse_config
+from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.spec import CONFIG_VARIABLE

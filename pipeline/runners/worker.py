@@ -28,8 +28,9 @@ from textmill.components.base import Artifact, Component, Context
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
-from textmill.pipeline.cache.key import Keys, look_up
-from textmill.pipeline.config import resolve_secrets
+from textmill.pipeline.cache.entry import look_up
+from textmill.pipeline.cache.key import Keys
+from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _REPORT_SECONDS = 0.2
@@ -187,8 +188,8 @@ def _make(
 def _check_files(job: Job, component: type[Component], config: Any) -> None:
     with MetadataStore(job.root) as store:
         keys = Keys(job.root, store)
-        now = keys.outside(component, config, job.parts["inputs"])
-    changed = sorted(set(now.items()) ^ set(job.parts["files"].items()))
+        current = keys.external(component, config, job.parts["inputs"])
+    changed = sorted(set(current.items()) ^ set(job.parts["files"].items()))
     if changed:
         raise DataError(
             f"{job.node}: {changed[0][0]} changed while it was read; run again"

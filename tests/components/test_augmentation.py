@@ -12,8 +12,8 @@ from textmill.components.ingester.augment import (
     external_files,
 )
 from textmill.components.ingester.augment.synonyms import WORD
-from textmill.components.text.stateless_random import Draws
 from textmill.models.errors import ConfigError, DataError
+from textmill.models.hashing import StatelessRandom
 
 FOX = "The quick, brown fox\njumps over  the lazy dog!"
 TABLE = (
@@ -136,8 +136,8 @@ def test_a_copy_depends_on_seed_document_and_number_alone(table):
 
 
 def test_draws_are_the_same_on_every_machine():
-    draws = Draws(17, "d1", 0)
-    assert [draws.below(100) for _ in range(10)] == [
+    random = StatelessRandom(17, "d1", 0)
+    assert [random.integer(100) for _ in range(10)] == [
         67,
         2,
         73,
@@ -149,8 +149,10 @@ def test_draws_are_the_same_on_every_machine():
         36,
         90,
     ]
-    assert sorted(Draws(1).sample(5, 5)) == [0, 1, 2, 3, 4]
-    assert Draws("a", "b").below(1 << 60) != Draws("a\0b").below(1 << 60)
+    assert sorted(StatelessRandom(1).sample(5, 5)) == [0, 1, 2, 3, 4]
+    assert StatelessRandom("a", "b").integer(1 << 60) != StatelessRandom(
+        "a\0b"
+    ).integer(1 << 60)
 
 
 def test_copies_of_a_document_take_turns_through_the_operations(table):

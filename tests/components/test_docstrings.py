@@ -12,9 +12,9 @@ from textmill.components.ingester.config import (
     SplitConfig,
 )
 from textmill.components.ingester.readers.docstrings import prose, read_source
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import DeadLetter
-from textmill.components.ingester.sources.files import Span, find_files
+from textmill.components.ingester.sources.files import FileRange, find_files
 from textmill.models.errors import ConfigError
 
 SENTENCE = "This is a sentence that is long enough to be kept."
@@ -122,10 +122,10 @@ def test_source_that_cannot_be_parsed_is_a_dead_letter_among_good_files(tmp_path
     spans = []
     for name, source in sources.items():
         (tmp_path / name).write_bytes(source)
-        spans.append(Span(str(tmp_path / name), f"lib/{name}"))
+        spans.append(FileRange(str(tmp_path / name), f"lib/{name}"))
     found = [
         record.reason if isinstance(record, DeadLetter) else record.row["text"]
-        for _, record in read_spans(
+        for _, record in read_ranges(
             spans,
             source=SourceConfig(docstrings=("lib",)),
             limits=LimitsConfig(),

@@ -128,14 +128,14 @@ def read_alone(path, source):
 READ = """
 from textmill.components.ingester.config import LimitsConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import DeadLetter
-from textmill.components.ingester.sources.files import Span
+from textmill.components.ingester.sources.files import FileRange
 from textmill.models.errors import DataError
 found = []
 try:
-    for _, record in read_spans(
-        [Span({path!r}, "x")],
+    for _, record in read_ranges(
+        [FileRange({path!r}, "x")],
         source=SourceConfig({source}),
         limits=LimitsConfig(),
         block_bytes=1 << 21,

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textmill.components.ingester.config import LimitsConfig, SourceConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import Record
-from textmill.components.ingester.sources.files import cut_spans, find_files
+from textmill.components.ingester.sources.files import find_files, split_ranges
 from textmill.models.errors import DataError
 
 BLOCK = 1 << 20
@@ -25,9 +25,9 @@ def read(path, content, *, block_bytes=BLOCK, max_line_bytes=1 << 20, **source):
     path.write_bytes(content)
     config = SourceConfig(**{"jsonl": None, **source})
     limits = LimitsConfig(max_line_bytes=max_line_bytes)
-    units = cut_spans(find_files(config), config, block_bytes=block_bytes)
+    units = split_ranges(find_files(config), config, block_bytes=block_bytes)
     records = itertools.chain.from_iterable(
-        read_spans(unit, source=config, limits=limits, block_bytes=block_bytes)
+        read_ranges(unit, source=config, limits=limits, block_bytes=block_bytes)
         for unit in units
     )
     return [
@@ -184,9 +184,9 @@ def test_the_dead_letter_of_a_long_paragraph_is_that_of_its_bytes(tmp_path):
     paragraph = b"\n".join([b"line"] * 50)
     (tmp_path / "x").write_bytes(b"\n" + paragraph + b"\n\nend")
     source = SourceConfig(txt=str(tmp_path / "x"), document="paragraph")
-    [unit] = cut_spans(find_files(source), source, block_bytes=BLOCK)
+    [unit] = split_ranges(find_files(source), source, block_bytes=BLOCK)
     limits = LimitsConfig(max_line_bytes=100)
-    found = read_spans(unit, source=source, limits=limits, block_bytes=BLOCK)
+    found = read_ranges(unit, source=source, limits=limits, block_bytes=BLOCK)
     letter = next(found)[1]
     assert (letter.offset, letter.length) == (1, len(paragraph))
     assert letter.sha256 == hashlib.sha256(paragraph).hexdigest()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from textmill.components.ingester.filters import language
 from textmill.components.ingester.filters.language import (
-    Identifier,
     LanguageConfig,
+    LanguageIdentifier,
     resolved_method,
 )
 from textmill.components.text import unicode_scripts as scripts
@@ -42,7 +42,7 @@ def identifier(request):
     """An identifier by each method; the model's needs its package."""
     if request.param == "model":
         pytest.importorskip("py3langid")
-    return Identifier(LanguageConfig(method=request.param))
+    return LanguageIdentifier(LanguageConfig(method=request.param))
 
 
 @pytest.mark.parametrize("code", SENTENCES)
@@ -58,7 +58,7 @@ def test_a_text_without_letters_is_undetermined(text, identifier):
 
 
 def test_scripts_of_one_language_need_no_model():
-    by_script = Identifier(LanguageConfig(method="script"))
+    by_script = LanguageIdentifier(LanguageConfig(method="script"))
     assert by_script.identify("我们在 Python 里写程序，它很有用。") == ("zh", 0.6471)
     assert by_script.identify("東京都庁") == ("zh", 1.0)
     assert by_script.identify("東京へ") == ("ja", 1.0)
@@ -74,8 +74,8 @@ def test_shares_are_of_letters_alone():
 def test_the_beginning_of_a_text_decides():
     english = SENTENCES["en"] * 30
     config = LanguageConfig(method="script", examined_chars=len(english))
-    told = Identifier(config).identify(english)
-    assert Identifier(config).identify(english + SENTENCES["zh"] * 300) == told
+    told = LanguageIdentifier(config).identify(english)
+    assert LanguageIdentifier(config).identify(english + SENTENCES["zh"] * 300) == told
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_beginning_of_a_text_decides():
     ],
 )
 def test_languages_are_kept_at_their_threshold(config, told, reason):
-    identifier = Identifier(LanguageConfig(method="script", **config))
+    identifier = LanguageIdentifier(LanguageConfig(method="script", **config))
     assert identifier.drop_reason(*told) == reason
 
 
@@ -112,12 +112,12 @@ def test_without_the_package_auto_is_script_and_model_says_what_to_install(monke
     monkeypatch.setattr(language.util, "find_spec", lambda name: None)
     assert resolved_method(LanguageConfig(method="auto")) == "script"
     with pytest.raises(ConfigError, match=r"textmill\[data\]"):
-        Identifier(LanguageConfig(method="model"))
+        LanguageIdentifier(LanguageConfig(method="model"))
 
 
 def test_telling_by_script_loads_no_model():
     loaded = {name for name in sys.modules if name.startswith("py3langid")}
-    Identifier(LanguageConfig(method="script")).identify(SENTENCES["en"])
+    LanguageIdentifier(LanguageConfig(method="script")).identify(SENTENCES["en"])
     assert {name for name in sys.modules if name.startswith("py3langid")} == loaded
 
 

@@ -9,8 +9,9 @@ from textmill.components.tokenizer import TokenizerConfig
 from textmill.components.tokenizer.best_fit import best_fit
 from textmill.components.tokenizer.engine import PACKERS, schema_of
 from textmill.components.tokenizer.packing import WORD
-from textmill.components.tokenizer.sentence_pairs import Draws, split_sentences
+from textmill.components.tokenizer.sentence_pairs import split_sentences
 from textmill.models.errors import DataError
+from textmill.models.hashing import StatelessRandom
 from textmill.models.tokenizers import SpecialTokens
 
 SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
@@ -292,12 +293,18 @@ def test_copies_of_a_document_draw_other_pairs():
 
 
 def test_draws_depend_on_their_name_alone():
-    assert Draws(1, "a").bits() == Draws(1, "a").bits()
-    assert Draws(1, "a").bits() != Draws(1, "b").bits()
-    draws = Draws(0)
-    counts = np.bincount([draws.below(10) for _ in range(10000)], minlength=10)
+    assert (
+        StatelessRandom.splitmix(1, "a").bits()
+        == StatelessRandom.splitmix(1, "a").bits()
+    )
+    assert (
+        StatelessRandom.splitmix(1, "a").bits()
+        != StatelessRandom.splitmix(1, "b").bits()
+    )
+    random = StatelessRandom.splitmix(0)
+    counts = np.bincount([random.integer(10) for _ in range(10000)], minlength=10)
     assert (((counts - 1000) ** 2) / 1000).sum() < 27.9  # 9 degrees, p = 0.001
-    heads = [draws.heads(100) for _ in range(1000)]
+    heads = [random.heads(100) for _ in range(1000)]
     assert abs(np.mean(heads) - 50) < 3 * 5 / np.sqrt(1000)
 
 

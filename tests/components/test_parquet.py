@@ -9,21 +9,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from textmill.components.ingester.config import LimitsConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import Record
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources.files import cut_spans, find_files
+from textmill.components.ingester.sources.files import find_files, split_ranges
 from textmill.models.errors import DataError, IntegrityError
 
 
 def read(path, *, block_bytes=1 << 20, limits=None, **source):
     """Returns (offset, row) or (offset, reason) for every row of a file."""
     source = SourceConfig(parquet=str(path), **source)
-    units = cut_spans(find_files(source), source, block_bytes=block_bytes)
+    units = split_ranges(find_files(source), source, block_bytes=block_bytes)
     return [
         (record.offset, record.row if isinstance(record, Record) else record.reason)
         for unit in units
-        for _, record in read_spans(
+        for _, record in read_ranges(
             unit, source=source, limits=limits or LimitsConfig(), block_bytes=9
         )
     ]
@@ -60,7 +60,7 @@ def test_spans_are_ranges_of_row_groups(tmp_path):
     text = [f"{n} {random.Random(n).random()}" for n in range(1000)]
     path = write(tmp_path / "x.parquet", {"text": text}, row_group_size=30)
     source = SourceConfig(parquet={"eval": str(path)})
-    units = cut_spans(find_files(source), source, block_bytes=4000)
+    units = split_ranges(find_files(source), source, block_bytes=4000)
     spans = [span for unit in units for span in unit]
     assert len(spans) > 3
     assert [span.begin for span in spans[1:]] == [span.end for span in spans[:-1]]
@@ -103,8 +103,8 @@ def test_a_bad_row_is_a_dead_letter(tmp_path):
 
 def test_a_row_that_is_rejected_later_is_identified_by_its_json(tmp_path):
     source = SourceConfig(parquet=str(write(tmp_path / "x.parquet", {"n": [1]})))
-    [unit] = cut_spans(find_files(source), source, block_bytes=9)
-    spans = read_spans(unit, source=source, limits=LimitsConfig(), block_bytes=9)
+    [unit] = split_ranges(find_files(source), source, block_bytes=9)
+    spans = read_ranges(unit, source=source, limits=LimitsConfig(), block_bytes=9)
     [(_, record)] = spans
     assert json.loads(record.raw) == {"n": 1}
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from textmill.components.ingester.cleaning.privacy import (
     KINDS,
+    PersonalSpan,
     PrivacyConfig,
     Redactor,
-    Span,
 )
 from textmill.components.ingester.cleaning.privacy.checksums import (
     is_iban,
@@ -125,8 +125,8 @@ def test_what_is_reserved_stands_for_itself_in_surrogates_only(text):
 def test_the_more_specific_kind_wins():
     spans = masker().find("https://jane:pw4567@example.com/ and 11010519491231002X")
     assert spans == [
-        Span(8, 19, "url_credentials"),
-        Span(37, 55, "chinese_resident_id"),
+        PersonalSpan(8, 19, "url_credentials"),
+        PersonalSpan(37, 55, "chinese_resident_id"),
     ]
 
 

@@ -16,12 +16,12 @@ from textmill.components.ingester.filters import (
     FineWebConfig,
     GopherQualityConfig,
     GopherRepetitionConfig,
-    Judge,
     QualityConfig,
+    QualityFilter,
 )
 from textmill.components.ingester.filters.c4 import count_sentences
 from textmill.components.ingester.filters.n_grams import NGrams
-from textmill.components.ingester.filters.text_view import View
+from textmill.components.ingester.filters.text_view import TextView
 from textmill.models.errors import ConfigError
 
 CONFIGS = {
@@ -50,18 +50,18 @@ DOCUMENTS = [
 LINE = "The old mill beside the river has been closed for years."
 
 
-def judge(text, preset, **config):
+def broken_rule(text, preset, **config):
     """Returns the reason of one preset without its name, None where it passes."""
-    verdict = Judge(QualityConfig(**{preset: CONFIGS[preset](**config)})).judge(
+    result = QualityFilter(QualityConfig(**{preset: CONFIGS[preset](**config)})).check(
         text, Counter()
     )
-    assert verdict.reason is None or verdict.reason.startswith(f"{preset}:")
-    return verdict.reason and verdict.reason.partition(":")[2]
+    assert result.reason is None or result.reason.startswith(f"{preset}:")
+    return result.reason and result.reason.partition(":")[2]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document["id"])
 def test_presets_decide_as_written(document):
-    decisions = {preset: judge(document["text"], preset) for preset in PRESETS}
+    decisions = {preset: broken_rule(document["text"], preset) for preset in PRESETS}
     assert {k: v for k, v in decisions.items() if v} == document["fails"]
 
 
@@ -77,29 +77,31 @@ def test_the_documents_fire_every_rule_of_every_preset():
 def test_without_presets_every_document_passes():
     config = QualityConfig()
     assert config.is_empty
-    assert Judge(config).judge("{", Counter()) == ("{", None, None)
+    assert QualityFilter(config).check("{", Counter()) == ("{", None, None)
 
 
-def test_a_verdict_says_value_and_threshold():
+def test_a_result_says_value_and_threshold():
     config = QualityConfig(gopher_quality=GopherQualityConfig())
-    verdict = Judge(config).judge("two words", Counter())
-    assert verdict == ("two words", "gopher_quality:min_words", "2 words < 50")
+    result = QualityFilter(config).check("two words", Counter())
+    assert result == ("two words", "gopher_quality:min_words", "2 words < 50")
 
 
 def test_presets_run_in_order_and_the_first_one_is_the_reason():
     every = QualityConfig(**{name: config() for name, config in CONFIGS.items()})
-    assert Judge(every).judge("Hi", Counter()).reason == "gopher_quality:min_words"
+    assert (
+        QualityFilter(every).check("Hi", Counter()).reason == "gopher_quality:min_words"
+    )
     good = next(d for d in DOCUMENTS if d["id"] == "prose_four_paragraphs")["text"]
     kept = good.replace("\n\n", "\n")
-    assert Judge(every).judge(good, Counter()) == (kept, None, None)
+    assert QualityFilter(every).check(good, Counter()) == (kept, None, None)
 
 
 def test_fineweb_judges_what_c4_leaves():
     text = "\n".join([*[f"{LINE} It is number {i}." for i in range(3)], *"abcdefgh"])
-    assert judge(text, "fineweb") == "short_lines"
-    both = Judge(QualityConfig(c4=C4Config(), fineweb=FineWebConfig()))
+    assert broken_rule(text, "fineweb") == "short_lines"
+    both = QualityFilter(QualityConfig(c4=C4Config(), fineweb=FineWebConfig()))
     cut = Counter()
-    assert both.judge(text, cut).reason is None
+    assert both.check(text, cut).reason is None
     assert cut == {"c4:no_end_line": 8}
 
 
@@ -139,7 +141,7 @@ WORD_BOUNDS = [
 def test_gopher_quality_bounds_are_exact(text, config, rule):
     # One rule at a time: the mean word length of these is what it is.
     lengths = {"min_mean_word_length": 0, "max_mean_word_length": 99}
-    assert judge(text, "gopher_quality", **(lengths | config)) == rule
+    assert broken_rule(text, "gopher_quality", **(lengths | config)) == rule
 
 
 def distinct(count, length=9):
@@ -173,24 +175,24 @@ def test_gopher_repetition_counts_lines_and_paragraphs(parts, separator, rule):
     n_grams = {f"top_{n}_gram": 1 for n in (2, 3, 4)}
     n_grams |= {f"repeated_{n}_grams": 1 for n in range(5, 11)}
     text = separator.join(parts)
-    assert judge(text, "gopher_repetition", **n_grams) == rule
+    assert broken_rule(text, "gopher_repetition", **n_grams) == rule
 
 
 def test_a_top_n_gram_at_its_threshold_passes():
     text = "aa bb " + " ".join(distinct(1, 14)) + " aa bb " + " ".join(distinct(2, 11))
     assert len(text) == 50
-    assert judge(text, "gopher_repetition") is None
-    assert judge(text[:-1], "gopher_repetition") == "top_2_gram"
+    assert broken_rule(text, "gopher_repetition") is None
+    assert broken_rule(text[:-1], "gopher_repetition") == "top_2_gram"
 
 
 def test_an_n_gram_that_occurs_once_is_no_repetition():
-    assert judge("one two", "gopher_repetition") is None
+    assert broken_rule("one two", "gopher_repetition") is None
 
 
 def test_chinese_n_grams_are_twice_as_many_characters():
     text = "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏天地玄"
-    assert judge(text, "gopher_repetition") is None
-    assert judge(text, "gopher_repetition", cjk_chars_per_word=1) == "top_3_gram"
+    assert broken_rule(text, "gopher_repetition") is None
+    assert broken_rule(text, "gopher_repetition", cjk_chars_per_word=1) == "top_3_gram"
 
 
 def slow_top(words, n):
@@ -255,8 +257,9 @@ def c4_lines(*lines, **config):
     """Returns which lines C4 keeps of these, and what it counts of the others."""
     cut = Counter()
     config = {"min_sentences": 0} | config
-    verdict = Judge(QualityConfig(c4=C4Config(**config))).judge("\n".join(lines), cut)
-    return verdict.text.split("\n"), dict(cut)
+    quality = QualityFilter(QualityConfig(c4=C4Config(**config)))
+    result = quality.check("\n".join(lines), cut)
+    return result.text.split("\n"), dict(cut)
 
 
 @pytest.mark.parametrize(
@@ -297,14 +300,16 @@ def test_c4_cuts_citations_before_it_looks_for_the_end():
 
 
 def test_c4_thresholds_are_exact():
-    assert judge("One is here, she said. Two is there.", "c4") == "sentences"
-    assert judge("One is here, she said. Two is there. Three!", "c4") is None
-    assert judge(C4_TEXT, "c4", min_sentences=4) is None
-    assert judge(C4_TEXT, "c4", min_sentences=5) == "sentences"
-    assert judge(C4_TEXT + "\nIt has a { in it.", "c4") == "curly_bracket"
-    assert judge(C4_TEXT + "\n{", "c4") is None
-    assert judge(C4_TEXT + "\nIt has a { in it.", "c4", curly_bracket=False) is None
-    assert judge(C4_TEXT.replace("\n", " Lorem Ipsum.\n"), "c4") == "lorem_ipsum"
+    assert broken_rule("One is here, she said. Two is there.", "c4") == "sentences"
+    assert broken_rule("One is here, she said. Two is there. Three!", "c4") is None
+    assert broken_rule(C4_TEXT, "c4", min_sentences=4) is None
+    assert broken_rule(C4_TEXT, "c4", min_sentences=5) == "sentences"
+    assert broken_rule(C4_TEXT + "\nIt has a { in it.", "c4") == "curly_bracket"
+    assert broken_rule(C4_TEXT + "\n{", "c4") is None
+    assert (
+        broken_rule(C4_TEXT + "\nIt has a { in it.", "c4", curly_bracket=False) is None
+    )
+    assert broken_rule(C4_TEXT.replace("\n", " Lorem Ipsum.\n"), "c4") == "lorem_ipsum"
 
 
 def test_c4_without_line_ends_keeps_lines_as_fineweb_does():
@@ -334,22 +339,27 @@ def test_bad_words_come_from_a_file(tmp_path):
     path.write_text("Mildew\nold boot\n脏话\n\n", encoding="utf-8")
     config = {"bad_words": str(path)}
     assert QualityConfig(c4=C4Config(**config)).files == (path,)
-    assert judge(C4_TEXT, "c4", **config) is None
-    assert judge(C4_TEXT + "\nThe walls are full of MILDEW.", "c4", **config) == (
+    assert broken_rule(C4_TEXT, "c4", **config) is None
+    assert broken_rule(C4_TEXT + "\nThe walls are full of MILDEW.", "c4", **config) == (
         "bad_words"
     )
-    assert judge(C4_TEXT + "\nThe walls are full of mildews.", "c4", **config) is None
-    assert judge(C4_TEXT + "\nThere was an old boot there.", "c4", **config) == (
+    assert (
+        broken_rule(C4_TEXT + "\nThe walls are full of mildews.", "c4", **config)
+        is None
+    )
+    assert broken_rule(C4_TEXT + "\nThere was an old boot there.", "c4", **config) == (
         "bad_words"
     )
-    assert judge(C4_TEXT + "\nThere was a cold boot there.", "c4", **config) is None
-    assert judge(C4_TEXT + "\n他从来不说脏话的。", "c4", **config) == "bad_words"
+    assert (
+        broken_rule(C4_TEXT + "\nThere was a cold boot there.", "c4", **config) is None
+    )
+    assert broken_rule(C4_TEXT + "\n他从来不说脏话的。", "c4", **config) == "bad_words"
 
 
 def test_a_missing_file_of_bad_words_is_named(tmp_path):
     path = tmp_path / "none.txt"
     with pytest.raises(ConfigError, match=re.escape(str(path))):
-        Judge(QualityConfig(c4=C4Config(bad_words=str(path))))
+        QualityFilter(QualityConfig(c4=C4Config(bad_words=str(path))))
 
 
 def lines(*lengths, end="."):
@@ -373,35 +383,37 @@ def lines(*lengths, end="."):
     ],
 )
 def test_fineweb_bounds_are_exact(text, rule):
-    assert judge(text, "fineweb", max_newlines_per_word=9) == rule
+    assert broken_rule(text, "fineweb", max_newlines_per_word=9) == rule
 
 
 def test_fineweb_shares_at_their_thresholds():
     short = [f"{i:02d}".ljust(29, "x") + "." for i in range(67)]
     long = [f"{i:02d}".ljust(30, "x") + "." for i in range(34)]
     config = {"max_newlines_per_word": 9}
-    assert judge("\n".join(short + long[:33]), "fineweb", **config) == "short_lines"
-    assert judge("\n".join(short[:66] + long), "fineweb", **config) is None
+    assert (
+        broken_rule("\n".join(short + long[:33]), "fineweb", **config) == "short_lines"
+    )
+    assert broken_rule("\n".join(short[:66] + long), "fineweb", **config) is None
     twice = ["x" * 38 + f"{i:01d}." for i in range(10)]
     text = "\n".join([*twice, "y" * 587 + ".", "again.", "z.", "again."])
     assert len(text) - 13 == 1002
-    assert judge(text, "fineweb", max_repeated_chars=0.006, **config) is None
+    assert broken_rule(text, "fineweb", max_repeated_chars=0.006, **config) is None
     config["max_repeated_chars"] = 6 / 1002
-    assert judge(text, "fineweb", **config) == "repeated_lines"
+    assert broken_rule(text, "fineweb", **config) == "repeated_lines"
 
 
 def test_fineweb_counts_line_breaks_by_words():
     words = [f"{i}".ljust(31, "x") + "." for i in range(10)]
     text = " ".join([*words[:7], "\n".join(words[7:])])
-    assert judge(text + "\n", "fineweb") is None
-    assert judge(text + "\n\n", "fineweb") == "newlines"
+    assert broken_rule(text + "\n", "fineweb") is None
+    assert broken_rule(text + "\n\n", "fineweb") == "newlines"
 
 
 @given(st.text())
 def test_no_text_breaks_a_preset(text):
     for preset, config in CONFIGS.items():
         loose = {f.name: 0 for f in fields(config) if f.name.startswith("min_words")}
-        judge(text, preset, **loose)
-    view = View(text)
+        broken_rule(text, preset, **loose)
+    view = TextView(text)
     assert view.num_cjk <= len(text)
     assert all(line in text for line in view.lines)

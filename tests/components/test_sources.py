@@ -15,14 +15,14 @@ from textmill.components.artifacts import Documents
 from textmill.components.base import Context, ExternalVersion
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
 from textmill.components.ingester.config import DatasetConfig, LimitsConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import Record
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
-    cut_spans,
     external_files,
     find_files,
     resolved,
+    split_ranges,
 )
 from textmill.models.errors import ConfigError, IntegrityError, RemoteError
 
@@ -105,7 +105,7 @@ def test_a_span_knows_its_split(touch):
     source = SourceConfig(
         jsonl={"train": f"{folder}/a.jsonl", "eval": f"{folder}/b.jsonl.gz"}
     )
-    units = cut_spans(find_files(source), source, block_bytes=4)
+    units = split_ranges(find_files(source), source, block_bytes=4)
     assert [(s.name, s.split) for unit in units for s in unit] == [
         *[("a.jsonl", "train")] * 4,
         ("b.jsonl.gz", "eval"),
@@ -330,8 +330,8 @@ def read(source, *, block_bytes=1 << 20):
     limits = LimitsConfig()
     return [
         (span.name, span.split, record.row)
-        for unit in cut_spans(find_files(source), source, block_bytes=block_bytes)
-        for span, record in read_spans(
+        for unit in split_ranges(find_files(source), source, block_bytes=block_bytes)
+        for span, record in read_ranges(
             unit, source=source, limits=limits, block_bytes=block_bytes
         )
         if isinstance(record, Record)
@@ -476,7 +476,7 @@ def test_a_remote_file_is_cut_where_it_can_be_read_from_its_middle(bucket, monke
     source = SourceConfig(jsonl="memtest://long.jsonl")
     files = find_files(source)
     expected = [("long.jsonl", None, {"text": str(n)}) for n in range(100)]
-    assert len(cut_spans(files, source, block_bytes=10)) == -(-len(lines) // 160)
+    assert len(split_ranges(files, source, block_bytes=10)) == -(-len(lines) // 160)
     assert read(source, block_bytes=10) == expected
 
 

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 
 from textmill.components.ingester.config import LimitsConfig
-from textmill.components.ingester.readers.lines import read_spans
+from textmill.components.ingester.readers.lines import read_ranges
 from textmill.components.ingester.readers.records import Record
 from textmill.components.ingester.readers.tf_example import mask, read_examples
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import (
-    cut_spans,
     external_files,
     find_files,
+    split_ranges,
 )
 from textmill.models.errors import IntegrityError
 
@@ -48,12 +48,12 @@ def write(path, *records, compression=""):
 def read(path, *, max_line_bytes=1 << 20, **source):
     """Returns (offset, row) or (offset, reason) for every record of a file."""
     source = SourceConfig(**({"tfrecord": str(path)} | source))
-    units = cut_spans(find_files(source), source, block_bytes=1 << 20)
+    units = split_ranges(find_files(source), source, block_bytes=1 << 20)
     limits = LimitsConfig(max_line_bytes=max_line_bytes)
     return [
         (record.offset, record.row if isinstance(record, Record) else record.reason)
         for unit in units
-        for _, record in read_spans(unit, source=source, limits=limits, block_bytes=9)
+        for _, record in read_ranges(unit, source=source, limits=limits, block_bytes=9)
     ]
 
 

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from textmill.models.errors import ConfigError, IntegrityError, MachineError
-from textmill.pipeline.processes import is_alive, this_process
-from textmill.pipeline.store import MetadataStore, rebuild
+from textmill.pipeline.store import MetadataStore, is_running, process_identity, rebuild
 
 
 def summary(id, *, status="succeeded", started=1.0, process=None):
@@ -21,7 +20,7 @@ def summary(id, *, status="succeeded", started=1.0, process=None):
         "exit_code": 0,
         "started": started,
         "seconds": 2.0,
-        "process": process or this_process(),
+        "process": process or process_identity(),
         "nodes": {},
         "stages": {},
     }
@@ -125,7 +124,7 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
 
 def test_a_dead_run_is_marked_and_a_living_one_is_not(tmp_path):
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    mine = this_process()
+    mine = process_identity()
     another = mine | {"pid": sleeper.pid}
     with MetadataStore(tmp_path) as store:
         store.record_run(summary("mine", status="running", process=mine))
@@ -151,5 +150,5 @@ def test_a_zombie_is_dead():
     if child == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert not is_alive(this_process() | {"pid": child})
+    assert not is_running(process_identity(child))
     os.waitpid(child, 0)

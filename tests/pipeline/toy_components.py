@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from textmill.components.base import (
     Artifact,
@@ -193,13 +194,17 @@ def join(
 
 
 class Joiner(Component, executor=join):
-    pass
+    @classmethod
+    def render_run(
+        cls, summary: Mapping[str, Any], outputs: Mapping[str, Artifact]
+    ) -> str:
+        return f"<!doctype html> {summary['run_id']}: {sorted(outputs)}"
 
 
 def chain(source: Path, *, limit: int = 1000, suffix: str = "!") -> Pipeline:
     """read -> shout -> join <- read"""
     config = ReadConfig(path=str(source), limit=limit)
-    reader = Reader(config, id="read", origins={"": "source"})
+    reader = Reader(config, id="read", config_paths={"": "source"})
     words = reader.outputs["words"]
     shouter = Shouter(SuffixConfig(suffix=suffix), id="shout.a", words=words)
     parts = {"loud": shouter.outputs["loud"], "plain": words}

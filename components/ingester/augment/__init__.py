@@ -16,8 +16,8 @@ from typing import Literal
 
 from textmill.components.ingester.augment.eda import OPERATIONS
 from textmill.components.ingester.augment.synonyms import Synonyms
-from textmill.components.text.stateless_random import Draws
 from textmill.models.errors import ConfigError, DataError
+from textmill.models.hashing import StatelessRandom
 
 _RATES = ("swap", "delete", "insert", "synonym_rate", "noise")
 _TRIES = 4
@@ -195,8 +195,8 @@ class Augmenter:
         bases = self._translated(texts, plans)
         copies = []
         for text, base, document_id, plan in zip(texts, bases, ids, plans, strict=True):
-            draws = Draws(self._seed, document_id, copy)
-            copies.append(self._apply(text, base, plan, draws))
+            random = StatelessRandom(self._seed, document_id, copy)
+            copies.append(self._apply(text, base, plan, random))
         return copies
 
     def _plan(self, document_id: str, copy: int) -> list[str]:
@@ -204,7 +204,10 @@ class Augmenter:
         operations = list(self._config.operations)
         if self._config.combine == "all":
             return operations
-        turn = Draws(self._seed, document_id, "turn").below(len(operations)) + copy
+        turn = (
+            StatelessRandom(self._seed, document_id, "turn").integer(len(operations))
+            + copy
+        )
         turn %= len(operations)
         return operations[turn:] + operations[:turn]
 
@@ -235,23 +238,27 @@ class Augmenter:
             bases[i] = answer if answer.strip() else texts[i]
         return bases
 
-    def _apply(self, text: str, base: str, plan: list[str], draws: Draws) -> str:
+    def _apply(
+        self, text: str, base: str, plan: list[str], random: StatelessRandom
+    ) -> str:
         """Performs a plan: all of it, or as much as makes a difference."""
         if self._config.combine == "all":
             for name in plan:
-                base = self._perturb(name, base, draws)
-        return base if base != text else self._until_different(text, plan, draws)
+                base = self._perturb(name, base, random)
+        return base if base != text else self._until_different(text, plan, random)
 
-    def _until_different(self, text: str, plan: list[str], draws: Draws) -> str:
+    def _until_different(
+        self, text: str, plan: list[str], random: StatelessRandom
+    ) -> str:
         for name in plan:
             for _ in range(_TRIES):
-                changed = self._perturb(name, text, draws)
+                changed = self._perturb(name, text, random)
                 if changed != text:
                     return changed
         return text
 
-    def _perturb(self, name: str, text: str, draws: Draws) -> str:
+    def _perturb(self, name: str, text: str, random: StatelessRandom) -> str:
         if name == "back_translate":
             return text
-        changed = OPERATIONS[name](text, self._rates[name], draws, self._synonyms)
+        changed = OPERATIONS[name](text, self._rates[name], random, self._synonyms)
         return changed if changed.strip() else text

@@ -13,7 +13,7 @@ from textmill.components.ingester.augment.synonyms import (
     Synonyms,
     is_ideographic,
 )
-from textmill.components.text.stateless_random import Draws
+from textmill.models.hashing import StatelessRandom
 
 _LETTER = re.compile(r"[^\W_]")
 _KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890")
@@ -29,28 +29,28 @@ def _count(rate: float, population: int) -> int:
     return min(population, max(1, int(rate * population)))
 
 
-def swap(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+def swap(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
     """Lets words change places with others."""
     matches = list(WORD.finditer(text))
     if len(matches) < 2:
         return text
     words = [match[0] for match in matches]
     for _ in range(_count(rate, len(words))):
-        i, j = draws.below(len(words)), draws.below(len(words) - 1)
+        i, j = random.integer(len(words)), random.integer(len(words) - 1)
         j += j >= i
         words[i], words[j] = words[j], words[i]
     edits = zip(matches, words, strict=True)
     return _replace(text, [(*match.span(), word) for match, word in edits])
 
 
-def delete(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+def delete(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
     """Leaves words out, each with the white space beside it; one always stays."""
     matches = list(WORD.finditer(text))
     if len(matches) < 2:
         return text
     count = min(_count(rate, len(matches)), len(matches) - 1)
     edits = []
-    for i in draws.sample(len(matches), count):
+    for i in random.sample(len(matches), count):
         begin, end = matches[i].span()
         edits.append((*_with_space(text, begin, end), ""))
     shorter = _replace(text, edits)
@@ -70,18 +70,20 @@ def _with_space(text: str, begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
-def replace_synonyms(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+def replace_synonyms(
+    text: str, rate: float, random: StatelessRandom, synonyms: Synonyms
+) -> str:
     """Replaces words by synonyms."""
     places = synonyms.places(text)
     if not places:
         return text
     count = min(len(places), _count(rate, _num_words(text)))
-    chosen = [places[i] for i in draws.sample(len(places), count)]
-    edits = [(begin, end, draws.pick(known)) for begin, end, known in chosen]
+    chosen = [places[i] for i in random.sample(len(places), count)]
+    edits = [(begin, end, random.choice(known)) for begin, end, known in chosen]
     return _replace(text, edits)
 
 
-def insert(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+def insert(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
     """Puts synonyms of the text's own words before other words."""
     places = synonyms.places(text)
     if not places:
@@ -89,8 +91,8 @@ def insert(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
     begins = [match.start() for match in WORD.finditer(text)]
     edits = []
     for _ in range(_count(rate, len(begins))):
-        synonym = draws.pick(draws.pick(places)[2])
-        begin = draws.pick(begins)
+        synonym = random.choice(random.choice(places)[2])
+        begin = random.choice(begins)
         edits.append((begin, begin, synonym + _space_after(synonym)))
     return _replace(text, sorted(edits))
 
@@ -112,47 +114,49 @@ def _replace(text: str, edits: Sequence[tuple[int, int, str]]) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def noise(text: str, rate: float, draws: Draws, synonyms: Synonyms) -> str:
+def noise(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
     """Swaps, leaves out, puts in or replaces letters, as fingers on a keyboard do."""
     letters = [match.start() for match in _LETTER.finditer(text)]
     if not letters:
         return text
     chars = list(text)
     edited_to = 0
-    for i in draws.sample(len(letters), _count(rate, len(letters))):
+    for i in random.sample(len(letters), _count(rate, len(letters))):
         place = letters[i]
         if place < edited_to:
             continue
         edited_to = place + 1
         char = text[place]
         follows = i + 1 < len(letters) and letters[i + 1] == edited_to
-        action = draws.below(4)
+        action = random.integer(4)
         if action == 0 and follows:
             chars[place : place + 2] = text[edited_to], char
             edited_to += 1
         elif action == 1 and (follows or (i and letters[i - 1] == place - 1)):
             chars[place] = ""
         elif action == 2:
-            chars[place] = char + _neighbour(char, text, letters, draws)
+            chars[place] = char + _neighbour(char, text, letters, random)
         else:
-            chars[place] = _neighbour(char, text, letters, draws)
+            chars[place] = _neighbour(char, text, letters, random)
     return "".join(chars)
 
 
-def _neighbour(char: str, text: str, letters: list[int], draws: Draws) -> str:
+def _neighbour(
+    char: str, text: str, letters: list[int], random: StatelessRandom
+) -> str:
     """Returns a key beside a letter's, or for other scripts a letter of the text."""
     keys = _NEIGHBOURS.get(char.lower())
     if keys is None:
-        return text[draws.pick(letters)]
-    key: str = draws.pick(keys)
+        return text[random.choice(letters)]
+    key: str = random.choice(keys)
     return key.upper() if char.isupper() else key
 
 
-OPERATIONS: dict[str, Callable[[str, float, Draws, Synonyms], str]] = {
+OPERATIONS: dict[str, Callable[[str, float, StatelessRandom, Synonyms], str]] = {
     "synonym": replace_synonyms,
     "insert": insert,
     "swap": swap,
     "delete": delete,
     "noise": noise,
 }
-"""What each name does: (text, share of the words, draws, synonyms) -> text."""
+"""What each name does: (text, share of the words, random, synonyms) -> text."""

@@ -11,7 +11,7 @@ import numpy as np
 from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.config import NearConfig
 from textmill.components.ingester.dedup.minhash import DuplicateClusters, at_least
-from textmill.components.ingester.spill_files import Spills
+from textmill.components.ingester.spill_files import SpillFiles
 from textmill.components.scratch import local
 from textmill.components.text.shingles import ngram_hashes
 
@@ -38,7 +38,7 @@ def find_clusters(
     keys = [np.load(local(place), mmap_mode="r") for place in bands]
     edges = np.searchsorted(rows["part"], np.arange(len(keys) + 1))
     clusters = DuplicateClusters(len(rows))
-    with Spills(spills) as lines:
+    with SpillFiles(spills) as lines:
 
         def shingles(index: int) -> np.ndarray:
             text = lines.document(rows[index])["text"]

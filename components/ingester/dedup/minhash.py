@@ -14,14 +14,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from textmill.components.text.word_hashing import constant, mix
+from textmill.models.hashing import mix64, odd_constant
 
 NO_KEY = np.uint64(0)
 """The band key of a document without n-grams; it is like no other document."""
 
 _CHUNK_VALUES = 1 << 15
 _NO_MINIMUM = np.uint64(0xFFFFFFFFFFFFFFFF)
-_BAND = constant("band")
+_BAND = odd_constant("band")
 
 Verify = Callable[[np.ndarray], np.ndarray]
 """Pairs of document indices, int64 [m, 2], to whether each is a true pair, bool [m]."""
@@ -63,8 +63,8 @@ def band_keys(signatures: np.ndarray, bands: int) -> np.ndarray:
     for band in range(bands):
         key = np.full(num_documents, band, np.uint64)
         for column in range(band * rows, (band + 1) * rows):
-            key = mix(key ^ signatures[:, column]) * _BAND
-        keys[:, band] = np.maximum(mix(key), np.uint64(1))
+            key = mix64(key ^ signatures[:, column]) * _BAND
+        keys[:, band] = np.maximum(mix64(key), np.uint64(1))
     keys[(signatures == _NO_MINIMUM).all(axis=1)] = NO_KEY
     return keys
 
@@ -237,5 +237,7 @@ def _signatures(values: np.ndarray, splits: np.ndarray, num_hashes: int) -> np.n
 
 
 @lru_cache(maxsize=8)
-def _permutations(count: int) -> list[tuple[np.uint64, np.uint64]]:
-    return [(constant(f"factor {k}"), constant(f"term {k}")) for k in range(count)]
+def _permutations(count: int) -> list[tuple[int, int]]:
+    return [
+        (odd_constant(f"factor {k}"), odd_constant(f"term {k}")) for k in range(count)
+    ]

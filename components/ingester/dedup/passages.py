@@ -15,14 +15,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from textmill.components.text.shingles import sequence_hashes
-from textmill.components.text.word_hashing import constant, mix, offsets, word_hashes
+from textmill.components.text.word_hashing import offsets, word_hashes
+from textmill.models.hashing import mix64, odd_constant
 
 Unit = Literal["paragraphs", "sentences"]
 
 WINDOWS: dict[Unit, int] = {"paragraphs": 1, "sentences": 3}
 """How many neighbours make a span."""
 
-_SENTENCE = constant("sentence")
+_SENTENCE = odd_constant("sentence")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _LINE_END = re.compile(r"\n")
 # It begins with one set of characters, which the engine looks for fast, and takes
@@ -116,7 +117,7 @@ def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Span
     count = max(len(units) - width + 1, 0)
     hashes = units[:count]
     for k in range(1, width):
-        hashes = mix(hashes * _SENTENCE) + units[k : k + count]
+        hashes = mix64(hashes * _SENTENCE) + units[k : k + count]
     keep = text[:count] == text[width - 1 :]
     keep &= words.splits[width:] - words.splits[:-width] >= min_words
     num_spans = np.bincount(text[:count][keep], minlength=len(texts))

@@ -18,17 +18,17 @@ from typing import NamedTuple
 from textmill.components.ingester.filters.c4 import C4, C4Config
 from textmill.components.ingester.filters.fineweb import (
     FineWebConfig,
-    judge_fineweb,
+    check_fineweb,
 )
 from textmill.components.ingester.filters.gopher import (
     GopherQualityConfig,
-    judge_gopher,
+    check_gopher,
 )
 from textmill.components.ingester.filters.repetition import (
     GopherRepetitionConfig,
     Repetition,
 )
-from textmill.components.ingester.filters.text_view import Finding, View
+from textmill.components.ingester.filters.text_view import TextView, Violation
 
 PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
 """In the order in which they run."""
@@ -60,7 +60,7 @@ class QualityConfig:
         return (Path(self.c4.bad_words),)
 
 
-class Verdict(NamedTuple):
+class FilterResult(NamedTuple):
     """What a document becomes: a text, or a reason not to keep it."""
 
     text: str
@@ -71,7 +71,7 @@ class Verdict(NamedTuple):
     """The value found and the threshold that it misses."""
 
 
-class Judge:
+class QualityFilter:
     """Judges documents by the presets of a config.
 
     Raises:
@@ -79,39 +79,39 @@ class Judge:
     """
 
     def __init__(self, config: QualityConfig) -> None:
-        self._before: list[tuple[str, Callable[[View], Finding | None]]] = []
+        self._before: list[tuple[str, Callable[[TextView], Violation | None]]] = []
         if (gopher := config.gopher_quality) is not None:
             self._before.append(
-                ("gopher_quality", lambda view: judge_gopher(view, gopher))
+                ("gopher_quality", lambda view: check_gopher(view, gopher))
             )
         if (repetition := config.gopher_repetition) is not None:
-            self._before.append(("gopher_repetition", Repetition(repetition).judge))
+            self._before.append(("gopher_repetition", Repetition(repetition).check))
         self._c4 = None if config.c4 is None else C4(config.c4)
         self._fineweb = config.fineweb
 
-    def judge(self, text: str, cut: Counter[str]) -> Verdict:
+    def check(self, text: str, cut: Counter[str]) -> FilterResult:
         """Returns the verdict on a document; counts the lines cut of one that is kept.
 
         Keys: ``c4:<rule>_line``.
         """
-        view = View(text)
+        view = TextView(text)
         for preset, judge in self._before:
             if finding := judge(view):
                 return _refused(text, preset, finding)
         lines_cut: Counter[str] = Counter()
         if self._c4 is not None:
-            kept, c4_finding = self._c4.judge(view, lines_cut)
+            kept, c4_finding = self._c4.check(view, lines_cut)
             if c4_finding:
                 return _refused(text, "c4", c4_finding)
             if kept != text:
-                text, view = kept, View(kept)
+                text, view = kept, TextView(kept)
         if self._fineweb is not None and (
-            finding := judge_fineweb(view, self._fineweb)
+            finding := check_fineweb(view, self._fineweb)
         ):
             return _refused(text, "fineweb", finding)
         cut.update({f"c4:{rule}_line": n for rule, n in lines_cut.items()})
-        return Verdict(text, None, None)
+        return FilterResult(text, None, None)
 
 
-def _refused(text: str, preset: str, finding: Finding) -> Verdict:
-    return Verdict(text, f"{preset}:{finding.rule}", finding.detail)
+def _refused(text: str, preset: str, finding: Violation) -> FilterResult:
+    return FilterResult(text, f"{preset}:{finding.rule}", finding.detail)

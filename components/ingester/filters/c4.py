@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from textmill.components.ingester.filters.text_view import (
-    Finding,
-    View,
+    TextView,
+    Violation,
     num_words,
 )
 from textmill.models.errors import ConfigError
@@ -84,7 +84,7 @@ class C4:
         if config.bad_words is not None:
             self._bad_words = _BadWords(config.bad_words)
 
-    def judge(self, view: View, cut: Counter[str]) -> tuple[str, Finding | None]:
+    def check(self, view: TextView, cut: Counter[str]) -> tuple[str, Violation | None]:
         """Returns the lines that are left, and the first rule that is broken.
 
         Counts cut lines by rule: long_word, no_end, few_words, javascript, policy.
@@ -110,9 +110,9 @@ class C4:
         text = "\n".join(kept).strip()
         if num_sentences < self._config.min_sentences:
             bound = self._config.min_sentences
-            return text, Finding("sentences", f"{num_sentences} sentences < {bound}")
+            return text, Violation("sentences", f"{num_sentences} sentences < {bound}")
         if self._bad_words and (word := self._bad_words.find(text)):
-            return text, Finding("bad_words", f"holds {word!r}")
+            return text, Violation("bad_words", f"holds {word!r}")
         return text, None
 
     def _line_rule(self, line: str) -> str | None:
@@ -130,14 +130,14 @@ class C4:
             return "few_words"
         return None
 
-    def _document_rule(self, line: str, folded: str) -> Finding | None:
+    def _document_rule(self, line: str, folded: str) -> Violation | None:
         if self._config.lorem_ipsum and "lorem ipsum" in folded:
-            return Finding("lorem_ipsum", "holds 'lorem ipsum'")
+            return Violation("lorem_ipsum", "holds 'lorem ipsum'")
         if not self._config.curly_bracket or "{" not in line:
             return None
         if self._config.javascript and "javascript" in folded:
             return None  # the line is cut before its brackets are seen
-        return Finding("curly_bracket", "holds '{'")
+        return Violation("curly_bracket", "holds '{'")
 
     def _mention_rule(self, folded: str) -> str | None:
         if self._config.javascript and "javascript" in folded:

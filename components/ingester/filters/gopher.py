@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from textmill.components.ingester.filters.text_view import Finding, View, share
+from textmill.components.ingester.filters.text_view import TextView, Violation, share
 
 _LETTER = re.compile(r"[^\W\d_]")
 _ELLIPSES = ("...", "…")
@@ -53,7 +53,7 @@ class GopherQualityConfig:
     """What takes their place in mostly Chinese or Japanese text, found anywhere."""
 
 
-def judge_gopher(view: View, config: GopherQualityConfig) -> Finding | None:
+def check_gopher(view: TextView, config: GopherQualityConfig) -> Violation | None:
     """Returns the first rule that a document breaks."""
     return (
         _check_words(view, config)
@@ -64,12 +64,12 @@ def judge_gopher(view: View, config: GopherQualityConfig) -> Finding | None:
     )
 
 
-def _check_words(view: View, config: GopherQualityConfig) -> Finding | None:
+def _check_words(view: TextView, config: GopherQualityConfig) -> Violation | None:
     count = len(view.words)
     if count < config.min_words:
-        return Finding("min_words", f"{count} words < {config.min_words}")
+        return Violation("min_words", f"{count} words < {config.min_words}")
     if count > config.max_words:
-        return Finding("max_words", f"{count} words > {config.max_words}")
+        return Violation("max_words", f"{count} words > {config.max_words}")
     count -= view.num_cjk
     if view.is_cjk or not count:
         return None
@@ -77,44 +77,44 @@ def _check_words(view: View, config: GopherQualityConfig) -> Finding | None:
     low, high = config.min_mean_word_length, config.max_mean_word_length
     if mean < low or mean > high:
         bound = f"< {share(low)}" if mean < low else f"> {share(high)}"
-        return Finding("mean_word_length", f"{share(mean)} characters a word {bound}")
+        return Violation("mean_word_length", f"{share(mean)} characters a word {bound}")
     return None
 
 
-def _check_symbols(view: View, config: GopherQualityConfig) -> Finding | None:
+def _check_symbols(view: TextView, config: GopherQualityConfig) -> Violation | None:
     text, count = view.text, len(view.words) or 1
     if "#" in text:
         ratio = text.count("#") / count
         if ratio > config.max_hashes_per_word:
             bound = share(config.max_hashes_per_word)
-            return Finding("hashes", f"{share(ratio)} # a word > {bound}")
+            return Violation("hashes", f"{share(ratio)} # a word > {bound}")
     num_ellipses = text.count("...")
     if not text.isascii():
         num_ellipses += text.count("…") - text.count("……")
     ratio = num_ellipses / count
     if ratio > config.max_ellipses_per_word:
         bound = share(config.max_ellipses_per_word)
-        return Finding("ellipses", f"{share(ratio)} ellipses a word > {bound}")
+        return Violation("ellipses", f"{share(ratio)} ellipses a word > {bound}")
     return None
 
 
-def _check_lines(view: View, config: GopherQualityConfig) -> Finding | None:
+def _check_lines(view: TextView, config: GopherQualityConfig) -> Violation | None:
     lines = view.lines or [""]
     bulleted = sum(line.lstrip().startswith(config.bullets) for line in lines)
     ratio = bulleted / len(lines)
     if ratio > config.max_bullet_lines:
         bound = share(config.max_bullet_lines)
-        return Finding("bullet_lines", f"{share(ratio)} of the lines > {bound}")
+        return Violation("bullet_lines", f"{share(ratio)} of the lines > {bound}")
     if not any(ellipsis in view.text for ellipsis in _ELLIPSES):
         return None
     ratio = sum(line.rstrip().endswith(_ELLIPSES) for line in lines) / len(lines)
     if ratio > config.max_ellipsis_lines:
         bound = share(config.max_ellipsis_lines)
-        return Finding("ellipsis_lines", f"{share(ratio)} of the lines > {bound}")
+        return Violation("ellipsis_lines", f"{share(ratio)} of the lines > {bound}")
     return None
 
 
-def _check_letters(view: View, config: GopherQualityConfig) -> Finding | None:
+def _check_letters(view: TextView, config: GopherQualityConfig) -> Violation | None:
     words = view.words
     # Most words are nothing but letters, which isalpha tells at once.
     others = [word for word in words if not word.isalpha()]
@@ -123,11 +123,11 @@ def _check_letters(view: View, config: GopherQualityConfig) -> Finding | None:
     ratio = with_letter / (len(words) or 1)
     if ratio < config.min_words_with_letter:
         bound = share(config.min_words_with_letter)
-        return Finding("words_with_letter", f"{share(ratio)} of the words < {bound}")
+        return Violation("words_with_letter", f"{share(ratio)} of the words < {bound}")
     return None
 
 
-def _check_stop_words(view: View, config: GopherQualityConfig) -> Finding | None:
+def _check_stop_words(view: TextView, config: GopherQualityConfig) -> Violation | None:
     if config.min_stop_words <= 0:
         return None
     if view.is_cjk:
@@ -135,11 +135,11 @@ def _check_stop_words(view: View, config: GopherQualityConfig) -> Finding | None
     else:
         found = _count_stop_words(view, config)
     if found < config.min_stop_words:
-        return Finding("stop_words", f"{found} stop words < {config.min_stop_words}")
+        return Violation("stop_words", f"{found} stop words < {config.min_stop_words}")
     return None
 
 
-def _count_stop_words(view: View, config: GopherQualityConfig) -> int:
+def _count_stop_words(view: TextView, config: GopherQualityConfig) -> int:
     unique = set(view.words)
     found = len(unique.intersection(config.stop_words))
     if found < config.min_stop_words:  # capitals, before the text is called foreign

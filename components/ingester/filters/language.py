@@ -72,7 +72,7 @@ def resolved_method(config: LanguageConfig) -> str:
     )
 
 
-class Identifier:
+class LanguageIdentifier:
     """Tells the languages of texts.
 
     Raises:

@@ -12,10 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from textmill.models.hashing import GOLDEN, splitmix64
+
 _FEW_WORDS = 400
 """Below, a loop over tuples is faster than numpy's fixed cost."""
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 class NGrams:
@@ -131,7 +131,7 @@ class NGrams:
         positions = np.flatnonzero(counts[n - 1 :] - counts[: -(n - 1)] == n - 1)
         hashes = np.zeros(len(positions), np.uint64)
         for i in range(n):
-            hashes *= _MULTIPLIER
+            hashes *= GOLDEN
             hashes += self._mixed[positions + i]
         self._hashed = n, positions, hashes
         return positions, hashes
@@ -158,8 +158,5 @@ class NGrams:
 
     @cached_property
     def _mixed(self) -> np.ndarray:
-        """Numbers of the words, each bit of them everywhere (SplitMix64)."""
-        mixed = self._ids.astype(np.uint64) + _MULTIPLIER
-        for shift, multiplier in zip((30, 27), _MIX, strict=True):
-            mixed = (mixed ^ (mixed >> np.uint64(shift))) * multiplier
-        return mixed ^ (mixed >> np.uint64(31))
+        """Hashes of the words' numbers, uint64 [words]."""
+        return splitmix64(self._ids.astype(np.uint64))

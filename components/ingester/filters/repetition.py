@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textmill.components.ingester.filters.text_view import (
-    Finding,
-    View,
+    TextView,
+    Violation,
     repeated,
     share,
 )
@@ -64,11 +64,11 @@ class Repetition:
         least = [min(bounds[i:]) for i in range(len(bounds))]
         self._repeats = list(zip(_REPEATED, bounds, least, strict=True))
 
-    def judge(self, view: View) -> Finding | None:
+    def check(self, view: TextView) -> Violation | None:
         """Returns the first rule that a document breaks."""
         return self._judge_parts(view) or self._judge_n_grams(view)
 
-    def _judge_parts(self, view: View) -> Finding | None:
+    def _judge_parts(self, view: TextView) -> Violation | None:
         for name, parts in (("paragraph", view.paragraphs), ("line", view.lines)):
             if len(parts) < 2:
                 continue
@@ -81,10 +81,10 @@ class Repetition:
             ):
                 bound = getattr(self._config, rule)
                 if value > bound:
-                    return Finding(rule, f"{share(value)} > {share(bound)}")
+                    return Violation(rule, f"{share(value)} > {share(bound)}")
         return None
 
-    def _judge_n_grams(self, view: View) -> Finding | None:
+    def _judge_n_grams(self, view: TextView) -> Violation | None:
         from textmill.components.ingester.filters.n_grams import NGrams
 
         size = len(view.text)
@@ -95,12 +95,12 @@ class Repetition:
         for n, bound in self._tops:
             value = n_grams.top_chars(n * times, above=bound * size) / size
             if value > bound:
-                return Finding(f"top_{n}_gram", f"{share(value)} > {share(bound)}")
+                return Violation(f"top_{n}_gram", f"{share(value)} > {share(bound)}")
         for n, bound, least in self._repeats:
             if n_grams.covered_chars(n * times) <= least * size:
                 return None
             value = n_grams.repeated_chars(n * times) / size
             if value > bound:
                 rule = f"repeated_{n}_grams"
-                return Finding(rule, f"{share(value)} > {share(bound)}")
+                return Violation(rule, f"{share(value)} > {share(bound)}")
         return None

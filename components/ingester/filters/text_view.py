@@ -16,14 +16,14 @@ _CJK_MARKS += "\uff5b-\uff65\u2014\u2018-\u201d\u2026"
 _MIXED_WORD = re.compile(f"[{_CJK}]|[^\\W_][^\\s{_CJK}{_CJK_MARKS}]*")
 
 
-class Finding(NamedTuple):
+class Violation(NamedTuple):
     """A rule that a document breaks, with the value found and the threshold."""
 
     rule: str
     detail: str
 
 
-class View:
+class TextView:
     """A document as the presets see it.
 
     Words are what stands between white space, punctuation and all. In a text with
@@ -67,7 +67,7 @@ class View:
 
 
 def num_words(line: str) -> int:
-    """Returns the number of words of a line, as ``View.words`` counts them."""
+    """Returns the number of words of a line, as ``TextView.words`` counts them."""
     if line.isascii() or not _CJK_CHARACTER.search(line):
         return len(line.split())
     return len(_MIXED_WORD.findall(line))

@@ -25,7 +25,7 @@ from textmill.components.ingester.readers.streams import (
     open_stream,
     read_lines,
 )
-from textmill.components.ingester.sources.files import Span
+from textmill.components.ingester.sources.files import FileRange
 from textmill.models.errors import DataError
 
 csv.field_size_limit(2**31 - 1)  # the bound on a whole record comes first
@@ -47,7 +47,7 @@ def _row(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any]:
 
 
 def read_tsv(
-    span: Span, lines: Lines, columns: tuple[str, ...] | None, limits: LimitsConfig
+    span: FileRange, lines: Lines, columns: tuple[str, ...] | None, limits: LimitsConfig
 ) -> Iterator[Record | DeadLetter]:
     """Yields the rows of the lines; without ``columns`` the first line names them.
 
@@ -63,7 +63,7 @@ def read_tsv(
     return parse_lines(lines, partial(parse_tsv, columns=columns))
 
 
-def _tsv_header(span: Span, limits: LimitsConfig) -> Line | None:
+def _tsv_header(span: FileRange, limits: LimitsConfig) -> Line | None:
     expanded = limits.max_expanded_bytes
     with closing(open_stream(span.path, max_expanded_bytes=expanded)) as stream:
         for line in read_lines(
@@ -76,7 +76,7 @@ def _tsv_header(span: Span, limits: LimitsConfig) -> Line | None:
     return None
 
 
-def _columns(span: Span, names: list[str]) -> tuple[str, ...]:
+def _columns(span: FileRange, names: list[str]) -> tuple[str, ...]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise DataError(
@@ -122,7 +122,7 @@ class _CsvFeed:
 
 
 def read_csv(
-    span: Span, lines: Lines, columns: tuple[str, ...] | None, max_bytes: int
+    span: FileRange, lines: Lines, columns: tuple[str, ...] | None, max_bytes: int
 ) -> Iterator[Record | DeadLetter]:
     """Yields the rows of a whole file; without ``columns`` the first record names them.
 

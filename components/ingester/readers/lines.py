@@ -35,18 +35,18 @@ from textmill.components.ingester.readers.streams import (
     read_lines,
 )
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources.files import Span
+from textmill.components.ingester.sources.files import FileRange
 from textmill.components.ingester.sources.tfds import as_prepared
 from textmill.models.errors import DataError
 
 
-def read_spans(
-    spans: Iterable[Span],
+def read_ranges(
+    spans: Iterable[FileRange],
     *,
     source: SourceConfig,
     limits: LimitsConfig,
     block_bytes: int,
-) -> Iterator[tuple[Span, Record | DeadLetter]]:
+) -> Iterator[tuple[FileRange, Record | DeadLetter]]:
     """Yields the records of every span, in order.
 
     Raises:
@@ -81,7 +81,7 @@ def read_spans(
 
 def _records(
     kind: str,
-    span: Span,
+    span: FileRange,
     stream: Stream,
     lines: Lines,
     source: SourceConfig,
@@ -128,7 +128,7 @@ def parse_text(raw: bytes) -> dict[str, Any]:
 
 
 def _parquet(
-    span: Span, source: SourceConfig, limits: LimitsConfig
+    span: FileRange, source: SourceConfig, limits: LimitsConfig
 ) -> Iterator[Record | DeadLetter]:
     from textmill.components.ingester.readers.parquet import read_parquet
 
@@ -143,7 +143,11 @@ def _parquet(
 
 
 def _examples(
-    kind: str, span: Span, stream: Stream, source: SourceConfig, limits: LimitsConfig
+    kind: str,
+    span: FileRange,
+    stream: Stream,
+    source: SourceConfig,
+    limits: LimitsConfig,
 ) -> Iterator[Record | DeadLetter]:
     from textmill.components.ingester.readers.tf_example import read_examples
 
@@ -157,7 +161,7 @@ def _needed(source: SourceConfig) -> set[str]:
     return {name for name in (source.text, source.label, source.id) if name}
 
 
-def _whole(span: Span, stream: Stream, limits: LimitsConfig) -> Lines:
+def _whole(span: FileRange, stream: Stream, limits: LimitsConfig) -> Lines:
     parts, size = [], 0
     while block := stream.read(1 << 20):
         parts.append(block)
@@ -202,8 +206,8 @@ def _paragraphs(lines: Lines, max_bytes: int) -> Lines:
 
 
 def _read_docstrings(
-    spans: list[Span],
-) -> Iterator[tuple[Span, Record | DeadLetter]]:
+    spans: list[FileRange],
+) -> Iterator[tuple[FileRange, Record | DeadLetter]]:
     """Reads source in a process of its own.
 
     ``ast`` holds the interpreter lock, and hostile source can end its process.

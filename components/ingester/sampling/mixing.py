@@ -11,9 +11,9 @@ import numpy as np
 
 from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.config import DatasetConfig
-from textmill.components.text.word_hashing import constant, mix
+from textmill.models.hashing import mix64, odd_constant
 
-_DRAW = constant("mixture draw")
+_DRAW = odd_constant("mixture draw")
 
 
 def source_epochs(sizes: dict[str, int], dataset: DatasetConfig) -> dict[str, float]:
@@ -49,11 +49,11 @@ def copies(rows: np.ndarray, dataset: DatasetConfig) -> np.ndarray:
     }
     epochs = source_epochs(sizes, dataset)
     wanted = np.array([epochs[name] for name in names])[rows["source"]]
-    draw = (mix(rows["order"] ^ _DRAW) >> np.uint64(11)) * 2.0**-53
+    draw = (mix64(rows["order"] ^ _DRAW) >> np.uint64(11)) * 2.0**-53
     used = np.floor(wanted) + (draw < wanted - np.floor(wanted))
     return np.where(train, used, 1).astype(np.int64)
 
 
 def reorder(order: np.ndarray, copy: np.ndarray) -> np.ndarray:
     """Returns another place in the shard's order for each further copy; uint64 [n]."""
-    return np.asarray(mix(order + copy.astype(np.uint64) * _DRAW))
+    return np.asarray(mix64(order + copy.astype(np.uint64) * _DRAW))

@@ -49,7 +49,7 @@ class SourceFile(NamedTuple):
     """What changes with its content, for a remote file."""
 
 
-class Span(NamedTuple):
+class FileRange(NamedTuple):
     """The part of a file that one worker reads; None reads to its end.
 
     Bytes of a file of lines, row groups of a Parquet file.
@@ -228,9 +228,9 @@ def _folder_files(source: SourceConfig) -> list[SourceFile]:
     return files
 
 
-def cut_spans(
+def split_ranges(
     files: list[SourceFile], source: SourceConfig, *, block_bytes: int
-) -> list[tuple[Span, ...]]:
+) -> list[tuple[FileRange, ...]]:
     """Groups spans of files into units of about one block.
 
     Files whose records are lines are cut at bytes where they can be read from their
@@ -239,8 +239,8 @@ def cut_spans(
     Raises:
         IntegrityError: a Parquet file has no readable footer.
     """
-    units: list[tuple[Span, ...]] = []
-    held: list[Span] = []
+    units: list[tuple[FileRange, ...]] = []
+    held: list[FileRange] = []
     size = 0
     for span, length in _spans(files, source, block_bytes):
         held.append(span)
@@ -253,9 +253,9 @@ def cut_spans(
 
 def _spans(
     files: list[SourceFile], source: SourceConfig, block_bytes: int
-) -> Iterator[tuple[Span, int]]:
+) -> Iterator[tuple[FileRange, int]]:
     for file in files:
-        whole = Span(file.path, file.name, split=file.split, format=file.format)
+        whole = FileRange(file.path, file.name, split=file.split, format=file.format)
         kind = file.format or source.format
         if kind == "parquet":
             from textmill.components.ingester.readers.parquet import cut

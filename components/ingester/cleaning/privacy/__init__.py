@@ -93,7 +93,7 @@ class PrivacyConfig:
                 )
 
 
-class Span(NamedTuple):
+class PersonalSpan(NamedTuple):
     """Something personal in a text."""
 
     begin: int
@@ -115,7 +115,7 @@ class Redactor:
         self._style = config.style
         self._seed = seed
 
-    def find(self, text: str) -> list[Span]:
+    def find(self, text: str) -> list[PersonalSpan]:
         """Returns what is personal, in order, none overlapping another.
 
         Of two that overlap the more specific kind wins (the order of KINDS: what has a
@@ -123,13 +123,13 @@ class Redactor:
         earlier one.
         """
         scan = Scan(text)
-        taken: list[Span] = []
+        taken: list[PersonalSpan] = []
         for kind, detect in self._detectors:
             found = detect(scan)
             if found:
                 found.sort(key=lambda span: (span[0] - span[1], span[0]))
                 for begin, end in found:
-                    _take(taken, Span(begin, end, kind))
+                    _take(taken, PersonalSpan(begin, end, kind))
         return taken
 
     def mask(self, text: str, document_id: str) -> tuple[str, Counter[str]]:
@@ -149,7 +149,11 @@ class Redactor:
         return text, counts
 
     def _replace(
-        self, text: str, spans: list[Span], document_id: str, counts: Counter[str]
+        self,
+        text: str,
+        spans: list[PersonalSpan],
+        document_id: str,
+        counts: Counter[str],
     ) -> str:
         pieces, at = [], 0
         for begin, end, kind in spans:
@@ -164,7 +168,7 @@ class Redactor:
         return "".join([*pieces, text[at:]])
 
 
-def _take(taken: list[Span], span: Span) -> None:
+def _take(taken: list[PersonalSpan], span: PersonalSpan) -> None:
     """Inserts a span where it overlaps none of those before it."""
     place = bisect_left(taken, span)
     if place and taken[place - 1].end > span.begin:

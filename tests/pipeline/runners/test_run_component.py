@@ -19,7 +19,7 @@ from textmill.components.artifacts import PushedModel
 from textmill.components.base import MANIFEST
 from textmill.models.errors import ConfigError, RemoteError
 from textmill.pipeline.cli.predict import find_model
-from textmill.pipeline.config import parse_config
+from textmill.pipeline.config.load import parse_config
 from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.remote.executor_io import wires
 from textmill.pipeline.remote.mirror import Mirror
@@ -28,10 +28,10 @@ from textmill.pipeline.remote.tensorboard_sync import showing
 from textmill.pipeline.runners.container import send_versions
 from textmill.pipeline.runners.run_component import main
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from loopback import Fault, serving, write_account
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 SOURCES = str(REPOSITORY / ".ci/typing")
 CONFIG = """\
 name: tiny

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from textmill.models.errors import ConfigError
 from textmill.models.pretrained import PretrainedConfig
-from textmill.pipeline.config import (
+from textmill.pipeline.config.load import load_config
+from textmill.pipeline.config.schema import (
     canonical_config,
     config_schema,
-    load_config,
     render_config,
-    resolve_secrets,
 )
 from textmill.pipeline.config.yaml import MAX_DEPTH, read_scalar, read_yaml
+from textmill.pipeline.secrets import resolve_secrets
 
 GOOD = """\
 name: quickstart

@@ -22,7 +22,7 @@ from textmill.pipeline.cli.tensorboard import link
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.store import MetadataStore
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 GOOD = """\
 name: tiny
 datasets: {docs: {source: {docstrings: [stdlib]}}}

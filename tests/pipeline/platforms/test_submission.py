@@ -19,11 +19,11 @@ from textmill.pipeline.platforms.kubeflow_client import KubeflowHost
 from textmill.pipeline.platforms.submission import Submission, Transient, follow, submit
 from textmill.pipeline.platforms.vertex_client import VertexRegion
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from loopback import TOKEN, Fault, serving, write_account
 
 JOBS = "projects/p/locations/us-central1/pipelineJobs"
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 GOLDEN = Path(__file__).parent / "golden"
 
 

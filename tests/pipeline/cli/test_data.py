@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from textmill.components.base import canonical
+from textmill.components.base import canonical_json
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.data_display import render_document, visible
-from textmill.pipeline.config import load_config
+from textmill.pipeline.config.load import load_config
 from textmill.pipeline.create_pipeline import create_pipeline
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 SOURCES = str(REPOSITORY / ".ci/typing")
 CONFIG = """\
 name: tiny
@@ -225,13 +225,15 @@ def test_a_kind_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
-    from textmill.pipeline.config import config_schema
+    from textmill.pipeline.config.schema import config_schema
 
     definitions = config_schema()["$defs"]
     fields = definitions["DatasetConfig"]["properties"]
     assert fields["profile"]["description"].startswith("What its documents are held")
     assert fields["clean"]["description"]
-    assert canonical(definitions["ProfileConfig"]["properties"]["fail_on"]["default"])
+    assert canonical_json(
+        definitions["ProfileConfig"]["properties"]["fail_on"]["default"]
+    )
 
 
 def test_a_stage_waits_for_a_profile_that_may_fail(tmp_path):

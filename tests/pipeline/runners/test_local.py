@@ -17,15 +17,15 @@ import pytest
 
 from textmill.components.base import Component
 from textmill.models.errors import ConfigError
-from textmill.pipeline.cache.key import plan
+from textmill.pipeline.cache.plan import plan
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.runners.local import LocalRunner
 from textmill.pipeline.store import MetadataStore, rebuild
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 import toy_components as toy
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 REPOSITORY = HERE.parent.parent
 
 
@@ -124,7 +124,9 @@ def test_a_run_writes_down_what_happened(source, root):
     folder = root / "runs" / data.data["run_id"]
     assert (folder / "config.yaml").read_text() == "name: toy\n"
     assert json.loads((folder / "summary.json").read_bytes()) == data.data
-    assert (folder / "report.html").read_text().lstrip().lower().startswith("<!doctype")
+    run_id = data.data["run_id"]
+    page = (folder / "report.html").read_text()
+    assert page == f"<!doctype html> {run_id}: ['joined']"
     events = [json.loads(line) for line in (folder / "events.jsonl").open()]
     assert [event["event"] for event in events] == [
         "run_started",

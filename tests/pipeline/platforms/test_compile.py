@@ -14,13 +14,13 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config import load_config
+from textmill.pipeline.config.load import load_config
 from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.platforms.compile import compile_pipeline
 from textmill.pipeline.platforms.config import NodeConfig, node_config
 from textmill.pipeline.platforms.yaml import dump
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 GOLDEN = Path(__file__).parent / "golden"
 MACHINES = "run.nodes.train.machines=3"
 CASES = {

@@ -16,12 +16,12 @@ import yaml
 from safetensors.numpy import load_file
 
 from tests.conftest import sentences
-from textmill.pipeline.config import parse_config
+from textmill.pipeline.config.load import parse_config
 from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.platforms.compile import compile_pipeline
 from textmill.pipeline.runners.container import is_chief
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 CONFIG = """\
 name: pools
 datasets:

@@ -20,12 +20,13 @@ from textmill.pipeline import publish
 from textmill.pipeline.cache.code_digest import CodeReader
 from textmill.pipeline.cache.diff import latest_execution
 from textmill.pipeline.cache.file_digests import FileDigests
-from textmill.pipeline.cache.key import Keys, cache_key, map_inputs, plan
+from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
+from textmill.pipeline.cache.plan import plan
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.runners.local import LocalRunner
 from textmill.pipeline.store import MetadataStore
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 import toy_components as toy
 
 
