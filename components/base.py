@@ -1,8 +1,8 @@
-"""Artifact, Channel, Component: the words that every step is written in.
+"""Artifact, Channel, Component: the contract of every step.
 
-An artifact is a directory that explains itself; a channel is the promise of one; a
-component names a step and its executor, whose signature is the contract. Standard
-library only: importing a component must cost nothing.
+An artifact is a typed directory with a manifest; a channel refers to an artifact that a
+node will make; a component is a step, whose executor's signature is its contract.
+Standard library only, so that components are cheap to import.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CHUNK = 1 << 20
 
 
 def canonical_json(value: Any) -> bytes:
-    """Returns the one JSON spelling of a value: sorted keys, no spaces, UTF-8."""
+    """Returns the canonical JSON of a value: sorted keys, no spaces, UTF-8."""
     return json.dumps(
         value,
         sort_keys=True,
@@ -54,16 +54,16 @@ def sha256_file(path: Path) -> str:
 
 
 class Artifact:
-    """A typed directory, complete when its ``manifest.json`` is there.
+    """A typed directory, complete once it has a ``manifest.json``.
 
-    While an executor fills one, it writes files below ``path`` and sets ``facts``,
-    ``records`` and, where bytes are not stable, ``identity``. Afterwards those are read
-    from the manifest. Readers take their files from the manifest and never glob.
+    An executor writes files below ``path`` and sets ``facts``, ``records`` and, if its
+    bytes are not stable, ``identity``. Later these come from the manifest. Readers take
+    the list of files from the manifest and never glob.
 
     Attributes:
-        facts: what a reader needs to know, as JSON (sequence_length, labels, ...).
-        records: number of records of a file, by its relative path.
-        identity: what the digest covers in place of the files, or None.
+        facts: JSON values for readers (sequence_length, labels, ...).
+        records: number of records by the relative path of a file.
+        identity: the content that the digest covers instead of the files, or None.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -85,10 +85,10 @@ class Artifact:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest, checked to be of this type and to agree with itself.
+        """The manifest, of the right type and with a valid digest.
 
         Raises:
-            IntegrityError: it is absent, unreadable, altered, or of another type.
+            IntegrityError: it is missing, unreadable, altered, or of another type.
         """
         file = self.path / MANIFEST
         try:
@@ -115,17 +115,17 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """The hexadecimal SHA-256 of what the artifact is."""
+        """The hexadecimal SHA-256 of the artifact's content."""
         return str(self.manifest["digest"])
 
     def file(self, name: str) -> Path:
-        """Returns the path of a file to write, with its folder made."""
+        """Returns the path of a file to write, and creates its folder."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def files(self, prefix: str = "") -> list[Path]:
-        """Returns the files of the manifest whose relative path starts so, sorted."""
+        """Returns the files of the manifest with this prefix, sorted."""
         return [
             self.path / file["path"]
             for file in self.manifest["files"]
@@ -136,7 +136,7 @@ class Artifact:
         """Compares every file with the manifest.
 
         Raises:
-            IntegrityError: a file is missing, was cut or altered, or does not belong.
+            IntegrityError: a file is missing, truncated, altered, or not listed.
         """
         expected = {file["path"]: file for file in self.manifest["files"]}
         for name, entry in expected.items():
@@ -149,10 +149,10 @@ class Artifact:
                     f"{path}: expected {entry['size']} bytes, found {size}; "
                     "delete its folder and run again"
                 )
-            if (found := sha256_file(path)) != entry["sha256"]:
+            if (digest := sha256_file(path)) != entry["sha256"]:
                 raise IntegrityError(
                     f"{path}: expected sha256 {entry['sha256'][:12]}, "
-                    f"found {found[:12]}; delete its folder and run again"
+                    f"found {digest[:12]}; delete its folder and run again"
                 )
         for name in list_files(self.path):
             if name not in expected:
@@ -170,7 +170,7 @@ class Artifact:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Returns the relative paths of all files but the manifest, sorted."""
+    """Returns the relative paths of all files except the manifest, sorted."""
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -179,7 +179,7 @@ def list_files(folder: Path) -> list[str]:
 
 
 def content_digest(manifest: Mapping[str, Any]) -> str:
-    """Returns the digest of a manifest's content: its identity, else its files."""
+    """Returns the digest of a manifest's content: its identity, or else its files."""
     content = {"type": manifest["type"], "format": manifest["format"]}
     if manifest["identity"] is not None:
         content["identity"] = manifest["identity"]
@@ -204,30 +204,30 @@ def _silent(event: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a runner lends an executor. None of it may change a result."""
+    """The runner's services for an executor. None of them may change a result."""
 
     work_dir: Path | None = None
-    """A folder that outlives a kill, for checkpoints; None where nothing can resume."""
+    """A folder for checkpoints that survives a kill; None if the step cannot resume."""
     report: Callable[[dict[str, Any]], None] = _silent
-    """Takes progress: ``{"step": 3, "total": 100, "loss": 2.1, "rate": 40.0, ...}``."""
+    """Gets progress: ``{"step": 3, "total": 100, "loss": 2.1, "rate": 40.0, ...}``."""
     should_stop: Callable[[], bool] = _never
-    """True once the executor should commit its state and raise ``Preempted``."""
+    """Returns True once the executor should save its state and raise ``Preempted``."""
     beam: Mapping[str, Any] = field(default_factory=dict)
-    """Beam pipeline options (``run.beam``): where and how wide, never what."""
+    """Beam pipeline options (``run.beam``)."""
 
 
 class ExternalVersion(NamedTuple):
-    """What a result depends on and whose identity is known without reading it."""
+    """An external dependency of a result, identified without reading its content."""
 
     name: str
-    """What it is: a URL, or a path that need not exist."""
+    """A URL, or a path that need not exist."""
     identity: str
-    """What changes when it does: a checksum, a version."""
+    """A checksum or version that changes with the content."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """One parameter of an executor: its artifact type, and how many it takes."""
+    """An artifact parameter of an executor: its type, and how many it takes."""
 
     type: type[Artifact]
     optional: bool = False
@@ -236,7 +236,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Contract:
-    """What an executor's signature says."""
+    """The contract of an executor, read from its signature."""
 
     inputs: Mapping[str, Port]
     outputs: Mapping[str, Port]
@@ -246,15 +246,15 @@ class Contract:
 
 @dataclass(frozen=True)
 class Channel:
-    """The promise of an artifact: who makes it, under which name, of which type."""
+    """A reference to a node's output before it exists: producer, name and type."""
 
     producer: str
     output: str
     type: type[Artifact]
 
 
-_TAKEN = ("id", "config_paths", "after")
-"""What ``Component`` itself is told, beside its config and inputs."""
+_RESERVED = ("id", "config_paths", "after")
+"""Arguments of ``Component`` itself, which no executor may use."""
 
 
 def read_contract(executor: Callable[..., None]) -> Contract:
@@ -265,7 +265,7 @@ def read_contract(executor: Callable[..., None]) -> Contract:
     config: Any = None
     for name, parameter in inspect.signature(executor).parameters.items():
         assert parameter.kind is parameter.KEYWORD_ONLY, f"{name} must be keyword-only"
-        assert name not in _TAKEN, f"{name} is an argument of every component"
+        assert name not in _RESERVED, f"{name} is an argument of every component"
         hint = hints[name]
         if name == "config":
             assert is_dataclass(hint), f"{hint} is not a dataclass"
@@ -293,7 +293,7 @@ Wire = Channel | Mapping[str, Channel] | None
 
 
 class Component:
-    """A step of a pipeline: an executor, its config, and where its inputs come from.
+    """Base class of the steps of a pipeline: an executor, its config, its inputs.
 
     ``class Trainer(Component, executor=train)`` reads the contract from the executor;
     ``Trainer(config, id="train.x", rows=tokenizer.outputs["rows"])`` checks it.
@@ -302,7 +302,7 @@ class Component:
     executor: ClassVar[Callable[..., None]]
     contract: ClassVar[Contract]
     resumable: ClassVar[bool] = False
-    """Whether the executor can stop on request and go on later from its work folder."""
+    """True if the executor can stop on request and resume from its work folder."""
 
     def __init_subclass__(
         cls, *, executor: Callable[..., None], resumable: bool = False
@@ -326,8 +326,8 @@ class Component:
             config: an instance of the executor's config class.
             id: the node's name, unique in its pipeline.
             config_paths: the config path in the user's file, by field of ``config``.
-            after: nodes that must have succeeded first, though nothing is read from
-                them: gates. They are no part of the cache key.
+            after: gates: nodes that must succeed first, without being inputs. They are
+                not part of the cache key.
             inputs: a channel, or a mapping of them, for every input of the executor.
 
         Raises:
@@ -373,9 +373,9 @@ class Component:
 
     @classmethod
     def external_files(cls, config: Any) -> Sequence[Path | ExternalVersion]:
-        """Returns what lies outside the pipeline that a result depends on.
+        """Returns the external files and versions that a result depends on.
 
-        A path counts by the content of its file.
+        A path enters with the content of its file.
         """
         return ()
 
@@ -383,7 +383,7 @@ class Component:
     def external_versions(
         cls, config: Any, inputs: Mapping[str, Any]
     ) -> list[ExternalVersion]:
-        """Returns what earlier runs left in the root that a result depends on.
+        """Returns the versions that earlier runs made and a result depends on.
 
         Args:
             config: the component's.
@@ -412,10 +412,10 @@ class Component:
         outputs: Mapping[str, Artifact],
         context: Context | None = None,
     ) -> None:
-        """Verifies the inputs and runs the executor: where every runner ends.
+        """Verifies the inputs and runs the executor. Every runner ends here.
 
         Raises:
-            IntegrityError: an input is not what its manifest says.
+            IntegrityError: an input differs from its manifest.
             TextmillError: as the executor raises.
         """
         for value in inputs.values():

@@ -1,7 +1,6 @@
-"""Beam: the one way to open a pipeline, on a runner that is named.
+"""Beam: opens every pipeline, on a runner that is named.
 
-The name DirectRunner means Prism to Beam, which fetches a Go program over the network
-without a checksum or a timeout: neither is taken. Text never goes through a runner, but
+Text never goes through a runner, but
 through files (``components/scratch.py``).
 """
 
@@ -23,11 +22,11 @@ from apache_beam.transforms.environments import (
     SubprocessSDKEnvironment,
 )
 
+from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
 from textmill.models.errors import ConfigError, did_you_mean
 
 DEFAULTS = {"direct_running_mode": "multi_threading", "direct_num_workers": 2}
 _WORTH_PROCESSES = 96 << 20
-_REFUSED = ("direct", "switchingdirect", "prism")
 
 
 def open_pipeline(
@@ -44,18 +43,18 @@ def open_pipeline(
         ConfigError: the runner is refused, or an option is none of Beam's.
     """
     given = dict(options)
-    runner = str(given.pop("runner", "FnApiRunner"))
-    if runner.rpartition(".")[2].lower().removesuffix("runner") in _REFUSED:
+    runner = str(given.pop("runner", DEFAULT_RUNNER))
+    if reason := refusal(runner):
         raise ConfigError(
-            f"run.beam.runner: {runner} fetches the Prism program over the network "
-            "without a checksum; write FnApiRunner"
+            f"run.beam.runner: {runner} is refused, because {reason}; "
+            f"write {DEFAULT_RUNNER}"
         )
     known = PipelineOptions([]).get_all_options()
     for name in given:
         if name not in known:
             hint = did_you_mean(name, list(known))
             raise ConfigError(f"run.beam.{name}: not an option of Beam{hint}")
-    if runner != "FnApiRunner":
+    if runner != DEFAULT_RUNNER:
         return apache_beam.Pipeline(
             runner=runner, options=PipelineOptions.from_dictionary(given)
         )

@@ -20,6 +20,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Component, Input, Output
 from textmill.models.errors import IntegrityError
+from textmill.models.paths import FilePath
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
 
@@ -28,7 +29,7 @@ _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blesse
 class PushConfig:
     """Where a stage's model goes."""
 
-    to: str | None = None
+    to: FilePath | None = None
     """A folder that also receives every pushed version, beside the root's own."""
 
 

@@ -6,6 +6,9 @@ next. Anything else that escapes is a defect of Textmill and exits with 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 
 class TextmillError(Exception):
     """Something that the user, the data or the machine can mend."""
@@ -61,9 +64,27 @@ class Preempted(TextmillError):
     exit_code = 75
 
 
+class Violation(NamedTuple):
+    """A rule that a part of a config breaks, found by the ``check`` of its class."""
+
+    path: str
+    """The key inside that part; dotted if it is deeper, empty for the part itself."""
+    expected: str
+    """What the rule expects."""
+    got: Any = None
+    """The value that breaks it."""
+    hint: str = ""
+    """The end of the message: the next step."""
+
+
 def did_you_mean(word: str, choices: list[str] | tuple[str, ...]) -> str:
     """Returns ``; did you mean 'x'?``, or nothing where no choice is close."""
     import difflib
 
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(words: Sequence[str]) -> str:
+    """Returns ``a, b or c``."""
+    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)

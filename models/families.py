@@ -37,7 +37,7 @@ FAMILIES: dict[str, Family] = {
 
 LABELLED_TASKS = ("classify",)
 METRICS: dict[str, tuple[str, ...]] = {
-    "masked_lm": ("loss", "perplexity", "bits_per_byte", "accuracy"),
+    "masked_lm": ("loss", "perplexity", "bits_per_byte", "accuracy", "next_accuracy"),
     "causal_lm": ("loss", "perplexity", "bits_per_byte", "accuracy"),
     "classify": ("loss", "accuracy", "macro_precision", "macro_recall", "macro_f1"),
 }

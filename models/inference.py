@@ -1,4 +1,4 @@
-"""Inference: a trained model on disk becomes numbers about rows."""
+"""Inference: loads a trained model and runs it over rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from textmill.models.tasks import TASKS, Masking, Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
 from textmill.models.training.sampler import row_keys
 from textmill.models.weights import load_weights
+
+_TEMPERATURE = 0.8
 
 
 def load_task(
@@ -62,37 +64,45 @@ def row_batches(rows: RowReader, batch: int, seed: int) -> Iterator[dict[str, An
         }
 
 
-def measure_rows(
-    task: Task, rows: RowReader, *, batch: int, seed: int
-) -> dict[str, np.ndarray]:
-    """Returns the task's sums of every row, float64 ``[rows]`` each.
+def predict_rows(
+    task: Task, rows: RowReader, *, target: str, batch: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the task's outputs for batches of rows in order.
 
-    Loss is in nats; see ``Task.sum_names``.
+    Args:
+        task: the model.
+        rows: the rows of a split.
+        target: kind of target: its column is copied to ``target``, unless ``none``.
+        batch: rows of a forward pass.
+        seed: seed of masks.
     """
-    call = tf.function(lambda features: task.sums(features, training=False))
-    parts = [call(_features(task, b)) for b in row_batches(rows, batch, seed)]
-    return {
-        name: np.concatenate([part[name] for part in parts])[: len(rows)].astype(float)
-        for name in task.sum_names
-    }
+    call = tf.function(task.predictions)
+    for columns in row_batches(rows, batch, seed):
+        size = int(columns["valid"].sum())
+        features = task.features({k: tf.constant(v) for k, v in columns.items()})
+        outputs = {k: v.numpy()[:size] for k, v in call(features).items()}
+        if target != "none":
+            outputs = {"target": columns[target][:size]} | outputs
+        yield outputs
 
 
-def classify_rows(
-    task: Task, rows: RowReader, *, batch: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns probabilities float64 ``[rows, labels]`` and true labels ``[rows]``."""
-    call = tf.function(lambda features: tf.nn.softmax(task.logits(features)))
-    probabilities, labels = [], []
-    for rows_batch in row_batches(rows, batch, 0):
-        probabilities.append(call(_features(task, rows_batch)).numpy())
-        labels.append(rows_batch["label"])
-    size = len(rows)
-    return (
-        np.concatenate(probabilities)[:size].astype(float),
-        np.concatenate(labels)[:size],
+def generate_samples(
+    task: Task, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
+) -> list[str]:
+    """Returns texts generated from the end token; empty for tasks that do not write."""
+    from textmill.models.generation import generate
+    from textmill.models.tasks.causal_lm import CausalLM
+
+    if not isinstance(task, CausalLM):
+        return []
+    prompts = tf.fill([count, task.config.sequence_length], tokenizer.specials.end)
+    ids = tf.function(generate)(
+        task,
+        prompts,
+        tf.ones([count], tf.int32),
+        num_tokens=num_tokens,
+        temperature=_TEMPERATURE,
+        seed=seed,
     )
-
-
-def _features(task: Task, batch: dict[str, Any]) -> dict[str, tf.Tensor]:
-    rows = {name: tf.constant(value) for name, value in batch.items()}
-    return task.features(rows)
+    texts = tokenizer.detokenize(tf.RaggedTensor.from_tensor(ids))
+    return [text.decode(errors="replace") for text in texts.numpy()]

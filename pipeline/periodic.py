@@ -1,4 +1,4 @@
-"""Repeating: something done again and again beside other work."""
+"""Runs a function periodically in a background thread."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def repeating(act: Callable[[], None], *, seconds: float) -> Iterator[None]:
-    """Calls ``act`` in a thread, every so many seconds until the block ends."""
+def run_periodically(action: Callable[[], None], *, seconds: float) -> Iterator[None]:
+    """Context manager: calls ``action`` every so many seconds until the block ends."""
     done = threading.Event()
 
     def repeat() -> None:
         while not done.wait(seconds):
-            act()
+            action()
 
     thread = threading.Thread(target=repeat, daemon=True)
     thread.start()

@@ -14,21 +14,20 @@ _ID = re.compile(r"\w[\w.-]*")
 
 
 class Pipeline:
-    """A named graph of components, in one topological order.
+    """A named graph of components, in a fixed topological order.
 
     Attributes:
-        nodes: every component, upstream first; in order of declaration where the graph
-            leaves a choice.
-        selected: the ids that are to be brought up to date; the others only lend their
-            published artifacts.
+        nodes: every component, upstream first, otherwise in order of declaration.
+        selected: the ids of the nodes to bring up to date; from all others only
+            published artifacts are used.
     """
 
     def __init__(self, name: str, nodes: Sequence[Component]) -> None:
         """Checks and orders a graph.
 
         Raises:
-            ConfigError: an id is unfit or taken, an input's producer is missing, or the
-                graph has a cycle.
+            ConfigError: an id is invalid or repeated, an input's producer is missing,
+                or the graph has a cycle.
         """
         self.name = name
         self._by_id: dict[str, Component] = {}
@@ -54,7 +53,7 @@ class Pipeline:
         """Returns the component of this id.
 
         Raises:
-            ConfigError: there is none.
+            ConfigError: it is unknown.
         """
         if id not in self._by_id:
             hint = did_you_mean(id, list(self._by_id))
@@ -68,34 +67,34 @@ class Pipeline:
         start: str | None = None,
         until: str | None = None,
     ) -> Pipeline:
-        """Returns this graph with fewer nodes selected: those that meet every bound.
+        """Returns this graph with only those nodes selected that meet every bound.
 
         Args:
             only: these nodes.
-            start: this node and all that follow from it.
-            until: this node and all that it rests on.
+            start: this node and all downstream nodes.
+            until: this node and all upstream nodes.
 
         Raises:
             ConfigError: an id is unknown, or no node meets every bound.
         """
-        chosen = {self.node(id).id for id in only} or set(self._by_id)
+        selected = {self.node(id).id for id in only} or set(self._by_id)
         if start is not None:
             downstream: dict[str, set[str]] = {id: set() for id in self._by_id}
             for node in self.nodes:
                 for id in node.upstream():
                     downstream[id].add(node.id)
-            chosen &= _reachable(self.node(start).id, downstream)
+            selected &= _reachable(self.node(start).id, downstream)
         if until is not None:
             upstream = {node.id: node.upstream() for node in self.nodes}
-            chosen &= _reachable(self.node(until).id, upstream)
-        if not chosen:
+            selected &= _reachable(self.node(until).id, upstream)
+        if not selected:
             raise ConfigError(f"{self.name}: no node lies between these bounds")
         selection = Pipeline(self.name, self.nodes)
-        selection.selected = frozenset(chosen)
+        selection.selected = frozenset(selected)
         return selection
 
     def needed(self) -> frozenset[str]:
-        """Returns the selected nodes and all that they rest on."""
+        """Returns the selected nodes and all their upstream nodes."""
         upstream = {node.id: node.upstream() for node in self.nodes}
         return frozenset().union(*(_reachable(id, upstream) for id in self.selected))
 

@@ -1,7 +1,7 @@
-"""Progress: what a run is doing, for whoever watches it.
+"""Progress of a run on standard error.
 
-A live region on a terminal, with finished nodes above it; elsewhere a line when a node
-starts or ends, and one now and then in between.
+On a terminal, a live table of running nodes, with finished nodes above it; elsewhere
+one line when a node starts or ends, and one every ten seconds in between.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ _COLOURS = {"ran": "green", "cached": "dim", "failed": "red", "interrupted": "ye
 
 
 class Progress(Protocol):
-    """Takes the events of a run as they happen."""
+    """Base class: receives the events of a run as they happen."""
 
     def handle(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
 
     def close(self) -> None:
-        """Leaves the screen as it should stay."""
+        """Ends the display."""
 
 
 def make_progress(*, shown: bool) -> Progress:
-    """Returns the progress that fits standard error, or a silent one."""
+    """Returns live or plain progress for standard error, or a silent one."""
     if not shown:
         return SilentProgress()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress(sys.stderr)
 
 
 class SilentProgress:
-    """Says nothing."""
+    """Shows nothing."""
 
     def handle(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Does nothing."""
 
 
 @dataclass
 class Activity:
-    """What is known of a node at work."""
+    """The state of a running node."""
 
     node: str
     reasons: tuple[str, ...] = ()
@@ -57,28 +57,28 @@ class Activity:
     waiting: bool = False
     event: dict[str, Any] = field(default_factory=dict)
     first: tuple[float, float] | None = None
-    """Time and step of the first report, from where the pace is measured."""
+    """Time and step of the first report, from which the speed is measured."""
 
-    def take(self, event: Mapping[str, Any]) -> None:
-        """Takes a report of the executor."""
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Records a report of the executor."""
         self.waiting = False
         self.event |= event
         if self.first is None and "step" in event:
             self.first = (time.monotonic(), event["step"])
 
     def seconds_left(self) -> float | None:
-        """Returns how long the rest takes at the pace so far, or None."""
+        """Returns the expected remaining time in seconds, or None."""
         step, total = self.event.get("step"), self.event.get("total")
         if self.first is None or step is None or not total or step <= self.first[1]:
             return None
-        pace = (time.monotonic() - self.first[0]) / (step - self.first[1])
-        return float(pace * (total - step))
+        seconds_per_step = (time.monotonic() - self.first[0]) / (step - self.first[1])
+        return float(seconds_per_step * (total - step))
 
     def words(self) -> list[str]:
         """Returns step, loss, rate and time left, as far as they are known."""
         event, words = self.event, []
         if self.waiting:
-            words.append("waits for another run that is making it")
+            words.append("waits for another run that is executing it")
         if "step" in event:
             total = f"/{event['total']:,}" if event.get("total") else ""
             words.append(f"{event.get('phase', 'step')} {event['step']:,}{total}")
@@ -110,7 +110,7 @@ def _outcome(event: Mapping[str, Any], activity: Activity | None) -> str:
 
 
 class PlainProgress:
-    """Writes lines."""
+    """Prints one line per event."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -118,7 +118,7 @@ class PlainProgress:
         self._last: dict[str, float] = {}
 
     def handle(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
         node = str(event.get("node", ""))
         if kind == "node_started":
             activity = Activity(node, tuple(event["reasons"]))
@@ -126,7 +126,7 @@ class PlainProgress:
             self._last[node] = activity.started
             self._say(f"{node}: started  {'  '.join(activity.reasons[:3])}".rstrip())
         elif kind == "node_waiting":
-            self._say(f"{node}: waits for another run that is making it")
+            self._say(f"{node}: waits for another run that is executing it")
         elif kind == "node_retried":
             self._say(f"{node}: {event['error']}; trying again")
         elif kind == "node_finished":
@@ -135,14 +135,14 @@ class PlainProgress:
             self._progress(node, event)
 
     def close(self) -> None:
-        """Leaves the lines as they are."""
+        """Does nothing."""
 
     def _progress(self, node: str, event: Mapping[str, Any]) -> None:
         activity = self._activities[node]
-        activity.take(event)
-        now = time.monotonic()
-        if now - self._last[node] >= _PLAIN_SECONDS:
-            self._last[node] = now
+        activity.update(event)
+        seconds = time.monotonic()
+        if seconds - self._last[node] >= _PLAIN_SECONDS:
+            self._last[node] = seconds
             self._say(f"{node}: {', '.join(activity.words())}")
 
     def _say(self, line: str) -> None:
@@ -150,7 +150,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """Draws nodes at work in place and prints those that ended above them."""
+    """Shows running nodes in a live table, and prints finished nodes above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -164,14 +164,14 @@ class LiveProgress:
         self._live.start()
 
     def handle(self, kind: str, event: Mapping[str, Any]) -> None:
-        """Takes one event."""
+        """Handles one event."""
         node = str(event.get("node", ""))
         if kind == "node_started":
             self._activities[node] = Activity(node, tuple(event["reasons"]))
         elif kind == "node_waiting":
             self._activities[node].waiting = True
         elif kind == "progress":
-            self._activities[node].take(event)
+            self._activities[node].update(event)
         elif kind == "node_retried":
             self._print("!", node, f"{event['error']}; trying again", "yellow")
         elif kind == "node_finished":

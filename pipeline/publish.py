@@ -1,9 +1,9 @@
-"""Publishing: the one place where an artifact comes to be.
+"""Publishing: makes a node's outputs visible in one atomic step.
 
-A node's outputs are written below ``<root>/artifacts/<node>/<key>.staging/``, sealed
-with a manifest each, joined by ``execution.json`` (how they came to be: enough to
-rebuild the store), flushed to disk, and given their final name in one rename. So a
-folder under a final name is whole, whatever was killed and whenever.
+Outputs are written below ``<root>/artifacts/<node>/<key>.staging/``, each sealed with a
+manifest. ``execution.json`` records how they were made, enough to rebuild the store.
+Everything is flushed to disk and then renamed to its final name, so a folder under a
+final name is complete, whatever was killed and whenever.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ def published_dir(root: Path, node: str, key: str) -> Path:
 
 
 def staging_dir(root: Path, node: str, key: str) -> Path:
-    """Returns the folder where a node's outputs are being made."""
+    """Returns the folder in which a node's outputs are written."""
     return root / "artifacts" / node / (key + _STAGING)
 
 
 def scratch_dir(root: Path, node: str, key: str) -> Path:
-    """Returns the folder for whatever an execution leaves behind."""
+    """Returns the folder for the temporary files of an execution."""
     return root / "artifacts" / node / (key + _SCRATCH)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes a file that is either whole or not there, flushed to disk."""
+    """Writes a file atomically and flushes it to disk."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with full_disk_is_a_fault(path):
+    with disk_full_errors(path):
         try:
             _write_flushed(draft, data)
             draft.replace(path)
@@ -64,11 +64,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) -> None:
-    """Hashes an artifact's files, writes its manifest, and flushes all of it to disk.
+    """Hashes an artifact's files, writes its manifest, and flushes both to disk.
 
     Args:
-        artifact: filled by its executor; reads from its manifest from now on.
-        environment: where and when it was made; the digest does not cover it.
+        artifact: written by its executor; from now on it reads its manifest.
+        environment: host and time of the execution; not part of the digest.
 
     Raises:
         MachineError: the disk is full.
@@ -77,7 +77,7 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
     assert names, f"{artifact!r}: the executor wrote no file"
     absent = sorted(set(artifact.records) - set(names))
     assert not absent, f"{artifact!r}: records of files that are not there: {absent}"
-    with full_disk_is_a_fault(artifact.path):
+    with disk_full_errors(artifact.path):
         files = [_describe(artifact, name) for name in names]
         manifest: dict[str, Any] = {
             "type": type(artifact).__name__,
@@ -97,15 +97,15 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
 
 
 def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
-    """Gives a node's sealed outputs and their history their final name, in one rename.
+    """Publishes a node's sealed outputs and their history, in one rename.
 
-    What stood there (its effect gone, or altered) is moved aside and removed.
+    Removes an invalid earlier result under the same key.
 
     Raises:
         MachineError: the disk is full.
     """
     replaced = final.with_name(final.name + _REPLACED)
-    with full_disk_is_a_fault(final):
+    with disk_full_errors(final):
         _write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
         _flush(staging)
         if final.exists():
@@ -117,18 +117,18 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Removes a folder with all it holds; does nothing where there is none."""
+    """Removes a folder with its content, if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
 
 
 def work_dir(root: Path, node: str, key: str) -> Path:
-    """Returns the folder that a killed execution resumes from."""
+    """Returns the folder from which a killed execution resumes."""
     return root / "work" / node / key
 
 
 def sweep(root: Path) -> None:
-    """Removes what killed executions left behind and nothing can resume from."""
+    """Removes leftovers of killed executions that nothing can resume from."""
     leftovers = [
         folder
         for ending in (_STAGING, _SCRATCH, _REPLACED)
@@ -147,15 +147,15 @@ def sweep(root: Path) -> None:
 def locked(
     root: Path, node: str, key: str, *, while_waiting: Callable[[], None]
 ) -> Iterator[None]:
-    """Holds the one right to execute a node under a key, on this machine.
+    """Context manager: the exclusive right, on this machine, to execute a node.
 
-    The lock goes with the process that holds it, however that ends.
+    The lock ends with its process, even after a kill.
 
     Args:
         root: the store's folder.
         node: the node's id.
         key: its cache key.
-        while_waiting: called ten times a second while another process has the right;
+        while_waiting: called ten times a second while another process has the lock;
             may raise to give up.
     """
     with _lock_file(root, node, key) as descriptor:
@@ -166,8 +166,8 @@ def locked(
 
 
 @contextmanager
-def full_disk_is_a_fault(path: Path) -> Iterator[None]:
-    """Turns a full disk into a sentence that names the path and the space left.
+def disk_full_errors(path: Path) -> Iterator[None]:
+    """Context manager: turns a full disk into an error with the path and free space.
 
     Raises:
         MachineError: the disk, the quota or the limit on a file's size is reached.
@@ -177,17 +177,17 @@ def full_disk_is_a_fault(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise MachineError(full_disk(error, path)) from error
+        raise MachineError(disk_full_message(error, path)) from error
 
 
-def full_disk(error: BaseException, path: Path) -> str | None:
-    """Says that a disk is full if that is what the error is about, else None."""
+def disk_full_message(error: BaseException, path: Path) -> str | None:
+    """Returns the message for an error that was caused by a full disk, else None."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, OSError) and link.errno in _FULL:
             return _full_sentence(Path(str(link.filename or path)), link.errno)
         link = link.__cause__ or link.__context__
-    # TensorFlow and Beam wrap the operating system's words in their own errors.
+    # TensorFlow and Beam wrap the operating system's message in their own errors.
     for code in _FULL:
         if os.strerror(code) in str(error):
             return _full_sentence(path, code)
@@ -244,7 +244,7 @@ def _lock_file(root: Path, node: str, key: str) -> Iterator[int]:
     try:
         yield descriptor
     finally:
-        # Unlocked by hand: a forked child of ours may still have the file open.
+        # Unlocked explicitly: a forked child may still have the file open.
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 

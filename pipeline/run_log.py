@@ -18,7 +18,7 @@ from typing import Any
 from textmill.components.base import Artifact, Component
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
-from textmill.pipeline.publish import full_disk_is_a_fault, write_atomically
+from textmill.pipeline.publish import disk_full_errors, write_atomically
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 _PROGRESS_SECONDS = 1.0
@@ -67,13 +67,14 @@ class RunLog:
     def event(self, kind: str, **fields: Any) -> None:
         """Logs an event; the file gets a node's progress at most once a second."""
         self._progress.handle(kind, fields)
-        now = time.time()
+        timestamp = time.time()
         if kind == "progress":
-            if now - self._last_progress.get(fields["node"], 0) < _PROGRESS_SECONDS:
+            node = fields["node"]
+            if timestamp - self._last_progress.get(node, 0) < _PROGRESS_SECONDS:
                 return
-            self._last_progress[fields["node"]] = now
-        entry = {"time": round(now, 3), "event": kind} | fields
-        with full_disk_is_a_fault(self.folder / "events.jsonl"):
+            self._last_progress[node] = timestamp
+        entry = {"time": round(timestamp, 3), "event": kind} | fields
+        with disk_full_errors(self.folder / "events.jsonl"):
             self._events.write(
                 json.dumps(entry, ensure_ascii=False, default=str) + "\n"
             )
@@ -174,10 +175,10 @@ class RunLog:
 
 def _make_folder(root: Path, name: str) -> tuple[str, Path]:
     """Creates ``runs/20261123-021530-quickstart-4f2a``; returns the id and the path."""
-    now = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    started = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     name = re.sub(r"[^\w.-]+", "-", name)
     while True:
-        id = f"{now}-{name}-{secrets.token_hex(2)}"
+        id = f"{started}-{name}-{secrets.token_hex(2)}"
         folder = root / "runs" / id
         try:
             os.makedirs(folder / "logs")

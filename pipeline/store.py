@@ -1,9 +1,8 @@
-"""MetadataStore: runs, executions, artifacts and their lineage in one SQLite file.
+"""MetadataStore: an SQLite index of runs, executions, artifacts and their lineage.
 
-An index only. The truth lies beside it, in ``execution.json``, ``manifest.json`` and
-``summary.json``; whether a node is up to date is asked of those, and ``rebuild`` makes
-the index anew from them. It also remembers what is slow to find out twice: digests of
-files, and what source files say.
+The source of truth is on disk: ``execution.json``, ``manifest.json`` and
+``summary.json`` decide whether a node is up to date, and ``rebuild`` restores the index
+from them. The store also caches digests of files and parsed source files.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ CREATE TABLE sources(content TEXT PRIMARY KEY, says TEXT NOT NULL) WITHOUT ROWID
 
 
 class MetadataStore:
-    """The index of one root folder.
+    """The metadata index of one root folder.
 
     Raises:
         IntegrityError: the file is damaged.
@@ -70,8 +69,7 @@ class MetadataStore:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MachineError(
-                f"{root}: not a folder that can be made ({error.strerror}); "
-                "give another --root"
+                f"{root}: cannot be created ({error.strerror}); give another --root"
             ) from error
         with self._faults():
             self._connection = sqlite3.connect(
@@ -103,13 +101,13 @@ class MetadataStore:
         return [dict(row) for row in rows]
 
     def run(self, id: str) -> dict[str, Any]:
-        """Returns the summary of a run, with its executions under ``executions``.
+        """Returns the summary of a run, plus its ``executions``.
 
         Raises:
-            ConfigError: there is no such run.
+            ConfigError: the run is unknown.
         """
-        found = self._rows("SELECT summary FROM runs WHERE id = ?", id)
-        if not found:
+        rows = self._rows("SELECT summary FROM runs WHERE id = ?", id)
+        if not rows:
             hint = did_you_mean(id, [run["run_id"] for run in self.runs()])
             raise ConfigError(f"{self.root}: has no run {id!r}{hint}")
         executions = self._rows(
@@ -117,7 +115,7 @@ class MetadataStore:
             " FROM executions WHERE run_id = ? ORDER BY started, id",
             id,
         )
-        summary: dict[str, Any] = json.loads(found[0]["summary"])
+        summary: dict[str, Any] = json.loads(rows[0]["summary"])
         return summary | {"executions": [dict(row) for row in executions]}
 
     def lineage(self, digest: str) -> list[dict[str, Any]]:
@@ -131,17 +129,17 @@ class MetadataStore:
         return [dict(row) for row in rows]
 
     def record_run(self, summary: Mapping[str, Any]) -> None:
-        """Writes down what a run's summary says; again as it changes."""
+        """Stores or updates the summary of a run."""
         with self._transaction():
             self._put_run(summary)
 
     def has_execution(self, node: str, run_id: str) -> bool:
-        """Whether a run's execution of a node is written down."""
+        """Returns True if a run's execution of a node is stored."""
         query = "SELECT 1 FROM executions WHERE node = ? AND run_id = ?"
         return bool(self._rows(query, node, run_id))
 
     def record_execution(self, execution: Mapping[str, Any]) -> None:
-        """Writes down an execution: how it ended, and what it read and wrote.
+        """Stores an execution: its result, inputs and outputs.
 
         Args:
             execution: as in ``execution.json``, with ``state``, and for a failed one
@@ -151,7 +149,7 @@ class MetadataStore:
             self._put_execution(execution)
 
     def abandon_dead_runs(self) -> list[str]:
-        """Marks running runs whose process is gone as abandoned; returns their ids."""
+        """Marks runs as abandoned whose process has ended; returns their ids."""
         abandoned = []
         running = self._rows("SELECT id, summary FROM runs WHERE status = 'running'")
         for row in running:
@@ -166,7 +164,7 @@ class MetadataStore:
         return abandoned
 
     def rebuild(self) -> dict[str, int]:
-        """Empties the index and fills it from disk; returns the counts by kind."""
+        """Rebuilds the index from disk; returns the counts by kind."""
         summaries = [_read_json(file) for file in self.root.glob(f"runs/*/{SUMMARY}")]
         histories = [
             _read_json(file)
@@ -193,29 +191,29 @@ class MetadataStore:
         return {row["path"]: (row["state"], row["sha256"]) for row in rows}
 
     def remember_file_digests(self, known: Mapping[str, tuple[str, str]]) -> None:
-        """Keeps the (state, sha256) of files by path."""
+        """Stores the (state, sha256) of files by path."""
         rows = [(path, *entry) for path, entry in known.items()]
         self._put_many("INSERT OR REPLACE INTO file_digests VALUES (?, ?, ?)", rows)
 
     def sources(self) -> dict[str, str]:
-        """Returns what is known of source files, by content key."""
+        """Returns the parsed source files by content key."""
         rows = self._rows("SELECT content, says FROM sources")
         return {row["content"]: row["says"] for row in rows}
 
     def remember_sources(self, known: Mapping[str, str]) -> None:
-        """Keeps what source files say, by content key."""
+        """Stores parsed source files by content key."""
         rows = list(known.items())
         self._put_many("INSERT OR REPLACE INTO sources VALUES (?, ?)", rows)
 
     def _open(self) -> None:
         self._connection.row_factory = sqlite3.Row
-        verdict = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        if (found := self._version()) > VERSION:
+        problem = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if problem != "ok":
+            raise sqlite3.DatabaseError(problem)
+        if (version := self._version()) > VERSION:
             raise ConfigError(
-                f"{self.path}: expected schema {VERSION}, found {found}, written by a "
-                "newer Textmill; upgrade Textmill, or give another --root"
+                f"{self.path}: expected schema {VERSION}, found {version}, written by "
+                "a newer Textmill; upgrade Textmill, or give another --root"
             )
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._connection.execute("PRAGMA journal_mode = WAL")
@@ -249,8 +247,8 @@ class MetadataStore:
             ) from error
         except sqlite3.DatabaseError as error:
             raise IntegrityError(
-                f"{self.path}: damaged ({error}); run `textmill runs rebuild` to make "
-                "it anew from the manifests: nothing else is lost"
+                f"{self.path}: damaged ({error}); run `textmill runs rebuild` to "
+                "restore it from the manifests: nothing is lost"
             ) from error
 
     @contextmanager
@@ -288,10 +286,8 @@ class MetadataStore:
         )
 
     def _put_execution(self, execution: Mapping[str, Any]) -> None:
-        columns = (
-            *("node", "key", "component", "run_id", "state"),
-            *("exit_code", "error", "started", "seconds"),
-        )
+        names = "node key component run_id state exit_code error started seconds"
+        columns = names.split()
         cursor = self._connection.execute(
             f"INSERT OR REPLACE INTO executions({', '.join(columns)})"
             f" VALUES ({', '.join('?' * len(columns))})",
@@ -312,15 +308,15 @@ class MetadataStore:
         path = Path("artifacts") / node / key / output
         manifest = json.loads((self.root / path / MANIFEST).read_bytes())
         size = sum(file["size"] for file in manifest["files"])
-        said = (manifest["type"], manifest["digest"], size)
+        content = (manifest["type"], manifest["digest"], size)
         self._connection.execute(
             "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (path.as_posix(), node, key, output, *said),
+            (path.as_posix(), node, key, output, *content),
         )
 
 
 def rebuild(root: Path) -> dict[str, int]:
-    """Makes the index anew from what lies on disk; returns the counts by kind.
+    """Restores the index from disk; returns the counts by kind.
 
     Raises:
         IntegrityError: a history, a summary or a manifest on disk is damaged.
@@ -344,7 +340,7 @@ def process_identity(pid: int | None = None) -> dict[str, Any]:
 
 
 def is_running(process: Mapping[str, Any]) -> bool:
-    """Whether the process of this identity runs; True if it is on another host."""
+    """Returns True if the process runs, or is on another host."""
     if process["host"] != platform.node():
         return True
     try:
@@ -355,7 +351,7 @@ def is_running(process: Mapping[str, Any]) -> bool:
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Writes a run's ``summary.json``, whole or not at all."""
+    """Writes a run's ``summary.json`` atomically."""
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     write_atomically(folder / SUMMARY, text.encode() + b"\n")
 

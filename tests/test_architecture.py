@@ -1,6 +1,7 @@
 """The tree is the architecture: what may import what, and what must stay light."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,6 @@ HEAVY = {
     "apache_beam",
     "keras",
     "keras_hub",
-    "matplotlib",
     "numpy",
     "sklearn",
     "tensorflow",
@@ -64,13 +64,13 @@ def parse(path):
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-def imports(path):
-    """Returns every module that a file imports, inside functions too."""
+def imports(path, *, lazy=True):
+    """Returns every module that a file imports; inside functions too if ``lazy``."""
     found = set()
     package = module_of(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
-    for node in ast.walk(parse(path)):
+    for node in nodes(parse(path), lazy=lazy):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -78,6 +78,52 @@ def imports(path):
             base = ".".join([*above, *([node.module] if node.module else [])])
             found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return {module.removeprefix("textmill.") for module in found}
+
+
+def nodes(tree, *, lazy):
+    """Yields the nodes of a tree that run; those inside functions only if lazy."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        is_function = isinstance(node, ast.FunctionDef)
+        is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node)
+        if not is_typing and (lazy or not is_function):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def module_graph():
+    """Returns the modules of ours that each module imports.
+
+    A package's ``__init__`` may call its own engine, which imports the package's
+    config: imports of its own modules inside its functions do not count.
+    """
+    paths = {module_of(path): path for path in sources(*LAYERS)}
+    graph = {}
+    for module, path in paths.items():
+        used = imports(path, lazy=True) & paths.keys() - {module}
+        if path.name == "__init__.py":
+            own = {name for name in used if name.startswith(f"{module}.")}
+            used -= own - imports(path, lazy=False)
+        graph[module] = used
+    return graph
+
+
+def reach(start):
+    """Returns the modules with code that a module imports, directly or not."""
+    paths = {module_of(path): path for path in sources(*LAYERS)}
+    seen, waiting = set(), [start]
+    while waiting:
+        module = waiting.pop()
+        if module in paths and module not in seen:
+            seen.add(module)
+            waiting += [*imports(paths[module]), module.rpartition(".")[0]]
+    return {module for module in seen if has_code(paths[module])}
+
+
+def has_code(path):
+    """Returns False for a package that has a docstring alone."""
+    return any(not isinstance(node, ast.Expr) for node in parse(path).body)
 
 
 def imported_tops(path):
@@ -109,6 +155,22 @@ def test_imports_point_one_way(layer):
         if (found := imported_tops(path) & above)
     }
     assert wrong == {}
+
+
+def test_the_local_runner_reaches_few_modules():
+    modules = reach("pipeline.runners.local")
+    assert len(modules) <= 20, sorted(modules)
+    steps_and_configs = ("pipeline.config", "components.")
+    assert {m for m in modules if m.startswith(steps_and_configs)} == {
+        "components.base"
+    }
+
+
+def test_no_files_import_each_other_in_a_circle():
+    try:
+        graphlib.TopologicalSorter(module_graph()).prepare()
+    except graphlib.CycleError as error:
+        assert error.args[1] == []
 
 
 def test_steps_meet_in_artifacts_and_never_import_each_other():

@@ -1,4 +1,8 @@
-"""Evaluation: a trained model meets rows it has never seen, and a verdict follows."""
+"""Evaluation: metrics of a model's predictions, and the thresholds that bless it.
+
+Reading order: this file (config, verb, noun), ``engine.py`` (metrics), then
+``thresholds.py``. The metrics themselves are in ``textmill.models.metrics``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.artifacts import (
     Documents,
     Evaluation,
-    TokenRows,
+    Predictions,
     TrainedModel,
     write_json,
 )
@@ -22,7 +26,6 @@ from textmill.components.base import (
     Output,
     canonical_json,
 )
-from textmill.models.errors import DataError
 
 if TYPE_CHECKING:
     from textmill.components.evaluator.thresholds import Baseline
@@ -30,75 +33,75 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """What a stage says of its evaluation."""
+    """Slices, thresholds and samples of a stage's evaluation."""
 
     slices: tuple[str, ...] = ()
-    """Columns by whose values metrics are also given."""
+    """Columns; metrics are also computed for each of their values."""
     thresholds: Mapping[str, str] = field(default_factory=dict)
-    """What blesses a model: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
-    ``">= pushed - 0.01"`` compares with the newest pushed version of the stage that is
-    another model, as it was measured when it was pushed; the first has nothing to
-    beat."""
+    """Conditions for a blessing: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
+    ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
+    different model, by its own evaluation; the first model has no baseline and
+    passes."""
     samples: int = 0
-    """causal_lm: texts that the model writes."""
+    """causal_lm: number of texts that the model generates."""
     sample_tokens: int = 200
-    """causal_lm: tokens of each of them."""
+    """causal_lm: tokens of each generated text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatorConfig:
-    """An evaluation and the seed of its masks, bootstrap and samples."""
+    """Thresholds, and the seed of the bootstrap."""
 
-    evaluate: EvaluateConfig
-    """What the stage asks for."""
+    thresholds: Mapping[str, str] = field(default_factory=dict)
+    """Rules by metric."""
     seed: int = 17
-    """Seed of masks, bootstrap resamples and samples."""
-    batch: int = 64
-    """Rows a forward pass."""
+    """Seed of bootstrap resamples."""
     pushed: str | None = None
-    """The folder of the stage's pushed versions, where a threshold speaks of them."""
+    """The folder of the stage's pushed versions, if a threshold refers to them."""
 
 
 def evaluate(
     *,
+    predictions: Input[Predictions],
     documents: Input[Documents],
-    rows: Input[TokenRows],
     model: Input[TrainedModel],
     evaluation: Output[Evaluation],
     config: EvaluatorConfig,
 ) -> None:
-    """Measures the model on the test split, or on eval where there is no test.
+    """Measures predictions and checks thresholds.
+
+    Documents and model are read for their digests alone.
 
     Raises:
-        DataError: the split is empty, or a metric is NaN.
+        ConfigError: a threshold is no rule, or names no metric.
+        DataError: a metric is NaN, or all rows have one label.
     """
     from textmill.components.evaluator.engine import measure
-    from textmill.components.evaluator.thresholds import judge
+    from textmill.components.evaluator.thresholds import check_thresholds
 
-    split = "test" if rows.splits.get("test") else "eval"
-    if not rows.splits.get(split):
-        raise DataError(
-            f"evaluate: expected rows in split test or eval, found none; "
-            f"give datasets.*.split a test share (the splits are {rows.splits})"
-        )
-    found = measure(split, documents=documents, rows=rows, model=model, config=config)
-    pushed = _pushed(config, model.digest, documents.digest)
-    thresholds = judge(found["metrics"], config.evaluate.thresholds, pushed)
+    measured = measure(predictions, config)
+    baseline = _baseline(config, model.digest, documents.digest)
+    thresholds = check_thresholds(measured["metrics"], config.thresholds, baseline)
     blessed = all(t["passed"] for t in thresholds) if thresholds else None
     write_json(
         evaluation.file(evaluation.FILE),
-        {**found, "split": split, "thresholds": thresholds, "blessed": blessed},
+        {
+            **measured,
+            "split": predictions.facts["split"],
+            "thresholds": thresholds,
+            "blessed": blessed,
+        },
     )
     evaluation.facts = {
-        "task": model.facts["task"],
+        "task": predictions.facts["task"],
         "model": model.digest,
         "documents": documents.digest,
-        "split": split,
+        "split": predictions.facts["split"],
         "blessed": blessed,
     }
 
 
-def _pushed(config: EvaluatorConfig, model: str, documents: str) -> Baseline | None:
+def _baseline(config: EvaluatorConfig, model: str, documents: str) -> Baseline | None:
     from textmill.components.evaluator.thresholds import latest_baseline
 
     if config.pushed is None:
@@ -107,15 +110,16 @@ def _pushed(config: EvaluatorConfig, model: str, documents: str) -> Baseline | N
 
 
 class Evaluator(Component, executor=evaluate):
-    """Documents, rows, trained model -> evaluation (TFX: Evaluator)."""
+    """Predictions -> evaluation (TFX: Evaluator)."""
 
     @classmethod
     def external_versions(
         cls, config: EvaluatorConfig, inputs: Mapping[str, Any]
     ) -> list[ExternalVersion]:
         """Returns the pushed version that the model is compared with, if any."""
-        found = _pushed(config, inputs["model"], inputs["documents"])
-        if found is None:
+        baseline = _baseline(config, inputs["model"], inputs["documents"])
+        if baseline is None:
             return []
-        digest = hashlib.sha256(canonical_json(found.card)).hexdigest()
-        return [ExternalVersion("the pushed version", f"{found.version} {digest}")]
+        digest = hashlib.sha256(canonical_json(baseline.card)).hexdigest()
+        version = f"{baseline.version} {digest}"
+        return [ExternalVersion("the pushed version", version)]

@@ -1,200 +1,139 @@
-"""Measuring: a trained model's numbers on one split, each with its interval."""
+"""Metrics of predictions, each with its interval: of the split, by slice, by label."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from textmill.components.artifacts import Documents, TokenRows, TrainedModel
+from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
-from textmill.components.evaluator.intervals import (
-    Interval,
-    bootstrap_confusion,
-    bootstrap_ratio,
-    wilson,
-)
-from textmill.models.errors import ConfigError, DataError, did_you_mean
-from textmill.models.generation import generate
-from textmill.models.inference import classify_rows, load_task, measure_rows
-from textmill.models.rows import RowReader, RowSchema
-from textmill.models.tasks import CausalLM, Task
-from textmill.models.tokenizers import Tokenizer
+from textmill.models.errors import DataError
+from textmill.models.metrics import METRICS, metric_names
+from textmill.models.metrics.confusion import class_scores, confusion_cells
+from textmill.models.metrics.intervals import Interval, bootstrap_counts
+from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
 
-_TEMPERATURE = 0.8
+Statistics = dict[str, np.ndarray]
+"""float64 ``[statistics, rows]`` by metric."""
 
 
-def measure(
-    split: str,
-    *,
-    documents: Documents,
-    rows: TokenRows,
-    model: TrainedModel,
-    config: EvaluatorConfig,
-) -> dict[str, Any]:
-    """Returns task, rows, metrics, and what belongs to the task."""
-    weights, tokenizer_dir = model.path / model.WEIGHTS, model.path / model.TOKENIZER
-    task, tokenizer = load_task(
-        weights, tokenizer_dir, model.facts, attention=rows.facts["attention"]
+def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]:
+    """Returns task, rows and metrics; for labels, slices and the confusion matrix too.
+
+    Raises:
+        DataError: all rows have one label.
+    """
+    facts = _facts(predictions)
+    names = metric_names(predictions.facts["task"])
+    metrics = {name: METRICS[name].load() for name in names}
+    statistics, cells, columns = _collect(predictions, metrics, facts)
+    result: dict[str, Any] = {
+        "task": predictions.facts["task"],
+        "rows": predictions.facts["rows"],
+        "metrics": _intervals(metrics, statistics, facts, config.seed),
+    }
+    if predictions.samples:
+        result["samples"] = predictions.samples
+    if facts.labels:
+        result |= _confusion(cells, facts, config.seed)
+        result["slices"] = {
+            column: _slices(values, metrics, statistics, facts, config.seed)
+            for column, values in columns.items()
+        }
+    return result
+
+
+def _facts(predictions: Predictions) -> PredictionFacts:
+    facts = predictions.facts
+    size = facts["bytes"]
+    return PredictionFacts(
+        labels=tuple(facts["labels"]),
+        tokens_per_byte=facts["tokens"] / size if size else None,
     )
-    reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
-    found = {"task": model.facts["task"], "rows": len(reader)}
-    if model.facts["labels"]:
-        return found | _classification(
-            task,
-            reader,
-            labels=model.facts["labels"],
-            documents=documents.read(split),
-            config=config,
-        )
-    found["metrics"] = _language(task, reader, split=split, rows=rows, config=config)
-    if isinstance(task, CausalLM) and config.evaluate.samples:
-        found["samples"] = _samples(task, tokenizer, config)
-    return found
 
 
-def _language(
-    task: Task,
-    reader: RowReader,
-    *,
-    split: str,
-    rows: TokenRows,
-    config: EvaluatorConfig,
+def _collect(
+    predictions: Predictions, metrics: Mapping[str, Metric], facts: PredictionFacts
+) -> tuple[Statistics, np.ndarray, dict[str, list[str]]]:
+    """Reads the predictions once: statistics by metric, cells, slice columns."""
+    parts: dict[str, list[np.ndarray]] = {}
+    cells: list[np.ndarray] = []
+    columns: dict[str, list[str]] = {name: [] for name in predictions.facts["slices"]}
+    for group in predictions.read_groups():
+        rows = PredictedRows(group, facts)
+        for name, metric in metrics.items():
+            if metric.applies(rows):
+                parts.setdefault(name, []).append(metric.statistics(rows))
+        if facts.labels:
+            cells.append(confusion_cells(rows))
+        for column, values in columns.items():
+            values += group[column]
+    statistics = {name: np.concatenate(part, axis=1) for name, part in parts.items()}
+    return statistics, np.concatenate([np.zeros(0, np.int64), *cells]), columns
+
+
+def _intervals(
+    metrics: Mapping[str, Metric],
+    statistics: Statistics,
+    facts: PredictionFacts,
+    seed: int,
 ) -> dict[str, Interval]:
-    sums = measure_rows(task, reader, batch=config.batch, seed=config.seed)
-    loss = bootstrap_ratio(sums["loss"], sums["weight"], seed=config.seed)
-    tokens, size = rows.facts["tokens"][split]["in"], rows.facts["bytes"][split]
-    bits = tokens / size / math.log(2)
-    more = {}
-    if "rows" in sums:
-        more["next_accuracy"] = bootstrap_ratio(
-            sums["next_correct"], sums["rows"], seed=config.seed
-        )
     return {
-        "loss": loss,
-        "accuracy": bootstrap_ratio(sums["correct"], sums["weight"], seed=config.seed),
-        "perplexity": _each(loss, lambda x: math.exp(min(x, 700.0))),
-        "bits_per_byte": _each(loss, lambda x: x * bits),
-        **more,
-    }
-
-
-def _each(interval: Interval, function: Callable[[float], float]) -> Interval:
-    return {name: function(value) for name, value in interval.items()}
-
-
-def _samples(
-    task: CausalLM, tokenizer: Tokenizer, config: EvaluatorConfig
-) -> list[str]:
-    size = task.config.sequence_length
-    prompts = tf.fill([config.evaluate.samples, size], tokenizer.specials.end)
-    written = tf.function(generate)(
-        task,
-        prompts,
-        tf.ones([config.evaluate.samples], tf.int32),
-        num_tokens=config.evaluate.sample_tokens,
-        temperature=_TEMPERATURE,
-        seed=config.seed,
-    )
-    texts = tokenizer.detokenize(tf.RaggedTensor.from_tensor(written))
-    return [text.decode(errors="replace") for text in texts.numpy()]
-
-
-def _classification(
-    task: Task,
-    reader: RowReader,
-    *,
-    labels: list[str],
-    documents: Iterator[dict[str, Any]],
-    config: EvaluatorConfig,
-) -> dict[str, Any]:
-    probabilities, true = classify_rows(task, reader, batch=config.batch)
-    if len(np.unique(true)) < 2:
-        raise DataError(
-            f"evaluate: expected two labels or more, all {len(true)} rows are "
-            f"{labels[true[0]]!r}; give the split more documents"
-        )
-    predicted = probabilities.argmax(axis=1)
-    picked = np.maximum(probabilities[np.arange(len(true)), true], 1e-30)
-    size = len(labels)
-    confusion = np.bincount(true * size + predicted, minlength=size * size)
-    confusion = confusion.reshape(size, size)
-    scores = bootstrap_confusion(confusion, _macro, seed=config.seed)
-    ones = np.ones(len(true))
-    return {
-        "metrics": {
-            "accuracy": wilson(float(np.trace(confusion)), len(true)),
-            "loss": bootstrap_ratio(-np.log(picked), ones, seed=config.seed),
-            "macro_precision": scores[0],
-            "macro_recall": scores[1],
-            "macro_f1": scores[2],
-        },
-        "labels": labels,
-        "confusion": confusion.tolist(),
-        "per_class": _per_class(confusion, labels, config.seed),
-        "slices": _slices(documents, true == predicted, config.evaluate.slices),
-    }
-
-
-def _class_scores(confusion: np.ndarray) -> np.ndarray:
-    """Returns precision, recall and F1 ``[..., 3, labels]``; 0 where undefined."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    said, was = confusion.sum(axis=-2), confusion.sum(axis=-1)
-    return np.stack(
-        [
-            hits / np.maximum(said, 1),
-            hits / np.maximum(was, 1),
-            2 * hits / np.maximum(said + was, 1),
-        ],
-        axis=-2,
-    )
-
-
-def _macro(confusion: np.ndarray) -> np.ndarray:
-    return _class_scores(confusion).mean(axis=-1)
-
-
-def _per_class(
-    confusion: np.ndarray, labels: list[str], seed: int
-) -> dict[str, dict[str, Any]]:
-    def flat(matrices: np.ndarray) -> np.ndarray:
-        scores = _class_scores(matrices)
-        return scores.reshape(*scores.shape[:-2], -1)
-
-    found = bootstrap_confusion(confusion, flat, seed=seed)
-    size, support = len(labels), confusion.sum(axis=1)
-    names = ("precision", "recall", "f1")
-    return {
-        label: {name: found[j * size + i] for j, name in enumerate(names)}
-        | {"support": int(support[i])}
-        for i, label in enumerate(labels)
+        name: metrics[name].interval(values, facts, seed=seed)
+        for name, values in statistics.items()
     }
 
 
 def _slices(
-    documents: Iterator[dict[str, Any]], hits: np.ndarray, columns: tuple[str, ...]
+    values: list[str],
+    metrics: Mapping[str, Metric],
+    statistics: Statistics,
+    facts: PredictionFacts,
+    seed: int,
 ) -> dict[str, dict[str, Any]]:
-    counts: dict[str, dict[str, list[int]]] = {column: {} for column in columns}
-    if not columns:
-        return {}
-    for document, hit in zip(documents, hits, strict=True):
-        for column in columns:
-            if column not in document:
-                hint = did_you_mean(column, list(document))
-                raise ConfigError(
-                    f"evaluate.slices: no column {column!r}; "
-                    f"there are {', '.join(document)}{hint}"
-                )
-            pair = counts[column].setdefault(str(document[column]), [0, 0])
-            pair[0] += int(hit)
-            pair[1] += 1
-    return {
-        column: {
-            value: {"rows": total, "accuracy": wilson(good, total)}
-            for value, (good, total) in sorted(values.items())
+    """Returns rows and metrics of every value of a column."""
+    names, codes = np.unique(np.array(values, dtype=object), return_inverse=True)
+    slices = {}
+    for code, name in enumerate(names):
+        mask = codes == code
+        part = {
+            metric: np.ascontiguousarray(array[:, mask])
+            for metric, array in statistics.items()
         }
-        for column, values in counts.items()
+        slices[str(name)] = {
+            "rows": int(mask.sum()),
+            **_intervals(metrics, part, facts, seed),
+        }
+    return slices
+
+
+def _confusion(cells: np.ndarray, facts: PredictionFacts, seed: int) -> dict[str, Any]:
+    """Returns the confusion matrix, and precision, recall and F1 of every label."""
+    size = len(facts.labels)
+    counts = np.bincount(cells, minlength=size * size)
+    confusion = counts.reshape(size, size)  # [true, predicted]
+    support = confusion.sum(axis=1)
+    if np.count_nonzero(support) < 2:
+        label = facts.labels[int(support.argmax())]
+        raise DataError(
+            f"evaluate: expected two labels or more, all {len(cells)} rows are "
+            f"{label!r}; give the split more documents"
+        )
+
+    def scores(resampled: np.ndarray) -> np.ndarray:
+        of_labels = class_scores(resampled.reshape(*resampled.shape[:-1], size, size))
+        return of_labels.reshape(*of_labels.shape[:-2], -1)
+
+    intervals = bootstrap_counts(counts, scores, seed=seed)
+    names = ("precision", "recall", "f1")
+    return {
+        "labels": list(facts.labels),
+        "confusion": confusion.tolist(),
+        "per_class": {
+            label: {name: intervals[j * size + i] for j, name in enumerate(names)}
+            | {"support": int(support[i])}
+            for i, label in enumerate(facts.labels)
+        },
     }

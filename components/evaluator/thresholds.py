@@ -1,4 +1,4 @@
-"""The verdict: thresholds are data, and a model meets all of them or is not blessed."""
+"""Thresholds: comparisons of metrics with a number or with the pushed model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from textmill.models.errors import ConfigError, DataError, did_you_mean
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 RULE = re.compile(
-    rf"\s*(>=|<=|>|<)\s*"
-    rf"(?:(?P<pushed>pushed)(?:\s*([-+])\s*({_NUMBER}))?|([-+]?{_NUMBER}))\s*"
+    rf"\s*(?P<comparison>>=|<=|>|<)\s*"
+    rf"(?:(?P<pushed>pushed)(?:\s*(?P<sign>[-+])\s*(?P<margin>{_NUMBER}))?"
+    rf"|(?P<number>[-+]?{_NUMBER}))\s*"
 )
-"""A threshold: a comparison with a number, or with what is pushed."""
+"""A threshold: a comparison with a number, or with the newest pushed model."""
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -26,21 +27,21 @@ _COMPARE = {
 }
 
 
-def judge(
+def check_thresholds(
     metrics: Mapping[str, Mapping[str, float]],
     thresholds: Mapping[str, str],
-    pushed: Baseline | None = None,
+    baseline: Baseline | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns what became of every threshold, in the order of their names.
+    """Returns the outcome of every threshold, in the order of their names.
 
     Args:
         metrics: ``value`` and interval by name.
-        thresholds: rules by metric; one that says ``pushed`` holds where nothing is.
-        pushed: the model that such rules speak of.
+        thresholds: rules by metric; a rule with ``pushed`` passes without a baseline.
+        baseline: the pushed model for such rules.
 
     Raises:
-        ConfigError: a threshold names no metric, or is no rule, or the pushed model was
-            not measured by it.
+        ConfigError: a threshold names no metric, or is no rule, or the baseline lacks
+            the metric.
         DataError: a metric is NaN, which never passes.
     """
     for name, metric in metrics.items():
@@ -48,7 +49,7 @@ def judge(
             raise DataError(
                 f"evaluate: {name} is {metric['value']}; look at the curves"
             )
-    verdicts = []
+    outcomes = []
     for name, rule in sorted(thresholds.items()):
         matched = RULE.fullmatch(rule)
         if name not in metrics or not matched:
@@ -58,58 +59,63 @@ def judge(
                 f"'>= pushed - 0.01' for one of {', '.join(metrics)}, got {rule!r}"
                 f"{hint}"
             )
-        comparison, relative, way, distance, number = matched.groups()
         value = metrics[name]["value"]
-        verdict: dict[str, Any] = {"metric": name, "rule": rule, "value": value}
-        if relative:
-            verdict["version"] = pushed.version if pushed else None
-            verdict["same_documents"] = pushed.same_documents if pushed else None
-            bound = pushed.value(name) if pushed else None
-            if bound is not None and distance:
-                bound += float(distance) * (-1 if way == "-" else 1)
-        else:
-            bound = float(number)
-        passed = bound is None or bool(_COMPARE[comparison](value, bound))
-        verdicts.append({**verdict, "bound": bound, "passed": passed})
-    return verdicts
+        outcome: dict[str, Any] = {"metric": name, "rule": rule, "value": value}
+        if matched["pushed"]:
+            outcome["version"] = baseline.version if baseline else None
+            outcome["same_documents"] = baseline.same_documents if baseline else None
+        bound = _bound(name, matched, baseline)
+        passed = bound is None or bool(_COMPARE[matched["comparison"]](value, bound))
+        outcomes.append({**outcome, "bound": bound, "passed": passed})
+    return outcomes
+
+
+def _bound(metric: str, rule: re.Match[str], baseline: Baseline | None) -> float | None:
+    """Returns the number that a rule compares with; None without a baseline."""
+    if not rule["pushed"]:
+        return float(rule["number"])
+    if baseline is None:
+        return None
+    margin = float(rule["margin"] or 0.0)
+    return baseline.value(metric) + (-margin if rule["sign"] == "-" else margin)
 
 
 class Baseline(NamedTuple):
-    """A pushed version, and what its evaluation found."""
+    """A pushed version with its evaluation."""
 
     version: int
     card: Mapping[str, Any]
     same_documents: bool = True
-    """Whether it was measured on the documents that it is compared on."""
+    """True if its evaluation used the same documents."""
 
     def value(self, metric: str) -> float:
         """Returns the value of a metric.
 
         Raises:
-            ConfigError: it was not measured by it.
+            ConfigError: its evaluation lacks the metric.
         """
-        found = self.card["metrics"]
-        if metric not in found:
+        metrics = self.card["metrics"]
+        if metric not in metrics:
             raise ConfigError(
                 f"evaluate.thresholds.{metric}: expected a metric of pushed version "
-                f"{self.version} ({', '.join(found)}), which has another task; give "
+                f"{self.version} ({', '.join(metrics)}), which has another task; give "
                 "the stage another name"
             )
-        return float(found[metric]["value"])
+        return float(metrics[metric]["value"])
 
 
 def latest_baseline(folder: Path, *, model: str, documents: str) -> Baseline | None:
-    """Returns the newest version below a folder that is of another model.
+    """Returns the newest version of a stage with a different model, if any.
 
-    Versions without a card were put there by somebody else, and do not count.
+    Versions without a card were not pushed by Textmill, and do not count.
 
     Args:
         folder: the stage's pushed versions.
-        model: the digest of the model that it is compared with.
-        documents: the digest of the documents that it is compared on.
+        model: digest of the evaluated model.
+        documents: digest of its documents.
     """
     for version in PushedModel.versions(folder):
-        card = version / PushedModel.CARD
-        if card.is_file() and (found := read_json(card))["model"] != model:
-            return Baseline(int(version.name), found, found["documents"] == documents)
+        path = version / PushedModel.CARD
+        if path.is_file() and (card := read_json(path))["model"] != model:
+            return Baseline(int(version.name), card, card["documents"] == documents)
     return None

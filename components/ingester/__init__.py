@@ -1,4 +1,11 @@
-"""Ingestion: sources become documents."""
+"""Ingestion: sources become documents.
+
+Reading order: this file; ``config``, whose parts are in the wings; ``engine``, the Beam
+pipeline; ``partitions`` and ``documents``, from a file range to lines and an ``index``;
+``selection``, the rules over the whole data set; ``spill_files``, ``shard_writer``.
+Wings: ``sources``, ``readers``, ``cleaning``, ``filters``, ``dedup``, ``sampling``,
+``augment``.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textmill.components.artifacts import Documents
-from textmill.components.base import (
-    Component,
-    Context,
-    ExternalVersion,
-    Input,
-    Output,
-)
-from textmill.components.ingester import augment as augmentation
+from textmill.components.base import Component, Context, ExternalVersion, Input, Output
+from textmill.components.ingester import augment
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.filters.language import resolved_method
 
@@ -24,7 +25,7 @@ class IngesterConfig:
     """A data set and the seed of its order."""
 
     dataset: DatasetConfig
-    """What the user says of it, with absolute paths."""
+    """Its sources, cleaning and splits, with absolute paths."""
     seed: int = 17
     """Seed of the order inside shards."""
 
@@ -41,11 +42,11 @@ def ingest(
     Raises:
         ConfigError: a pattern matches no file, or a package is not installed.
         DataError: no good document is left, or too many records are bad.
-        IntegrityError: a compressed file was cut.
+        IntegrityError: a file is damaged.
     """
-    from textmill.components.ingester import engine as flow
+    from textmill.components.ingester import engine
 
-    flow.run(
+    engine.run(
         documents,
         dataset=config.dataset,
         seed=config.seed,
@@ -59,7 +60,7 @@ class Ingester(Component, executor=ingest):
 
     @classmethod
     def external_files(cls, config: IngesterConfig) -> Sequence[Path | ExternalVersion]:
-        """Returns the source files, word lists, and what tells languages.
+        """Returns source files, word lists and the version of language identification.
 
         Raises:
             ConfigError: a pattern matches no file, or a package is not installed.
@@ -67,12 +68,12 @@ class Ingester(Component, executor=ingest):
         from textmill.components.ingester.sources.files import external_files
 
         clean = config.dataset.clean
-        found: list[Path | ExternalVersion] = [*clean.quality.files]
+        files: list[Path | ExternalVersion] = [*clean.quality.files]
         for source in config.dataset.named_sources().values():
-            found += external_files(source)
+            files += external_files(source)
         if config.dataset.augment is not None:
-            found += augmentation.external_files(config.dataset.augment)
+            files += augment.external_files(config.dataset.augment)
         if clean.language is not None:
             method = resolved_method(clean.language)
-            found.append(ExternalVersion("language identification", method))
-        return found
+            files.append(ExternalVersion("language identification", method))
+        return files

@@ -1,4 +1,4 @@
-"""Shaping: rows become finished lines of JSON and a compact index of them."""
+"""Builds documents: rows become lines of JSON and rows of the index."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 import orjson
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.cleaning.text_cleaner import drop_reason
+from textmill.components.ingester.cleaning.text_cleaner import length_reason
 from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Spans, span_hashes
 from textmill.components.ingester.index import INDEX
+from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
@@ -30,26 +31,26 @@ _OWN = ("id", "text", "label")
 
 
 class DocumentBatch(NamedTuple):
-    """What was shaped since the last time: lines, and arrays about them."""
+    """The lines built since the last call, and arrays that describe them."""
 
     lines: bytes
     rows: np.ndarray
-    """Of INDEX; offsets count from the first line, ``part`` is the caller's."""
+    """Rows of INDEX; offsets count from the first line, the caller sets ``part``."""
     near: np.ndarray | None
-    """Band keys, uint64 [rows, bands], where near duplicates are looked for."""
+    """Band keys, uint64 [rows, bands], for near duplicates."""
     spans: Spans | None
-    """Paragraphs or runs of sentences, where repeats are cut."""
+    """Hashes of paragraphs or runs of sentences, for the removal of repeats."""
 
 
 @dataclass
 class DocumentBuilder:
-    """Turns rows into lines; counts what became of those of one unit of work."""
+    """Builds the documents of one partition, and counts the dropped ones."""
 
     dataset: DatasetConfig
     seed: int
     source_name: str = ""
     evaluation_ngrams: str | None = None
-    """Sorted n-gram hashes of the texts that must not be learned from, as .npy."""
+    """The path of the sorted n-gram hashes of protected texts, as .npy."""
     labels: dict[str, int] = field(default_factory=dict)
     columns: set[str] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -60,13 +61,13 @@ class DocumentBuilder:
         sources = self.dataset.named_sources()
         self._source: SourceConfig = sources[self.source_name]
         self._source_code = list(sources).index(self.source_name)
-        own_id = self._source.format == "docstrings"
-        self._id_column = "id" if own_id else self._source.id
+        row = READERS[self._source.reader]
+        self._id_column = row.id_column or self._source.id
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
         self._pipeline = TextPipeline(self.dataset, seed=self.seed)
-        self.cut, self.personal = self._pipeline.cut, self._pipeline.personal
+        self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
         self._group = self._near is not None
@@ -77,20 +78,20 @@ class DocumentBuilder:
         )
         if self.evaluation_ngrams is not None:
             self._index = np.load(local(self.evaluation_ngrams), mmap_mode="r")
-        self._hash_key = str(self.seed).encode()
-        self._kept_names: dict[tuple[str, ...], list[str]] = {}
-        self._num_shaped = 0
+        self._order_key = str(self.seed).encode()
+        self._other_names: dict[tuple[str, ...], list[str]] = {}
+        self._num_built = 0
         self._clear()
 
     def _clear(self) -> None:
-        self.num_held_bytes = 0
+        self.num_pending_bytes = 0
         self._lines: list[bytes] = []
         self._texts: list[str] = []
         self._digests: list[bytes] = []
         self._numbers: list[tuple[int, int, int, int]] = []
 
     def add(self, record: Record, *, name: str, split: str | None = None) -> None:
-        """Takes a record of the file that goes by this name.
+        """Adds the documents of a record.
 
         Raises:
             BadRecord: a column is missing or not of its type.
@@ -104,19 +105,19 @@ class DocumentBuilder:
         identity = self._identity(record, name)
         label = self._label(row) if source.label else None
         key = self._split_key(row, identity)
-        place = SPLITS.index(split) if split else self._splitter.split_of(key)
+        code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
         if self.source_name:
             others["source"] = self.source_name
         if not self._by_position:
-            self._emit(identity, text, label, others, place, key)
+            self._emit(identity, text, label, others, code, key)
             return
         text = self._pipeline.apply(text, identity, others)[0]
-        for place, piece in self._splitter.cut(text):
-            self._emit(f"{identity}#{SPLITS[place]}", piece, label, others, place, key)
+        for code, piece in self._splitter.split_text(text):
+            self._emit(f"{identity}#{SPLITS[code]}", piece, label, others, code, key)
 
     def take(self) -> DocumentBatch:
-        """Returns what was shaped since the last call."""
+        """Returns the documents built since the last call."""
         rows = np.zeros(len(self._lines), INDEX)
         hashes = np.frombuffer(b"".join(self._digests), "<u8").reshape(-1, 6)
         names = ("order", "id_high", "id_low", "text_high", "text_low", "group")
@@ -127,8 +128,8 @@ class DocumentBuilder:
             rows[name] = numbers[:, column]
         rows["offset"] = np.cumsum(rows["length"]) - rows["length"]
         rows["source"] = self._source_code
-        rows["number"] = np.arange(self._num_shaped, self._num_shaped + len(rows))
-        self._num_shaped += len(rows)
+        rows["number"] = np.arange(self._num_built, self._num_built + len(rows))
+        self._num_built += len(rows)
         block = DocumentBatch(
             b"".join(self._lines), rows, self._near_keys(), self._find_spans()
         )
@@ -163,7 +164,7 @@ class DocumentBuilder:
     ) -> None:
         self.num_read += 1
         if self._by_position:
-            reason = drop_reason(text, self.dataset.clean)
+            reason = length_reason(text, self.dataset.clean)
         else:
             text, reason = self._pipeline.apply(text, identity, others)
         if reason:
@@ -177,10 +178,10 @@ class DocumentBuilder:
         document |= others
         line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
         self._lines.append(line)
-        self.num_held_bytes += len(line)
+        self.num_pending_bytes += len(line)
         if self._needs_texts:
             self._texts.append(text)
-        self._digests.append(_hash(identity.encode(), 24, self._hash_key))
+        self._digests.append(_hash(identity.encode(), 24, self._order_key))
         self._digests.append(text_key(text) if self._exact else _NO_HASH)
         self._digests.append(
             _hash(key.encode(), 8, b"") if self._group else _NO_HASH[:8]
@@ -192,10 +193,10 @@ class DocumentBuilder:
         try:
             return row[column]
         except KeyError:
-            there = ", ".join(map(repr, row)) or "none"
+            columns = ", ".join(map(repr, row)) or "none"
             raise BadRecord(
                 "missing_column",
-                f"expected column {column!r}, found {there}"
+                f"expected column {column!r}, found {columns}"
                 f"{did_you_mean(column, list(row))}",
             ) from None
 
@@ -226,14 +227,14 @@ class DocumentBuilder:
         return str(value)
 
     def _others(self, row: dict[str, Any]) -> list[str]:
-        """Returns the sorted names of the columns that travel along as they are."""
+        """Returns the sorted names of the columns that are copied to the document."""
         names = tuple(row)
-        kept = self._kept_names.get(names)
-        if kept is None:
+        others = self._other_names.get(names)
+        if others is None:
             source = self._source
             taken = {*_OWN, source.text, source.label, self._id_column}
-            kept = self._kept_names[names] = sorted(set(names) - taken)
-        plain = [name for name in kept if type(row[name]) in (str, int, float, bool)]
+            others = self._other_names[names] = sorted(set(names) - taken)
+        plain = [name for name in others if type(row[name]) in (str, int, float, bool)]
         self.columns.update(plain)
         return plain
 
@@ -242,8 +243,8 @@ def _hash(value: bytes, size: int, key: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=size, key=key).digest()
 
 
-def _wrong_type(what: str, column: str, value: Any, expected: str) -> BadRecord:
+def _wrong_type(field: str, column: str, value: Any, expected: str) -> BadRecord:
     got = "an empty string" if value == "" else type(value).__name__
     return BadRecord(
-        f"{what}_type", f"column {column!r}: expected {expected}, got {got}"
+        f"{field}_type", f"column {column!r}: expected {expected}, got {got}"
     )

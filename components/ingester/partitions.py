@@ -1,4 +1,4 @@
-"""Units: what a worker reads at once, and what it leaves behind of it."""
+"""Partitions: the unit of work of ingestion, and its output files."""
 
 from __future__ import annotations
 
@@ -13,31 +13,30 @@ import orjson
 
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.documents import DocumentBatch, DocumentBuilder
-from textmill.components.ingester.readers.lines import read_ranges
+from textmill.components.ingester.readers.reader import FileRange, read_ranges
 from textmill.components.ingester.readers.records import BadRecord, DeadLetter
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.ingester.sources.files import FileRange
 from textmill.components.scratch import ScratchDir, writing
 from textmill.components.worker_errors import noting
 
 
 @dataclass(frozen=True)
 class Partition:
-    """What one worker reads at once: about a block of bytes, and its place in order."""
+    """The file ranges that one worker reads at once, about a block of bytes."""
 
     number: int
     source: str
-    spans: tuple[FileRange, ...]
+    ranges: tuple[FileRange, ...]
 
 
 @dataclass
 class PartitionOutput:
-    """What one unit of work left behind: a spill file, its index, and counts."""
+    """The output of a partition: a spill file of lines, its index, and counts."""
 
     number: int
     spill: str
     index: str
-    """The place of rows of INDEX, as .npy."""
+    """The path or URL of its rows of INDEX, as .npy."""
     dead_letters: list[bytes]
     labels: list[str]
     columns: set[str]
@@ -45,14 +44,14 @@ class PartitionOutput:
     dropped: Counter[str]
     bad: Counter[str]
     examples: dict[str, str]
-    cut: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
     personal: Counter[str] = field(default_factory=Counter)
     near: str | None = None
     spans: str | None = None
 
 
 class ReadPartitions(beam.DoFn):
-    """Reads, cleans and spills one unit."""
+    """Reads and cleans partitions, and writes their lines to spill files."""
 
     def __init__(
         self,
@@ -66,90 +65,99 @@ class ReadPartitions(beam.DoFn):
         self._exchange, self._block_bytes = exchange, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
 
-    def process(self, unit: Partition) -> Iterator[PartitionOutput]:
-        """Yields the unit's index and counts; a fault is noted and yields nothing."""
-        with noting(self._exchange, f"read-{unit.number:08d}"):
-            yield self._read(unit)
+    def process(self, partition: Partition) -> Iterator[PartitionOutput]:
+        """Yields a partition's output; an error is recorded and yields nothing."""
+        with noting(self._exchange, f"read-{partition.number:08d}"):
+            yield self._read(partition)
 
-    def _read(self, unit: Partition) -> PartitionOutput:
-        shaper = DocumentBuilder(
-            self._dataset, self._seed, unit.source, self._evaluation_ngrams
+    def _read(self, partition: Partition) -> PartitionOutput:
+        builder = DocumentBuilder(
+            self._dataset, self._seed, partition.source, self._evaluation_ngrams
         )
-        source = self._dataset.named_sources()[unit.source]
-        name = f"lines-{unit.number:08d}"
+        letters = _DeadLetters(keep_raw=self._dataset.limits.keep_raw)
+        name = f"lines-{partition.number:08d}"
         spill = self._exchange.place(name)
-        blocks: list[DocumentBatch] = []
-        by_source = self._dataset.split.by == "source"
-        letters = _Letters(keep_raw=self._dataset.limits.keep_raw)
         with writing(spill) as path, path.open("wb") as file:
-            for span, record in read_ranges(
-                unit.spans,
-                source=source,
-                limits=self._dataset.limits,
-                block_bytes=self._block_bytes,
-            ):
-                if isinstance(record, DeadLetter):
-                    letters.add(span, record)
-                    continue
-                try:
-                    split = span.split if by_source else None
-                    shaper.add(record, name=span.name, split=split)
-                except BadRecord as why:
-                    letters.add(span, DeadLetter.of(record.offset, record.raw, why))
-                if shaper.num_held_bytes >= BLOCK_BYTES:
-                    blocks.append(_spill(shaper, file))
-            blocks.append(_spill(shaper, file))
-        near, found_spans = self._keep_keys(blocks, name)
+            batches = list(self._spill(partition, builder, letters, file))
+        near, spans = self._write_keys(batches, name)
         return PartitionOutput(
-            number=unit.number,
+            number=partition.number,
             spill=spill,
             dead_letters=letters.lines,
-            index=self._keep_index(blocks, name),
-            labels=list(shaper.labels),
-            columns=shaper.columns,
-            num_read=shaper.num_read,
-            dropped=shaper.dropped,
+            index=self._write_index(batches, name),
+            labels=list(builder.labels),
+            columns=builder.columns,
+            num_read=builder.num_read,
+            dropped=builder.dropped,
             bad=letters.counts,
             examples=letters.examples,
-            cut=shaper.cut,
-            personal=shaper.personal,
+            removed=builder.removed,
+            personal=builder.personal,
             near=near,
-            spans=found_spans,
+            spans=spans,
         )
 
-    def _keep_index(self, blocks: list[DocumentBatch], name: str) -> str:
-        """Writes the rows of INDEX beside the spill file; returns where."""
+    def _spill(
+        self,
+        partition: Partition,
+        builder: DocumentBuilder,
+        letters: _DeadLetters,
+        file: BinaryIO,
+    ) -> Iterator[DocumentBatch]:
+        """Writes the lines of a partition; yields their batches without the lines."""
+        by_source = self._dataset.split.by == "source"
+        for file_range, record in read_ranges(
+            partition.ranges,
+            source=self._dataset.named_sources()[partition.source],
+            limits=self._dataset.limits,
+            block_bytes=self._block_bytes,
+        ):
+            if isinstance(record, DeadLetter):
+                letters.add(file_range, record)
+                continue
+            try:
+                split = file_range.split if by_source else None
+                builder.add(record, name=file_range.name, split=split)
+            except BadRecord as error:
+                letter = DeadLetter.of(record.offset, record.raw, error)
+                letters.add(file_range, letter)
+            if builder.num_pending_bytes >= BLOCK_BYTES:
+                yield _write_batch(builder, file)
+        yield _write_batch(builder, file)
+
+    def _write_index(self, batches: list[DocumentBatch], name: str) -> str:
+        """Writes the rows of INDEX; returns the path."""
         place = self._exchange.place(f"index-{name}.npy")
         with writing(place) as path:
-            np.save(path, np.concatenate([block.rows for block in blocks]))
+            np.save(path, np.concatenate([batch.rows for batch in batches]))
         return place
 
-    def _keep_keys(
-        self, blocks: list[DocumentBatch], name: str
+    def _write_keys(
+        self, batches: list[DocumentBatch], name: str
     ) -> tuple[str | None, str | None]:
-        """Writes band keys and spans beside the spill file; returns where."""
+        """Writes band keys and spans where they are used; returns the paths."""
         near = spans = None
-        if blocks[0].near is not None:
+        if batches[0].near is not None:
             near = self._exchange.place(f"near-{name}.npy")
-            keys = [block.near for block in blocks if block.near is not None]
+            keys = [batch.near for batch in batches if batch.near is not None]
             with writing(near) as path:
                 np.save(path, np.ascontiguousarray(np.concatenate(keys).T))
-        if blocks[0].spans is not None:
+        if batches[0].spans is not None:
             spans = self._exchange.place(f"spans-{name}.npz")
-            found = [block.spans for block in blocks if block.spans is not None]
-            sizes = np.concatenate([np.diff(each.splits) for each in found])
+            parts = [batch.spans for batch in batches if batch.spans is not None]
+            sizes = np.concatenate([np.diff(part.splits) for part in parts])
             with writing(spans) as path:
                 np.savez(
                     path,
-                    hashes=np.concatenate([each.hashes for each in found]),
-                    positions=np.concatenate([each.positions for each in found]),
+                    hashes=np.concatenate([part.hashes for part in parts]),
+                    positions=np.concatenate([part.positions for part in parts]),
                     splits=np.append(0, np.cumsum(sizes)),
                 )
         return near, spans
 
 
-class _Letters:
-    """The dead letters of a unit as lines of JSON, with counts and examples."""
+class _DeadLetters:
+    """The dead letters of a partition as lines of JSON, with counts and examples."""
 
     def __init__(self, *, keep_raw: bool) -> None:
         self._keep_raw = keep_raw
@@ -157,8 +165,8 @@ class _Letters:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
 
-    def add(self, span: FileRange, letter: DeadLetter) -> None:
-        entry: dict[str, Any] = {"file": span.name} | {
+    def add(self, file_range: FileRange, letter: DeadLetter) -> None:
+        entry: dict[str, Any] = {"file": file_range.name} | {
             key: getattr(letter, key)
             for key in ("offset", "length", "sha256", "reason", "detail")
         }
@@ -166,13 +174,13 @@ class _Letters:
             entry["text"] = letter.raw.decode(errors="backslashreplace")
         self.lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         self.counts[letter.reason] += 1
-        where = f"{span.path}, byte {letter.offset}: {letter.detail}"
+        where = f"{file_range.path}, byte {letter.offset}: {letter.detail}"
         self.examples.setdefault(letter.reason, where)
 
 
-def _spill(shaper: DocumentBuilder, file: BinaryIO) -> DocumentBatch:
+def _write_batch(builder: DocumentBuilder, file: BinaryIO) -> DocumentBatch:
     begin = file.tell()
-    block = shaper.take()
-    file.write(block.lines)
-    block.rows["offset"] += np.uint64(begin)
-    return block._replace(lines=b"")
+    batch = builder.take()
+    file.write(batch.lines)
+    batch.rows["offset"] += np.uint64(begin)
+    return batch._replace(lines=b"")

@@ -1,6 +1,7 @@
-"""Selection: the index of all documents becomes shards, facts and a ledger.
+"""Selects documents: those that stay, change or repeat, as shards, facts and a ledger.
 
-Nothing depends on how the files were cut into units of work.
+Rules read the index, and the lines of documents only where they need the texts. Nothing
+depends on the partitions.
 """
 
 from __future__ import annotations
@@ -12,29 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from textmill.components.artifacts import SPLITS, shard_name
+from textmill.components.artifacts import SPLITS
+from textmill.components.ingester.augment import Augmenter
 from textmill.components.ingester.config import DatasetConfig
-from textmill.components.ingester.index import INDEX
+from textmill.components.ingester.dedup.clusters import (
+    draw_splits,
+    find_clusters,
+    heads,
+    precedence,
+)
+from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
+from textmill.components.ingester.index import INDEX, duplicates
 from textmill.components.ingester.partitions import PartitionOutput
-from textmill.components.ingester.selection_rules import SelectionRules
+from textmill.components.ingester.sampling.label_limit import over_label_limit
+from textmill.components.ingester.sampling.mixing import copies, reorder
+from textmill.components.ingester.sampling.splitting import draw_eval
+from textmill.components.ingester.shard_writer import Shard, make_shards
+from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
 from textmill.components.scratch import ScratchDir, local
 from textmill.models.errors import DataError
 
 
 @dataclass
-class Shard:
-    """The lines of one shard in order: spill file, offset and length of each."""
-
-    name: str
-    spills: list[str]
-    part: np.ndarray
-    offset: np.ndarray
-    length: np.ndarray
-
-
-@dataclass
 class Selection:
-    """What goes where, and the facts and counts about it."""
+    """The shards of an artifact, with its facts and counts."""
 
     shards: list[Shard] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -49,102 +51,304 @@ def select(
     exchange: ScratchDir | None = None,
     seed: int = 17,
 ) -> Selection:
-    """Decides on the parts, given in the order of their numbers.
+    """Selects documents from the outputs of all partitions, in their order.
 
     Args:
-        parts: what the units of work left behind.
-        dataset: what the user says of it.
-        exchange: where lines that change are written anew.
-        seed: of what is drawn.
+        parts: the outputs of the partitions.
+        dataset: its config.
+        exchange: the folder for lines that change.
+        seed: of random choices.
 
     Raises:
-        DataError: too many records are bad, none is good, train is empty, or a label is
-            never seen in train.
+        DataError: too many records are bad, none is good, train is empty, or a label
+            does not occur in train.
     """
     names = sorted({label for part in parts for label in part.labels})
-    rows = _join(parts, names)
+    rows = _load_index(parts, names)
     bad = _total(part.bad for part in parts)
     dropped = _total(part.dropped for part in parts)
     num_read = sum(part.num_read for part in parts) + bad.total()
     _check_bad(parts, bad, num_read, dataset)
-    choice = SelectionRules(
-        rows, [part.spill for part in parts], dataset, dropped, seed
-    )
-    choice.make(parts, exchange)
-    rows, num_added = choice.rows, choice.added.total()
-    counts = np.bincount(rows["split"], minlength=len(SPLITS))
-    kept = {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
+    spills = [part.spill for part in parts]
+    rules = SelectionRules(rows, spills, dataset, dropped, seed)
+    rules.apply(parts, exchange)
+    ledger = _make_ledger(parts, rules, num_read, bad)
+    _check_kept(rules.rows, ledger, dataset)
+    shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
+    records = {shard.name: len(shard.length) for shard in shards}
+    return Selection(shards, _make_facts(parts, rules, names), ledger, records)
+
+
+def _make_ledger(
+    parts: list[PartitionOutput],
+    rules: SelectionRules,
+    num_read: int,
+    bad: Counter[str],
+) -> dict[str, Any]:
+    """Returns the counts of read, kept, dropped, bad, added and changed documents."""
+    rows, dropped = rules.rows, rules.dropped
     ledger = {
         "read": num_read,
-        "kept": kept,
+        "kept": _count_splits(rows),
         "dropped": dict(sorted(dropped.items())),
         "bad": dict(sorted(bad.items())),
     }
     further = {
-        "added": choice.added,
-        "cut": _total(part.cut for part in parts) + choice.cut,
+        "added": rules.added,
+        "cut": _total(part.removed for part in parts) + rules.removed,
         "personal": _total(part.personal for part in parts),
     }
     ledger |= {name: dict(sorted(n.items())) for name, n in further.items() if n}
-    assert num_read + num_added == len(rows) + dropped.total() + bad.total(), ledger
-    _check_kept(rows, ledger, dataset)
+    num_input = num_read + rules.added.total()
+    assert num_input == len(rows) + dropped.total() + bad.total(), ledger
+    return ledger
+
+
+def _make_facts(
+    parts: list[PartitionOutput], rules: SelectionRules, names: list[str]
+) -> dict[str, Any]:
+    rows, splits = rules.rows, _count_splits(rules.rows)
     columns = set().union(*(part.columns for part in parts))
-    facts = {
-        "splits": kept,
+    return {
+        "splits": splits,
         "labels": _labels_of_train(rows, names),
-        "columns": sorted(columns | choice.columns),
+        "columns": sorted(columns | rules.columns),
         "text_bytes": {
             name: int(rows["text_bytes"][rows["split"] == SPLITS.index(name)].sum())
-            for name in kept
+            for name in splits
         },
     }
-    shards = _shards(rows, choice.spills, dataset.num_shards)
-    records = {shard.name: len(shard.length) for shard in shards}
-    return Selection(shards, facts, ledger, records)
+
+
+def _count_splits(rows: np.ndarray) -> dict[str, int]:
+    counts = np.bincount(rows["split"], minlength=len(SPLITS))
+    return {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
+
+
+class SelectionRules:
+    """Applies the rules in order, each to the rows that the rules before it left."""
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        spills: list[str],
+        dataset: DatasetConfig,
+        dropped: Counter[str],
+        seed: int,
+    ) -> None:
+        self.rows, self.spills, self._dataset = rows, spills, dataset
+        self.dropped, self._seed = dropped, seed
+        self.removed: Counter[str] = Counter()
+        self.added: Counter[str] = Counter()
+        self.columns: set[str] = set()
+        self._by_source = dataset.split.by == "source"
+
+    def apply(self, parts: list[PartitionOutput], exchange: ScratchDir | None) -> None:
+        """Applies the rules; without an exchange, only those that change no line."""
+        rows = self.rows
+        order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: in file order
+        self._drop(duplicates(rows, order, "id_high", "id_low"), "duplicate_id")
+        if self._by_source:
+            draw_eval(self.rows, self._dataset.split.eval)
+        decontaminate = self._dataset.decontaminate
+        if decontaminate is not None and decontaminate.action == "drop":
+            self._drop(self.rows["contaminated"], "contaminated")
+        edits: dict[int, list[Edit]] = {}
+        if self._dataset.clean.dedup != "none":
+            self._drop_equal_texts()
+        if self._dataset.clean.dedup == "near":
+            bands = [part.near for part in parts]
+            self._handle_near([path for path in bands if path], edits)
+        if decontaminate is not None and decontaminate.action == "tag":
+            self._tag_contaminated(edits)
+        if self._dataset.clean.repeats != "keep":
+            self._remove_repeats(parts, edits)
+        if edits and exchange is not None:
+            place = exchange.place("lines-edited")
+            rewrite(self.rows, self.spills, edits, place)
+            self._drop_short(edits)
+        self._limit_labels()
+        if self._dataset.sources and exchange is not None:
+            self._mix(exchange)
+        if self._dataset.augment is not None and exchange is not None:
+            self._augment(Augmenter(self._dataset.augment, seed=self._seed), exchange)
+
+    def _drop(self, mask: np.ndarray, reason: str) -> None:
+        if mask.any():
+            self.dropped[reason] += int(mask.sum())
+            self.rows = self.rows[~mask]
+
+    def _tag_contaminated(self, edits: dict[int, list[Edit]]) -> None:
+        for index in np.flatnonzero(self.rows["contaminated"]).tolist():
+            edits.setdefault(index, []).append(
+                lambda _, document: document.update(contaminated=True)
+            )
+            self.columns.add("contaminated")
+
+    def _drop_equal_texts(self) -> None:
+        rows = self.rows
+        clean = self._dataset.clean
+        if clean.dedup == "near" and clean.near.action == "tag":
+            return
+        rule = precedence(rows, by_split=self._by_source)
+        order = np.lexsort((*rule, rows["text_low"], rows["text_high"]))
+        self._drop(duplicates(rows, order, "text_high", "text_low"), "duplicate_text")
+
+    def _handle_near(self, bands: list[str], edits: dict[int, list[Edit]]) -> None:
+        config, rows = self._dataset.clean.near, self.rows
+        clusters = find_clusters(rows, bands, self.spills, config)
+        labels = clusters.labels()
+        representatives = heads(rows, labels, by_split=self._by_source)
+        if config.action == "drop":
+            self._drop(representatives != np.arange(len(rows)), "near_duplicate")
+            return
+        sizes = np.bincount(labels, minlength=len(rows))[labels]
+        names = rows["id_high"][representatives]
+        for index in np.flatnonzero(sizes > 1).tolist():
+            name = f"{int(names[index]):016x}"
+            edits.setdefault(index, []).append(
+                lambda _, document, name=name: document.update(cluster=name)
+            )
+            self.columns.add("cluster")
+        if self._by_source:
+            in_other_split = rows["split"] != rows["split"][representatives]
+            indices = np.cumsum(~in_other_split) - 1
+            moved = {
+                int(indices[i]): e for i, e in edits.items() if not in_other_split[i]
+            }
+            edits.clear()
+            edits.update(moved)
+            self._drop(in_other_split, "near_duplicate")
+        else:
+            draw_splits(rows, clusters)
+
+    def _remove_repeats(
+        self, parts: list[PartitionOutput], edits: dict[int, list[Edit]]
+    ) -> None:
+        unit = self._dataset.clean.repeats
+        assert unit != "keep"
+        rows = self.rows
+        hashes, positions, owners = load_spans(rows, [part.spans for part in parts])
+        ranks = np.empty(len(rows), np.int64)
+        by_hash = np.lexsort((rows["id_low"], rows["id_high"], rows["order"]))
+        ranks[by_hash] = np.arange(len(rows))
+        marks = repeated(hashes, ranks[owners], positions, width=WINDOWS[unit])
+        by_owner: dict[int, list[int]] = {}
+        for owner, position in zip(
+            owners[marks].tolist(), positions[marks].tolist(), strict=True
+        ):
+            by_owner.setdefault(owner, []).append(position)
+
+        def shorten(index: int, document: dict[str, Any]) -> None:
+            text, count = cut(document["text"], by_owner[index], unit)
+            document["text"] = text
+            self.removed[f"repeated_{unit}"] += count
+
+        for owner in by_owner:
+            edits.setdefault(owner, []).append(shorten)
+
+    def _drop_short(self, edits: dict[int, list[Edit]]) -> None:
+        """Drops edited documents that have become too short."""
+        least = max(self._dataset.clean.min_chars, 1)
+        mask = np.zeros(len(self.rows), bool)
+        with SpillFiles(self.spills) as spills:
+            for index in edits:
+                text = spills.document(self.rows[index])["text"]
+                mask[index] = len(text.strip()) < least
+        self._drop(mask, "repeated")
+
+    def _limit_labels(self) -> None:
+        sources = self._dataset.named_sources().values()
+        for number, source in enumerate(sources):
+            if (limit := source.limit_per_label) is not None:
+                mask = over_label_limit(self.rows, number, limit)
+                self._drop(mask, "over_label_limit")
+
+    def _augment(self, augmenter: Augmenter, exchange: ScratchDir) -> None:
+        """Adds changed copies to train; copies equal to their original are left out."""
+        config = self._dataset.augment
+        assert config is not None
+        train = np.flatnonzero(self.rows["split"] == SPLITS.index("train"))
+        with SpillFiles(self.spills) as spills:
+            originals = [spills.document(self.rows[index]) for index in train]
+        texts = [document["text"] for document in originals]
+        names = [document["id"] for document in originals]
+        sources, changed = [], []
+        for copy in range(1, config.copies + 1):
+            for i, text in enumerate(augmenter.augment_batch(texts, names, copy)):
+                if text != texts[i]:
+                    sources.append(train[i])
+                    changed.append((f"{names[i]}~{copy}", text, copy))
+        rows = self.rows[np.array(sources, np.int64)]
+        rows["order"] = reorder(rows["order"], np.array([c for *_, c in changed], int))
+
+        def change(index: int, document: dict[str, Any]) -> None:
+            document["id"], document["text"], _ = changed[index]
+
+        edits: dict[int, list[Edit]] = {i: [change] for i in range(len(rows))}
+        rewrite(rows, self.spills, edits, exchange.place("lines-augmented"))
+        self.added["augmented"] = len(rows)
+        self.rows = np.concatenate([self.rows, rows])
+
+    def _mix(self, exchange: ScratchDir) -> None:
+        used = copies(self.rows, self._dataset)
+        self._drop(used == 0, "mixture")
+        used = used[used > 0]
+        copy = np.arange(used.sum()) - np.repeat(np.cumsum(used) - used, used)
+        rows = np.repeat(self.rows, used)
+        again = np.flatnonzero(copy)
+        if len(again):
+            rows["order"][again] = reorder(rows["order"][again], copy[again])
+            self.added["repeated"] = len(again)
+
+            def number(index: int, document: dict[str, Any]) -> None:
+                document["id"] = f"{document['id']}#{copy[index] + 1}"
+
+            edits = {index: [number] for index in again.tolist()}
+            rewrite(rows, self.spills, edits, exchange.place("lines-repeated"))
+        self.rows = rows
+
+
+def load_spans(
+    rows: np.ndarray, paths: list[str | None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns hash, position and row number of every span of rows; each [m]."""
+    columns: list[tuple[np.ndarray, ...]] = []
+    edges = np.searchsorted(rows["part"], np.arange(len(paths) + 1))
+    for path, begin, end in zip(paths, edges[:-1], edges[1:], strict=True):
+        assert path is not None
+        with np.load(local(path)) as spans:
+            hashes, positions, splits = (
+                spans[name] for name in ("hashes", "positions", "splits")
+            )
+        numbers = rows["number"][begin:end]
+        sizes = splits[numbers + 1] - splits[numbers]
+        owner = np.repeat(np.arange(begin, end), sizes)
+        inside = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        chosen = np.repeat(splits[numbers], sizes) + inside
+        columns.append((hashes[chosen], positions[chosen], owner))
+    return tuple(np.concatenate(column) for column in zip(*columns, strict=True))  # type: ignore[return-value]
 
 
 def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
     return sum(counts, Counter())
 
 
-def _join(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
+def _load_index(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
-    found = [np.zeros(0, INDEX)]
+    indexes = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
         rows = np.load(local(part.index))
         rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)
             rows["label"] = table[rows["label"]]
-        found.append(rows)
-    return np.concatenate(found)
-
-
-def _shards(rows: np.ndarray, spills: list[str], count: int) -> list[Shard]:
-    shard = rows["id_low"] % np.uint64(count)
-    place = rows["split"].astype(np.int64) * count + shard.astype(np.int64)
-    rows = rows[np.lexsort((rows["id_low"], rows["id_high"], rows["order"], place))]
-    ends = np.cumsum(np.bincount(place, minlength=len(SPLITS) * count))
-    shards = []
-    for number, group in enumerate(np.split(rows, ends[:-1])):
-        split = number // count
-        if not (place // count == split).any():
-            continue
-        used, part = np.unique(group["part"], return_inverse=True)
-        shards.append(
-            Shard(
-                shard_name(SPLITS[split], number % count, count, "jsonl.zst"),
-                [spills[index] for index in used],
-                part.astype(np.uint32),
-                group["offset"].copy(),
-                group["length"].copy(),
-            )
-        )
-    return shards
+        indexes.append(rows)
+    return np.concatenate(indexes)
 
 
 def _labels_of_train(rows: np.ndarray, names: list[str]) -> list[str]:
-    """Returns the labels of train, sorted, having checked that no other is used."""
+    """Returns the labels of train, sorted; checks that no other label is used."""
     train = SPLITS.index("train")
     learned = rows["split"] == train
     if not learned.any():

@@ -1,9 +1,9 @@
-"""Editing: the lines that change after the choice, written anew into one spill."""
+"""Spill files: the lines of documents on disk, read and edited by row of the index."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -13,11 +13,11 @@ import orjson
 from textmill.components.scratch import local, writing
 
 Edit = Callable[[int, dict[str, Any]], None]
-"""Takes a row's index and its document, which it changes in place."""
+"""Takes a row's position and its document, and changes the document in place."""
 
 
 class SpillFiles:
-    """The lines of all spill files, by row of INDEX."""
+    """Reads the documents of rows of INDEX."""
 
     def __init__(self, places: list[str]) -> None:
         self._places = places
@@ -35,8 +35,8 @@ class SpillFiles:
         part, begin = int(row["part"]), int(row["offset"])
         if part not in self._maps:
             with local(self._places[part]).open("rb") as file:
-                found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._maps[part] = self._stack.enter_context(found)
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._maps[part] = self._stack.enter_context(mapped)
         document: dict[str, Any] = orjson.loads(
             self._maps[part][begin : begin + int(row["length"])]
         )
@@ -46,9 +46,9 @@ class SpillFiles:
 def rewrite(
     rows: np.ndarray, places: list[str], edits: dict[int, list[Edit]], target: str
 ) -> None:
-    """Writes the edited lines to a file that becomes the last of the places.
+    """Writes edited lines to a new spill file, the last of the places.
 
-    Rows point to their new lines afterwards.
+    Rows then point to their new lines.
     """
     with (
         SpillFiles(list(places)) as spills,
@@ -65,9 +65,3 @@ def rewrite(
             rows["text_bytes"][index] = len(document["text"].encode())
             file.write(line)
     places.append(target)
-
-
-def texts(rows: np.ndarray, spills: SpillFiles) -> Iterator[str]:
-    """Yields the texts of rows."""
-    for row in rows:
-        yield spills.document(row)["text"]

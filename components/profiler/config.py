@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from textmill.models.paths import FilePath
+
 Kind = Literal[
     "empty",
     "small",
@@ -37,10 +39,10 @@ class ProfileConfig:
     An anomaly is a warning, or, where ``fail_on`` names its kind, an error.
     """
 
-    schema: str | None = None
+    schema: FilePath | None = None
     """A schema file (``textmill data schema``) that the documents must agree with;
     what differs is an anomaly of kind ``schema``."""
-    baseline: str | None = None
+    baseline: FilePath | None = None
     """An earlier ``profile.json``, or the folder that holds it, to measure drift from;
     a drift beyond the two thresholds below is an anomaly of kind ``drift``."""
     fail_on: tuple[Kind, ...] = ()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from textmill.components.artifacts import Documents, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.paths import FilePath
 
 _FORMS = {
     "wordpiece": ("bert", "fast"),
@@ -30,7 +31,7 @@ class VocabularyConfig:
     file what it holds."""
     learn_from: str | None = None
     """The data set whose train split is counted."""
-    file: str | None = None
+    file: FilePath | None = None
     """In place of learn_from: vocab.txt, vocab.json beside merges.txt, tokenizer.json
     or spiece.model, or a Hugging Face or KerasHub folder with one of them."""
     lowercase: bool | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.paths import FilePath
 from textmill.models.vocabulary_files import vocabulary_files
 
 CONFIG = "config.json"
@@ -45,11 +46,11 @@ _CONVERT = {
 class PretrainedConfig:
     """A folder of weights that others trained. Give one of the two."""
 
-    huggingface: str | None = None
+    huggingface: FilePath | None = None
     """A Hugging Face folder of BERT, with or without its masked-LM head, or GPT-2:
     config.json, safetensors, and its vocabulary, which is the file's
     (vocabulary.file)."""
-    keras_hub: str | None = None
+    keras_hub: FilePath | None = None
     """A KerasHub preset folder of a BERT or GPT-2 backbone: config.json, vocabulary,
     and model.weights.npz or model.safetensors with its weights by their paths."""
 

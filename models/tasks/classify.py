@@ -30,3 +30,7 @@ class Classify(Task):
             "targets": rows["label"],
             "weights": tf.ones_like(rows["label"], tf.float32),
         }
+
+    @override
+    def predictions(self, features: Features) -> dict[str, tf.Tensor]:
+        return {"probabilities": tf.nn.softmax(self.logits(features))}

@@ -126,6 +126,10 @@ class Task:
         """Returns the sum whose gradient is followed, divided by the weight."""
         return sums["loss"]
 
+    def predictions(self, features: Features) -> dict[str, tf.Tensor]:
+        """Returns the outputs of each row that metrics need; here its loss sums."""
+        return self.sums(features, training=False)
+
     def logits(self, features: Features, *, training: bool = False) -> tf.Tensor:
         """Runs the model on its features."""
         return self._call(features, training=training)

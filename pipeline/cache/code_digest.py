@@ -29,7 +29,7 @@ from textmill.models.registry import entry_points
 PACKAGE = "textmill"
 _SOURCE_ROOT = Path(__file__).absolute().parents[2]
 """The folder that holds ``pipeline``, ``components`` and ``models``."""
-_MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+(:[A-Za-z_]\w*)?")
 _NOT_RESOURCES = (".py", ".pyc", ".md")
 _FORMAT = "1"
 
@@ -145,7 +145,7 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
             and _MODULE_PATH.fullmatch(node.value)
             and node.value.partition(".")[0] in {PACKAGE, package.split(".")[0]}
         ):
-            yield node.value
+            yield node.value.replace(":", ".")
 
 
 def _resources(file: Path, package: str) -> Iterator[tuple[str, str]]:

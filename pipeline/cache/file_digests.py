@@ -57,7 +57,7 @@ class FileDigests:
         return {names.get(path, path): digest for path, digest in digests.items()}
 
     def _digests(self, paths: Iterable[str]) -> dict[str, str]:
-        now = time.time_ns()
+        time_ns = time.time_ns()
         unchanged, changed, settled = {}, {}, {}
         for path in paths:
             stat = os.stat(path)
@@ -69,7 +69,7 @@ class FileDigests:
                 unchanged[path] = known[1]
             else:
                 changed[path] = stat.st_size
-                if now - stat.st_ctime_ns > _RACY_NS:
+                if time_ns - stat.st_ctime_ns > _RACY_NS:
                     settled[path] = state
         hashes = _hash(changed)
         fresh = {path: (state, hashes[path]) for path, state in settled.items()}

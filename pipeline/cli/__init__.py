@@ -1,7 +1,8 @@
-"""The command line: results on stdout, all else on stderr, faults as one sentence.
+"""The command line: results on stdout, messages on stderr, an error in one sentence.
 
-Nothing but typer and the standard library is imported before a command knows its work,
-so that ``textmill --help`` answers at once.
+One file per command group; ``display``, ``data_display`` and ``published`` are shared.
+Only typer and the standard library are imported at module level, so that
+``textmill --help`` is fast.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from textmill.models.errors import (
     MachineError,
     TextmillError,
 )
-from textmill.pipeline.cli.compile import add_commands
+from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
 from textmill.pipeline.cli.data import data_app
 from textmill.pipeline.cli.options import (
@@ -35,14 +36,19 @@ from textmill.pipeline.cli.options import (
     print_json,
 )
 from textmill.pipeline.cli.runs import check_root, report, runs_app
+from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.vocabulary import vocabulary_app
 
 Runner = Literal["local", "kubeflow-local"]
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
 }
 
 app = typer.Typer(
@@ -57,37 +63,38 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(vocabulary_app, name="vocabulary")
-add_commands(app)
+app.command("compile")(compile_file)
+app.command()(submit)
 
 
 def main() -> None:
-    """Runs the command line and exits with one of the design's codes."""
-    arguments, is_debug = _take_debug(sys.argv[1:])
+    """Runs the command line; every kind of error has its exit code."""
+    arguments, is_debug = _split_debug(sys.argv[1:])
     try:
         app(arguments, prog_name="textmill")
     except TextmillError as fault:
-        _leave(str(fault), fault.exit_code, is_debug=is_debug)
+        _exit(str(fault), fault.exit_code, is_debug=is_debug)
     except MemoryError:
-        sentence = "out of memory; make the batch, the model or run.lanes smaller"
-        _leave(sentence, MachineError.exit_code, is_debug=is_debug)
+        sentence = "out of memory; make the batch, the model or run.workers smaller"
+        _exit(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
             where = f"{error.filename}: " if error.filename else ""
             sentence = f"{where}{error.strerror}; make room or allow it, then try again"
-            _leave(sentence, MachineError.exit_code, is_debug=is_debug)
+            _exit(sentence, MachineError.exit_code, is_debug=is_debug)
         sentence = f"internal error: {type(error).__name__}: {error}"
         hint = "" if is_debug else "; --debug shows where"
-        _leave(sentence + hint, TextmillError.exit_code, is_debug=is_debug)
+        _exit(sentence + hint, TextmillError.exit_code, is_debug=is_debug)
 
 
-def _take_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """Takes ``--debug`` out, wherever it stands before a ``--``."""
+def _split_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Returns the arguments without ``--debug``, and True if it was among them."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = [argument for argument in arguments[:end] if argument != "--debug"]
     return options + arguments[end:], len(options) < end
 
 
-def _leave(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
+def _exit(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
     if is_debug:
         import traceback
 
@@ -96,21 +103,21 @@ def _leave(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
     sys.exit(exit_code)
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
             print("textmill", version("textmill"))
         except PackageNotFoundError:
-            print("textmill, not installed: from its source")
+            print("textmill, run from source, not installed")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     debug: Annotated[
-        bool, typer.Option("--debug", help="Shows the traceback of a fault.")
+        bool, typer.Option("--debug", help="Shows the traceback of an error.")
     ] = False,
     version: Annotated[
         bool,
@@ -122,7 +129,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Takes the options that every command has."""
+    """Declares the options of every command."""
 
 
 def _wire(
@@ -145,35 +152,40 @@ def _wire(
     return loaded, pipeline
 
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="Runs only this node; may be repeated."),
+]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", metavar="NODE", help="Runs it and all downstream nodes."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="NODE", help="Runs this node and all upstream nodes."),
+]
+RequireBlessed = Annotated[
+    bool,
+    typer.Option("--require-blessed", help="Exits with 8 if a stage fails its gate."),
+]
+On = Annotated[
+    Runner, typer.Option(help="The runner: Textmill's own, or KFP's local one.")
+]
+
+
 @app.command()
 def run(
     config: Config,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NODE", help="Runs this node alone; may be repeated."),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="NODE", help="Runs it and what follows."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="NODE", help="Runs it and what it rests on."),
-    ] = None,
+    only: Only = None,
+    start: Start = None,
+    until: Until = None,
     as_json: AsJson = False,
-    require_blessed: Annotated[
-        bool,
-        typer.Option(
-            "--require-blessed", help="Exits with 8 if a stage misses its gate."
-        ),
-    ] = False,
-    on: Annotated[
-        Runner, typer.Option(help="Who runs it: Textmill, or KFP's local runner.")
-    ] = "local",
+    require_blessed: RequireBlessed = False,
+    on: On = "local",
 ) -> None:
-    """Runs what is not up to date."""
+    """Runs all nodes that are not up to date."""
     from textmill.pipeline.cli.display import render_run
 
     loaded, pipeline = _wire(
@@ -197,11 +209,15 @@ def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
         from textmill.pipeline.runners.kfp_local import run_on_kfp
 
         if len(pipeline.selected) < len(pipeline.nodes):
-            raise ConfigError("--on kubeflow-local: runs whole pipelines only")
+            raise ConfigError("--on kubeflow-local: can only run the whole pipeline")
         return run_on_kfp(loaded, pipeline, root)
-    how = loaded.config.run
+    config = loaded.config.run
     runner = LocalRunner(
-        root, lanes=how.lanes, retries=how.retries, beam=how.beam, progress=True
+        root,
+        workers=config.workers,
+        retries=config.retries,
+        beam=config.beam,
+        progress=True,
     )
     return runner.run(pipeline, config_text=render_config(loaded.config))
 
@@ -212,7 +228,7 @@ def _check_gates(summary: Mapping[str, Any], root: Path) -> None:
             page = root / "runs" / summary["run_id"] / "report.html"
             raise GateNotPassed(
                 f"stage {name!r}: expected every threshold met, got one that is not; "
-                f"{page} says by how much"
+                f"{page} shows by how much"
             )
 
 
@@ -227,7 +243,7 @@ def plan(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Says what would run, and why."""
+    """Shows which nodes would run, and why."""
     from dataclasses import asdict
 
     from textmill.pipeline.cache.plan import plan as plan_pipeline
@@ -254,38 +270,36 @@ def predict(
     ],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="From stdin where none is given."),
+        typer.Argument(metavar="[TEXT]...", help="Texts; from stdin if none is given."),
     ] = None,
     root: RootOrUrl = str(DEFAULT_ROOT),
     as_json: Annotated[
-        bool, typer.Option("--json", help="Prints a JSON object a text.")
+        bool, typer.Option("--json", help="Prints one JSON object per text.")
     ] = False,
 ) -> None:
-    """Asks a pushed model about texts."""
+    """Predicts texts with a pushed model."""
     from textmill.pipeline.cli.display import render_answer
     from textmill.pipeline.cli.predict import find_model, read_texts
     from textmill.pipeline.remote.mirror import Mirror
 
     mirror = Mirror(root)
     saved_model = find_model(target, mirror)
-    asked = read_texts(texts)
-    from textmill.components.predictor import answer
+    inputs = read_texts(texts)
+    from textmill.components.predictor.saved_model import answer
 
-    for text, found in zip(asked, answer(saved_model, asked), strict=True):
+    for text, prediction in zip(inputs, answer(saved_model, inputs), strict=True):
         if as_json:
-            print(json.dumps({"text": text, **found}, ensure_ascii=False))
+            print(json.dumps({"text": text, **prediction}, ensure_ascii=False))
         else:
-            print(render_answer(text, found, is_only_one=len(asked) == 1))
+            print(render_answer(text, prediction, is_only_one=len(inputs) == 1))
 
 
 @app.command()
 def tensorboard(
     root: Root = DEFAULT_ROOT,
-    port: Annotated[int, typer.Option(help="Where it listens; 0 takes a free one.")] = (
-        6006
-    ),
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.")] = (6006),
 ) -> None:
-    """Shows the curves of all trainings, those that go on included, in a browser."""
+    """Serves TensorBoard with all trainings of a root, including running ones."""
     from textmill.pipeline.cli.tensorboard import serve
 
     check_root(root)
@@ -294,11 +308,12 @@ def tensorboard(
 
 @app.command()
 def doctor(root: Root = DEFAULT_ROOT) -> None:
-    """Says whether this machine can run pipelines."""
+    """Checks whether this machine can run pipelines."""
     from textmill.pipeline.cli.display import render_table
     from textmill.pipeline.cli.doctor import examine
 
-    symptoms = examine(root)
-    print(render_table([[s.verdict, s.what, s.found] for s in symptoms]))
-    if stopping := [s for s in symptoms if s.verdict == "stop"]:
-        raise MachineError(f"{stopping[0].what}: {stopping[0].found}")
+    checks = examine(root)
+    print(render_table([[c.status, c.subject, c.result] for c in checks]))
+    for check in checks:
+        if check.status == "stop":
+            raise MachineError(f"{check.subject}: {check.result}")

@@ -1,4 +1,4 @@
-"""``textmill config``: what a config says."""
+"""``textmill config``: checks and prints configs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import typer
 
 from textmill.pipeline.cli.options import Config, Overrides, print_json
 
-config_app = typer.Typer(no_args_is_help=True, help="What a config says.")
+config_app = typer.Typer(no_args_is_help=True, help="Checks and prints configs.")
 
 
 @config_app.command("check")
 def check_config(config: Config, overrides: Overrides = None) -> None:
-    """Reports every mistake at once."""
+    """Reports all mistakes at once."""
     from textmill.pipeline.config.load import load_config
 
     loaded = load_config(config, overrides or ()).config
-    datasets, stages = len(loaded.datasets), len(loaded.stages)
-    print(
-        f"{config}: fine; {datasets} data set{'s' * (datasets != 1)},"
-        f" {stages} stage{'s' * (stages != 1)}"
-    )
+    datasets = _count(len(loaded.datasets), "data set")
+    print(f"{config}: fine; {datasets}, {_count(len(loaded.stages), 'stage')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @config_app.command("show")

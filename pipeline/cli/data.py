@@ -1,4 +1,4 @@
-"""``textmill data``: read documents, their profile, their schema and what was lost."""
+"""``textmill data``: shows documents, their profile, schema and bad records."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ from textmill.pipeline.cli.options import (
     print_json,
 )
 
-data_app = typer.Typer(
-    no_args_is_help=True, help="What the documents of a data set are."
-)
+data_app = typer.Typer(no_args_is_help=True, help="Shows the documents of a data set.")
 
 Dataset = Annotated[
     str, typer.Argument(help="The data set's name in the file.", show_default=False)
 ]
-Number = Annotated[int, typer.Option("-n", min=0, help="How many are shown.")]
+Number = Annotated[int, typer.Option("-n", min=0, help="Number to show.")]
 _PROFILES = "A profile.json, its folder, or RUN:DATASET."
 
 
@@ -40,10 +38,12 @@ def peek(
     number: Number = 5,
     grep: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Only documents that hold it, in any case."),
+        typer.Option(
+            metavar="TEXT", help="Only documents with this text, in any case."
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Prints a JSON object a document.")
+        bool, typer.Option("--json", help="Prints one JSON object per document.")
     ] = False,
 ) -> None:
     """Shows the first documents, in the order of the shards."""
@@ -51,18 +51,18 @@ def peek(
     from textmill.pipeline.cli.published import find_documents, first_documents
 
     documents = find_documents(config, overrides, root, dataset)
-    found = 0
+    num_shown = 0
     for document in first_documents(documents, split, number, containing=grep):
-        found += 1
+        num_shown += 1
         if as_json:
             print(json.dumps(document, ensure_ascii=False))
         else:
             print(render_document(document, around=grep))
     total = documents.splits[split]
-    what = f"{found:,} of {total:,} documents of {split}"
-    if grep is not None and found < number:
-        what += f"; no other holds {grep!r}"
-    print(f"textmill: {what}", file=sys.stderr)
+    summary = f"{num_shown:,} of {total:,} documents of {split}"
+    if grep is not None and num_shown < number:
+        summary += f"; no other document contains {grep!r}"
+    print(f"textmill: {summary}", file=sys.stderr)
 
 
 @data_app.command()
@@ -73,7 +73,7 @@ def stats(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the profile: counts, lengths, labels, tokens, what was lost, anomalies."""
+    """Shows the profile: counts, lengths, labels, tokens, losses, anomalies."""
     from textmill.pipeline.cli.data_display import render_profile
     from textmill.pipeline.cli.published import find_profile
 
@@ -98,11 +98,11 @@ def schema(
         typer.Option(
             "-o",
             "--output",
-            help="The file to write, .yaml or .json; stdout where none is given.",
+            help="The file to write, .yaml or .json; stdout if none is given.",
         ),
     ] = None,
 ) -> None:
-    """Writes the schema of the documents, to be edited and frozen."""
+    """Writes the inferred schema of the documents, for editing."""
     from textmill.components.profiler.schema import render
     from textmill.pipeline.cli.published import find_profile
     from textmill.pipeline.publish import write_atomically
@@ -115,7 +115,7 @@ def schema(
         print(text, end="")
         return
     if not output.parent.is_dir():
-        raise ConfigError(f"{output.parent}: expected a folder to write to, found none")
+        raise ConfigError(f"{output.parent}: expected an existing folder, found none")
     write_atomically(output, text.encode())
     print(f"{output}: name it in datasets.{dataset}.profile.schema", file=sys.stderr)
 
@@ -127,7 +127,7 @@ def diff(
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
-    """Shows what changed between two profiles, and how far they drifted apart."""
+    """Shows the changes between two profiles, and their drift."""
     from dataclasses import asdict
 
     from textmill.components.profiler.drift import compare
@@ -142,7 +142,7 @@ def diff(
     }
     if as_json:
         print_json(
-            {name: [asdict(one) for one in found] for name, found in measures.items()}
+            {name: [asdict(one) for one in some] for name, some in measures.items()}
         )
     else:
         print(render_difference(before, after, measures))
@@ -156,10 +156,10 @@ def dead(
     overrides: Overrides = None,
     number: Number = 20,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Prints a JSON object a record.")
+        bool, typer.Option("--json", help="Prints one JSON object per record.")
     ] = False,
 ) -> None:
-    """Shows the records that could not be read, and why."""
+    """Shows the records that could not be read, and the reasons."""
     from textmill.pipeline.cli.data_display import render_dead_letters
     from textmill.pipeline.cli.published import dead_letters, find_documents
 

@@ -1,4 +1,4 @@
-"""Documents, profiles and differences, as a person reads them on the terminal."""
+"""Renders documents, profiles and differences for the terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from textmill.components.reporter.page import size
 if TYPE_CHECKING:
     from textmill.components.profiler.drift import Measure
 
-# Controls but tab and line feed; what overrides the direction of writing.
-_COMMANDING = re.compile(
+# Control characters except tab and line feed; overrides of the writing direction.
+_CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
 _MAX_CHARACTERS = 2000
@@ -28,14 +28,14 @@ def render_document(document: Mapping[str, Any], *, around: str | None = None) -
 
     Args:
         document: the document.
-        around: of a long text, the part around this is shown, not the beginning.
+        around: text in whose surroundings a long document is shown.
     """
     columns = [f"{k} {v}" for k, v in document.items() if k not in ("id", "text")]
     text = document["text"]
     start = 0
     if around is not None:
-        place = text.casefold().find(around.casefold())
-        start = max(0, min(place, len(text)) - _MAX_CHARACTERS // 2)
+        offset = text.casefold().find(around.casefold())
+        start = max(0, min(offset, len(text)) - _MAX_CHARACTERS // 2)
     shown = text[start : start + _MAX_CHARACTERS]
     if start:
         shown = f"[{start:,} characters before]\n{shown}"
@@ -47,8 +47,8 @@ def render_document(document: Mapping[str, Any], *, around: str | None = None) -
 
 
 def visible(text: str) -> str:
-    """Returns a text with what would command a terminal, or turn its lines, escaped."""
-    return _COMMANDING.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
+    """Returns a text with terminal control characters escaped."""
+    return _CONTROLS.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", text)
 
 
 def render_profile(profile: Mapping[str, Any], name: str) -> str:
@@ -101,8 +101,8 @@ def _counts(splits: Mapping[str, Any]) -> Iterator[list[str]]:
 def _lengths(splits: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, split in splits.items():
         for unit in ("words", "characters"):
-            found = split["lengths"][unit]
-            cells = [f"{found[key]:,.10g}" for key in _PERCENTILES]
+            lengths = split["lengths"][unit]
+            cells = [f"{lengths[key]:,.10g}" for key in _PERCENTILES]
             yield [f"{name}, {unit}", "", *cells]
 
 
@@ -129,7 +129,7 @@ def _share(counts: Mapping[str, int], value: str) -> str:
 
 
 def _columns(splits: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the columns of the first split, beside those that have a table."""
+    """Yields a table of the first split's columns that have no table of their own."""
     split, described = next(iter(splits.items()), ("", {"columns": {}}))
     rows = []
     for name, column in described["columns"].items():
@@ -173,11 +173,11 @@ def _ledger(ledger: Mapping[str, Any] | None) -> Iterator[str]:
 def _overlap(overlap: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     rows = [
         [
-            f"{found['split']} in {found['of']}",
-            f"{found['documents']:,}",
-            "" if found["sequences"] is None else f"{found['sequences']:.2%}",
+            f"{pair['split']} in {pair['of']}",
+            f"{pair['documents']:,}",
+            "" if pair["sequences"] is None else f"{pair['sequences']:.2%}",
         ]
-        for found in overlap
+        for pair in overlap
     ]
     if rows:
         yield _table(["overlap", "same texts", "13-word sequences"], rows)
@@ -195,7 +195,7 @@ def render_difference(
     after: Mapping[str, Any],
     measures: Mapping[str, Sequence[Measure]],
 ) -> str:
-    """Returns what changed: counts, labels, and how far the two lie apart."""
+    """Returns the changes of counts, labels and columns, and the drift."""
     rows = []
     for name in dict.fromkeys([*before["splits"], *after["splits"]]):
         pair = [side["splits"].get(name, {}) for side in (before, after)]
@@ -207,14 +207,14 @@ def render_difference(
     heads = ["what", "drift", "chance", "measure", ""]
     drifted = [
         [
-            f"{name}, {found.what}",
-            f"{found.value:.4f}",
-            f"{found.chance:.4f}",
-            found.measure.replace("_", "-"),
-            found.detail if found.excess else "",
+            f"{name}, {drift.what}",
+            f"{drift.value:.4f}",
+            f"{drift.chance:.4f}",
+            drift.measure.replace("_", "-"),
+            drift.detail if drift.excess else "",
         ]
         for name, some in measures.items()
-        for found in sorted(some, key=lambda one: (-one.excess, -one.value))
+        for drift in sorted(some, key=lambda one: (-one.excess, -one.value))
     ]
     parts = [_table(["count", "before", "after", "change"], rows)]
     parts += [_table(heads, drifted, right=(1, 2))] if drifted else []
@@ -260,9 +260,9 @@ def _table(
     *,
     right: Sequence[int] | None = None,
 ) -> str:
-    """Returns aligned rows under their heads; all but the first column to the right.
+    """Returns an aligned table; all columns but the first are right-aligned.
 
-    rich measures what is two cells wide, as Chinese is.
+    rich knows which characters are two cells wide, such as Chinese.
     """
     from rich.console import Console
     from rich.table import Table

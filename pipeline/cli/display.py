@@ -1,4 +1,4 @@
-"""What a person reads on the terminal: tables and paragraphs, as plain text."""
+"""Renders plans, runs and predictions for the terminal, as plain text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
-    """Returns rows with their columns aligned."""
+    """Returns rows with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -26,7 +26,7 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def render_plan(nodes: Sequence[NodePlan]) -> str:
-    """Returns a line a node: its id, what would happen to it, and why."""
+    """Returns one line per node: its id, its expected state, and why."""
     rows = []
     for node in nodes:
         first, *others = node.reasons or [""]
@@ -40,12 +40,12 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
 def render_run(
     summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
 ) -> str:
-    """Returns what came out of a run, where it is, and what to do next.
+    """Returns the results of a run, their paths, and the next step.
 
     Args:
         summary: as in ``summary.json``.
         root: the folder that the summary's paths are relative to.
-        is_default_root: whether commands find the root without being told.
+        is_default_root: True if commands find the root without ``--root``.
     """
     verdict = judge(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
@@ -65,21 +65,21 @@ def render_run(
 
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
     stage = summary["stages"][name]
-    verdicts = {True: "passed its gate", False: "did not pass its gate", None: ""}
+    gates = {True: "passed its gate", False: "did not pass its gate", None: ""}
     bounds = stage.get("intervals", {})
     metrics = [
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    said = [*metrics, verdicts[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, said)) or "not measured"]
+    results = [*metrics, gates[stage["blessed"]]]
+    yield [name, ", ".join(filter(None, results)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
-    said = f"{name} {value:.4g}"
-    return f"{said} [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else said
+    text = f"{name} {value:.4g}"
+    return f"{text} [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else text
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -89,7 +89,7 @@ def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
 
 
 def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a line a run."""
+    """Returns one line per run."""
     if not runs:
         return "no runs"
     rows = [
@@ -100,7 +100,7 @@ def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def render_executions(summary: Mapping[str, Any], root: Path) -> str:
-    """Returns a run's outcome and a line a node."""
+    """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
         [id, node["state"], _took(node.get("seconds")), node.get("error") or ""]
@@ -121,7 +121,7 @@ def _took(seconds: float | None) -> str:
 def render_answer(
     text: str, answer: Mapping[str, Any], *, is_only_one: bool = False
 ) -> str:
-    """Returns a model's answer to a text: probabilities sorted, the rest by name."""
+    """Returns a prediction: probabilities sorted, everything else by name."""
     rows = []
     for name, value in answer.items():
         if isinstance(value, Mapping):

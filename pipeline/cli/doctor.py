@@ -1,4 +1,4 @@
-"""Whether this machine can run pipelines: Python, room, libraries, the root folder."""
+"""``textmill doctor``: checks Python, memory, disk, libraries and the root folder."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+import psutil
+
 PYTHONS = ((3, 11), (3, 13))
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 _GB = 1e9
 
 
 @dataclass(frozen=True)
-class Symptom:
-    """One thing that was looked at."""
+class Check:
+    """The result of one check."""
 
-    verdict: Literal["fine", "note", "stop"]
-    what: str
-    found: str
+    status: Literal["fine", "note", "stop"]
+    subject: str
+    result: str
 
 
-def examine(root: Path) -> list[Symptom]:
-    """Looks at everything that a run needs; imports none of it."""
+def examine(root: Path) -> list[Check]:
+    """Checks everything that a run needs, without importing any of it."""
     return [
         _python(),
         _cores(),
@@ -41,24 +43,21 @@ def examine(root: Path) -> list[Symptom]:
     ]
 
 
-def _python() -> Symptom:
-    found = sys.version_info[:2]
-    said = ".".join(map(str, sys.version_info[:3]))
-    if PYTHONS[0] <= found <= PYTHONS[1]:
-        return Symptom("fine", "python", said)
-    first, last = (".".join(map(str, version)) for version in PYTHONS)
-    return Symptom("stop", "python", f"expected {first} to {last}, got {said}")
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Check("fine", "python", version)
+    first, last = (".".join(map(str, python)) for python in PYTHONS)
+    return Check("stop", "python", f"expected {first} to {last}, got {version}")
 
 
-def _cores() -> Symptom:
-    return Symptom("fine", "cores", str(len(os.sched_getaffinity(0))))
+def _cores() -> Check:
+    return Check("fine", "cores", str(len(os.sched_getaffinity(0))))
 
 
 def free_memory() -> float:
-    """Returns the bytes that can still be had, within the container's limit."""
-    table = Path("/proc/meminfo").read_text()
-    found = re.search(r"MemAvailable:\s+(\d+) kB", table)
-    free = int(found[1]) * 1024.0 if found else 0.0
+    """Returns the free memory in bytes, within the container's limit."""
+    free = float(psutil.virtual_memory().available)
     group = Path("/sys/fs/cgroup")
     try:
         limit = (group / "memory.max").read_text().strip()
@@ -68,13 +67,13 @@ def free_memory() -> float:
     return free if limit == "max" else min(free, float(limit) - float(used))
 
 
-def _room(what: str, free: float, enough: float, least: float) -> Symptom:
-    said = f"{free / _GB:.1f} GB free"
+def _room(subject: str, free: float, enough: float, least: float) -> Check:
+    result = f"{free / _GB:.1f} GB free"
     if free < least:
-        return Symptom("stop", what, f"{said}, a run needs {least / _GB:.0f} GB")
+        return Check("stop", subject, f"{result}, a run needs {least / _GB:.0f} GB")
     if free < enough:
-        return Symptom("note", what, f"{said}, {enough / _GB:.0f} GB is comfortable")
-    return Symptom("fine", what, said)
+        return Check("note", subject, f"{result}, {enough / _GB:.0f} GB is better")
+    return Check("fine", subject, result)
 
 
 def existing(path: Path) -> Path:
@@ -82,32 +81,32 @@ def existing(path: Path) -> Path:
     return next(p for p in [path, *path.absolute().parents] if p.exists())
 
 
-def _root(root: Path) -> Symptom:
+def _root(root: Path) -> Check:
     folder = existing(root)
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Symptom("stop", "root", f"{folder}: {error.strerror}; give --root")
-    return Symptom("fine", "root", f"{root}, {'there' if root.exists() else 'new'}")
+        return Check("stop", "root", f"{folder}: {error.strerror}; give --root")
+    return Check("fine", "root", f"{root}, {'exists' if root.exists() else 'new'}")
 
 
-def _locks(root: Path) -> Iterator[Symptom]:
-    """Names the locks in use; the system frees those of ended processes by itself."""
+def _locks(root: Path) -> Iterator[Check]:
+    """Yields the locks in use; those of ended processes are free."""
     for path in sorted(root.glob("locks/*.lock")):
         with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                said = f"{path.stem} is being run by another process"
-                yield Symptom("note", "lock", said)
+                result = f"{path.stem} is being run by another process"
+                yield Check("note", "lock", result)
 
 
-def _libraries() -> Iterator[Symptom]:
+def _libraries() -> Iterator[Check]:
     try:
         needed = metadata.requires("textmill") or []
     except metadata.PackageNotFoundError:
-        yield Symptom("note", "textmill", "runs from its source, is not installed")
+        yield Check("note", "textmill", "run from source, not installed")
         return
     tested = _constraints()
     for requirement in sorted(r for r in needed if "extra ==" not in r):
@@ -115,18 +114,18 @@ def _libraries() -> Iterator[Symptom]:
         yield _library(name, requirement, tested.get(_normal(name)))
 
 
-def _library(name: str, requirement: str, tested: str | None) -> Symptom:
+def _library(name: str, requirement: str, tested: str | None) -> Check:
     try:
-        found = metadata.version(name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Symptom("stop", name, f"missing; pip install '{requirement}'")
-    if tested in (None, found):
-        return Symptom("fine", name, found)
-    return Symptom("note", name, f"{found}, tested with {tested}")
+        return Check("stop", name, f"missing; pip install '{requirement}'")
+    if tested in (None, version):
+        return Check("fine", name, version)
+    return Check("note", name, f"{version}, tested with {tested}")
 
 
 def _constraints() -> dict[str, str]:
-    """Returns the versions that Textmill was tested with, where the file is at hand."""
+    """Returns the versions that Textmill was tested with, if the file is there."""
     if not CONSTRAINTS.is_file():
         return {}
     lines = [line.split("#")[0].strip() for line in CONSTRAINTS.read_text().split("\n")]

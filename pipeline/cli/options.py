@@ -1,4 +1,4 @@
-"""The arguments, options and output that several commands share."""
+"""Arguments, options and helpers that several commands share."""
 
 from __future__ import annotations
 
@@ -29,9 +29,28 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=V", help="Overrides a value; may be repeated."),
 ]
+PlatformRoot = Annotated[
+    str,
+    typer.Option(
+        "--root",
+        help="The root of all steps: gs://, s3:// or a mounted path.",
+        envvar="TEXTMILL_ROOT",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Prints JSON.")]
 
 
 def print_json(value: Any) -> None:
-    """Prints a value for programs and people."""
+    """Prints a value as indented JSON."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def load_for_platform(config: Path, overrides: list[str] | None) -> tuple[Any, Any]:
+    """Returns a config and its pipeline, without reading variables of this machine."""
+    from textmill.pipeline.config.load import load_config
+    from textmill.pipeline.create_pipeline import create_pipeline
+
+    loaded = load_config(config, overrides or (), with_environment=False)
+    # The compiled file has no root: containers wire the pipeline with their own.
+    return loaded, create_pipeline(loaded, Path("/root-of-the-run"))

@@ -1,4 +1,4 @@
-"""Which model ``predict`` asks, and about which texts."""
+"""Finds the model and reads the texts of ``textmill predict``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedModel.MODEL)}")
 
 
 def find_model(target: str, mirror: Mirror) -> Path:
-    """Returns a SavedModel's folder: the one named, or a stage's newest version.
+    """Returns the folder of a SavedModel: the given one, or a stage's newest version.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: neither exists.
     """
     if (Path(target) / PushedModel.MODEL).is_file():
         return Path(target)
@@ -47,8 +47,8 @@ def _newest(mirror: Mirror) -> dict[str, int]:
         names = {path.relative_to(mirror.path).as_posix(): 0 for path in models}
     newest: dict[str, int] = {}
     for name in names:
-        if found := _VERSION.fullmatch(name):
-            newest[found[1]] = max(int(found[2]), newest.get(found[1], 0))
+        if match := _VERSION.fullmatch(name):
+            newest[match[1]] = max(int(match[2]), newest.get(match[1], 0))
     return newest
 
 

@@ -1,4 +1,4 @@
-"""Which published documents, profiles and vocabularies the commands show."""
+"""Finds published documents, profiles and vocabularies for the commands."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def find_documents(
     config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
 ) -> Documents:
-    """Returns a data set's documents.
+    """Returns the documents of a data set.
 
     Raises:
-        ConfigError: there is no such data set, or it was not ingested yet.
+        ConfigError: the data set is unknown, or it was not ingested yet.
     """
     loaded = _load(config, overrides, dataset)
     return cast(Documents, _find(loaded, root, f"ingest.{dataset}", "documents"))
@@ -37,16 +37,16 @@ def find_documents(
 def find_profile(
     config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns a data set's profile, and how fast its sample was tokenized.
+    """Returns the profile of a data set, and the speed of tokenizing its sample.
 
     Raises:
-        ConfigError: there is no such data set, or it was not profiled yet.
+        ConfigError: the data set is unknown, or it was not profiled yet.
     """
     from textmill.components.profiler.baseline import read_profile
 
     loaded = _load(config, overrides, dataset)
-    found = cast(Profile, _find(loaded, root, f"profile.{dataset}", "profile"))
-    return read_profile(found.path), found.read_speed()
+    profile = cast(Profile, _find(loaded, root, f"profile.{dataset}", "profile"))
+    return read_profile(profile.path), profile.read_speed()
 
 
 def find_vocabulary(
@@ -75,7 +75,7 @@ def _load(
 
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
-    """Returns what a node made: for this very config, or else in its newest run."""
+    """Returns a node's output for this config, or else that of its newest run."""
     from textmill.pipeline.cache.entry import look_up
     from textmill.pipeline.cache.plan import plan as plan_pipeline
     from textmill.pipeline.create_pipeline import create_pipeline
@@ -93,7 +93,7 @@ def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
         ) is not None:
             run, artifact = earlier
             print(
-                f"textmill: {node} would run again; this is what run {run} found; "
+                f"textmill: {node} would run again; this is the result of run {run}; "
                 f"{command} brings it up to date",
                 file=sys.stderr,
             )
@@ -104,7 +104,7 @@ def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
 def _newest(
     root: Path, name: str, component: Component, output: str
 ) -> tuple[str, Artifact] | None:
-    """Returns the newest run of a pipeline that has a node's output, and the output."""
+    """Returns the newest run of a pipeline with a node's output, and the output."""
     from textmill.pipeline.store import MetadataStore
 
     with MetadataStore(root) as store:
@@ -124,23 +124,23 @@ def first_documents(
     """Yields the first documents of a split, in the order of its shards.
 
     Raises:
-        ConfigError: there is no such split.
+        ConfigError: the split is unknown.
     """
     if split not in documents.splits:
         splits = ", ".join(name for name in SPLITS if name in documents.splits)
         raise ConfigError(f"--split: expected one of {splits}, got {split!r}")
-    found = documents.read(split)
+    rows = documents.read(split)
     if containing is not None:
-        sought = containing.casefold()
-        found = (one for one in found if sought in one["text"].casefold())
-    return islice(found, number)
+        pattern = containing.casefold()
+        rows = (row for row in rows if pattern in row["text"].casefold())
+    return islice(rows, number)
 
 
 def named_profile(name: str, root: Path) -> dict[str, Any]:
     """Returns the profile of a file, a folder, or a run's data set (``RUN:DATASET``).
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no such profile exists.
     """
     from textmill.components.profiler.baseline import read_profile
     from textmill.pipeline.store import MetadataStore

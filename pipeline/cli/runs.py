@@ -1,4 +1,4 @@
-"""``textmill runs`` and ``report``: what has run in a root folder."""
+"""``textmill runs`` and ``report``: shows the runs of a root folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textmill.pipeline.cli.options import (
     print_json,
 )
 
-runs_app = typer.Typer(no_args_is_help=True, help="What has run in a root folder.")
+runs_app = typer.Typer(no_args_is_help=True, help="Shows the runs of a root folder.")
 
 
 @runs_app.command("list")
@@ -34,12 +34,12 @@ def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
 def show_run(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
+        typer.Argument(metavar="[RUN]", help="The newest if none is given."),
     ] = None,
     root: Root = DEFAULT_ROOT,
     as_json: AsJson = False,
 ) -> None:
-    """Shows one run, node by node."""
+    """Shows the nodes of a run."""
     from textmill.pipeline.cli.display import render_executions
     from textmill.pipeline.store import MetadataStore
 
@@ -54,7 +54,7 @@ def show_run(
 
 @runs_app.command("rebuild")
 def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
-    """Makes the index anew from what lies on disk."""
+    """Rebuilds the metadata store from the files on disk."""
     from textmill.pipeline.store import rebuild
 
     check_root(root)
@@ -65,7 +65,7 @@ def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
 def report(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="The newest where none is given."),
+        typer.Argument(metavar="[RUN]", help="The newest if none is given."),
     ] = None,
     root: Root = DEFAULT_ROOT,
 ) -> None:
@@ -74,17 +74,17 @@ def report(
     page = root / "runs" / run_id / "report.html"
     if not page.is_file():
         raise ConfigError(
-            f"{page}: expected a report, found none: run {run_id!r} did not get there; "
-            f"`textmill runs show {run_id}` says how far it got"
+            f"{page}: expected a report, found none: run {run_id!r} did not finish; "
+            f"`textmill runs show {run_id}` shows its nodes"
         )
     print(page)
 
 
 def check_root(root: Path) -> None:
-    """Refuses a root that is not there.
+    """Checks that the root folder exists.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it does not.
     """
     if not root.is_dir():
         raise ConfigError(
@@ -102,13 +102,13 @@ def _runs(root: Path) -> list[dict[str, Any]]:
 
 
 def _known_run(run_id: str | None, root: Path) -> str:
-    """Returns the id of the run that is meant."""
+    """Returns the id of the given run, or of the newest."""
     from textmill.models.errors import did_you_mean
 
     known = [str(run["run_id"]) for run in _runs(root)]
     if not known:
         raise ConfigError(f"{root}: expected a run, found none; run a pipeline first")
     if run_id is not None and run_id not in known:
-        hint = did_you_mean(run_id, known) or "; `textmill runs list` names them"
+        hint = did_you_mean(run_id, known) or "; `textmill runs list` shows all"
         raise ConfigError(f"{root}: has no run {run_id!r}{hint}")
     return run_id or known[0]

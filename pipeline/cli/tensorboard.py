@@ -1,7 +1,7 @@
-"""``textmill tensorboard``: the curves of all trainings in a root.
+"""``textmill tensorboard``: serves the training logs of a root folder.
 
-Events lie in a work folder while a node trains and in its artifact afterwards. Links
-give both one name, ``<node>/<key>``, so that a curve goes on where it was.
+Events are in a work folder while a node trains and in its artifact afterwards. Links
+give both the same name, ``<node>/<key>``, so that TensorBoard shows one curve.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from textmill.pipeline.periodic import repeating
+from textmill.pipeline.periodic import run_periodically
 
 _SECONDS = 3.0
 _PLACES = ("work/*/*/events", "artifacts/*/*/logs/events")
@@ -22,29 +22,36 @@ _PLACES = ("work/*/*/events", "artifacts/*/*/logs/events")
 
 def serve(root: Path, port: int) -> int:
     """Runs TensorBoard until it is stopped, and returns its exit code."""
-    with tempfile.TemporaryDirectory(prefix="textmill-curves-") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="textmill-curves-") as log_dir:
+        folder = Path(log_dir)
         link(root, folder)
-        options = ["--logdir", made, "--port", str(port), "--window_title", "Textmill"]
+        options = [
+            "--logdir",
+            log_dir,
+            "--port",
+            str(port),
+            "--window_title",
+            "Textmill",
+        ]
         with (
-            repeating(lambda: link(root, folder), seconds=_SECONDS),
+            run_periodically(lambda: link(root, folder), seconds=_SECONDS),
             subprocess.Popen(
                 [sys.executable, "-m", "tensorboard.main", *options]
             ) as board,
         ):
             signal.signal(signal.SIGTERM, lambda *_: board.terminate())
-            with suppress(KeyboardInterrupt):  # the terminal tells TensorBoard, too
+            with suppress(KeyboardInterrupt):  # TensorBoard gets it, too
                 return board.wait()
             return board.wait()
 
 
 def link(root: Path, folder: Path) -> None:
-    """Makes a folder's links those of the trainings that a root holds now."""
+    """Updates the links of a folder to the current trainings of a root."""
     wanted = {}
     for place in _PLACES:
         for events in root.absolute().glob(place):
             node, key = events.relative_to(root.absolute()).parts[1:3]
-            if "." not in key:  # none that is not whole yet
+            if "." not in key:  # skips unpublished artifacts
                 wanted[folder / node / key] = events
     for path in folder.glob("*/*"):
         if path not in wanted:

@@ -1,9 +1,8 @@
-"""What is wrong with a config: one line a fault, in the order of the file."""
+"""Violations: all mistakes of a config, one line each, in the order of the file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from textmill.models.errors import ConfigError
@@ -11,42 +10,55 @@ from textmill.pipeline.config.yaml import Position, Tree
 
 
 class Violations:
-    """The faults of one config, by path."""
+    """The mistakes of one config, by path; a path has one at most, the first found."""
 
     def __init__(self, tree: Tree) -> None:
         self.positions = tree.positions
-        self.faults = dict(tree.faults)
+        self._sentences = dict(tree.faults)
+        self._yaml_faults = tuple(tree.faults)
 
     def add(self, path: str, expected: str, got: Any, hint: str = "") -> None:
-        """Records that a path holds something else than it should."""
-        self.faults.setdefault(path, f"expected {expected}, got {show(got)}{hint}")
+        """Adds an unexpected value."""
+        self.add_sentence(path, f"expected {expected}, got {show(got)}{hint}")
+
+    def add_sentence(self, path: str, sentence: str) -> None:
+        """Adds a mistake in its own words."""
+        self._sentences.setdefault(path, sentence)
+
+    def is_readable(self, path: str) -> bool:
+        """Returns True if the YAML at and below a path has no mistake."""
+        return not any(
+            fault == path or fault.startswith(f"{path}." if path else "")
+            for fault in self._yaml_faults
+        )
 
     def position(self, path: str) -> Position:
-        """Returns where a path stands, or its nearest parent where it is missing."""
+        """Returns the position of a path, or of its nearest parent if it is missing."""
         while path not in self.positions:
             path = path.rpartition(".")[0]
         return self.positions[path]
 
     def raise_any(self, file: str) -> None:
-        """Raises everything that was found, in the order of the file.
+        """Raises all mistakes as one error, in the order of the file.
 
         Raises:
-            ConfigError: there is something.
+            ConfigError: there is at least one.
         """
-        if not self.faults:
+        if not self._sentences:
             return
         lines = [
-            (position.line == 0, position, f"{position} {path}".rstrip() + f": {fault}")
-            for path, fault in self.faults.items()
+            (position.line == 0, position, f"{position} {path}".rstrip() + f": {text}")
+            for path, text in self._sentences.items()
             for position in [self.position(path)]
         ]
         texts = [text for *_, text in sorted(lines)]
-        many = len(texts) > 1
-        raise ConfigError("\n".join([f"{len(texts)} errors in {file}"] * many + texts))
+        if len(texts) > 1:
+            texts.insert(0, f"{len(texts)} errors in {file}")
+        raise ConfigError("\n".join(texts))
 
 
 def show(value: Any) -> str:
-    """Returns how a message names a value: short, and in the words of YAML."""
+    """Returns a value as messages show it: short, in YAML's words."""
     match value:
         case None:
             return "nothing"
@@ -57,8 +69,3 @@ def show(value: Any) -> str:
         case str():
             return repr(value if len(value) <= 60 else value[:57] + "...")
     return json.dumps(value)
-
-
-def one_of(words: Sequence[str]) -> str:
-    """Returns ``a, b or c``."""
-    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)

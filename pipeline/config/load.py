@@ -6,7 +6,6 @@ Every error is reported at once, as ``file:line:column path: expected, got``.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,28 +15,19 @@ from textmill.models.errors import ConfigError
 from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.references import check_references
 from textmill.pipeline.config.schema import PipelineConfig
-from textmill.pipeline.config.types import check_types
-from textmill.pipeline.config.yaml import Position, Tree, join, override, read_yaml
+from textmill.pipeline.config.types import check_types, map_paths, run_checks
+from textmill.pipeline.config.yaml import Position, Tree, override, read_yaml
 from textmill.pipeline.secrets import REFERENCE
-
-_PATHS = re.compile(
-    r"datasets\.\w+\.(source|sources\.\w+)\.("
-    r"(jsonl|csv|tsv|txt|parquet|tfrecord)(\.(train|eval|test))?(\.\d+)?"
-    r"|folder|data_dir)"
-    r"|datasets\.\w+\.augment\.synonyms|datasets\.\w+\.clean\.quality\.c4\.bad_words"
-    r"|datasets\.\w+\.profile\.(schema|baseline)"
-    r"|vocabulary\.file|stages\.\w+\.(push\.to|init\.(huggingface|keras_hub))"
-)
 
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A checked file: what it means, and where each of its values was written."""
+    """A checked file: its values, and the position of each in the file."""
 
     config: PipelineConfig
     """The values, with absolute paths and unresolved ``${env:NAME}`` references."""
     positions: Mapping[str, Position]
-    """By dotted path (``stages.library.train.epochs``, ``slices.0``)."""
+    """Positions by dotted path (``stages.library.train.epochs``, ``slices.0``)."""
     path: Path
     """The YAML file."""
     raw: dict[str, Any]
@@ -52,10 +42,10 @@ def load_config(
     Args:
         path: the YAML file.
         overrides: assignments ``a.b=v`` that replace or add values, in order.
-        with_environment: whether what ``${env:NAME}`` refers to must be set here.
+        with_environment: whether the variables of ``${env:NAME}`` must be set here.
 
     Raises:
-        ConfigError: it holds mistakes; the message has one line for each.
+        ConfigError: the config has mistakes; the message has one line for each.
     """
     text = _read_text(path)
     return parse_config(text, path, overrides, with_environment=with_environment)
@@ -69,27 +59,28 @@ def parse_config(
     with_environment: bool = True,
     working_dir: Path | None = None,
 ) -> LoadedConfig:
-    """Reads and checks the text of a config that stands, or might, in a file.
+    """Reads and checks the text of a config.
 
     Args:
         text: the YAML.
-        path: the file, which relative paths are relative to.
+        path: the file; relative paths start from its folder.
         overrides: assignments ``a.b=v``.
-        with_environment: whether what ``${env:NAME}`` refers to must be set here.
-        working_dir: what relative paths of overrides are relative to; None is where
-            the process works.
+        with_environment: whether the variables of ``${env:NAME}`` must be set here.
+        working_dir: start of the relative paths of overrides; None is the working
+            directory.
 
     Raises:
-        ConfigError: it holds mistakes; the message has one line for each.
+        ConfigError: the config has mistakes; the message has one line for each.
     """
     tree = read_yaml(text, str(path))
     for assignment in overrides:
         override(tree, assignment)
-    findings = Violations(tree)
-    check_references(tree.value, findings, with_environment=with_environment)
+    violations = Violations(tree)
+    check_references(tree.value, violations, with_environment=with_environment)
+    run_checks(tree.value, PipelineConfig, violations)
     values = with_absolute_paths(tree, path.absolute().parent, working_dir)
-    config = check_types(values, PipelineConfig, findings)
-    findings.raise_any(str(path))
+    config = check_types(values, PipelineConfig, violations)
+    violations.raise_any(str(path))
     assert config is not None
     return LoadedConfig(config, tree.positions, path, tree.value)
 
@@ -108,24 +99,18 @@ def _read_text(path: Path) -> str:
 def with_absolute_paths(
     tree: Tree, folder: Path, working_dir: Path | None = None
 ) -> Any:
-    """Returns a tree's values with absolute paths: the one place that resolves them.
+    """Returns a tree's values with absolute paths; nothing else resolves them.
 
-    A path in the file is relative to the file's folder; one given by ``--set`` to the
-    working directory, as on any command line. URIs stay as they are.
+    A path in the file is relative to the file's folder, a path of ``--set`` to the
+    working directory. URLs stay as they are.
     """
+    current_dir = working_dir or Path.cwd()
 
-    here = working_dir or Path.cwd()
-
-    def walk(value: Any, path: str) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(child, join(path, key)) for key, child in value.items()}
-        if isinstance(value, list):
-            return [walk(child, join(path, i)) for i, child in enumerate(value)]
-        if not isinstance(value, str) or not _PATHS.fullmatch(path):
-            return value
-        known = REFERENCE.sub(lambda found: os.environ.get(found[1], ""), value)
+    def resolve(path: str, text: str) -> str:
+        known = REFERENCE.sub(lambda match: os.environ.get(match[1], ""), text)
         if "://" in known or os.path.isabs(known):
-            return value
-        return os.path.normpath((folder if tree.positions[path].line else here) / value)
+            return text
+        is_in_file = tree.positions[path].line > 0
+        return os.path.normpath((folder if is_in_file else current_dir) / text)
 
-    return walk(tree.value, "")
+    return map_paths(tree.value, PipelineConfig, resolve)

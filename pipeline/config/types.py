@@ -1,6 +1,6 @@
-"""Whether a config has the right keys and types, at every level.
+"""Keys and types of a config at every level, its paths, and the checks of its classes.
 
-pydantic finds the faults on plain dataclasses; the type hints word them.
+pydantic finds the mistakes on plain dataclasses; the type hints word the messages.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import (
     Any,
     Literal,
@@ -20,15 +20,16 @@ from typing import (
     get_type_hints,
 )
 
-from textmill.models.errors import did_you_mean
-from textmill.pipeline.config.errors import Violations, one_of
+from textmill.models.errors import did_you_mean, one_of
+from textmill.models.paths import PathMarker
+from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.yaml import join
 
 T = TypeVar("T")
 
 
-def check_types(value: Any, cls: type[T], findings: Violations) -> T | None:
-    """Returns the values as an instance of a dataclass, or None where they are not."""
+def check_types(value: Any, cls: type[T], violations: Violations) -> T | None:
+    """Returns an instance of a dataclass, or None if the values have mistakes."""
     from pydantic import ValidationError
 
     adapter = type_adapter(cls)
@@ -36,14 +37,14 @@ def check_types(value: Any, cls: type[T], findings: Violations) -> T | None:
         # JSON's strict mode: lists become tuples and nothing else is converted.
         return cast(T, adapter.validate_json(json.dumps(value)))
     except ValidationError as error:
-        found = [(_path(e, value), e) for e in map(dict, error.errors())]
-        # What a mapping says of itself says more than that it is no text.
-        found.sort(key=lambda item: item[1]["type"] != "value_error")
-    inner = {parent for path, _ in found for parent in _parents(path)}
-    for path, details in found:
-        # A union complains of every alternative; what lies deepest says most.
+        errors = [(_path(e, value), e) for e in map(dict, error.errors())]
+        # A rule that a mapping breaks tells more than that it is not a text.
+        errors.sort(key=lambda item: item[1]["type"] != "value_error")
+    inner = {parent for path, _ in errors for parent in _parents(path)}
+    for path, details in errors:
+        # A union reports every alternative; the deepest error tells most.
         if path not in inner:
-            _add_type_fault(path, details, cls, value, findings)
+            _add_type_violation(path, details, cls, value, violations)
     return None
 
 
@@ -52,7 +53,7 @@ def type_adapter(cls: type, *, with_docs: bool = False) -> Any:
 
     Args:
         cls: the outermost dataclass.
-        with_docs: reads the sentences under the fields too, which takes a while.
+        with_docs: also reads the docstrings of fields, which is slow.
     """
     from pydantic import ConfigDict, TypeAdapter
 
@@ -62,22 +63,69 @@ def type_adapter(cls: type, *, with_docs: bool = False) -> Any:
         allow_inf_nan=False,
         use_attribute_docstrings=with_docs,
     )
-    for reached in set(_dataclasses(cls)):
+    for reached in set(dataclasses_in(cls)):
         reached.__pydantic_config__ = rules
     return TypeAdapter(cls)
 
 
-def _dataclasses(hint: Any) -> Iterator[Any]:
+def dataclasses_in(hint: Any) -> Iterator[Any]:
+    """Yields the dataclasses that a type hint leads to, at any depth."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         yield hint
         for field_hint in get_type_hints(hint).values():
-            yield from _dataclasses(field_hint)
+            yield from dataclasses_in(field_hint)
     for argument in get_args(hint):
-        yield from _dataclasses(argument)
+        yield from dataclasses_in(argument)
+
+
+def run_checks(value: Any, hint: Any, violations: Violations, path: str = "") -> None:
+    """Runs the ``check`` of every config class on the values as written."""
+    if isinstance(value, dict):
+        for cls in filter(dataclasses.is_dataclass, _members(hint)):
+            if hasattr(cls, "check") and violations.is_readable(path):
+                for violation in cls.check(value):
+                    place = join(path, violation.path) if violation.path else path
+                    violations.add(place, *violation[1:])
+    for key, child, child_hint in _children(value, _members(hint)):
+        run_checks(child, child_hint, violations, join(path, key))
+
+
+def map_paths(
+    value: Any, hint: Any, change: Callable[[str, str], str], path: str = ""
+) -> Any:
+    """Returns a value with ``change(config path, text)`` applied to its file paths."""
+    members = _members(hint)
+    if isinstance(value, str):
+        is_path = any(isinstance(m, PathMarker) for h in members for m in get_args(h))
+        return change(path, value) if is_path else value
+    children = {
+        key: map_paths(child, child_hint, change, join(path, key))
+        for key, child, child_hint in _children(value, members)
+    }
+    if isinstance(value, dict):
+        return value | children
+    return list(children.values()) if isinstance(value, list) else value
+
+
+def _children(value: Any, members: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Yields (key, value, type hint) of the items of a mapping or list."""
+    if isinstance(value, dict):
+        for member in members:
+            if dataclasses.is_dataclass(member):
+                hints = get_type_hints(member, include_extras=True)
+                yield from ((k, value[k], hints[k]) for k in value if k in hints)
+            elif _is_mapping(member):
+                yield from (
+                    (k, child, get_args(member)[1]) for k, child in value.items()
+                )
+    elif isinstance(value, list):
+        item_hints = [get_args(m)[0] for m in members if get_origin(m) is tuple]
+        for index, item in enumerate(value):
+            yield index, item, item_hints[0] if item_hints else Any
 
 
 def _path(error: Mapping[str, Any], value: Any) -> str:
-    """Returns where an error is: its location without the names of union members."""
+    """Returns the path of an error: its location without the names of union members."""
     path, location = "", list(error["loc"])
     missing = [location.pop()] if error["type"] == "missing" else []
     for key in location:
@@ -92,23 +140,33 @@ def _parents(path: str) -> Iterator[str]:
         yield path
 
 
-def _add_type_fault(
-    path: str, details: Mapping[str, Any], cls: type, value: Any, findings: Violations
+def _add_type_violation(
+    path: str, details: Mapping[str, Any], cls: type, value: Any, violations: Violations
 ) -> None:
     parent, _, key = path.rpartition(".")
     if details["type"] == "value_error":
-        findings.faults.setdefault(path, f"expected {details['ctx']['error']}")
+        violations.add_sentence(path, f"expected {details['ctx']['error']}")
     elif details["type"] == "unexpected_keyword_argument":
-        members = filter(dataclasses.is_dataclass, _members(_hint(cls, parent)))
-        names = [name for member in members for name in get_type_hints(member)]
-        hint = did_you_mean(key, names)
+        members = [
+            m for m in _members(_hint(cls, parent)) if dataclasses.is_dataclass(m)
+        ]
+        names = [f.name for member in members for f in dataclasses.fields(member)]
+        hint = _renamed(key, members) or did_you_mean(key, names)
         expected = "a known key" if hint else f"one of {', '.join(names)}"
-        findings.add(path, expected, key, hint)
+        violations.add(path, expected, key, hint)
     else:
         hint, got = _hint(cls, path), _lookup(value, path)
         choices = [c for c in _choices(hint) if isinstance(c, str)]
         suggestion = did_you_mean(got, choices) if isinstance(got, str) else ""
-        findings.add(path, _words(hint), got, suggestion)
+        violations.add(path, _words(hint), got, suggestion)
+
+
+def _renamed(key: str, members: Iterable[Any]) -> str:
+    """Returns the hint for a former key, from the ``RENAMED`` of config classes."""
+    for cls in (base for member in members for base in member.__mro__):
+        if (name := vars(cls).get("RENAMED", {}).get(key)) is not None:
+            return f"; did you mean {name!r}?"
+    return ""
 
 
 def _lookup(value: Any, path: str) -> Any:
@@ -159,7 +217,7 @@ _WORDS = {
 
 
 def _words(hint: Any) -> str:
-    """Says a type hint in words."""
+    """Returns a type hint in words."""
     words = []
     for member in _members(hint):
         if get_origin(member) is Literal:

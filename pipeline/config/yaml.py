@@ -1,10 +1,10 @@
-"""YAML 1.2 as a config needs it: plain values, each with the place it was written at.
+"""YAML 1.2 for configs: plain values, each with its position in the file.
 
-Only mappings, lists and scalars of the core schema are read. Anchors, aliases, merge
-keys, tags, repeated keys and further documents are refused, because each of them makes
-a file mean something else than it shows. Values are addressed by dotted paths
-(``stages.library.train.epochs``, ``slices.0``); the place of a value is that of its
-key, or of the item itself in a list.
+Reads only mappings, lists and scalars of the core schema. Refuses anchors, aliases,
+merge keys, tags, repeated keys and further documents, because they make a file mean
+something else than it shows. Values are addressed by dotted paths
+(``stages.library.train.epochs``, ``slices.0``); the position of a value is that of its
+key, or of the item in a list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """A place in a file, counted from 1; line 0 stands for the whole source."""
+    """A position in a file, counted from 1; line 0 stands for the whole source."""
 
     line: int
     column: int
@@ -44,18 +44,23 @@ class Position:
 
 @dataclass
 class Tree:
-    """What a source says, where, and what is wrong with how it says it."""
+    """The values of a YAML source, their positions and mistakes."""
 
     value: Any
     positions: dict[str, Position] = field(default_factory=dict)
-    """The place of every value, by dotted path."""
+    """Position of every value, by dotted path."""
     faults: dict[str, str] = field(default_factory=dict)
-    """What YAML allows and a config does not, by dotted path."""
+    """Uses of YAML that a config does not allow, by dotted path."""
 
 
 def join(path: str, key: str | int) -> str:
     """Returns the dotted path of a child."""
     return f"{path}.{key}" if path else str(key)
+
+
+def as_mapping(value: Any) -> dict[str, Any]:
+    """Returns a mapping as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def read_yaml(text: str, source: str) -> Tree:
@@ -72,9 +77,8 @@ def read_yaml(text: str, source: str) -> Tree:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Position(mark.line + 1, mark.column + 1, source)
-        hint = "; quote a text that starts with > or |" * (
-            error.context == "while scanning a block scalar"
-        )
+        is_block = error.context == "while scanning a block scalar"
+        hint = "; quote a text that starts with > or |" if is_block else ""
         raise ConfigError(
             f"{place}: expected YAML, got {_problem(error)}{hint}"
         ) from None
@@ -88,7 +92,7 @@ def read_yaml(text: str, source: str) -> Tree:
 
 
 def read_scalar(text: str) -> Any:
-    """Returns what a plain scalar means in YAML 1.2's core schema.
+    """Returns the value of a plain scalar in YAML 1.2's core schema.
 
     ``1e-4`` is a number and ``no`` a text. Infinity, NaN and integers of more than 40
     digits stay texts: no setting can hold them.
@@ -105,13 +109,13 @@ def read_scalar(text: str) -> Any:
 
 
 def override(tree: Tree, assignment: str) -> None:
-    """Applies one ``a.b=v`` to a tree; missing mappings are made.
+    """Applies one ``a.b=v`` to a tree; missing mappings are created.
 
-    ``v`` is a scalar, or a collection or text of YAML's flow style where it starts with
-    a bracket, brace or quote.
+    ``v`` is a scalar, or a collection or text of YAML's flow style if it starts with a
+    bracket, brace or quote.
 
     Raises:
-        ConfigError: the assignment is none, or names a place that cannot be.
+        ConfigError: the assignment is malformed, or its path cannot exist.
     """
     assignment = _text(assignment)  # a shell passes on bytes that are not UTF-8
     path, equals, text = assignment.partition("=")
@@ -154,7 +158,7 @@ def _slot(node: Any, key: str, position: Position) -> Any:
 
 
 def _place(tree: Tree, path: str, position: Position) -> None:
-    """Gives a path a new place and forgets all that was known below it."""
+    """Gives a path a new position and drops those below it."""
     for known in (tree.positions, tree.faults):
         for old in [p for p in known if p == path or p.startswith(path + ".")]:
             del known[old]

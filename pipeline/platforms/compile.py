@@ -1,4 +1,4 @@
-"""Compiling: a config becomes the file that an engine runs, always the same bytes."""
+"""Compiles a config to the file that a platform runs; same config, same bytes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TARGETS = {
 def compile_pipeline(
     loaded: LoadedConfig, pipeline: Pipeline, *, to: Target, root: str
 ) -> bytes:
-    """Returns the file for an engine.
+    """Returns the file for a platform.
 
     Raises:
-        ConfigError: the engine cannot run it, it is too large, or it holds a secret.
+        ConfigError: the platform cannot run it, it is too large, or it holds a secret.
     """
     if not is_remote(root) and not os.path.isabs(root):
         raise ConfigError(
-            f"--root {root}: expected a place that every step can reach: "
+            f"--root {root}: expected a root that every step can reach: "
             "gs://bucket/folder, s3://bucket/folder or the path of a mounted volume"
         )
     if to == "vertex" and not root.startswith("gs://"):
@@ -42,7 +42,7 @@ def compile_pipeline(
     data = text.encode()
     if to == "kubeflow" and len(data) > MAX_BYTES:
         raise ConfigError(
-            f"compile: expected at most {MAX_BYTES:,} bytes, which is what Kubernetes "
-            f"takes, got {len(data):,}; divide the stages among several files"
+            f"compile: expected at most {MAX_BYTES:,} bytes, the limit of Kubernetes, "
+            f"got {len(data):,}; divide the stages among several files"
         )
     return data

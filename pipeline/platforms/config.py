@@ -1,6 +1,6 @@
-"""What a user says of the engines that run a pipeline elsewhere: Kubeflow and Vertex.
+"""Config of the platforms: Kubeflow, Vertex, and the resources of nodes on them.
 
-None of it changes a result: it says where a node runs, with how much, and as whom.
+None of it changes a result.
 """
 
 from __future__ import annotations
@@ -14,40 +14,38 @@ from typing import Any, Literal
 _MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[\w.-]+/[\w.-]+|projects/[\w-]+/secrets/[\w-]+/versions/\w+")
-_MULTIPLES = {
-    **{"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12},
-    **{"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40},
-}
+_MULTIPLES = {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_MULTIPLES |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """What a node gets from an engine. What is not set is left to the engine."""
+    """Resources and environment of a node; the platform's defaults hold if unset."""
 
     cpu: float | None = None
     """Cores, at most."""
     memory: str | None = None
     """Memory, at most, as Kubernetes writes it: ``16Gi``."""
     accelerator: str | None = None
-    """A kind of accelerator in the engine's words: ``nvidia.com/gpu`` on Kubeflow,
+    """The kind of accelerator: ``nvidia.com/gpu`` on Kubeflow,
     ``NVIDIA_TESLA_T4`` on Vertex."""
     accelerators: int = 1
-    """How many of them, where a kind is named."""
+    """Number of accelerators, if a kind is given."""
     node_selector: Mapping[str, str] = field(default_factory=dict)
-    """Kubeflow: labels of the machines that may run it."""
+    """Kubeflow: labels of the machines that may run the node."""
     machine_type: str | None = None
-    """Vertex: the machine of a training job of its own; needed beside ``machines``."""
+    """Vertex: the machine type of a custom training job; needed with ``machines``."""
     machines: int = 1
     """Training only: machines that train one model together (run.strategy:
-    multi_worker); the first of them is the chief, who writes."""
+    multi_worker); the first one is the chief, which writes."""
     retries: int = 0
-    """How often it is tried again after it failed."""
+    """Number of retries after a failure."""
     timeout: int | None = None
-    """Seconds after which it is stopped; training commits a checkpoint first."""
+    """Seconds after which the node is stopped; training saves a checkpoint first."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables; anybody who may see the pipeline can read them."""
+    """Environment variables, visible to everybody who can see the pipeline."""
     secrets: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables whose values the engine keeps: ``secret/key`` of
+    """Environment variables whose values the platform stores: ``secret/key`` of
     Kubernetes, or ``projects/P/secrets/S/versions/V`` of Secret Manager on Vertex."""
 
     def __post_init__(self) -> None:
@@ -73,31 +71,31 @@ class NodeConfig:
     @property
     def gigabytes(self) -> float | None:
         """The memory in units of 1e9 bytes."""
-        found = _MEMORY.fullmatch(self.memory or "")
-        if found is None or self.memory is None:
+        match = _MEMORY.fullmatch(self.memory or "")
+        if match is None or self.memory is None:
             return None
-        unit = found[2]
+        unit = match[2]
         return float(self.memory.removesuffix(unit)) * _MULTIPLES[unit] / 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class KubeflowConfig:
-    """A host of Kubeflow Pipelines."""
+    """A Kubeflow Pipelines host."""
 
     host: str | None = None
-    """Its address; None inside a cluster that says itself where it is."""
+    """The address; None inside a cluster, which provides it."""
     token: str | None = None
-    """A bearer token, as ``${env:NAME}``; None takes the cluster's own login."""
+    """A bearer token, as ``${env:NAME}``; None uses the cluster's own login."""
     namespace: str | None = None
-    """The profile's namespace, on a host with several users."""
+    """The namespace of the profile, on a multi-user host."""
     experiment: str | None = None
-    """The experiment that runs belong to; None takes the pipeline's name."""
+    """The experiment of the runs; None uses the pipeline's name."""
     service_account: str | None = None
     """The Kubernetes service account of the pods."""
     volume: str | None = None
     """A volume claim that every pod mounts at ``mount``: a root without a bucket."""
     mount: str = "/mnt/textmill"
-    """Where the volume appears in the pods."""
+    """The path of the volume in the pods."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the pods."""
 
@@ -108,30 +106,30 @@ class KubeflowConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class VertexConfig:
-    """A project and region of Vertex AI."""
+    """A Vertex AI project and region."""
 
     project: str | None = None
     """The Google Cloud project."""
     location: str = "us-central1"
     """The region."""
     endpoint: str | None = None
-    """Another address of the service, such as a private one."""
+    """Another address of the service, for example a private one."""
     service_account: str | None = None
-    """The account that the steps run as; None is Compute Engine's default."""
+    """The service account of the steps; None is Compute Engine's default."""
     network: str | None = None
     """The full name of the network to peer with: ``projects/N/global/networks/X``."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the run."""
     encryption_key: str | None = None
-    """The full name of a key that encrypts the run's resources."""
+    """The full name of the key that encrypts the run's resources."""
     failure_policy: Literal["slow", "fast"] = "slow"
-    """Whether branches that a failure does not concern go on to their end."""
+    """slow: branches without a failure run to their end; fast: everything stops."""
     tensorboard: str | None = None
-    """The full name of a TensorBoard instance that training is streamed to."""
+    """The full name of the TensorBoard instance that receives training logs."""
 
 
 def node_config(given: Mapping[str, NodeConfig], id: str) -> NodeConfig:
-    """Returns what holds for a node: ``all``, then its step, then the node itself.
+    """Returns a node's config, merged from ``all``, its step and the node itself.
 
     Args:
         given: ``run.nodes``, whose keys are ``all``, a step (``train``) or a node with

@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines: the specification, and what only Kubernetes has to be told."""
+"""Kubeflow Pipelines: the specification and its Kubernetes part."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from textmill.pipeline.platforms.spec import (
 from textmill.pipeline.platforms.yaml import dump
 
 MAX_BYTES = 256 * 1024
-"""What Kubernetes takes of one workflow."""
+"""The limit of Kubernetes for one workflow."""
 
 
 def compile_kubeflow(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
-    """Returns a pipeline as KFP reads it: its specification, and the platform's.
+    """Returns the KFP specification of a pipeline, with its Kubernetes part.
 
     Raises:
-        ConfigError: a node asks for what Kubeflow Pipelines does not have.
+        ConfigError: a node asks for something that Kubeflow Pipelines lacks.
     """
     run = loaded.config.run
 
     def executor(
-        node: Component, gets: NodeConfig, arguments: list[str]
+        node: Component, resources: NodeConfig, arguments: list[str]
     ) -> dict[str, Any]:
-        if gets.machines > 1:
+        if resources.machines > 1:
             raise ConfigError(
-                f"run.nodes: {node.id} asks for {gets.machines} machines, a step of "
-                "Kubeflow Pipelines has one; take machines: 1 here, and start the "
+                f"run.nodes: {node.id} asks for {resources.machines} machines, a step "
+                "of Kubeflow Pipelines has one; use machines: 1 here, and start the "
                 "training alone with `textmill compile --to tfjob`"
             )
-        return {"container": container(run.image, gets, arguments)}
+        return {"container": container(run.image, resources, arguments)}
 
     spec = pipeline_spec(loaded, pipeline, root=root, executor=executor)
     platforms = {
@@ -54,18 +54,20 @@ def compile_kubeflow(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> 
     return dump(spec, {"platforms": {"kubernetes": executors}})
 
 
-def container(image: str, gets: NodeConfig, arguments: list[str]) -> dict[str, Any]:
-    """Returns how KFP runs the entry."""
-    found: dict[str, Any] = {
+def container(
+    image: str, resources: NodeConfig, arguments: list[str]
+) -> dict[str, Any]:
+    """Returns KFP's specification of a container that runs the entry point."""
+    spec: dict[str, Any] = {
         "image": image,
         "command": ["python3", "-m", MODULE],
         "args": arguments,
     }
-    if gets.env:
-        found["env"] = environment(gets.env)
-    if resources := _resources(gets):
-        found["resources"] = resources
-    return found
+    if resources.env:
+        spec["env"] = environment(resources.env)
+    if limits := _limits(resources):
+        spec["resources"] = limits
+    return spec
 
 
 def environment(values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -73,40 +75,42 @@ def environment(values: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": values[name]} for name in sorted(values)]
 
 
-def _resources(gets: NodeConfig) -> dict[str, Any]:
-    """Returns limits in the words of KFP from 2.11 on, and in those before."""
-    found: dict[str, Any] = {}
-    if gets.cpu is not None:
-        found |= {"cpuLimit": float(gets.cpu), "resourceCpuLimit": f"{gets.cpu:g}"}
-    if gets.memory is not None and gets.gigabytes is not None:
-        found["memoryLimit"] = round(gets.gigabytes, 3)
-        found["resourceMemoryLimit"] = gets.memory
-    if gets.accelerator is not None:
-        found["accelerator"] = {
-            "type": gets.accelerator,
-            "count": str(gets.accelerators),
-            "resourceType": gets.accelerator,
-            "resourceCount": str(gets.accelerators),
+def _limits(resources: NodeConfig) -> dict[str, Any]:
+    """Returns limits in the fields of KFP 2.11 and later, and in the earlier ones."""
+    limits: dict[str, Any] = {}
+    if resources.cpu is not None:
+        limits["cpuLimit"] = float(resources.cpu)
+        limits["resourceCpuLimit"] = f"{resources.cpu:g}"
+    if resources.memory is not None and resources.gigabytes is not None:
+        limits["memoryLimit"] = round(resources.gigabytes, 3)
+        limits["resourceMemoryLimit"] = resources.memory
+    if resources.accelerator is not None:
+        limits["accelerator"] = {
+            "type": resources.accelerator,
+            "count": str(resources.accelerators),
+            "resourceType": resources.accelerator,
+            "resourceCount": str(resources.accelerators),
         }
-    return found
+    return limits
 
 
 def _names(pipeline: Pipeline) -> list[tuple[str, str]]:
     return [(task_name(node.id), node.id) for node in pipeline.nodes]
 
 
-def _platform(config: KubeflowConfig, gets: NodeConfig) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if gets.secrets:
-        secrets = kubernetes_secrets(gets.secrets)
-        found["secretAsEnv"] = [_secret_variable(*secret) for secret in secrets]
-    if gets.node_selector:
-        found["nodeSelector"] = {"labels": dict(sorted(gets.node_selector.items()))}
-    if gets.timeout is not None:
-        found["activeDeadlineSeconds"] = str(gets.timeout + GRACE_SECONDS)
+def _platform(config: KubeflowConfig, resources: NodeConfig) -> dict[str, Any]:
+    platform: dict[str, Any] = {}
+    if resources.secrets:
+        secrets = kubernetes_secrets(resources.secrets)
+        platform["secretAsEnv"] = [_secret_variable(*secret) for secret in secrets]
+    if resources.node_selector:
+        labels = dict(sorted(resources.node_selector.items()))
+        platform["nodeSelector"] = {"labels": labels}
+    if resources.timeout is not None:
+        platform["activeDeadlineSeconds"] = str(resources.timeout + GRACE_SECONDS)
     if config.volume is not None:
         claim = {"runtimeValue": {"constant": config.volume}}
-        found["pvcMount"] = [
+        platform["pvcMount"] = [
             {
                 "constant": config.volume,
                 "mountPath": config.mount,
@@ -114,17 +118,17 @@ def _platform(config: KubeflowConfig, gets: NodeConfig) -> dict[str, Any]:
             }
         ]
     if config.labels:
-        found["podMetadata"] = {"labels": dict(sorted(config.labels.items()))}
-    return found
+        platform["podMetadata"] = {"labels": dict(sorted(config.labels.items()))}
+    return platform
 
 
 def kubernetes_secrets(secrets: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Returns (variable, secret, key) of references to Kubernetes secrets.
 
     Raises:
-        ConfigError: a reference is not one of Kubernetes'.
+        ConfigError: a reference is not of the form secret/key.
     """
-    found = []
+    references = []
     for variable, reference in sorted(secrets.items()):
         name, _, key = reference.partition("/")
         if "/" in key:
@@ -132,8 +136,8 @@ def kubernetes_secrets(secrets: Mapping[str, str]) -> list[tuple[str, str, str]]
                 f"run.nodes.*.secrets.{variable}: expected secret/key on Kubernetes, "
                 f"got {reference!r}"
             )
-        found.append((variable, name, key))
-    return found
+        references.append((variable, name, key))
+    return references
 
 
 def _secret_variable(variable: str, name: str, key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A host of Kubeflow Pipelines, through its own client."""
+"""Client of a Kubeflow Pipelines host."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class KubeflowHost:
                 existing_token=resolve_secrets(config.token),
                 namespace=config.namespace or "kubeflow",
             )
-        self._bound_waiting()
+        self._limit_requests()
 
     def find(self, submission: Submission) -> str | None:
         """Returns the id of the oldest run, or recurring run, of this name."""
         equal = {"key": "display_name", "operation": "EQUALS"}
         predicate = equal | {"stringValue": submission.name}
-        asked = {
+        query = {
             "filter": json.dumps({"predicates": [predicate]}),
             "sort_by": "created_at",
             "page_size": 10,
@@ -60,13 +60,13 @@ class KubeflowHost:
         }
         with self._answering():
             if submission.cron is not None:
-                schedules = self._client.list_recurring_runs(**asked)
+                schedules = self._client.list_recurring_runs(**query)
                 listed = schedules.recurring_runs or []
-                found = [(s.created_at, s.recurring_run_id) for s in listed]
+                ids = [(s.created_at, s.recurring_run_id) for s in listed]
             else:
-                runs = self._client.list_runs(**asked).runs or []
-                found = [(run.created_at, run.run_id) for run in runs]
-        return str(min(found)[1]) if found else None
+                runs = self._client.list_runs(**query).runs or []
+                ids = [(run.created_at, run.run_id) for run in runs]
+        return str(min(ids)[1]) if ids else None
 
     def create(self, submission: Submission) -> str:
         """Creates a run, or a recurring one."""
@@ -75,7 +75,7 @@ class KubeflowHost:
                 self._config.experiment or submission.pipeline,
                 namespace=self._config.namespace,
             )
-            asked: dict[str, Any] = {
+            options: dict[str, Any] = {
                 "experiment_id": experiment.experiment_id,
                 "job_name": submission.name,
                 "pipeline_package_path": str(path),
@@ -83,11 +83,11 @@ class KubeflowHost:
                 "service_account": self._config.service_account,
             }
             if submission.cron is not None:
-                made = self._client.create_recurring_run(
-                    cron_expression=submission.cron, no_catchup=True, **asked
+                schedule = self._client.create_recurring_run(
+                    cron_expression=submission.cron, no_catchup=True, **options
                 )
-                return str(made.recurring_run_id)
-            return str(self._client.run_pipeline(**asked).run_id)
+                return str(schedule.recurring_run_id)
+            return str(self._client.run_pipeline(**options).run_id)
 
     def discard(self, id: str, submission: Submission) -> None:
         """Ends and deletes a run."""
@@ -99,7 +99,7 @@ class KubeflowHost:
                 self._client.delete_recurring_run(id)
 
     def look(self, id: str) -> Status:
-        """Returns how far a run is."""
+        """Returns the state of a run."""
         with self._answering():
             run = self._client.get_run(id)
         details = run.run_details.task_details if run.run_details else None
@@ -115,8 +115,8 @@ class KubeflowHost:
             else:
                 self._client.delete_recurring_run(id)
 
-    def _bound_waiting(self) -> None:
-        """Gives every request a time limit: the client itself sets none."""
+    def _limit_requests(self) -> None:
+        """Gives every request a time limit; the client itself sets none."""
         rest = self._client._run_api.api_client.rest_client
         request = rest.request
 
@@ -133,7 +133,7 @@ class KubeflowHost:
 
         host = self._config.host or "Kubeflow Pipelines"
         try:
-            # What the client prints is no result of ours.
+            # Keeps the client's output out of our results.
             with contextlib.redirect_stdout(sys.stderr):
                 yield
         except ApiException as error:
@@ -151,9 +151,9 @@ class KubeflowHost:
 
 
 def _client_class() -> Any:
-    """Returns KFP's client, asking a host once whether it is well.
+    """Returns KFP's client, with a single health check.
 
-    The client itself asks five times, whatever the answer is, and then hides it.
+    The client itself checks five times and then hides the answer.
     """
     try:
         import kfp

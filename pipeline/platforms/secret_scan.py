@@ -1,4 +1,4 @@
-"""The scan of what leaves this machine: no secret's value may stand in it."""
+"""Secret scan: refuses compiled files that hold the value of a secret."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.secrets import REFERENCE
 
 _SHORTEST = 6
-"""Shorter values stand in any text by chance."""
-_TELLING = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE)")
+"""Shorter values occur in any text by chance."""
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE)")
 _PATTERNS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a key of Amazon's": r"\b(AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -26,38 +26,39 @@ _PATTERNS = {
 
 
 def check_no_secrets(text: str, loaded: LoadedConfig) -> None:
-    """Checks what was compiled, before it is written anywhere.
+    """Checks a compiled file before it is written.
 
     Raises:
-        ConfigError: it holds what looks like a secret, or the value of a variable that
-            the config refers to as one; the message names it and does not show it.
+        ConfigError: the file holds a likely secret, or the value of a variable that the
+            config refers to as one; the message gives its name, not its value.
     """
-    for what in [*_known_values(text, loaded), *_found(text), *_told(loaded)]:
+    secrets = [*_known_values(text, loaded), *_matches(text), *_env_names(loaded)]
+    if secrets:
         raise ConfigError(
-            f"compile: expected references to secrets only, found {what}; write "
+            f"compile: expected references to secrets only, found {secrets[0]}; write "
             "${env:NAME}, or name it in run.nodes.*.secrets"
         )
 
 
 def _known_values(text: str, loaded: LoadedConfig) -> Iterator[str]:
     names = set(REFERENCE.findall(repr(loaded.raw)))
-    for gets in loaded.config.run.nodes.values():
-        names |= set(gets.secrets)
-    for name in sorted(names | {n for n in os.environ if _TELLING.search(n)}):
+    for resources in loaded.config.run.nodes.values():
+        names |= set(resources.secrets)
+    for name in sorted(names | {n for n in os.environ if _SECRET_NAME.search(n)}):
         value = os.environ.get(name, "")
         if len(value) >= _SHORTEST and value in text:
             yield f"the value of the environment variable {name}"
 
 
-def _found(text: str) -> Iterator[str]:
-    for what, pattern in _PATTERNS.items():
+def _matches(text: str) -> Iterator[str]:
+    for kind, pattern in _PATTERNS.items():
         if re.search(pattern, text):
-            yield f"what looks like {what}"
+            yield f"what looks like {kind}"
 
 
-def _told(loaded: LoadedConfig) -> Iterator[str]:
-    for key, gets in loaded.config.run.nodes.items():
-        env: Mapping[str, str] = gets.env
+def _env_names(loaded: LoadedConfig) -> Iterator[str]:
+    for key, resources in loaded.config.run.nodes.items():
+        env: Mapping[str, str] = resources.env
         for name in sorted(env):
-            if _TELLING.search(name.upper()):
+            if _SECRET_NAME.search(name.upper()):
                 yield f"a value in run.nodes.{key}.env.{name}, whose name says secret"

@@ -20,6 +20,7 @@ from typing import Any
 from textmill.components.artifacts import (
     Documents,
     Evaluation,
+    Predictions,
     Profile,
     PushedModel,
     Report,
@@ -42,74 +43,74 @@ from textmill.pipeline.remote.executor_io import CONFUSION, ENTRY, wires
 
 SDK_VERSION, SCHEMA_VERSION = "kfp-2.16.1", "2.1.0"
 _KINDS = {
-    **dict.fromkeys((Documents, Vocabulary, TokenRows), "Dataset"),
+    **dict.fromkeys((Documents, Vocabulary, TokenRows, Predictions), "Dataset"),
     **dict.fromkeys((TrainedModel, ServingModel, PushedModel), "Model"),
     **dict.fromkeys((Evaluation, Profile, TrainingLogs, Validation), "Metrics"),
     Report: "HTML",
 }
 MODULE = "textmill.pipeline.runners.run_component"
-"""What every container runs."""
+"""The module that every container runs."""
 CONFIG_VARIABLE = "TEXTMILL_CONFIG"
-"""What holds the config of a container that gets no executor input."""
+"""The variable with the config of a container without executor input."""
 EXIT_TASK = "publish-report"
 GRACE_SECONDS = 120
-"""After its timeout, a container stops itself; so much later the engine does."""
+"""A container stops itself after its timeout; the platform stops it this much later."""
 _GROUP = "nodes"
 _COMMON = ("config", "project", "root", "run")
 _RUN_ID = {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
-_OF_ENGINES = ("image", "parameters", "nodes", "kubeflow", "vertex")
+_PLATFORM_KEYS = ("image", "parameters", "nodes", "kubeflow", "vertex")
 
 MakeExecutor = Callable[[Component, NodeConfig, list[str]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A value of the config that a submission may set."""
+    """A value of the config that a submission can set."""
 
     path: str
     default: Any
 
     @property
     def name(self) -> str:
-        """What it is called in the pipeline: dots become two underscores."""
+        """Its name in the pipeline: dots become two underscores."""
         return self.path.replace(".", "__")
 
     @property
     def kind(self) -> str:
-        """KFP's type of it."""
+        """Its KFP type."""
         kinds = {bool: "BOOLEAN", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE"}
         collections = {list: "LIST", dict: "STRUCT"}
         return (kinds | collections).get(type(self.default), "STRING")
 
 
 def parameters(loaded: LoadedConfig) -> list[Parameter]:
-    """Returns what ``run.parameters`` names.
+    """Returns the parameters of ``run.parameters``.
 
     Raises:
-        ConfigError: a path leads nowhere, or to nothing that has a type.
+        ConfigError: a path does not exist, or its value is unset.
     """
     values = canonical_config(loaded.config)
-    found = []
+    declared = []
     for path in loaded.config.run.parameters:
         node: Any = values
         for key in path.split("."):
             if not isinstance(node, dict) or key not in node:
                 known = list(node) if isinstance(node, dict) else []
                 raise ConfigError(
-                    f"run.parameters: {path!r} leads nowhere{did_you_mean(key, known)}"
+                    f"run.parameters: {path!r} does not exist{did_you_mean(key, known)}"
                 )
             node = node[key]
         if node is None:
             raise ConfigError(
-                f"run.parameters: {path!r} is not set, so that it has no type; "
+                f"run.parameters: {path!r} is not set, so its type is unknown; "
                 "write its value in the config"
             )
-        found.append(Parameter(path, node))
-    return found
+        declared.append(Parameter(path, node))
+    return declared
 
 
 def task_name(id: str) -> str:
-    """Returns a node's name in KFP: small letters, digits and hyphens."""
+    """Returns a node's name in KFP: lower-case letters, digits and hyphens."""
     return id.replace(".", "-").replace("_", "-")
 
 
@@ -124,62 +125,59 @@ def schema_title(kind: type[Artifact]) -> str:
 def pipeline_spec(
     loaded: LoadedConfig, pipeline: Pipeline, *, root: str, executor: MakeExecutor
 ) -> dict[str, Any]:
-    """Returns the specification.
+    """Returns the specification, with a default root.
 
-    Args:
-        loaded: the config.
-        pipeline: its nodes.
-        root: where artifacts lie unless a submission says otherwise.
-        executor: says how a node's container is run, from what the node gets and the
-            arguments of the entry.
+    ``executor`` returns the specification of a node's container, from the node's
+    resources and the arguments of the entry point.
     """
-    asked = parameters(loaded)
+    settable = parameters(loaded)
     config = loaded.config
     components: dict[str, Any] = {}
     executors: dict[str, Any] = {}
     tasks: dict[str, Any] = {}
     for node in pipeline.nodes:
-        name, gets = task_name(node.id), node_config(config.run.nodes, node.id)
-        components[f"comp-{name}"] = _component(pipeline, node, asked)
-        executors[f"exec-{name}"] = executor(
-            node, gets, [*node_arguments(node, gets), *ENTRY]
-        )
-        tasks[name] = _task(node, gets, asked)
-    exit_node = pipeline.nodes[-1]
-    gets = node_config(config.run.nodes, "report")
+        name, resources = task_name(node.id), node_config(config.run.nodes, node.id)
+        components[f"comp-{name}"] = _component(pipeline, node, settable)
+        arguments = [*node_arguments(node, resources), *ENTRY]
+        executors[f"exec-{name}"] = executor(node, resources, arguments)
+        tasks[name] = _task(node, resources, settable)
     components[f"comp-{EXIT_TASK}"] = {
         "executorLabel": f"exec-{EXIT_TASK}",
-        "inputDefinitions": {"parameters": _declared(asked, _COMMON)},
+        "inputDefinitions": {"parameters": _declared(settable, _COMMON)},
     }
-    executors[f"exec-{EXIT_TASK}"] = executor(exit_node, gets, ["--publish", *ENTRY])
+    executors[f"exec-{EXIT_TASK}"] = executor(
+        pipeline.nodes[-1],
+        node_config(config.run.nodes, "report"),
+        ["--publish", *ENTRY],
+    )
     components[f"comp-{_GROUP}"] = {
         "dag": {"tasks": tasks},
-        "inputDefinitions": {"parameters": _declared(asked, _COMMON[:-1])},
+        "inputDefinitions": {"parameters": _declared(settable, _COMMON[:-1])},
     }
     return {
         "pipelineInfo": {"name": task_name(config.name)},
         "sdkVersion": SDK_VERSION,
         "schemaVersion": SCHEMA_VERSION,
-        "root": _root(loaded, asked, root),
+        "root": _root(loaded, settable, root),
         "components": components,
         "deploymentSpec": {"executors": executors},
     }
 
 
 def config_text(loaded: LoadedConfig) -> str:
-    """Returns what a container needs of a config, as it was written, as YAML."""
+    """Returns the part of a config that containers need, as written, as YAML."""
     values = json.loads(json.dumps(loaded.raw))
     run = values.get("run") or {}
-    values["run"] = {k: v for k, v in run.items() if k not in _OF_ENGINES}
+    values["run"] = {k: v for k, v in run.items() if k not in _PLATFORM_KEYS}
     if not values["run"]:
         del values["run"]
     return dump(values)
 
 
-def _root(loaded: LoadedConfig, asked: list[Parameter], root: str) -> dict[str, Any]:
+def _root(loaded: LoadedConfig, settable: list[Parameter], root: str) -> dict[str, Any]:
     defaults = {"config": config_text(loaded), "project": ".", "root": root}
-    defaults |= {p.name: p.default for p in asked}
-    declared = _declared(asked, _COMMON[:-1])
+    defaults |= {p.name: p.default for p in settable}
+    declared = _declared(settable, _COMMON[:-1])
     for name, entry in declared.items():
         entry |= {"defaultValue": defaults[name], "isOptional": True}
     return {
@@ -189,14 +187,14 @@ def _root(loaded: LoadedConfig, asked: list[Parameter], root: str) -> dict[str, 
                 _GROUP: {
                     "taskInfo": {"name": _GROUP},
                     "componentRef": {"name": f"comp-{_GROUP}"},
-                    "inputs": {"parameters": _passed(asked, with_run=False)},
+                    "inputs": {"parameters": _passed(settable, with_run=False)},
                 },
                 EXIT_TASK: {
                     "taskInfo": {"name": EXIT_TASK},
                     "componentRef": {"name": f"comp-{EXIT_TASK}"},
                     "cachingOptions": {},
                     "dependentTasks": [_GROUP],
-                    "inputs": {"parameters": _passed(asked, with_run=True)},
+                    "inputs": {"parameters": _passed(settable, with_run=True)},
                     "triggerPolicy": {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"},
                 },
             }
@@ -204,31 +202,31 @@ def _root(loaded: LoadedConfig, asked: list[Parameter], root: str) -> dict[str, 
     }
 
 
-def _declared(asked: list[Parameter], common: tuple[str, ...]) -> dict[str, Any]:
+def _declared(settable: list[Parameter], common: tuple[str, ...]) -> dict[str, Any]:
     declared = {name: {"parameterType": "STRING"} for name in common}
-    return declared | {p.name: {"parameterType": p.kind} for p in asked}
+    return declared | {p.name: {"parameterType": p.kind} for p in settable}
 
 
-def _passed(asked: list[Parameter], *, with_run: bool) -> dict[str, Any]:
-    names = [*_COMMON[:-1], *(p.name for p in asked)]
+def _passed(settable: list[Parameter], *, with_run: bool) -> dict[str, Any]:
+    names = [*_COMMON[:-1], *(p.name for p in settable)]
     passed: dict[str, Any] = {name: {"componentInputParameter": name} for name in names}
     return passed | ({"run": _RUN_ID} if with_run else {})
 
 
-def node_arguments(node: Component, gets: NodeConfig) -> list[str]:
-    """Returns what tells the container entry its node, and how long that may take."""
-    timeout = [] if gets.timeout is None else ["--timeout", str(gets.timeout)]
+def node_arguments(node: Component, resources: NodeConfig) -> list[str]:
+    """Returns the arguments of the entry point: the node and its timeout."""
+    timeout = [] if resources.timeout is None else ["--timeout", str(resources.timeout)]
     return ["--node", node.id, *timeout]
 
 
 def _component(
-    pipeline: Pipeline, node: Component, asked: list[Parameter]
+    pipeline: Pipeline, node: Component, settable: list[Parameter]
 ) -> dict[str, Any]:
     outputs = {name: schema_title(c.type) for name, c in node.outputs.items()}
     if _classifies(pipeline, node):
         outputs[CONFUSION] = "system.ClassificationMetrics"
     inputs = {name: schema_title(channel.type) for name, channel in wires(node)}
-    taken: dict[str, Any] = {"parameters": _declared(asked, _COMMON)}
+    taken: dict[str, Any] = {"parameters": _declared(settable, _COMMON)}
     if inputs:
         taken["artifacts"] = {name: _typed(kind) for name, kind in inputs.items()}
     return {
@@ -245,7 +243,7 @@ def _typed(title: str) -> dict[str, Any]:
 
 
 def _classifies(pipeline: Pipeline, node: Component) -> bool:
-    """Whether a node measures a classifier."""
+    """Returns True for the evaluation of a classifier."""
     model = node.inputs.get("model")
     if Evaluation not in {c.type for c in node.outputs.values()}:
         return False
@@ -253,8 +251,10 @@ def _classifies(pipeline: Pipeline, node: Component) -> bool:
     return pipeline.node(model.producer).config.task in LABELLED_TASKS
 
 
-def _task(node: Component, gets: NodeConfig, asked: list[Parameter]) -> dict[str, Any]:
-    inputs: dict[str, Any] = {"parameters": _passed(asked, with_run=True)}
+def _task(
+    node: Component, resources: NodeConfig, settable: list[Parameter]
+) -> dict[str, Any]:
+    inputs: dict[str, Any] = {"parameters": _passed(settable, with_run=True)}
     artifacts = {
         name: {
             "taskOutputArtifact": {
@@ -275,9 +275,9 @@ def _task(node: Component, gets: NodeConfig, asked: list[Parameter]) -> dict[str
     }
     if upstream := sorted(task_name(id) for id in node.upstream()):
         task["dependentTasks"] = upstream
-    if gets.retries:
+    if resources.retries:
         task["retryPolicy"] = {
-            "maxRetryCount": gets.retries,
+            "maxRetryCount": resources.retries,
             "backoffDuration": "30s",
             "backoffFactor": 2.0,
             "backoffMaxDuration": "3600s",

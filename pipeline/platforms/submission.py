@@ -1,7 +1,7 @@
-"""Submission: a compiled pipeline becomes one run of a service, and never two.
+"""Submission: starts exactly one run of a compiled pipeline on a service.
 
-A run's name is a hash of what is submitted. Every attempt begins by asking whether a
-run of that name exists, so that an attempt whose answer was lost is found again.
+A run's name is a hash of the submission. Every attempt first looks for a run of that
+name, so an attempt whose answer was lost is found again.
 """
 
 from __future__ import annotations
@@ -25,44 +25,45 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What is asked of a service."""
+    """A request to run a compiled pipeline."""
 
     pipeline: str
     """The pipeline's name."""
     spec: bytes
     """The compiled file."""
     root: str
-    """Where artifacts lie."""
+    """The root of the artifacts."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Parameters that differ from their defaults, by their names in the file."""
     cron: str | None = None
-    """When runs are to begin, again and again; None begins one now."""
+    """The schedule of a recurring run; None starts one run now."""
     again: str = ""
-    """Tells apart submissions that are otherwise the same."""
+    """Distinguishes submissions that are otherwise equal."""
 
     @property
     def name(self) -> str:
         """The run's name, the same for the same submission."""
-        said = [hashlib.sha256(self.spec).hexdigest(), dict(self.values)]
-        told = canonical_json([*said, self.root, self.cron, self.again])
+        spec = hashlib.sha256(self.spec).hexdigest()
+        content = [spec, dict(self.values), self.root, self.cron, self.again]
+        digest = hashlib.sha256(canonical_json(content)).hexdigest()
         base = self.pipeline.replace("_", "-")[:40]
-        return f"{base}-{hashlib.sha256(told).hexdigest()[:12]}"
+        return f"{base}-{digest[:12]}"
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is."""
+    """The state of a run."""
 
     state: str
-    """In small letters: pending, running, succeeded, failed, cancelled, ..."""
+    """pending, running, succeeded, failed, cancelled, ..."""
     tasks: Mapping[str, str] = field(default_factory=dict)
-    """The same of every task that has begun."""
+    """The state of every task that has started."""
     page: str = ""
-    """Where a browser shows it."""
+    """The address of its page."""
 
 
 class Transient(Exception):
-    """A service did not answer, or asked to wait; the attempt may be repeated."""
+    """A service did not answer, or asked to wait; the call can be repeated."""
 
     def __init__(self, sentence: str, pause: float | None = None) -> None:
         super().__init__(sentence)
@@ -70,29 +71,29 @@ class Transient(Exception):
 
 
 class Service(Protocol):
-    """What Kubeflow Pipelines and Vertex both do."""
+    """Base class: the operations of Kubeflow Pipelines and Vertex."""
 
     def find(self, submission: Submission) -> str | None:
-        """Returns the id of the run, or schedule, of this name; the oldest of them."""
+        """Returns the id of the oldest run, or schedule, of the submission's name."""
 
     def create(self, submission: Submission) -> str:
-        """Creates it, whether there is one or not; returns its id."""
+        """Creates a run, or schedule, without looking for others; returns its id."""
 
     def discard(self, id: str, submission: Submission) -> None:
-        """Ends and removes one that another of the same name came before."""
+        """Ends and removes a duplicate."""
 
     def look(self, id: str) -> Status:
-        """Returns how far a run is."""
+        """Returns the state of a run."""
 
     def cancel(self, id: str, submission: Submission) -> None:
         """Ends a run, or removes a schedule."""
 
 
-def patiently(call: Callable[[], T]) -> T:
-    """Repeats a call that may be repeated, a bounded number of times.
+def with_retries(call: Callable[[], T]) -> T:
+    """Calls a function, and repeats transient failures a bounded number of times.
 
     Raises:
-        RemoteError: it went on failing.
+        RemoteError: every attempt failed.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -101,7 +102,7 @@ def patiently(call: Callable[[], T]) -> T:
             if attempt == _ATTEMPTS:
                 raise RemoteError(
                     f"{fault}; gave up after {attempt} attempts: check the network, "
-                    "then give the same command again, which begins no second run"
+                    "then give the same command again; it starts no second run"
                 ) from fault
             pause = fault.pause
             if pause is None:
@@ -111,18 +112,18 @@ def patiently(call: Callable[[], T]) -> T:
 
 
 def submit(service: Service, submission: Submission) -> tuple[str, bool]:
-    """Creates the run unless it is there; returns its id, and whether it is new."""
+    """Creates the run unless it exists; returns its id, and True if it is new."""
 
     def attempt() -> tuple[str, bool]:
         if (known := service.find(submission)) is not None:
             return known, False
         return service.create(submission), True
 
-    id, is_new = patiently(attempt)
-    # Two processes may have seen none at once: the older one's run stays.
-    oldest = patiently(lambda: service.find(submission)) or id
+    id, is_new = with_retries(attempt)
+    # Two processes may both have found none: the older run stays.
+    oldest = with_retries(lambda: service.find(submission)) or id
     if is_new and oldest != id:
-        patiently(lambda: service.discard(id, submission))
+        with_retries(lambda: service.discard(id, submission))
         return oldest, False
     return oldest, is_new
 
@@ -131,17 +132,17 @@ def follow(
     service: Service,
     id: str,
     *,
-    tell: Callable[[str, str], None],
+    report: Callable[[str, str], None],
     poll_seconds: float,
 ) -> Status:
-    """Waits for a run's end, telling every change of a task as (task, state)."""
-    told: dict[str, str] = {}
+    """Waits for a run's end, reporting every change of a task as (task, state)."""
+    states: dict[str, str] = {}
     while True:
-        status = patiently(lambda: service.look(id))
+        status = with_retries(lambda: service.look(id))
         for task, state in status.tasks.items():
-            if told.get(task) != state:
-                told[task] = state
-                tell(task, state)
+            if states.get(task) != state:
+                states[task] = state
+                report(task, state)
         if status.state in ENDED:
             return status
         sleep(poll_seconds)

@@ -1,7 +1,7 @@
-"""TFJob: a manifest by which Kubeflow's training operator trains on several machines.
+"""TFJob: the manifest of Kubeflow's training operator for several machines.
 
-Its containers get no executor input: they find what the node reads in the root, by the
-keys of all that it rests on, and the operator sets TF_CONFIG.
+Its containers get no executor input: they find the node's inputs in the root, by the
+cache keys of all upstream nodes. The operator sets TF_CONFIG.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from textmill.pipeline.platforms.yaml import dump
 
 
 def compile_tfjobs(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
-    """Returns a manifest for each selected training node of several machines.
+    """Returns a manifest per selected training node on several machines.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there are no such nodes.
     """
     given = loaded.config.run.nodes
     jobs = [
@@ -48,7 +48,7 @@ def compile_tfjobs(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> st
 
 
 def _job(
-    loaded: LoadedConfig, node: Component, gets: NodeConfig, root: str
+    loaded: LoadedConfig, node: Component, resources: NodeConfig, root: str
 ) -> dict[str, Any]:
     kubeflow = loaded.config.run.kubeflow
     name = f"{task_name(loaded.config.name)}-{task_name(node.id)}"
@@ -56,12 +56,15 @@ def _job(
     metadata: dict[str, Any] = {"name": name, "labels": dict(sorted(labels.items()))}
     if kubeflow.namespace is not None:
         metadata["namespace"] = kubeflow.namespace
-    policy: dict[str, Any] = {"cleanPodPolicy": "Running", "backoffLimit": gets.retries}
-    if gets.timeout is not None:
-        # The job's clock goes on when a pod is tried again.
-        tries = 1 + gets.retries
-        policy["activeDeadlineSeconds"] = tries * (gets.timeout + GRACE_SECONDS)
-    pod = _pod(loaded, node, gets, root)
+    policy: dict[str, Any] = {
+        "cleanPodPolicy": "Running",
+        "backoffLimit": resources.retries,
+    }
+    if resources.timeout is not None:
+        # The deadline covers all retries of a pod.
+        tries = 1 + resources.retries
+        policy["activeDeadlineSeconds"] = tries * (resources.timeout + GRACE_SECONDS)
+    pod = _pod(loaded, node, resources, root)
 
     def replicas(count: int) -> dict[str, Any]:
         return {
@@ -78,18 +81,18 @@ def _job(
             "runPolicy": policy,
             "tfReplicaSpecs": {
                 "Chief": replicas(1),
-                "Worker": replicas(gets.machines - 1),
+                "Worker": replicas(resources.machines - 1),
             },
         },
     }
 
 
 def _pod(
-    loaded: LoadedConfig, node: Component, gets: NodeConfig, root: str
+    loaded: LoadedConfig, node: Component, resources: NodeConfig, root: str
 ) -> dict[str, Any]:
     kubeflow = loaded.config.run.kubeflow
-    variables: list[dict[str, Any]] = list(environment(gets.env))
-    for variable, name, key in kubernetes_secrets(gets.secrets):
+    variables: list[dict[str, Any]] = list(environment(resources.env))
+    for variable, name, key in kubernetes_secrets(resources.secrets):
         source = {"secretKeyRef": {"name": name, "key": key}}
         variables.append({"name": variable, "valueFrom": source})
     variables.append({"name": CONFIG_VARIABLE, "value": config_text(loaded)})
@@ -97,16 +100,16 @@ def _pod(
         "name": "tensorflow",
         "image": loaded.config.run.image,
         "command": ["python3", "-m", MODULE],
-        "args": [*node_arguments(node, gets), "--root", root],
+        "args": [*node_arguments(node, resources), "--root", root],
         "env": variables,
     }
-    if limits := _limits(gets):
+    if limits := _limits(resources):
         container["resources"] = {"limits": limits}
     pod: dict[str, Any] = {"containers": [container]}
     if kubeflow.service_account is not None:
         pod["serviceAccountName"] = kubeflow.service_account
-    if gets.node_selector:
-        pod["nodeSelector"] = dict(sorted(gets.node_selector.items()))
+    if resources.node_selector:
+        pod["nodeSelector"] = dict(sorted(resources.node_selector.items()))
     if kubeflow.volume is not None:
         container["volumeMounts"] = [{"name": "root", "mountPath": kubeflow.mount}]
         claim = {"claimName": kubeflow.volume}
@@ -114,12 +117,12 @@ def _pod(
     return pod
 
 
-def _limits(gets: NodeConfig) -> dict[str, str]:
+def _limits(resources: NodeConfig) -> dict[str, str]:
     limits = {}
-    if gets.cpu is not None:
-        limits["cpu"] = f"{gets.cpu:g}"
-    if gets.memory is not None:
-        limits["memory"] = gets.memory
-    if gets.accelerator is not None:
-        limits[gets.accelerator] = str(gets.accelerators)
+    if resources.cpu is not None:
+        limits["cpu"] = f"{resources.cpu:g}"
+    if resources.memory is not None:
+        limits["memory"] = resources.memory
+    if resources.accelerator is not None:
+        limits[resources.accelerator] = str(resources.accelerators)
     return limits

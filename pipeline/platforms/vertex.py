@@ -1,4 +1,4 @@
-"""Vertex AI: the same specification, with custom jobs where machines train together."""
+"""Vertex AI: the same specification, with custom jobs for training."""
 
 from __future__ import annotations
 
@@ -23,43 +23,45 @@ _MACHINE_TYPE = "n1-standard-8"
 
 
 def compile_vertex(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> str:
-    """Returns a pipeline as Vertex reads it.
+    """Returns the KFP specification of a pipeline for Vertex.
 
-    Training is a custom job where it has several machines, a machine type or a
-    TensorBoard; everything else is a container of the pipeline itself.
+    Training with several machines, a machine type or a TensorBoard is a custom job;
+    everything else is a container of the pipeline itself.
 
     Raises:
-        ConfigError: a node asks for what Vertex does not have.
+        ConfigError: a node asks for something that Vertex lacks.
     """
 
     def executor(
-        node: Component, gets: NodeConfig, arguments: list[str]
+        node: Component, resources: NodeConfig, arguments: list[str]
     ) -> dict[str, Any]:
-        _check(node, gets)
-        variables = dict(gets.env)
-        for name, reference in gets.secrets.items():
+        _check(node, resources)
+        variables = dict(resources.env)
+        for name, reference in resources.secrets.items():
             variables[name] = SCHEME + reference
         trains = node.resumable and arguments[0] == "--node"
-        if trains and _has_job_of_its_own(loaded, gets):
-            job = custom_job(loaded, node, gets, variables, arguments, root=root)
+        if trains and _needs_custom_job(loaded, resources):
+            job = custom_job(loaded, node, resources, variables, arguments, root=root)
             return {"customJob": {"customJob": job}}
-        found = container(loaded.config.run.image, gets, arguments)
+        spec = container(loaded.config.run.image, resources, arguments)
         if variables:
-            found["env"] = environment(variables)
-        return {"container": found}
+            spec["env"] = environment(variables)
+        return {"container": spec}
 
     return dump(pipeline_spec(loaded, pipeline, root=root, executor=executor))
 
 
-def _check(node: Component, gets: NodeConfig) -> None:
-    if gets.node_selector:
+def _check(node: Component, resources: NodeConfig) -> None:
+    if resources.node_selector:
         raise ConfigError(
-            f"run.nodes: {node.id} has a node_selector, which Vertex does not; "
+            f"run.nodes: {node.id} has a node_selector, which Vertex lacks; "
             "name a machine_type or an accelerator instead"
         )
-    if gets.machines > 1 and not node.resumable:
-        raise ConfigError(f"run.nodes: {node.id} asks for machines; training alone may")
-    for variable, reference in gets.secrets.items():
+    if resources.machines > 1 and not node.resumable:
+        raise ConfigError(
+            f"run.nodes: {node.id} asks for machines; only training can use them"
+        )
+    for variable, reference in resources.secrets.items():
         if not reference.startswith("projects/"):
             raise ConfigError(
                 f"run.nodes.*.secrets.{variable}: expected "
@@ -67,35 +69,34 @@ def _check(node: Component, gets: NodeConfig) -> None:
             )
 
 
-def _has_job_of_its_own(loaded: LoadedConfig, gets: NodeConfig) -> bool:
+def _needs_custom_job(loaded: LoadedConfig, resources: NodeConfig) -> bool:
     tensorboard = loaded.config.run.vertex.tensorboard
-    return gets.machines > 1 or bool(gets.machine_type or tensorboard)
+    return resources.machines > 1 or bool(resources.machine_type or tensorboard)
 
 
 def custom_job(
     loaded: LoadedConfig,
     node: Component,
-    gets: NodeConfig,
+    resources: NodeConfig,
     variables: dict[str, str],
     arguments: list[str],
     *,
     root: str,
 ) -> dict[str, Any]:
-    """Returns a training node's job: the chief's pool, then one of the others.
+    """Returns a training node's custom job: the chief's pool, then the workers' pool.
 
-    Vertex starts the same command everywhere and tells each process through TF_CONFIG
-    which one it is.
+    Vertex starts the same command everywhere; TF_CONFIG gives each process its index.
     """
     vertex = loaded.config.run.vertex
-    counts = [1, gets.machines - 1] if gets.machines > 1 else [1]
+    counts = [1, resources.machines - 1] if resources.machines > 1 else [1]
     spec: dict[str, Any] = {
         "workerPoolSpecs": [
-            _pool(loaded.config.run.image, gets, variables, arguments, count)
+            _pool(loaded.config.run.image, resources, variables, arguments, count)
             for count in counts
         ]
     }
-    if gets.timeout is not None:
-        spec["scheduling"] = {"timeout": f"{gets.timeout + GRACE_SECONDS}s"}
+    if resources.timeout is not None:
+        spec["scheduling"] = {"timeout": f"{resources.timeout + GRACE_SECONDS}s"}
     for name, value in (
         ("serviceAccount", vertex.service_account),
         ("network", vertex.network),
@@ -106,30 +107,30 @@ def custom_job(
     if vertex.tensorboard is not None:
         if vertex.service_account is None:
             raise ConfigError(
-                "run.vertex.tensorboard: needs run.vertex.service_account, in whose "
-                "name the curves are written"
+                "run.vertex.tensorboard: needs run.vertex.service_account, which "
+                "writes the training logs"
             )
-        place = f"{root}/tensorboard/{task_name(node.id)}"
-        spec["baseOutputDirectory"] = {"outputUriPrefix": place}
+        prefix = f"{root}/tensorboard/{task_name(node.id)}"
+        spec["baseOutputDirectory"] = {"outputUriPrefix": prefix}
     return {"displayName": task_name(node.id), "jobSpec": spec}
 
 
 def _pool(
     image: str,
-    gets: NodeConfig,
+    resources: NodeConfig,
     variables: dict[str, str],
     arguments: list[str],
     count: int,
 ) -> dict[str, Any]:
-    machine: dict[str, Any] = {"machineType": gets.machine_type or _MACHINE_TYPE}
-    if gets.accelerator is not None:
-        machine["acceleratorType"] = gets.accelerator
-        machine["acceleratorCount"] = gets.accelerators
-    work: dict[str, Any] = {
+    machine: dict[str, Any] = {"machineType": resources.machine_type or _MACHINE_TYPE}
+    if resources.accelerator is not None:
+        machine["acceleratorType"] = resources.accelerator
+        machine["acceleratorCount"] = resources.accelerators
+    spec: dict[str, Any] = {
         "imageUri": image,
         "command": ["python3", "-m", MODULE],
         "args": arguments,
     }
     if variables:
-        work["env"] = environment(variables)
-    return {"machineSpec": machine, "replicaCount": str(count), "containerSpec": work}
+        spec["env"] = environment(variables)
+    return {"machineSpec": machine, "replicaCount": str(count), "containerSpec": spec}

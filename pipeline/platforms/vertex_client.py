@@ -1,4 +1,4 @@
-"""Vertex AI Pipelines, through Google's own client."""
+"""Client of Vertex AI Pipelines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from textmill.pipeline.platforms.submission import Status, Submission, Transient
 
 _TIMEOUT_SECONDS = 60.0
 _ONCE: dict[str, Any] = {"retry": None, "timeout": _TIMEOUT_SECONDS}
-"""How a request is made: trying again is ``patiently``'s."""
+"""Options of a request: ``with_retries`` repeats it."""
 _REFUSED = (401, 403)
 _BUSY = (408, 429, 500, 502, 503, 504)
 
 
 class VertexRegion:
-    """Pipeline jobs and schedules of one project and region.
+    """Client for the pipeline jobs and schedules of a project and region.
 
     Raises:
         ConfigError: the client is not installed, or no project is named.
@@ -62,19 +62,22 @@ class VertexRegion:
             )
 
     def find(self, submission: Submission) -> str | None:
-        """Returns the name of the job, which is the id, or of the oldest schedule."""
+        """Returns the resource name of the job, or of the oldest schedule."""
         with self._answering():
             if submission.cron is None:
                 return self._known(submission.name)
-            found = self._api.PipelineJobSchedule.list(
+            schedules = self._api.PipelineJobSchedule.list(
                 filter=f'display_name="{submission.name}"', order_by="create_time"
             )
-            return str(found[0].resource_name) if found else None
+            return str(schedules[0].resource_name) if schedules else None
 
     def create(self, submission: Submission) -> str:
         """Creates a job, or a schedule of one."""
         vertex = self._config
-        whom = {"service_account": vertex.service_account, "network": vertex.network}
+        identity = {
+            "service_account": vertex.service_account,
+            "network": vertex.network,
+        }
         with self._answering(), tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pipeline.yaml"
             path.write_bytes(submission.spec)
@@ -93,34 +96,34 @@ class VertexRegion:
                     submission.cron,
                     submission.name,
                     create_request_timeout=_TIMEOUT_SECONDS,
-                    **whom,
+                    **identity,
                 )
                 return str(schedule.resource_name)
-            # Not job.submit(): it first looks for the bucket's owner, for minutes where
-            # it may not, and makes the bucket where there is none.
-            asked = job._gca_resource
-            asked.service_account = vertex.service_account or ""
-            asked.network = vertex.network or ""
-            self._create_once(submission.name, asked)
+            # Not job.submit(): it first looks for the bucket's owner, for minutes if
+            # that is forbidden, and creates the bucket if it is missing.
+            request = job._gca_resource
+            request.service_account = vertex.service_account or ""
+            request.network = vertex.network or ""
+            self._create_once(submission.name, request)
             return self._name(submission.name)
 
-    def _create_once(self, job: str, asked: Any) -> None:
-        """Creates a job unless another process, or a lost attempt of ours, has."""
+    def _create_once(self, job: str, request: Any) -> None:
+        """Creates a job unless another process or an earlier attempt has."""
         from google.api_core.exceptions import AlreadyExists, Conflict
 
         parent = self._name(job).partition("/pipelineJobs/")[0]
         with contextlib.suppress(AlreadyExists, Conflict):
             self._jobs.create_pipeline_job(
-                parent=parent, pipeline_job=asked, pipeline_job_id=job, **_ONCE
+                parent=parent, pipeline_job=request, pipeline_job_id=job, **_ONCE
             )
 
     def discard(self, id: str, submission: Submission) -> None:
-        """Removes a schedule; of a job there is never a second of the same name."""
+        """Removes a schedule; two jobs of one name cannot exist."""
         if submission.cron is not None:
             self.cancel(id, submission)
 
     def look(self, id: str) -> Status:
-        """Returns how far a job is."""
+        """Returns the state of a job."""
         with self._answering():
             job = self._jobs.get_pipeline_job(name=id, **_ONCE)
         details = job.job_detail.task_details

@@ -1,7 +1,7 @@
-"""YAML for engines: the same bytes for the same values, read alike by YAML 1.1 and 1.2.
+"""YAML for platforms: deterministic, with one meaning in YAML 1.1 and 1.2.
 
-KFP reads its files by the rules of YAML 1.1, where ``no`` is false and ``1e3`` a text;
-so a text that either version could take for something else is quoted.
+KFP reads YAML 1.1, in which ``no`` is false and ``1e3`` a text; so every text that
+either version could read as something else is quoted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def dump(*documents: Mapping[str, Any]) -> str:
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
-        """Spells numbers: one with an exponent needs a point, to YAML 1.1."""
+        """Formats numbers: YAML 1.1 needs a point in one with an exponent."""
 
     def represent(representer: Any, number: float) -> Any:
         text = repr(number)
@@ -36,17 +36,17 @@ def dump(*documents: Mapping[str, Any]) -> str:
     for index, document in enumerate(documents):
         if index:
             stream.write("---\n")
-        yaml.dump(_spelt(document), stream)
+        yaml.dump(_quoted(document), stream)
     return stream.getvalue()
 
 
-def _spelt(value: Any) -> Any:
+def _quoted(value: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
     if isinstance(value, Mapping):
-        return {_spelt(str(key)): _spelt(inner) for key, inner in value.items()}
+        return {_quoted(str(key)): _quoted(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_spelt(inner) for inner in value]
+        return [_quoted(inner) for inner in value]
     if not isinstance(value, str):
         return value
     if value.endswith("\n") and value.isprintable() is False and "\n" in value[:-1]:

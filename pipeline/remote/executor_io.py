@@ -1,8 +1,8 @@
-"""What KFP hands to a container and takes from it: executor input and output.
+"""Executor input and output: how KFP passes artifacts and parameters to a container.
 
-An artifact of KFP is a pointer to one of ours: its metadata says where below the root
-ours lies (``path``) and what it is (``digest``), beside the numbers that engines show.
-Where KFP put it, only the manifest is written; pages are written whole.
+An artifact of KFP is a pointer to one of ours: its metadata holds our path below the
+root (``path``), its ``digest``, and the numbers that KFP shows. Only the manifest is
+written to KFP's own location; pages are written in full.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from textmill.models.errors import IntegrityError
 from textmill.pipeline.remote.mirror import Mirror
 
 CONFUSION = "confusion"
-"""The output that shows a classifier's confusion matrix in the engine's page."""
+"""The output that shows a classifier's confusion matrix in KFP's page."""
 ENTRY = ("--executor_input", "{{$}}", "--kfp_entry", "kfp.dsl.executor_main")
 """The arguments of every container; KFP's local runner looks for the last of them."""
 _MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
@@ -28,7 +28,7 @@ _MAX_CLASSES = 50
 
 
 def wires(node: Component) -> Iterator[tuple[str, Channel]]:
-    """Yields the name in KFP of every input, and the channel that it comes from."""
+    """Yields KFP's name of every input, and its channel."""
     for name, wire in node.inputs.items():
         if isinstance(wire, Mapping):
             for key, channel in wire.items():
@@ -38,7 +38,7 @@ def wires(node: Component) -> Iterator[tuple[str, Channel]]:
 
 
 class ExecutorIO:
-    """One executor input, and the output that answers it."""
+    """One executor input and its executor output."""
 
     def __init__(self, text: str) -> None:
         message = json.loads(text)
@@ -51,22 +51,22 @@ class ExecutorIO:
     def inputs(
         self, node: Component, mirror: Mirror
     ) -> dict[str, Artifact | dict[str, Artifact]]:
-        """Returns a node's inputs, brought to this machine.
+        """Returns a node's inputs, downloaded to this machine.
 
         Raises:
-            IntegrityError: one is not what its producer said it made.
+            IntegrityError: the digest of one is not that of its producer's output.
         """
-        found: dict[str, Artifact | dict[str, Artifact]] = {}
+        artifacts: dict[str, Artifact | dict[str, Artifact]] = {}
         for name, channel in wires(node):
             artifact = self._input(name, channel, mirror)
             top, _, key = name.partition("__")
             if isinstance(node.inputs[top], Mapping):
-                several = found.setdefault(top, {})
+                several = artifacts.setdefault(top, {})
                 assert isinstance(several, dict)
                 several[key] = artifact
             else:
-                found[name] = artifact
-        return found
+                artifacts[name] = artifact
+        return artifacts
 
     def _input(self, name: str, channel: Channel, mirror: Mirror) -> Artifact:
         metadata = self._inputs[name]["artifacts"][0]["metadata"]
@@ -80,43 +80,43 @@ class ExecutorIO:
         return artifact
 
     def write(self, outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
-        """Tells KFP what was made."""
-        told = {}
+        """Writes the executor output."""
+        entries = {}
         for name, entry in self._outputs.items():
             given = entry["artifacts"][0]
-            place = _local(given["uri"])
+            path = _local(given["uri"])
             if name == CONFUSION:
                 [artifact] = outputs.values()
                 metadata = _confusion(artifact)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(json.dumps(metadata))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(metadata))
             else:
                 metadata = _metadata(outputs[name], mirror)
-                _show(outputs[name], place)
-            told[name] = {
+                _write_preview(outputs[name], path)
+            entries[name] = {
                 "artifacts": [
                     {"name": given["name"], "uri": given["uri"], "metadata": metadata}
                 ]
             }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps({"artifacts": told}))
+        self._file.write_text(json.dumps({"artifacts": entries}))
 
 
 def _local(uri: str) -> Path:
-    """Returns where an engine shows a URI to its containers."""
+    """Returns the path under which a platform mounts a URI."""
     for scheme, mount in _MOUNTS.items():
         if uri.startswith(scheme):
             return Path(mount + uri.removeprefix(scheme))
     return Path(uri)
 
 
-def _show(artifact: Artifact, place: Path) -> None:
+def _write_preview(artifact: Artifact, path: Path) -> None:
     if isinstance(artifact, Report):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(artifact.path / artifact.PAGE, place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.path / artifact.PAGE, path)
     else:
-        place.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(artifact.path / MANIFEST, place / MANIFEST)
+        path.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(artifact.path / MANIFEST, path / MANIFEST)
 
 
 def _metadata(artifact: Artifact, mirror: Mirror) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _metadata(artifact: Artifact, mirror: Mirror) -> dict[str, Any]:
 
 
 def _numbers(artifact: Artifact) -> Iterator[tuple[str, float]]:
-    """Yields what engines draw: metrics, last losses, numbers among the facts."""
+    """Yields the numbers that KFP plots: metrics, last losses, numeric facts."""
     values: dict[str, Any] = dict(artifact.facts)
     if isinstance(artifact, Evaluation):
         values = {name: m["value"] for name, m in artifact.read()["metrics"].items()}
@@ -145,8 +145,9 @@ def _numbers(artifact: Artifact) -> Iterator[tuple[str, float]]:
 
 def _confusion(artifact: Artifact) -> dict[str, Any]:
     assert isinstance(artifact, Evaluation)
-    found = artifact.read()
-    labels, rows = found.get("labels") or [], found.get("confusion") or []
+    evaluation = artifact.read()
+    labels = evaluation.get("labels") or []
+    rows = evaluation.get("confusion") or []
     if len(labels) > _MAX_CLASSES:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""A run on an engine, written down: a note a node, and at its end summary and page."""
+"""Notes of a run on a platform: one per node, and from them the summary and page."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ from textmill.pipeline.publish import (
 )
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.run_log import RunLog
-from textmill.pipeline.runners.container import Done
+from textmill.pipeline.runners.container import NodeResult
 from textmill.pipeline.store import MetadataStore
 
 _READ_WHOLE = (Evaluation, PushedModel, Report)
 
 
-def note_node(run_id: str, node: Component, done: Done, mirror: Mirror) -> None:
-    """Writes down how a node ended."""
+def write_node_note(
+    run_id: str, node: Component, result: NodeResult, mirror: Mirror
+) -> None:
+    """Writes the result of a node and uploads it."""
     folder = f"{_folder(run_id)}/nodes"
     note = {
-        "state": done.state,
-        "key": done.key,
-        "seconds": done.seconds,
-        "exit_code": done.exit_code,
-        "error": done.error,
+        "state": result.state,
+        "key": result.key,
+        "seconds": result.seconds,
+        "exit_code": result.exit_code,
+        "error": result.error,
         "ended": time.time(),
     }
     (mirror.path / folder).mkdir(parents=True, exist_ok=True)
@@ -49,7 +51,7 @@ def publish_run(
 ) -> int:
     """Makes the summary and the page of a run from its notes; returns 0.
 
-    A node without a note was not reached, or was ended from outside.
+    A node without a note was skipped, or killed by the platform.
     """
     folder = _folder(run_id)
     mirror.fetch(f"{folder}/nodes")
@@ -58,7 +60,7 @@ def publish_run(
         for path in (mirror.path / folder / "nodes").glob("*.json")
     }
     with MetadataStore(mirror.path) as store:
-        record = RunLog(
+        log = RunLog(
             mirror.path,
             store,
             pipeline,
@@ -67,28 +69,28 @@ def publish_run(
             run_id=mirror.path.joinpath(folder).name,
         )
         started = [n["ended"] - n["seconds"] for n in notes.values()]
-        record.summary["started"] = min(started, default=time.time())
+        log.summary["started"] = min(started, default=time.time())
         for node in pipeline.nodes:
-            _enter(record, node, notes.get(node.id), mirror)
+            _log_node(log, node, notes.get(node.id), mirror)
         failed = [n["exit_code"] for n in notes.values() if n["exit_code"]]
-        is_whole = len(notes) == len(pipeline.nodes) and not failed
-        record.finish(
-            "succeeded" if is_whole else "failed",
-            0 if is_whole else next(iter(failed), 1),
+        is_complete = len(notes) == len(pipeline.nodes) and not failed
+        log.finish(
+            "succeeded" if is_complete else "failed",
+            0 if is_complete else next(iter(failed), 1),
         )
     mirror.send(folder)
     print(f"{mirror.root}/{folder}/report.html")
     return 0
 
 
-def _enter(
-    record: RunLog, node: Component, note: Mapping[str, Any] | None, mirror: Mirror
+def _log_node(
+    log: RunLog, node: Component, note: Mapping[str, Any] | None, mirror: Mirror
 ) -> None:
     if note is None:
-        record.node_not_done(node, "skipped")
+        log.node_not_done(node, "skipped")
         return
     if note["state"] not in ("ran", "cached"):
-        record.node_not_done(
+        log.node_not_done(
             node,
             note["state"],
             key=note["key"],
@@ -106,7 +108,7 @@ def _enter(
             mirror.fetch(f"{relative}/{name}")
         outputs[name] = port.type(final / name)
     execution = json.loads((final / EXECUTION).read_bytes())
-    record.node_done(node, note["state"], execution, outputs, seconds=note["seconds"])
+    log.node_done(node, note["state"], execution, outputs, seconds=note["seconds"])
 
 
 def _folder(run_id: str) -> str:

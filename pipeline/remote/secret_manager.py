@@ -1,6 +1,6 @@
-"""Secrets on Vertex: environment variables that name a secret get its value.
+"""Secrets on Vertex: replaces references in environment variables by their values.
 
-Kubernetes gives a container its secrets itself. Vertex does not, so a variable holds
+Kubernetes itself gives a container its secrets. Vertex does not, so a variable holds
 ``secretmanager://projects/P/secrets/S/versions/V`` until the container has started.
 """
 
@@ -16,10 +16,10 @@ _ENDPOINT = "https://secretmanager.googleapis.com"
 
 
 def fetch_secrets() -> None:
-    """Replaces every reference in this process' environment by what it refers to.
+    """Replaces every reference in this process' environment by the secret's value.
 
     Raises:
-        RemoteError: a secret cannot be had.
+        RemoteError: a secret cannot be read.
     """
     for name, value in list(os.environ.items()):
         if value.startswith(SCHEME):

@@ -1,7 +1,7 @@
-"""Training curves, shown while they grow: events copied to where an engine looks.
+"""TensorBoard sync: copies growing event files to the platform's TensorBoard.
 
-Vertex names the place of its TensorBoard in ``AIP_TENSORBOARD_LOG_DIR``; a path or
-bucket of one's own does as well, set in ``run.nodes.train.env``.
+Vertex gives the folder of its TensorBoard in ``AIP_TENSORBOARD_LOG_DIR``; any other
+path or bucket can be set in ``run.nodes.train.env``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from textmill.components.filesystem import is_remote
 from textmill.models.errors import TextmillError
-from textmill.pipeline.periodic import repeating
+from textmill.pipeline.periodic import run_periodically
 from textmill.pipeline.remote.buckets import open_bucket
 
 VARIABLE = "AIP_TENSORBOARD_LOG_DIR"
@@ -23,30 +23,30 @@ _SECONDS = 30.0
 
 
 @contextmanager
-def showing(events: Path) -> Iterator[None]:
-    """Copies a folder's growing files every half minute, and once more at the end.
+def sync_events(events: Path) -> Iterator[None]:
+    """Context manager: copies event files every half minute, and once more at the end.
 
-    A place that cannot be written to costs the curves there, and nothing else.
+    If the target cannot be written, training goes on without live curves.
     """
-    place = os.environ.get(VARIABLE)
-    if place is None:
+    target = os.environ.get(VARIABLE)
+    if target is None:
         yield
         return
     sizes: dict[str, int] = {}
     try:
-        with repeating(lambda: _copy(events, place, sizes), seconds=_SECONDS):
+        with run_periodically(lambda: _copy(events, target, sizes), seconds=_SECONDS):
             yield
     finally:
-        _copy(events, place, sizes)
+        _copy(events, target, sizes)
 
 
-def show_last(events: Path) -> None:
-    """Copies what the finished logs hold."""
-    if (place := os.environ.get(VARIABLE)) is not None:
-        _copy(events, place, {})
+def sync_events_once(events: Path) -> None:
+    """Copies the finished event files."""
+    if (target := os.environ.get(VARIABLE)) is not None:
+        _copy(events, target, {})
 
 
-def _copy(events: Path, place: str, sizes: dict[str, int]) -> None:
+def _copy(events: Path, target: str, sizes: dict[str, int]) -> None:
     grown = {
         path.relative_to(events).as_posix(): path.stat().st_size
         for path in sorted(events.rglob("*"))
@@ -55,17 +55,17 @@ def _copy(events: Path, place: str, sizes: dict[str, int]) -> None:
     try:
         for name, size in grown.items():
             if sizes.get(name) != size:
-                _copy_file(events / name, place.rstrip("/"), name)
+                _copy_file(events / name, target.rstrip("/"), name)
                 sizes[name] = size
     except (TextmillError, OSError) as fault:
-        print(f"textmill: curves are not shown: {fault}", file=sys.stderr)
+        print(f"textmill: event files were not copied: {fault}", file=sys.stderr)
 
 
-def _copy_file(file: Path, place: str, name: str) -> None:
-    if is_remote(place):
-        bucket, prefix = open_bucket(place)
+def _copy_file(file: Path, target: str, name: str) -> None:
+    if is_remote(target):
+        bucket, prefix = open_bucket(target)
         bucket.upload(prefix + name, file, only_new=False)
     else:
-        target = Path(place) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
+        copy = Path(target) / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)

@@ -1,10 +1,9 @@
-"""One node at work in a container: looked up in the root, else made and sent there."""
+"""Runs one node in a container: takes its result from the root, or uploads it."""
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import sys
 import tempfile
@@ -26,28 +25,28 @@ from textmill.models.errors import (
 )
 from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
-from textmill.pipeline.periodic import repeating
+from textmill.pipeline.periodic import run_periodically
 from textmill.pipeline.publish import published_dir, work_dir
 from textmill.pipeline.remote.mirror import Mirror
-from textmill.pipeline.remote.tensorboard_sync import show_last, showing
-from textmill.pipeline.runners.worker import Job, run_job
+from textmill.pipeline.remote.tensorboard_sync import sync_events, sync_events_once
+from textmill.pipeline.runners.worker import Job, make_job, run_job
 from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _GRACE_SECONDS = 60.0
 _KEEP_SECONDS, _PAUSE_SECONDS = 1.0, 60.0
 _REPORT_SECONDS = 10.0
-_CHECKPOINT = re.compile(r"/checkpoints/step-\d+/")  # none that is being written
+_CHECKPOINT = re.compile(r"/checkpoints/step-\d+/")  # not one that is being written
 _LOG = Path("this step's log")
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a node ended."""
+class NodeResult:
+    """The result of a node."""
 
     state: str
-    """``ran``, ``cached``, ``failed``, ``interrupted``, or ``helped`` another machine's
-    run, which tells of it."""
+    """``ran``, ``cached``, ``failed``, ``interrupted``, or ``helped``: the chief of
+    several machines reports the node."""
     key: str
     seconds: float = 0.0
     exit_code: int = 0
@@ -55,25 +54,25 @@ class Done:
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
 
 
-class Watch:
-    """Stops a node when its time is over, or the engine says so.
+class Deadline:
+    """Stops a node after its timeout, or when the platform asks to.
 
-    A node that can resume is asked, and given a minute; any other is ended at once.
+    A resumable node gets a minute to save its state; any other node ends at once.
     """
 
     def __init__(self, node: Component, *, timeout: int | None = None) -> None:
         self._node, self._event = node, threading.Event()
         self._timeout = timeout
         if timeout is not None:
-            self._after(timeout, self._expire)
+            self._start_timer(timeout, self._expire)
 
     @property
     def is_over(self) -> bool:
-        """Whether the node should commit its state and end."""
+        """True once the node should save its state and end."""
         return self._event.is_set()
 
     def stop(self, *_: object) -> None:
-        """Obeys a signal."""
+        """Handles a signal."""
         if not self._node.resumable:
             raise SystemExit(Preempted.exit_code)
         self._event.set()
@@ -81,7 +80,7 @@ class Watch:
     def _expire(self) -> None:
         self._event.set()
         if self._node.resumable:
-            self._after(_GRACE_SECONDS, self._end)
+            self._start_timer(_GRACE_SECONDS, self._end)
         else:
             self._end()
 
@@ -94,8 +93,8 @@ class Watch:
         )
         os._exit(MachineError.exit_code)
 
-    def _after(self, seconds: float, act: Any) -> None:
-        timer = threading.Timer(seconds, act)
+    def _start_timer(self, seconds: float, action: Any) -> None:
+        timer = threading.Timer(seconds, action)
         timer.daemon = True
         timer.start()
 
@@ -107,85 +106,81 @@ def execute(
     *,
     run_id: str,
     beam: Mapping[str, Any],
-    watch: Watch,
-) -> Done:
-    """Takes a node from the root, or makes it and sends it there."""
+    deadline: Deadline,
+) -> NodeResult:
+    """Takes a node's result from the root, or executes it and uploads the result."""
     started = time.monotonic()
-    _fetch_versions(node, mirror)
+    _fetch_pushed(node, mirror)
     with MetadataStore(mirror.path) as store:
         parts = Keys(mirror.path, store).parts(node, _digests(inputs))
     key = cache_key(parts)
-    if (known := fetch_known(mirror, node, key)) is not None:
-        return Done("cached", key, outputs=known)
+    if (known := fetch_cached(mirror, node, key)) is not None:
+        return NodeResult("cached", key, outputs=known)
     work = work_dir(mirror.path, node.id, key).relative_to(mirror.path).as_posix()
     if node.resumable:
         mirror.fetch(work)
-    job = Job(
-        node=node.id,
-        component=f"{type(node).__module__}:{type(node).__qualname__}",
-        key=key,
-        parts=parts,
-        payload=pickle.dumps((node.config, dict(inputs))),
-        run_id=run_id,
-        root=mirror.path,
-        log=_LOG,
-        beam=beam,
-    )
+    places: dict[str, Path] = {"root": mirror.path, "log": _LOG}
+    job = make_job(node, inputs, parts, run_id=run_id, beam=beam, **places)
     if not is_chief():
-        return _help(node, job, inputs, watch)
-    keeping = _Keeping(node, work, mirror)
-    with (
-        showing(mirror.path / work / TrainingLogs.EVENTS),
-        repeating(keeping.go_on, seconds=_KEEP_SECONDS),
-    ):
-        outcome = run_job(job, _Log(node.id), lambda: watch.is_over)
+        return _join_training(node, job, inputs, deadline)
+    checkpoints = _CheckpointSync(node, work, mirror)
+    events = mirror.path / work / TrainingLogs.EVENTS
+    sync = run_periodically(checkpoints.sync, seconds=_KEEP_SECONDS)
+    with sync_events(events), sync:
+        outcome = run_job(job, _Log(node.id), lambda: deadline.is_over)
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
-        keeping.end()
-        return Done(outcome.state, key, seconds, outcome.exit_code, outcome.error)
-    found = look_up(mirror.path, type(node), node.id, key)
-    if found.problem or not found.outputs:
-        raise IntegrityError(found.problem or f"{node.id}: its artifacts are gone")
-    for artifact in found.outputs.values():
+        checkpoints.finish()
+        return NodeResult(outcome.state, key, seconds, outcome.exit_code, outcome.error)
+    outputs = _upload(node, key, mirror)
+    checkpoints.finish()
+    return NodeResult(outcome.state, key, seconds, outputs=outputs)
+
+
+def _upload(node: Component, key: str, mirror: Mirror) -> Mapping[str, Artifact]:
+    """Uploads a node's published outputs and returns them."""
+    entry = look_up(mirror.path, type(node), node.id, key)
+    if entry.problem or not entry.outputs:
+        raise IntegrityError(entry.problem or f"{node.id}: its artifacts are gone")
+    for artifact in entry.outputs.values():
         if isinstance(artifact, TrainingLogs):
-            show_last(artifact.path / artifact.EVENTS)
-    send_versions(found.outputs, mirror)
+            sync_events_once(artifact.path / artifact.EVENTS)
+    send_pushed(entry.outputs, mirror)
     mirror.send(_folder(mirror, node, key))
-    keeping.end()
-    return Done(outcome.state, key, seconds, outputs=found.outputs)
+    return entry.outputs
 
 
-class _Keeping:
-    """Sends the checkpoints of work that goes on, and removes those of work done.
+class _CheckpointSync:
+    """Uploads the checkpoints of a running node, and removes those of a finished one.
 
-    A bucket that does not take them costs what was done since the last ones, should the
-    machine be lost, and nothing else.
+    If a bucket refuses them, training goes on: only the work since the last uploaded
+    checkpoint would be lost with the machine.
     """
 
     def __init__(self, node: Component, work: str, mirror: Mirror) -> None:
         self._node, self._work, self._mirror = node, work, mirror
-        self._pause_until, self._said = 0.0, ""
+        self._pause_until, self._last_warning = 0.0, ""
 
-    def go_on(self) -> None:
-        """Sends what is new, unless the bucket has just refused."""
+    def sync(self) -> None:
+        """Uploads new checkpoints, unless the bucket has just refused some."""
         if time.monotonic() >= self._pause_until:
-            self._keep(done=False)
+            self._upload(done=False)
 
-    def end(self) -> None:
-        """Leaves in the bucket what is here: nothing, if the work is done."""
-        self._keep(done=True)
+    def finish(self) -> None:
+        """Makes the bucket's folder equal to the local one; empty if it is done."""
+        self._upload(done=True)
 
-    def _keep(self, *, done: bool) -> None:
+    def _upload(self, *, done: bool) -> None:
         if not self._node.resumable:
             return
         try:
             self._mirror.keep(self._work, wanted=_is_checkpoint, done=done)
         except TextmillError as fault:
             self._pause_until = time.monotonic() + _PAUSE_SECONDS
-            if str(fault) != self._said:
-                said = f"textmill: checkpoints are not kept as they should be: {fault}"
-                print(said, file=sys.stderr, flush=True)
-                self._said = str(fault)
+            if str(fault) != self._last_warning:
+                warning = f"textmill: checkpoints were not uploaded: {fault}"
+                print(warning, file=sys.stderr, flush=True)
+                self._last_warning = str(fault)
 
 
 def _is_checkpoint(name: str) -> bool:
@@ -193,15 +188,17 @@ def _is_checkpoint(name: str) -> bool:
 
 
 def is_chief() -> bool:
-    """Whether this machine is the first of those that TF_CONFIG says train together."""
-    told = json.loads(os.environ.get("TF_CONFIG") or "{}")
-    task, cluster = told.get("task", {}), told.get("cluster", {})
+    """Returns True on the first of the machines that train together by TF_CONFIG."""
+    tf_config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+    task, cluster = tf_config.get("task", {}), tf_config.get("cluster", {})
     first = "chief" if "chief" in cluster else "worker"
     return not task or (task["type"], int(task["index"])) == (first, 0)
 
 
-def _help(node: Component, job: Job, inputs: Mapping[str, Any], watch: Watch) -> Done:
-    """Takes part in what the chief makes; what it says and writes is the chief's."""
+def _join_training(
+    node: Component, job: Job, inputs: Mapping[str, Any], deadline: Deadline
+) -> NodeResult:
+    """Trains together with the chief, whose outputs and messages count."""
     work = work_dir(job.root, job.node, job.key)
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -210,23 +207,23 @@ def _help(node: Component, job: Job, inputs: Mapping[str, Any], watch: Watch) ->
             outputs[name] = port.type(Path(folder) / name)
             outputs[name].path.mkdir()
         context = Context(
-            work_dir=work, should_stop=lambda: watch.is_over, beam=job.beam
+            work_dir=work, should_stop=lambda: deadline.is_over, beam=job.beam
         )
         config = resolve_secrets(node.config)
         node.execute(config=config, inputs=inputs, outputs=outputs, context=context)
-    return Done("helped", job.key)
+    return NodeResult("helped", job.key)
 
 
-def fetch_known(
+def fetch_cached(
     mirror: Mirror, node: Component, key: str
 ) -> dict[str, Artifact] | None:
-    """Returns a node's outputs if the root holds all of them under a key.
+    """Returns a node's outputs if the root has all of them under a key.
 
-    Of a remote root's artifacts only what tells of them is brought here.
+    Of a remote root, only manifests and the execution are downloaded.
     """
     if not mirror.is_remote:
-        found = look_up(mirror.path, type(node), node.id, key)
-        return dict(found.outputs) if found.execution is not None else None
+        entry = look_up(mirror.path, type(node), node.id, key)
+        return dict(entry.outputs) if entry.execution is not None else None
     folder = _folder(mirror, node, key)
     if not mirror.fetch_history(folder):
         return None
@@ -234,8 +231,8 @@ def fetch_known(
         name: port.type(mirror.path / folder / name)
         for name, port in node.contract.outputs.items()
     }
-    gone = any(artifact.missing_reason() for artifact in outputs.values())
-    return None if gone else outputs
+    is_gone = any(artifact.missing_reason() for artifact in outputs.values())
+    return None if is_gone else outputs
 
 
 def _folder(mirror: Mirror, node: Component, key: str) -> str:
@@ -252,16 +249,16 @@ def _digests(inputs: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fetch_versions(node: Component, mirror: Mirror) -> None:
-    """Brings what tells which versions were pushed, and how they were evaluated."""
+def _fetch_pushed(node: Component, mirror: Mirror) -> None:
+    """Downloads the markers and evaluation cards of a stage's pushed versions."""
     if any(c.type in (PushedModel, Evaluation) for c in node.outputs.values()):
-        telling = (f"/{PushedModel.MODEL}", f"/{PushedModel.CARD}")
+        endings = (f"/{PushedModel.MODEL}", f"/{PushedModel.CARD}")
         stage = node.id.partition(".")[2]
-        mirror.fetch(f"pushed/{stage}", wanted=lambda name: name.endswith(telling))
+        mirror.fetch(f"pushed/{stage}", wanted=lambda name: name.endswith(endings))
 
 
-def send_versions(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
-    """Sends the version that was pushed, under a number that is its own.
+def send_pushed(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
+    """Uploads a pushed version, under a version number that no other run has.
 
     Raises:
         RemoteError: another run has taken that number since.
@@ -279,7 +276,7 @@ def send_versions(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
 
 
 class _Log:
-    """Prints a node's progress, a line every ten seconds."""
+    """Prints a node's progress, one line every ten seconds."""
 
     def __init__(self, node: str) -> None:
         self._node, self._next = node, 0.0
@@ -287,5 +284,5 @@ class _Log:
     def __call__(self, kind: str, event: Any) -> None:
         if kind == "progress" and time.monotonic() >= self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
-            said = " ".join(f"{name}={value}" for name, value in event.items())
-            print(f"{self._node}: {said}", flush=True)
+            fields = " ".join(f"{name}={value}" for name, value in event.items())
+            print(f"{self._node}: {fields}", flush=True)

@@ -1,4 +1,4 @@
-"""KFP's own local runner: the compiled file, executed here and without docker."""
+"""Runs the compiled file on this machine, with KFP's own local runner."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from textmill.pipeline.runners.worker_process import ENVIRONMENT
 from textmill.pipeline.store import SUMMARY
 
 _REPLACED = "python3"
-"""KFP puts its interpreter in place of this word, wherever in an argument it stands."""
+"""KFP replaces this word in every argument by the path of its interpreter."""
 
 
 def run_on_kfp(loaded: LoadedConfig, pipeline: Pipeline, root: Path) -> RunSummary:
-    """Compiles a pipeline, and has KFP run the file, a process a node.
+    """Compiles a pipeline and runs the file with KFP, one process per node.
 
     Raises:
         ConfigError: the extra kubeflow is not installed, or a path cannot be passed.
@@ -41,8 +41,8 @@ def run_on_kfp(loaded: LoadedConfig, pipeline: Pipeline, root: Path) -> RunSumma
     root = root.absolute()
     project = str(loaded.path.absolute().parent)
     text = compile_pipeline(loaded, pipeline, to="kubeflow", root=str(root)).decode()
-    told = {"project": project, "root": str(root)}
-    _check_words(text, told)
+    arguments = {"project": project, "root": str(root)}
+    _check_words(text, arguments)
     before = _runs(root)
     with _environment(), tempfile.TemporaryDirectory() as folder:
         local.init(
@@ -51,9 +51,9 @@ def run_on_kfp(loaded: LoadedConfig, pipeline: Pipeline, root: Path) -> RunSumma
             raise_on_error=False,
         )
         with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-            # It wonders whether the image, which it does not use, has a Python.
+            # It warns about the Python of an image that it does not use.
             warnings.filterwarnings("ignore", category=RuntimeWarning)
-            components.load_component_from_text(text)(**told)
+            components.load_component_from_text(text)(**arguments)
     [run_id] = _runs(root) - before
     summary = root / "runs" / run_id / SUMMARY
     if not summary.exists():
@@ -68,10 +68,10 @@ def _runs(root: Path) -> set[str]:
     return {path.name for path in root.glob("runs/*")}
 
 
-def _check_words(text: str, told: dict[str, str]) -> None:
+def _check_words(text: str, arguments: dict[str, str]) -> None:
     commands = f"- {_REPLACED}\n"
-    for what in (text.replace(commands, ""), *told.values()):
-        if _REPLACED in what:
+    for part in (text.replace(commands, ""), *arguments.values()):
+        if _REPLACED in part:
             raise ConfigError(
                 f"--on kubeflow-local: the config or a path holds {_REPLACED!r}, which "
                 "KFP's local runner replaces by its interpreter; rename it"
@@ -80,7 +80,7 @@ def _check_words(text: str, told: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _environment() -> Iterator[None]:
-    """Lets the nodes' processes find the source that runs here."""
+    """Context manager: lets the nodes' processes import the code of this process."""
     before = dict(os.environ)
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
     os.environ |= ENVIRONMENT | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

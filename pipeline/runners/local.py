@@ -1,13 +1,12 @@
-"""LocalRunner: the nodes of a pipeline run on this machine, in worker processes.
+"""LocalRunner: runs the nodes of a pipeline on this machine, in worker processes.
 
-The runner only schedules: it makes the keys, looks them up, and hands what is missing
-to its lanes. Every way of ending it is safe. A node that finished is found by the next
-run; a node that did not has left nothing under a final name, and resumes if it can.
+The runner only schedules: it computes cache keys, looks them up, and hands the missing
+nodes to its workers. It may be killed at any time. The next run finds the nodes that
+finished; an unfinished node has published nothing, and resumes if its component can.
 """
 
 from __future__ import annotations
 
-import pickle
 import signal
 import threading
 import time
@@ -33,7 +32,7 @@ from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
 from textmill.pipeline.publish import sweep
 from textmill.pipeline.run_log import RunLog
-from textmill.pipeline.runners.worker import Job, Outcome
+from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
 from textmill.pipeline.store import MetadataStore
 
@@ -46,36 +45,36 @@ _INTERRUPTED_EXIT: dict[int, int] = {
 
 @dataclass(frozen=True)
 class RunSummary:
-    """How a run ended: ``summary.json`` and the exit code of the process."""
+    """The result of a run: ``summary.json`` and the exit code of the process."""
 
     data: dict[str, Any]
     exit_code: int
 
 
 class LocalRunner:
-    """Runs pipelines into one root folder.
+    """Runs pipelines in one root folder.
 
     Args:
-        root: where artifacts, runs and the store lie.
-        lanes: nodes that run at once.
+        root: the folder of artifacts, runs and the store.
+        workers: nodes that run at once.
         retries: how often a node is tried again after its worker died.
         beam: Beam's pipeline options.
-        progress: whether standard error tells what happens.
-        grace_seconds: how long a resumable node may take to commit once stopped.
+        progress: whether to show progress on standard error.
+        grace_seconds: time that a resumable node has to save its state when stopped.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        lanes: int = 1,
+        workers: int = 1,
         retries: int = 0,
         beam: Mapping[str, Any] | None = None,
         progress: bool = True,
         grace_seconds: float = 30.0,
     ) -> None:
         self.root = root.absolute()
-        self.lanes, self.retries = lanes, retries
+        self.workers, self.retries = workers, retries
         self.beam = dict(beam or {})
         self.progress, self.grace_seconds = progress, grace_seconds
 
@@ -83,7 +82,7 @@ class LocalRunner:
         """Brings the selected nodes up to date.
 
         Raises:
-            ConfigError: a selected node needs one that is neither selected nor made.
+            ConfigError: a selected node needs one that is not selected nor up to date.
             TextmillError: the root folder or its store cannot be used.
         """
         progress = make_progress(shown=self.progress)
@@ -91,17 +90,17 @@ class LocalRunner:
             with _Signals() as signals, MetadataStore(self.root) as store:
                 store.abandon_dead_runs()
                 sweep(self.root)
-                record = RunLog(
+                log = RunLog(
                     self.root, store, pipeline, progress, config_text=config_text
                 )
-                run = _Run(self, pipeline, Keys(self.root, store), record, signals)
-                return run.to_the_end()
+                run = _Run(self, pipeline, Keys(self.root, store), log, signals)
+                return run.run()
         finally:
             progress.close()
 
 
 class _Signals:
-    """Notes SIGINT and SIGTERM, in place of obeying them, while it is entered."""
+    """Context manager: records SIGINT and SIGTERM instead of ending the process."""
 
     def __init__(self) -> None:
         self.received: list[int] = []
@@ -110,7 +109,7 @@ class _Signals:
     def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
             for number in _INTERRUPTED_EXIT:
-                self._before[number] = signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -122,23 +121,23 @@ class _Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.received.append(number)
 
 
 class _Run:
-    """One run: which nodes wait, which are at work, and what was made."""
+    """The state of one run: waiting nodes, busy workers, finished artifacts."""
 
     def __init__(
         self,
         runner: LocalRunner,
         pipeline: Pipeline,
         keys: Keys,
-        record: RunLog,
+        log: RunLog,
         signals: _Signals,
     ) -> None:
         self._runner, self._pipeline = runner, pipeline
-        self._keys, self._record, self._signals = keys, record, signals
+        self._keys, self._log, self._signals = keys, log, signals
         needed = pipeline.needed()
         self._waiting = [node for node in pipeline.nodes if node.id in needed]
         self._missed: set[str] = set()
@@ -149,34 +148,34 @@ class _Run:
         self._not_done: set[str] = set()
         self._exit_code = 0
         self._deadline: float | None = None
-        logs = record.folder / "logs"
-        self._lanes = [
-            WorkerProcess(logs / f"{index}.log") for index in range(runner.lanes)
+        logs = log.folder / "logs"
+        self._workers = [
+            WorkerProcess(logs / f"{index}.log") for index in range(runner.workers)
         ]
 
-    def to_the_end(self) -> RunSummary:
-        """Runs until no node can be brought further."""
+    def run(self) -> RunSummary:
+        """Runs until no node can make progress."""
         try:
             self._schedule()
-            while any(lane.node for lane in self._lanes):
-                self._listen()
-                self._obey()
+            while any(worker.node for worker in self._workers):
+                self._receive()
+                self._handle_signals()
                 self._schedule()
             for node in self._waiting:
                 self._not_finished(node, "skipped")
         except BaseException as error:
             code = error.exit_code if isinstance(error, TextmillError) else 1
-            self._record.finish("failed", code)
+            self._log.finish("failed", code)
             raise
         finally:
-            for lane in self._lanes:
-                lane.kill()
+            for worker in self._workers:
+                worker.kill()
             sweep(self._runner.root)
-        status, exit_code = self._verdict()
-        self._record.finish(status, exit_code)
-        return RunSummary(self._record.summary, exit_code)
+        status, exit_code = self._status()
+        self._log.finish(status, exit_code)
+        return RunSummary(self._log.summary, exit_code)
 
-    def _verdict(self) -> tuple[str, int]:
+    def _status(self) -> tuple[str, int]:
         if not self._not_done:
             return "succeeded", 0
         if self._signals.received:
@@ -197,94 +196,91 @@ class _Run:
                 self._advance(node)
 
     def _advance(self, node: Component) -> None:
-        """Finishes a node from the cache, or starts it where a lane is free."""
-        lane = next((lane for lane in self._lanes if lane.node is None), None)
-        if lane is None and node.id in self._missed:
+        """Takes a node from the cache, or starts it if a worker is free."""
+        worker = next((worker for worker in self._workers if worker.node is None), None)
+        if worker is None and node.id in self._missed:
             return
         try:
             digests = map_inputs(node, lambda channel: self._artifacts[channel].digest)
-            # Made anew when a lane gets free: files and code may change until then.
+            # Computed again when a worker gets free: files and code may have changed.
             parts = self._keys.parts(node, digests)
         except TextmillError as fault:
             self._waiting.remove(node)
             self._fail(node, fault.exit_code, str(fault))
             return
         key = cache_key(parts)
-        found = look_up(self._runner.root, type(node), node.id, key)
-        if found.execution is not None:
+        entry = look_up(self._runner.root, type(node), node.id, key)
+        if entry.execution is not None:
             self._waiting.remove(node)
-            self._finished(node, "cached", found, seconds=0.0)
+            self._finished(node, "cached", entry, seconds=0.0)
         elif node.id not in self._pipeline.selected:
             raise ConfigError(
                 f"{node.id}: expected a result that is up to date, because selected "
-                "nodes rest on it, found none; run it too"
+                "nodes need it, found none; run it too"
             )
-        elif lane is None:
+        elif worker is None:
             self._missed.add(node.id)
         else:
             self._waiting.remove(node)
-            self._start(node, lane, key, parts, found)
+            self._start(node, worker, parts, entry)
 
     def _start(
         self,
         node: Component,
-        lane: WorkerProcess,
-        key: str,
+        worker: WorkerProcess,
         parts: Parts,
-        found: CacheEntry,
+        entry: CacheEntry,
     ) -> None:
         root = self._runner.root
         inputs = map_inputs(node, self._artifacts.__getitem__)
-        job = Job(
-            node=node.id,
-            component=f"{type(node).__module__}:{type(node).__qualname__}",
-            key=key,
-            parts=parts,
-            payload=pickle.dumps((node.config, inputs)),
-            run_id=self._record.id,
+        job = make_job(
+            node,
+            inputs,
+            parts,
+            run_id=self._log.id,
             root=root,
-            log=lane.log,
+            log=worker.log,
             beam=self._runner.beam,
         )
-        reasons = [found.problem] if found.problem else explain(node, parts, root, {})
-        self._record.event("node_started", node=node.id, key=key, reasons=reasons)
+        reasons = [entry.problem] if entry.problem else explain(node, parts, root, {})
+        self._log.event("node_started", node=node.id, key=job.key, reasons=reasons)
         self._started[node.id] = time.monotonic()
-        lane.submit(node, job)
+        worker.submit(node, job)
 
-    def _listen(self) -> None:
-        """Takes what the lanes say, for at most a tick."""
-        busy = [lane for lane in self._lanes if lane.node]
-        connection.wait([lane.connection for lane in busy], timeout=_TICK_SECONDS)
-        for lane in busy:
-            node, job = lane.node, lane.job
+    def _receive(self) -> None:
+        """Handles the messages of the workers, waiting at most a tick for one."""
+        busy = [worker for worker in self._workers if worker.node]
+        connection.wait([worker.connection for worker in busy], timeout=_TICK_SECONDS)
+        for worker in busy:
+            node, job = worker.node, worker.job
             assert node is not None and job is not None
-            for kind, value in lane.messages():
+            for kind, value in worker.messages():
                 if kind == "progress":
-                    self._record.event("progress", **{**value, "node": node.id})
+                    self._log.event("progress", **{**value, "node": node.id})
                 elif kind == "waiting":
-                    self._record.event("node_waiting", node=node.id)
+                    self._log.event("node_waiting", node=node.id)
                 elif kind == "outcome":
-                    lane.release()
-                    self._take(node, job, value)
-                elif lane.node is not None:
-                    lane.release()
-                    self._take_death(node, job, value)
+                    worker.release()
+                    self._handle_outcome(node, job, value)
+                elif worker.node is not None:
+                    worker.release()
+                    self._handle_death(node, job, value)
 
-    def _take(self, node: Component, job: Job, outcome: Outcome) -> None:
+    def _handle_outcome(self, node: Component, job: Job, outcome: Outcome) -> None:
         if outcome.state in ("ran", "cached"):
-            found = look_up(self._runner.root, type(node), node.id, job.key)
-            if found.execution is None:
-                problem = found.problem or f"{node.id}: its artifacts are gone"
+            entry = look_up(self._runner.root, type(node), node.id, job.key)
+            if entry.execution is None:
+                problem = entry.problem or f"{node.id}: its artifacts are gone"
                 self._fail(node, IntegrityError.exit_code, problem, key=job.key)
             else:
-                self._finished(node, outcome.state, found, seconds=self._seconds(node))
+                self._finished(node, outcome.state, entry, seconds=self._seconds(node))
         elif outcome.state == "interrupted":
             self._exit_code = self._exit_code or outcome.exit_code
             self._not_finished(node, "interrupted", key=job.key)
         else:
             self._fail(node, outcome.exit_code, str(outcome.error), key=job.key)
 
-    def _take_death(self, node: Component, job: Job, status: int) -> None:
+    def _handle_death(self, node: Component, job: Job, status: int) -> None:
         if self._signals.received:
             self._not_finished(node, "interrupted", key=job.key)
             return
@@ -296,45 +292,48 @@ class _Run:
         error = f"{node.id}: its worker {how}; see {job.log}"
         self._attempts[node.id] = self._attempts.get(node.id, 0) + 1
         if self._attempts[node.id] <= self._runner.retries:
-            self._record.event("node_retried", node=node.id, error=error)
+            self._log.event("node_retried", node=node.id, error=error)
             self._waiting.insert(0, node)
         else:
             code = MachineError.exit_code if status == -signal.SIGKILL else 1
             self._fail(node, code, error, key=job.key)
 
-    def _obey(self) -> None:
-        """Stops what can resume, ends what cannot, and both once patience is over."""
+    def _handle_signals(self) -> None:
+        """Asks resumable nodes to save their state; kills all other nodes.
+
+        Kills all of them after the grace period or a second signal.
+        """
         if not self._signals.received:
             return
-        busy = [lane for lane in self._lanes if lane.node]
+        busy = [worker for worker in self._workers if worker.node]
         if self._deadline is None:
             self._deadline = time.monotonic() + self._runner.grace_seconds
-            for lane in busy:
-                if lane.node is not None and lane.node.resumable:
-                    lane.stop()
+            for worker in busy:
+                if worker.node is not None and worker.node.resumable:
+                    worker.stop()
                 else:
-                    self._interrupt(lane)
+                    self._interrupt(worker)
         elif len(self._signals.received) > 1 or time.monotonic() > self._deadline:
-            for lane in busy:
-                self._interrupt(lane)
+            for worker in busy:
+                self._interrupt(worker)
 
-    def _interrupt(self, lane: WorkerProcess) -> None:
-        node, job = lane.node, lane.job
+    def _interrupt(self, worker: WorkerProcess) -> None:
+        node, job = worker.node, worker.job
         assert node is not None and job is not None
-        lane.kill()
-        lane.release()
+        worker.kill()
+        worker.release()
         self._not_finished(node, "interrupted", key=job.key)
 
     def _finished(
-        self, node: Component, state: str, found: CacheEntry, *, seconds: float
+        self, node: Component, state: str, entry: CacheEntry, *, seconds: float
     ) -> None:
-        assert found.execution is not None
+        assert entry.execution is not None
         self._done.add(node.id)
-        for name, artifact in found.outputs.items():
+        for name, artifact in entry.outputs.items():
             self._artifacts[node.outputs[name]] = artifact
         if node.id in self._pipeline.selected:
-            self._record.node_done(
-                node, state, found.execution, found.outputs, seconds=seconds
+            self._log.node_done(
+                node, state, entry.execution, entry.outputs, seconds=seconds
             )
 
     def _fail(
@@ -342,7 +341,7 @@ class _Run:
     ) -> None:
         self._exit_code = self._exit_code or exit_code
         self._not_done.add(node.id)
-        self._record.node_not_done(
+        self._log.node_not_done(
             node,
             "failed",
             key=key,
@@ -355,7 +354,7 @@ class _Run:
         self, node: Component, state: str, *, key: str | None = None
     ) -> None:
         self._not_done.add(node.id)
-        self._record.node_not_done(node, state, key=key, seconds=self._seconds(node))
+        self._log.node_not_done(node, state, key=key, seconds=self._seconds(node))
 
     def _seconds(self, node: Component) -> float:
         started = self._started.get(node.id)

@@ -1,8 +1,8 @@
-"""The worker: a process that executes nodes, one after the other, for a runner.
+"""The worker: a process that executes nodes for a runner, one after the other.
 
-It imports TensorFlow once for all of them. Jobs come and answers go over one pipe;
-when the pipe closes, because the runner is gone, the worker ends at once with all the
-processes it started. Whatever prints goes to the log that is its standard output.
+It imports TensorFlow once for all of them. Jobs and answers travel over one pipe. When
+the pipe closes because the runner is gone, the worker ends at once with all its child
+processes. Its standard output is the log.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from textmill.models.errors import DataError, MachineError, Preempted, TextmillE
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.entry import look_up
-from textmill.pipeline.cache.key import Keys
+from textmill.pipeline.cache.key import Keys, cache_key
 from textmill.pipeline.secrets import resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
@@ -46,20 +46,44 @@ class Job:
     key: str
     parts: Parts
     payload: bytes
-    """Config and inputs, pickled: unpickling them imports the component's module."""
+    """Config and inputs, pickled; unpickling imports the component's module."""
     run_id: str
     root: Path
     log: Path
-    """Where this process' output goes."""
+    """The log of this process."""
     beam: Mapping[str, Any]
+
+
+def make_job(
+    node: Component,
+    inputs: Mapping[str, Any],
+    parts: Parts,
+    *,
+    run_id: str,
+    root: Path,
+    log: Path,
+    beam: Mapping[str, Any],
+) -> Job:
+    """Returns the job of a node under the key of these parts."""
+    return Job(
+        node=node.id,
+        component=f"{type(node).__module__}:{type(node).__qualname__}",
+        key=cache_key(parts),
+        parts=parts,
+        payload=pickle.dumps((node.config, dict(inputs))),
+        run_id=run_id,
+        root=root,
+        log=log,
+        beam=beam,
+    )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended."""
+    """The outcome of a job."""
 
     state: str
-    """``ran``, ``cached`` (another runner did it), ``failed`` or ``interrupted``."""
+    """``ran``, ``cached`` (another runner was first), ``failed`` or ``interrupted``."""
     exit_code: int = 0
     error: str | None = None
 
@@ -68,17 +92,19 @@ Send = Callable[[str, Any], None]
 
 
 def main(descriptor: int) -> None:
-    """Serves one runner until it is gone."""
+    """Executes the jobs of one runner until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     stop = threading.Event()
-    threading.Thread(target=_listen, args=(connection, jobs, stop), daemon=True).start()
+    threading.Thread(
+        target=_receive, args=(connection, jobs, stop), daemon=True
+    ).start()
     lock = threading.Lock()
 
     def send(kind: str, value: Any) -> None:
-        # A runner that is gone gets no answer; the listener ends this process.
+        # If the runner is gone, the receiving thread ends this process.
         with lock, suppress(BrokenPipeError, ConnectionResetError):
             connection.send((kind, value))
 
@@ -89,7 +115,7 @@ def main(descriptor: int) -> None:
 
 
 def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
-    """Executes a job and says how it ended; nothing that it raises gets out."""
+    """Executes a job and returns its outcome; turns every exception into one."""
     try:
         return _execute(job, send, should_stop)
     except Preempted as fault:
@@ -109,7 +135,7 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
         return Outcome("failed", MachineError.exit_code, sentence)
     except Exception as error:
         traceback.print_exc()
-        if full := publish.full_disk(error, job.root):
+        if full := publish.disk_full_message(error, job.root):
             return Outcome("failed", MachineError.exit_code, full)
         kind = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         sentence = (
@@ -126,7 +152,7 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
 
     def while_waiting() -> None:
         if should_stop():
-            raise Preempted(f"{job.node}: stopped while another run had its turn")
+            raise Preempted(f"{job.node}: stopped while waiting for another run")
         send("waiting", None)
 
     with publish.locked(job.root, job.node, job.key, while_waiting=while_waiting):
@@ -139,11 +165,11 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
                 should_stop=should_stop,
                 beam=job.beam,
             )
-            _make(job, component, config, inputs, context)
+            _execute_and_publish(job, component, config, inputs, context)
     return Outcome("ran")
 
 
-def _make(
+def _execute_and_publish(
     job: Job,
     component: type[Component],
     config: Any,
@@ -158,13 +184,12 @@ def _make(
         (staging / name).mkdir(parents=True)
         outputs[name] = port.type(staging / name)
     try:
-        component.execute(
-            config=config, inputs=inputs, outputs=outputs, context=context
-        )
+        arguments = {"config": config, "inputs": inputs, "outputs": outputs}
+        component.execute(**arguments, context=context)
         _check_files(job, component, config)
-        here = _environment(job)
+        environment = _environment(job)
         for artifact in outputs.values():
-            publish.seal(artifact, environment=here)
+            publish.seal(artifact, environment=environment)
         finished = time.time()
         execution = {
             "node": job.node,
@@ -176,7 +201,7 @@ def _make(
             "seconds": round(finished - started, 3),
             "inputs": job.parts["inputs"],
             "outputs": {name: artifact.digest for name, artifact in outputs.items()},
-            "host": here,
+            "host": environment,
             "parts": job.parts,
         }
         final = publish.published_dir(job.root, job.node, job.key)
@@ -208,7 +233,7 @@ def _environment(job: Job) -> dict[str, Any]:
 
 @contextmanager
 def _work_dir(job: Job, resumable: bool) -> Iterator[Path]:
-    """Lends a folder: one that outlives a kill if the component can resume from it."""
+    """Context manager: a folder, kept after a kill if the component can resume."""
     if resumable:
         folder = publish.work_dir(job.root, job.node, job.key)
         folder.mkdir(parents=True, exist_ok=True)
@@ -229,16 +254,16 @@ def _throttled(send: Send) -> Callable[[dict[str, Any]], None]:
 
     def report(event: dict[str, Any]) -> None:
         nonlocal last
-        now = time.monotonic()
+        time_now = time.monotonic()
         done = event.get("step") is not None and event.get("step") == event.get("total")
-        if done or now - last >= _REPORT_SECONDS:
-            last = now
+        if done or time_now - last >= _REPORT_SECONDS:
+            last = time_now
             send("progress", event)
 
     return report
 
 
-def _listen(
+def _receive(
     connection: Connection, jobs: queue.SimpleQueue[Job], stop: threading.Event
 ) -> None:
     while True:

@@ -1,4 +1,4 @@
-"""A lane: one worker process, from the runner's side of the pipe."""
+"""WorkerProcess: the runner's side of a worker and its pipe."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ENVIRONMENT = {
 
 
 class WorkerProcess:
-    """Starts a worker when it is first needed, and anew when the last one is gone.
+    """A worker that is started on demand, and again after it died.
 
     Attributes:
         node: the component being executed, or None.
-        job: what the worker was told of it.
+        job: its job, or None.
     """
 
     def __init__(self, log: Path) -> None:
@@ -42,12 +42,12 @@ class WorkerProcess:
 
     @property
     def connection(self) -> Connection:
-        """The pipe of a worker at work."""
+        """The pipe to the running worker."""
         assert self._connection is not None
         return self._connection
 
     def submit(self, node: Component, job: Job) -> None:
-        """Hands a job to the worker; a fresh one if that has older code in memory."""
+        """Sends a job to the worker, or to a new one if it has loaded old code."""
         code: Mapping[str, str] = job.parts["code"]
         stale = any(self._loaded.get(name, code[name]) != code[name] for name in code)
         if stale or (self._process is not None and self._process.poll() is not None):
@@ -59,8 +59,8 @@ class WorkerProcess:
         self._send(job)
 
     def messages(self) -> Iterator[tuple[str, Any]]:
-        """Yields what the worker said; ``("died", exit status)`` is the last of it."""
-        # Asked first: what a dead worker said is still in the pipe.
+        """Yields the worker's messages; ``("died", exit status)`` is the last one."""
+        # Polled first: messages of a dead worker are still in the pipe.
         exited = self._process is not None and self._process.poll() is not None
         try:
             while self.connection.poll():
@@ -71,15 +71,15 @@ class WorkerProcess:
             yield "died", self.kill()
 
     def release(self) -> None:
-        """Takes the lane back once its job has ended."""
+        """Marks the worker as free once its job has ended."""
         self.node = self.job = None
 
     def stop(self) -> None:
-        """Asks the worker to commit its state and end its job."""
+        """Asks the worker to save its state and end its job."""
         self._send("stop")
 
     def kill(self) -> int:
-        """Ends the worker and all that it started; returns its exit status."""
+        """Kills the worker and its child processes; returns its exit status."""
         if self._process is None:
             return 0
         process, self._process = self._process, None
@@ -90,23 +90,23 @@ class WorkerProcess:
         return process.wait()
 
     def _send(self, message: Job | str) -> None:
-        # That a worker is dead is learnt from the end of what it said.
+        # The death of a worker is noticed when its messages end.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send(message)
 
     def _start(self) -> None:
-        self._connection, theirs = Pipe()
-        # The same order of folders as here: what runs is what the key was made from.
+        self._connection, worker_end = Pipe()
+        # The same order of folders: the worker runs the code that the key covers.
         path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
         serve = "from textmill.pipeline.runners.worker import main; main({})"
-        command = serve.format(theirs.fileno())
-        with theirs, self.log.open("ab") as log:
+        command = serve.format(worker_end.fileno())
+        with worker_end, self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(worker_end.fileno(),),
                 env=os.environ | ENVIRONMENT | {"PYTHONPATH": path},
                 start_new_session=True,
             )

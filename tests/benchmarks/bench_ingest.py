@@ -24,12 +24,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.tokenizer import TokenizerConfig, tokenize
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,

@@ -8,7 +8,8 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import DatasetConfig, SourceConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.profiler import ProfilerConfig, profile
 from textmill.components.tokenizer import TokenizerConfig, tokenize
 from textmill.components.vocabulary_learner import (

@@ -10,7 +10,7 @@ import pytest
 
 from tests.components.beam_steps import run_steps
 from tests.conftest import sentences
-from textmill.components.ingester.config import CleanConfig
+from textmill.components.ingester.cleaning.config import CleanConfig
 
 REPOSITORY = Path(__file__).parents[2]
 WORKER = "apache_beam.runners.worker.sdk_worker_main"

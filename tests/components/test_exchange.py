@@ -11,11 +11,9 @@ from tests.conftest import sentences
 from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
-from textmill.components.ingester.config import (
-    CleanConfig,
-    DatasetConfig,
-    SourceConfig,
-)
+from textmill.components.ingester.cleaning.config import CleanConfig
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.scratch import ScratchDir, local, open_exchange, writing
 from textmill.models.errors import ConfigError, DataError
 
@@ -88,7 +86,7 @@ def test_files_that_workers_cannot_read_are_named_before_anything_runs(
     source.write_bytes(lines())
     dataset = DatasetConfig(source=SourceConfig(jsonl=str(source)))
     documents = Documents(tmp_path / "documents")
-    with pytest.raises(ConfigError, match=f"behind gs:// or s3://, got {source}"):
+    with pytest.raises(ConfigError, match=f"at gs:// or s3://, got {source}"):
         ingest(
             documents=documents,
             config=IngesterConfig(dataset=dataset),

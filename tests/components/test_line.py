@@ -11,6 +11,7 @@ import pytest
 
 from textmill.components.artifacts import (
     Evaluation,
+    Predictions,
     PushedModel,
     ServingModel,
     TokenRows,
@@ -20,13 +21,13 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Context
 from textmill.components.evaluator import (
-    EvaluateConfig,
     EvaluatorConfig,
     evaluate,
 )
 from textmill.components.exporter import ExportConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
-from textmill.components.predictor import answer
+from textmill.components.predictor import PredictorConfig, predict
+from textmill.components.predictor.saved_model import answer
 from textmill.components.pusher import PusherConfig, push
 from textmill.components.tokenizer import TokenizerConfig, tokenize
 from textmill.components.trainer import TrainerConfig, train
@@ -77,14 +78,27 @@ def line(documents, vocabulary, tmp_path_factory):
     return made
 
 
-def evaluated(line, folder: Path, **knobs) -> Evaluation:
-    evaluation = Evaluation(folder)
-    evaluate(
+def predicted(line, folder: Path, **knobs) -> Predictions:
+    predictions = Predictions(folder)
+    predict(
         documents=line["documents"],
         rows=line["classify.rows"],
         model=line["classify"],
+        predictions=predictions,
+        config=PredictorConfig(**knobs),
+    )
+    seal(predictions)
+    return predictions
+
+
+def evaluated(line, folder: Path, **thresholds) -> Evaluation:
+    evaluation = Evaluation(folder / "evaluation")
+    evaluate(
+        predictions=predicted(line, folder / "predictions"),
+        documents=line["documents"],
+        model=line["classify"],
         evaluation=evaluation,
-        config=EvaluatorConfig(evaluate=EvaluateConfig(**knobs)),
+        config=EvaluatorConfig(thresholds=thresholds),
     )
     seal(evaluation)
     return evaluation
@@ -112,7 +126,7 @@ def validation(line, serving):
 
 
 def test_the_classifier_learns_the_verb(line, tmp_path):
-    found = evaluated(line, tmp_path, thresholds={"accuracy": ">= 0.9"}).read()
+    found = evaluated(line, tmp_path, accuracy=">= 0.9").read()
     accuracy = found["metrics"]["accuracy"]
     assert found["blessed"] is True
     assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
@@ -121,13 +135,13 @@ def test_the_classifier_learns_the_verb(line, tmp_path):
 
 
 def test_an_unmet_threshold_does_not_bless(line, tmp_path):
-    evaluation = evaluated(line, tmp_path, thresholds={"loss": "< 0"})
+    evaluation = evaluated(line, tmp_path, loss="< 0")
     assert evaluation.blessed is False
 
 
 def test_a_slice_by_an_unknown_column_names_the_columns(line, tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'label'"):
-        evaluated(line, tmp_path, slices=("labels",))
+        predicted(line, tmp_path, slices=("labels",))
 
 
 def test_the_pretrained_loss_falls(line):
@@ -195,7 +209,7 @@ def test_versions_rise_and_every_destination_gets_them(
 
 
 def test_what_is_not_blessed_is_not_pushed(line, serving, validation, tmp_path):
-    made = pushed(line, serving, validation, tmp_path, thresholds={"loss": "< 0"})
+    made = pushed(line, serving, validation, tmp_path, loss="< 0")
     assert made.facts == {"pushed": False, "reason": "not blessed"}
     assert not (tmp_path / "to").exists()
 

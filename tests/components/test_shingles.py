@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.cleaning.text_cleaner import fold
 from textmill.components.text import word_hashing as words
 from textmill.components.text.shingles import ngram_hashes, sequence_hashes, text_key
 from textmill.components.text.word_hashing import normalize, word_hashes
@@ -177,7 +176,9 @@ def test_a_megabyte_of_one_thing_is_no_trouble(text, expected):
 
 @given(st.text(alphabet=LETTERS.replace("\ud800", "")))
 def test_text_key_is_the_hash_of_the_folded_text(text):
-    expected = hashlib.blake2b(fold(text).encode(), digest_size=16).digest()
+    expected = hashlib.blake2b(
+        " ".join(text.casefold().split()).encode(), digest_size=16
+    ).digest()
     assert text_key(text) == expected
 
 

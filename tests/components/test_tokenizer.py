@@ -12,11 +12,9 @@ from tests.conftest import write_documents
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig
-from textmill.components.ingester.config import (
-    DatasetConfig,
-    SourceConfig,
-    SplitConfig,
-)
+from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.sampling.config import SplitConfig
+from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.tokenizer import TokenizerConfig, tokenize
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,

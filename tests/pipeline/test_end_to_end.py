@@ -160,7 +160,7 @@ def test_touching_and_reordering_change_nothing(project):
     (project / "tiny.yaml").write_text(CONFIG)
 
 
-def test_one_config_value_names_its_node_and_line(project):
+def test_a_changed_config_value_is_explained_by_node_and_line(project):
     (project / "tiny.yaml").write_text(CONFIG.replace('"< 5"', '"< 4"'))
     reasons = planned(project)
     (project / "tiny.yaml").write_text(CONFIG)
@@ -169,7 +169,7 @@ def test_one_config_value_names_its_node_and_line(project):
     assert "'< 5' -> '< 4'" in reasons["evaluate.verb"][0].replace('"', "'")
 
 
-def test_one_byte_of_the_same_size_and_time_is_seen(project):
+def test_a_changed_byte_with_the_same_size_and_time_is_detected(project):
     file = project / "lines.jsonl"
     before, data = file.stat(), file.read_bytes()
     file.write_bytes(data.replace(b"river", b"rover", 1))
@@ -235,7 +235,7 @@ def test_the_local_runner_of_kfp_makes_the_same_artifacts(project, tmp_path):
     assert len(list(root.glob("runs/*/report.html"))) == 1
 
 
-def test_what_is_worse_than_the_pushed_model_is_not_pushed(project, tmp_path):
+def test_a_model_worse_than_the_pushed_one_is_not_pushed(project, tmp_path):
     folder = shutil.copytree(project, tmp_path / "project", symlinks=True)
     gate = 'stages.verb.evaluate.thresholds={accuracy: ">= pushed + 0.5"}'
     more = ("--json", "--set", gate, "--set", "stages.verb.train.steps=2")
@@ -268,7 +268,7 @@ def test_the_local_runner_of_kfp_makes_everything_alike(project, tmp_path):
     ],
     ids=["missing file", "unknown column", "empty data", "label never trained"],
 )
-def test_bad_input_is_one_sentence_and_its_code(tmp_path, old, new, code, sentence):
+def test_bad_input_gives_one_message(tmp_path, old, new, code, sentence):
     write_project(tmp_path)
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace(old, new))
     (tmp_path / "empty.jsonl").write_text("")

@@ -7,7 +7,7 @@ import io
 from textmill.pipeline.progress import Activity, PlainProgress, clock
 
 
-def test_lines_say_what_started_and_how_it_ended():
+def test_lines_show_starts_and_results():
     stream = io.StringIO()
     progress = PlainProgress(stream)
     progress.handle("node_finished", {"node": "a", "state": "cached", "seconds": 0})
@@ -26,15 +26,15 @@ def test_lines_say_what_started_and_how_it_ended():
     ]
 
 
-def test_an_activity_says_step_loss_rate_and_time_left():
+def test_an_activity_shows_step_loss_rate_and_time_left():
     activity = Activity("train.x")
     assert activity.words() == []
-    activity.take({"step": 200, "total": 1200, "loss": 5.1234, "rate": 812.04})
+    activity.update({"step": 200, "total": 1200, "loss": 5.1234, "rate": 812.04})
     assert activity.words() == ["step 200/1,200", "loss 5.123", "812 steps/s"]
     assert activity.first is not None
     # A run that resumed at step 200 took 40 s for the 400 steps since.
     activity.first = (activity.first[0] - 40, 200)
-    activity.take({"step": 600, "unit": "rows/s"})
+    activity.update({"step": 600, "unit": "rows/s"})
     assert activity.words()[-2:] == ["812 rows/s", "1:00 left"]
 
 

@@ -170,7 +170,9 @@ def test_a_full_disk_leaves_the_old_file_and_names_path_and_space(tmp_path):
 
 def test_a_full_disk_is_seen_through_the_errors_that_wrap_it(tmp_path):
     wrapped = RuntimeError("sink failed: No space left on device [while running 'W']")
-    assert publish.full_disk(wrapped, tmp_path).startswith(f"{tmp_path}: No space left")
-    assert publish.full_disk(RuntimeError("sink failed"), tmp_path) is None
-    with pytest.raises(MachineError), publish.full_disk_is_a_fault(tmp_path):
+    assert publish.disk_full_message(wrapped, tmp_path).startswith(
+        f"{tmp_path}: No space left"
+    )
+    assert publish.disk_full_message(RuntimeError("sink failed"), tmp_path) is None
+    with pytest.raises(MachineError), publish.disk_full_errors(tmp_path):
         raise OSError(28, "No space left on device", str(tmp_path / "x"))

@@ -85,7 +85,7 @@ def test_four_processes_open_and_write_at_once(tmp_path):
         assert len(store.sources()) == 100
 
 
-def test_a_damaged_page_is_found_at_open_and_mended_from_disk(tmp_path):
+def test_a_damaged_page_is_detected_at_open_and_restored_from_disk(tmp_path):
     with MetadataStore(tmp_path) as store:
         for index in range(500):
             store.record_run(summary(f"run-{index}"))
@@ -100,7 +100,7 @@ def test_a_damaged_page_is_found_at_open_and_mended_from_disk(tmp_path):
     MetadataStore(tmp_path).close()
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "store.sqlite").write_bytes(b"not a database, but long enough" * 99)
     with pytest.raises(IntegrityError, match="damaged"):
         MetadataStore(tmp_path)
@@ -122,7 +122,7 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
         MetadataStore(tmp_path / "root")
 
 
-def test_a_dead_run_is_marked_and_a_living_one_is_not(tmp_path):
+def test_only_runs_of_ended_processes_are_marked_abandoned(tmp_path):
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mine = process_identity()
     another = mine | {"pid": sleeper.pid}

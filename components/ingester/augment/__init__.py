@@ -18,6 +18,7 @@ from textmill.components.ingester.augment.eda import OPERATIONS
 from textmill.components.ingester.augment.synonyms import Synonyms
 from textmill.models.errors import ConfigError, DataError
 from textmill.models.hashing import StatelessRandom
+from textmill.models.paths import FilePath
 
 _RATES = ("swap", "delete", "insert", "synonym_rate", "noise")
 _TRIES = 4
@@ -44,7 +45,7 @@ class AugmentConfig:
     """Share of words that change places with another one."""
     delete: float = 0.0
     """Share of words that are left out; the last one never is."""
-    synonyms: str | None = None
+    synonyms: FilePath | None = None
     """A table of UTF-8 lines: a word, a tab, its synonyms with tabs between them."""
     synonym_rate: float = 0.1
     """Share of words that become one of their synonyms; without a table, none."""

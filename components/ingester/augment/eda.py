@@ -8,11 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from textmill.components.ingester.augment.synonyms import (
-    WORD,
-    Synonyms,
-    is_ideographic,
-)
+from textmill.components.ingester.augment.synonyms import WORD, Synonyms, is_ideographic
 from textmill.models.hashing import StatelessRandom
 
 _LETTER = re.compile(r"[^\W_]")

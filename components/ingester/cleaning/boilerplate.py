@@ -1,7 +1,7 @@
-"""Boilerplate: lines of a page that are about the page, in English and Chinese.
+"""Removes boilerplate lines of web pages, in English and Chinese.
 
-A line is cut whole or not at all, and only a short one: a sentence that mentions a
-privacy policy inside a paragraph stays, a banner that holds little else goes.
+Only whole, short lines are removed: a paragraph that mentions a privacy policy is
+kept, a banner is not.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _WHOLE_LINES = _lines(
     "|related articles|subscribe|相关阅读|相关推荐|相关新闻|相关链接|推荐阅读|上一篇"
     "|下一篇|上一页|下一页|打印本页|加入收藏|设为首页"
 )
-"""A line that is nothing but one of these, case and edges apart, is boilerplate."""
+"""A line equal to one of these, but for case and punctuation, is boilerplate."""
 _OPENINGS = ("click here to ", "click here for ", "上一篇：", "下一篇：", "责编：")
 _MAX_OPENED_CHARS = 60
 _EDGES = " \t.,:;!>»›→…[]()-|·•。：！【】（）"
@@ -101,12 +101,12 @@ _BAR_ITEMS = _lines(
 _MAX_ITEM_CHARS = 25
 
 
-def strip(text: str, cut: Counter[str]) -> str:
+def strip(text: str, removed: Counter[str]) -> str:
     """Returns the text without its boilerplate lines; counts ``boilerplate_line``.
 
-    Cut are lines that hold a phrase of cookie banners, policies, sharing, subscribing
-    or scripts; copyright notices; lines such as "Read more"; and navigation bars, three
-    or more short items of which two are known ("Home | About | Contact").
+    Boilerplate are lines with a phrase of cookie banners, policies, sharing,
+    subscribing or scripts; copyright notices; lines such as "Read more"; and navigation
+    bars of three or more short items, two of them known ("Home | About | Contact").
     """
     folded = text.lower()
     marks = [mark for mark in _MARKS if mark in folded]
@@ -115,7 +115,7 @@ def strip(text: str, cut: Counter[str]) -> str:
         [] if text.isascii() else [phrase for phrase in _CJK_PHRASES if phrase in text]
     )
     lines = text.split("\n")
-    kept = [
+    remaining = [
         line
         for line, lower in zip(lines, folded.split("\n"), strict=True)
         if len(line) > MAX_CHARS
@@ -128,10 +128,10 @@ def strip(text: str, cut: Counter[str]) -> str:
             or (marks and _holds(lower, marks) and _is_frame(lower.strip()))
         )
     ]
-    if len(kept) == len(lines):
+    if len(remaining) == len(lines):
         return text
-    cut["boilerplate_line"] += len(lines) - len(kept)
-    return "\n".join(kept)
+    removed["boilerplate_line"] += len(lines) - len(remaining)
+    return "\n".join(remaining)
 
 
 def _holds(line: str, phrases: list[str]) -> bool:
@@ -150,7 +150,7 @@ def _is_notice(line: str) -> bool:
 
 
 def _is_frame(line: str) -> bool:
-    """Whether a line is a copyright notice or a bar."""
+    """Returns whether a line is a copyright notice or a bar."""
     if len(line) > _MAX_FRAME_CHARS:
         return False
     if _COPYRIGHT.match(line):

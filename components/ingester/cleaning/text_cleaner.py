@@ -1,8 +1,8 @@
-"""Cleaning: what is cut from a text, step by step, and how much of each was cut.
+"""Text cleaning: steps that remove parts of a text and count them.
 
-A text goes through repair, unicode, control, markup, citations, boilerplate and white
-space, in this order, each a step that its config field turns on. These are cuts: what
-the tokenizer normalizes (case, accents, full-width forms under ``nfc``) stays as it is.
+Repair, unicode, control, markup, citations, boilerplate and whitespace, in this order;
+a config field turns each on. Case, accents and (under ``nfc``) full-width forms are
+left to the tokenizer.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from functools import partial
 from typing import Literal
 
 from textmill.components.ingester.cleaning import boilerplate, markup
-from textmill.components.ingester.config import CleanConfig
+from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.models.errors import ConfigError
 
 Step = Callable[[str, "Counter[str]"], str]
-"""Takes a text and returns it without what it cuts, which it adds to the counter."""
+"""Takes a text and a counter, returns the text and counts the parts it removed."""
 
 _BREAKS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
 _ASCII_BREAKS = re.compile("\r\n?|[\v\f]")
 _ASCII_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
-# The joiners U+200C and U+200D are letters' business in Persian, Hindi and emoji.
+# The joiners U+200C and U+200D are part of words in Persian, Hindi, and of emoji.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"
     "\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff]"
 )
-# Every encoding that is mistaken for another leaves letters, signs or boxes of these.
+# Text decoded in a wrong encoding holds letters, signs or boxes of these.
 _MAYBE_MOJIBAKE = re.compile(
     "[\x80-\u200f\u2028-\u202f\u2060-\u2e7f\ua000-\ufeff\ufff0-\uffff]"
 )
@@ -45,11 +45,11 @@ _CITATION = re.compile(
     r"(?!\(| ?=(?!=)|\.[a-z_])"
 )
 _CITATION_ROUNDS = 8
-"""Marks inside marks are cut from within, this many deep."""
+"""Nested marks are removed from the inside, this many levels deep."""
 
 
 class TextCleaner:
-    """Cleans texts as a config says; which steps run is decided once.
+    """Cleans texts by the steps that a config turns on.
 
     Raises:
         ConfigError: repair is on and its package is not installed.
@@ -63,7 +63,7 @@ class TextCleaner:
         self._steps: list[Step] = [_repairer()] if config.repair else []
         if normalize:
             self._steps.append(normalize)
-        # A cut brings together what was apart, and an entity may stand for anything.
+        # Removal joins characters, and an entity may be any character.
         if config.control == "strip":
             self._steps.append(_settled(strip_controls, settle[1:]))
         if config.markup == "strip":
@@ -75,41 +75,41 @@ class TextCleaner:
         if config.whitespace == "collapse":
             self._steps.append(_collapse)
 
-    def clean(self, text: str, cut: Counter[str]) -> str:
-        """Returns the text as it goes on, and adds what was cut to the counter.
+    def clean(self, text: str, removed: Counter[str]) -> str:
+        """Returns the cleaned text, and counts the removed parts.
 
         Keys: ``repaired`` (texts), ``control`` (characters), ``html``, ``markup`` and
         ``citation`` (marks), ``boilerplate_line`` (lines).
         """
         for step in self._steps:
-            text = step(text, cut)
+            text = step(text, removed)
         return text
 
 
-def strip_controls(text: str, cut: Counter[str]) -> str:
+def strip_controls(text: str, removed: Counter[str]) -> str:
     r"""Returns the text with ``\n`` and ``\t`` as its only control characters.
 
-    Every other line or paragraph separator becomes ``\n``. Cut are C0 and C1 controls,
-    the soft hyphen, the zero-width space, word joiner and byte order mark, direction
-    marks and overrides, and lone surrogates.
+    Every other line or paragraph separator becomes ``\n``. C0 and C1 controls, the soft
+    hyphen, the zero-width space, word joiner and byte order mark, direction marks and
+    overrides, and lone surrogates are removed.
     """
     narrow = text.isascii()
     controls = _ASCII_CONTROLS if narrow else _CONTROLS
     if not controls.search(text):
         return text
     text = (_ASCII_BREAKS if narrow else _BREAKS).sub("\n", text)
-    text, num_cut = controls.subn("", text)
-    if num_cut:
-        cut["control"] += num_cut
+    text, num_removed = controls.subn("", text)
+    if num_removed:
+        removed["control"] += num_removed
     return text
 
 
-def strip_citations(text: str, cut: Counter[str]) -> str:
-    """Returns the text without reference marks, and without the space before one.
+def strip_citations(text: str, removed: Counter[str]) -> str:
+    """Returns the text without reference marks and the spaces before them.
 
     Those of C4 (``[12]``, ``[edit]``, ``[citation needed]``), lists and ranges of them,
-    notes (``[note 2]``; ``[a]`` behind punctuation) and Wikipedia's other complaints. A
-    mark before ``(``, ``=`` or an attribute is code and stays.
+    notes (``[note 2]``; ``[a]`` after punctuation) and Wikipedia's other complaints. A
+    mark before ``(``, ``=`` or an attribute is code and is left.
     """
     for _ in range(_CITATION_ROUNDS):
         if "[" not in text:
@@ -123,12 +123,12 @@ def strip_citations(text: str, cut: Counter[str]) -> str:
             begin = match.end()
         if not pieces:
             return text
-        cut["citation"] += len(pieces)
+        removed["citation"] += len(pieces)
         text = "".join(pieces) + text[begin:]
     return text
 
 
-def _collapse(text: str, cut: Counter[str]) -> str:
+def _collapse(text: str, removed: Counter[str]) -> str:
     return " ".join(text.split())
 
 
@@ -136,22 +136,22 @@ def _normalizer(form: Literal["none", "nfc", "nfkc"]) -> Step | None:
     return None if form == "none" else partial(_normalize, form.upper())
 
 
-def _normalize(form: Literal["NFC", "NFKC"], text: str, cut: Counter[str]) -> str:
+def _normalize(form: Literal["NFC", "NFKC"], text: str, removed: Counter[str]) -> str:
     if text.isascii() or unicodedata.is_normalized(form, text):
         return text
     return unicodedata.normalize(form, text)
 
 
 def _settled(step: Step, followers: list[Step]) -> Step:
-    """Returns a step that runs others on what it changed."""
+    """Returns a step that runs further steps on a text that it changed."""
     if not followers:
         return step
 
-    def run(text: str, cut: Counter[str]) -> str:
-        after = step(text, cut)
+    def run(text: str, removed: Counter[str]) -> str:
+        after = step(text, removed)
         if after != text:
             for follower in followers:
-                after = follower(after, cut)
+                after = follower(after, removed)
         return after
 
     return run
@@ -160,8 +160,8 @@ def _settled(step: Step, followers: list[Step]) -> Step:
 def _repairer() -> Step:
     """Returns the step that undoes text decoded in the wrong encoding (mojibake).
 
-    Of ftfy only this: quotes, ligatures, full-width forms, entities and line breaks
-    are other steps' or the tokenizer's.
+    Only this part of ftfy is used: quotes, ligatures, full-width forms, entities and
+    line breaks belong to other steps or to the tokenizer.
     """
     try:
         import ftfy
@@ -182,26 +182,24 @@ def _repairer() -> Step:
         explain=False,
     )
 
-    def repair(text: str, cut: Counter[str]) -> str:
+    def repair(text: str, removed: Counter[str]) -> str:
         if text.isascii() or not _MAYBE_MOJIBAKE.search(text):
             return text
         repaired = ftfy.fix_text(text, settings)
         if repaired != text:
-            cut["repaired"] += 1
+            removed["repaired"] += 1
         return repaired
 
     return repair
 
 
-def drop_reason(text: str, config: CleanConfig) -> str | None:
-    """Says why a clean text is dropped, or None; white space around it is no length."""
+def length_reason(text: str, config: CleanConfig) -> str | None:
+    """Returns the reason to drop a clean text by its length, or None.
+
+    White space around the text does not count towards ``min_chars``.
+    """
     if len(text) < config.min_chars or len(text.strip()) < config.min_chars:
         return "too_short"
     if config.max_chars is not None and len(text) > config.max_chars:
         return "too_long"
     return None
-
-
-def fold(text: str) -> str:
-    """Returns what two texts share that are the same but for case and white space."""
-    return " ".join(text.casefold().split())

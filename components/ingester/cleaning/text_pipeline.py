@@ -6,14 +6,17 @@ from collections import Counter
 from typing import Any
 
 from textmill.components.ingester.cleaning.privacy import Redactor
-from textmill.components.ingester.cleaning.text_cleaner import TextCleaner, drop_reason
+from textmill.components.ingester.cleaning.text_cleaner import (
+    TextCleaner,
+    length_reason,
+)
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.filters import QualityFilter
 from textmill.components.ingester.filters.language import LanguageIdentifier
 
 
 class TextPipeline:
-    """All that happens to one text by itself; built once, used for every document."""
+    """Cleans, protects and filters texts; built once, used for every document."""
 
     def __init__(self, dataset: DatasetConfig, *, seed: int) -> None:
         config = dataset.clean
@@ -28,14 +31,17 @@ class TextPipeline:
         self._quality = (
             None if config.quality.is_empty else QualityFilter(config.quality)
         )
-        self.cut: Counter[str] = Counter()
+        self.removed: Counter[str] = Counter()
         self.personal: Counter[str] = Counter()
 
     def apply(
         self, text: str, identity: str, added: dict[str, Any]
     ) -> tuple[str, str | None]:
-        """Returns the text as it goes on, and why it is dropped or None."""
-        text = self._cleaner.clean(text, self.cut)
+        """Returns the cleaned text, and the reason to drop it or None.
+
+        Adds the columns that filters write to ``added``.
+        """
+        text = self._cleaner.clean(text, self.removed)
         if self._privacy != "none":
             text, reason = self._protect(text, identity, added)
             if reason:
@@ -47,10 +53,10 @@ class TextPipeline:
             if reason := self._identifier.drop_reason(language, confidence):
                 return text, reason
         if self._quality is not None:
-            text, reason, _ = self._quality.check(text, self.cut)
+            text, reason, _ = self._quality.check(text, self.removed)
             if reason:
                 return text, reason
-        return text, drop_reason(text, self._config)
+        return text, length_reason(text, self._config)
 
     def _protect(
         self, text: str, identity: str, added: dict[str, Any]

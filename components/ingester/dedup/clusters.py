@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.config import NearConfig
+from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.dedup.minhash import DuplicateClusters, at_least
 from textmill.components.ingester.spill_files import SpillFiles
 from textmill.components.scratch import local

@@ -1,8 +1,12 @@
-"""Quality: published heuristics that say which documents are worth learning from.
+"""Quality filters: published rules for documents worth learning from, one set a file.
 
-The presets run in the order of FineWeb (Penedo et al. 2024), the cheapest first; C4's
-cuts lines, and what comes after it judges what is left. Thresholds default to what was
-published, for English; where a text is mostly Chinese or Japanese, rules that count
+Reading order: ``filter`` (the base class), ``text_view`` (the words and lines that they
+measure), ``gopher_quality`` (the plainest filter), ``gopher_repetition`` with
+``n_grams``, ``c4``, ``fineweb``; ``language`` decides by language, not by quality.
+
+Filters run in the order of FineWeb (Penedo et al. 2024), the cheapest first; C4's
+removes lines, and the filters after it read the lines that are left. Thresholds default
+to the published ones, for English; in mostly Chinese or Japanese text, rules that count
 words or lengths are adapted as their fields say. Other languages need thresholds and
 stop words of their own.
 """
@@ -10,108 +14,133 @@ stop words of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from textmill.components.ingester.filters.c4 import C4, C4Config
-from textmill.components.ingester.filters.fineweb import (
-    FineWebConfig,
-    check_fineweb,
-)
-from textmill.components.ingester.filters.gopher import (
+from textmill.components.ingester.filters.filter import Filter
+from textmill.components.ingester.filters.fineweb import FineWeb, FineWebConfig
+from textmill.components.ingester.filters.gopher_quality import (
+    GopherQuality,
     GopherQualityConfig,
-    check_gopher,
 )
-from textmill.components.ingester.filters.repetition import (
+from textmill.components.ingester.filters.gopher_repetition import (
+    GopherRepetition,
     GopherRepetitionConfig,
-    Repetition,
 )
-from textmill.components.ingester.filters.text_view import TextView, Violation
+from textmill.components.ingester.filters.text_view import TextView
+from textmill.models.errors import did_you_mean
+from textmill.models.registry import Table
 
-PRESETS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
-"""In the order in which they run."""
+PRESETS: dict[str, type[Filter]] = {
+    "gopher_quality": GopherQuality,
+    "gopher_repetition": GopherRepetition,
+    "c4": C4,
+    "fineweb": FineWeb,
+}
+"""Filters with a key of their own, in the order in which they run."""
+
+FILTERS: Table[type[Filter]] = Table("textmill.filters", "filter", PRESETS)
+"""Every filter by its name in the config and in reasons."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QualityConfig:
-    """Which presets a document must pass; none unless named."""
+    """The filters that a document must pass; none unless named."""
 
     gopher_quality: GopherQualityConfig | None = None
     """Words, symbols and lines as in prose (Rae et al. 2021, A1.1)."""
     gopher_repetition: GopherRepetitionConfig | None = None
-    """Little that is said twice (Rae et al. 2021, table A1)."""
+    """Little repetition (Rae et al. 2021, table A1)."""
     c4: C4Config | None = None
     """Lines that are sentences, and enough of them (Raffel et al. 2020, 2.2)."""
     fineweb: FineWebConfig | None = None
     """Lines that end, are long enough, and differ (Penedo et al. 2024, 3.6)."""
+    installed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Filters of installed packages, by name, with their options; they run last, in
+    the order of their names."""
+
+    def __post_init__(self) -> None:
+        for name, options in self.installed.items():
+            if name in PRESETS:
+                raise ValueError(f"{name} as a key of its own, got it in installed")
+            if name not in FILTERS:
+                raise ValueError(FILTERS.mismatch(name))
+            _parse(name, options)
 
     @property
     def is_empty(self) -> bool:
-        """Whether every document passes as it is."""
-        return all(getattr(self, preset) is None for preset in PRESETS)
+        """Returns whether every document passes as it is."""
+        return not any(self.filters())
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that decisions depend on: they belong into a cache key."""
-        if self.c4 is None or self.c4.bad_words is None:
-            return ()
-        return (Path(self.c4.bad_words),)
+        """The files that decisions depend on: they belong in a cache key."""
+        filters = self.filters()
+        return tuple(f for name, config in filters for f in FILTERS[name].files(config))
+
+    def filters(self) -> Iterator[tuple[str, Any]]:
+        """Yields names and configs of the filters, in the order in which they run."""
+        for name in PRESETS:
+            if (config := getattr(self, name)) is not None:
+                yield name, config
+        for name, options in sorted(self.installed.items()):
+            yield name, _parse(name, options)
+
+
+def _parse(name: str, options: Mapping[str, Any]) -> Any:
+    """Returns the options of a filter as an instance of its config class.
+
+    Raises:
+        ValueError: an option is unknown, or not of its type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    config_class = FILTERS[name].config_class
+    known = [option.name for option in fields(config_class)]
+    for option in set(options) - set(known):
+        hint = did_you_mean(option, known)
+        raise ValueError(f"{' or '.join(known)} in {name}, got {option!r}{hint}")
+    try:
+        return TypeAdapter(config_class).validate_python(dict(options))
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(map(str, (name, *first["loc"])))
+        raise ValueError(f"{where}: {first['msg']}") from None
 
 
 class FilterResult(NamedTuple):
-    """What a document becomes: a text, or a reason not to keep it."""
+    """A document's text after the filters, or the reason to drop it."""
 
     text: str
-    """The text as it goes on; C4 cuts lines."""
+    """The text without the lines that a filter removed."""
     reason: str | None
-    """``<preset>:<rule>`` of the first rule that fails, None for a good document."""
+    """``<filter>:<rule>`` of the first rule that fails, None for a good document."""
     detail: str | None
-    """The value found and the threshold that it misses."""
+    """The measured value and the threshold that it misses."""
 
 
 class QualityFilter:
-    """Judges documents by the presets of a config.
+    """Passes documents through the filters of a config.
 
     Raises:
         ConfigError: the file of bad words cannot be read.
     """
 
     def __init__(self, config: QualityConfig) -> None:
-        self._before: list[tuple[str, Callable[[TextView], Violation | None]]] = []
-        if (gopher := config.gopher_quality) is not None:
-            self._before.append(
-                ("gopher_quality", lambda view: check_gopher(view, gopher))
-            )
-        if (repetition := config.gopher_repetition) is not None:
-            self._before.append(("gopher_repetition", Repetition(repetition).check))
-        self._c4 = None if config.c4 is None else C4(config.c4)
-        self._fineweb = config.fineweb
+        self._filters = [FILTERS[name](name, c) for name, c in config.filters()]
 
-    def check(self, text: str, cut: Counter[str]) -> FilterResult:
-        """Returns the verdict on a document; counts the lines cut of one that is kept.
+    def check(self, text: str, removed: Counter[str]) -> FilterResult:
+        """Returns the result; counts the lines removed from a document that passes.
 
         Keys: ``c4:<rule>_line``.
         """
         view = TextView(text)
-        for preset, judge in self._before:
-            if finding := judge(view):
-                return _refused(text, preset, finding)
-        lines_cut: Counter[str] = Counter()
-        if self._c4 is not None:
-            kept, c4_finding = self._c4.check(view, lines_cut)
-            if c4_finding:
-                return _refused(text, "c4", c4_finding)
-            if kept != text:
-                text, view = kept, TextView(kept)
-        if self._fineweb is not None and (
-            finding := check_fineweb(view, self._fineweb)
-        ):
-            return _refused(text, "fineweb", finding)
-        cut.update({f"c4:{rule}_line": n for rule, n in lines_cut.items()})
-        return FilterResult(text, None, None)
-
-
-def _refused(text: str, preset: str, finding: Violation) -> FilterResult:
-    return FilterResult(text, f"{preset}:{finding.rule}", finding.detail)
+        for document_filter in self._filters:
+            if violation := document_filter.check(view):
+                reason = f"{document_filter.name}:{violation.rule}"
+                return FilterResult(view.text, reason, violation.detail)
+        removed.update(view.removed)
+        return FilterResult(view.text, None, None)

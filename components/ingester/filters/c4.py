@@ -1,9 +1,9 @@
 """C4's rules (Raffel et al. 2020, https://arxiv.org/abs/1910.10683, 2.2).
 
 As in the code that made the data set (TensorFlow Datasets' ``c4_utils.clean_page``), in
-its order: lines are judged one by one, and rules that drop the whole document look only
-at lines that are sentences. Two differences: a sentence is counted by its end mark, not
-by a learned model, and Chinese and Japanese marks count.
+its order: lines are checked one by one, and rules that drop the whole document read
+only lines that are sentences. Two differences: a sentence is counted by its end mark,
+not by a learned model, and Chinese and Japanese marks count.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
-from textmill.components.ingester.filters.text_view import (
-    TextView,
-    Violation,
-    num_words,
-)
+from textmill.components.ingester.filters.filter import Filter, Violation
+from textmill.components.ingester.filters.text_view import TextView, num_words
 from textmill.models.errors import ConfigError
+from textmill.models.paths import FilePath
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
-# Each begins with its characters, which the search skips to; then what is before.
+# Each begins with its characters, for a fast search; then come look-behinds.
 _SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
 _CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
 _ELLIPSES = ("...", "…")
@@ -29,25 +28,25 @@ _SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
 
 @dataclass(frozen=True, kw_only=True)
 class C4Config:
-    """Which lines are sentences, and how many of them a document needs."""
+    """Rules for lines that are sentences, and their least number."""
 
     line_ends: tuple[str, ...] = (
         *(".", "?", "!", '"'),
         *("。", "？", "！", "；", "……", "”", "」", "』"),
     )
-    """A line that ends with none of these is cut, as is one that trails off (``...``);
-    empty keeps both, as FineWeb does."""
+    """Lines without one of these at the end are removed, and lines that trail off
+    (``...``); empty keeps both, as FineWeb does."""
     min_line_words: int = 5
-    """Lines with fewer words are cut: 5 in the code and the journal's text, 3 in the
-    first preprint and in datatrove. A Chinese character is a word."""
+    """Lines with fewer words are removed: 5 in the code and the journal's text, 3 in
+    the first preprint and in datatrove. A Chinese character is a word."""
     max_word_chars: int = 1000
-    """Lines with a longer word are cut; not for Chinese, which has no spaces."""
+    """Lines with a longer word are removed; not for Chinese, which has no spaces."""
     citations: bool = True
-    """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are cut from lines."""
+    """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are removed from lines."""
     javascript: bool = True
-    """Whether lines that mention JavaScript are cut."""
+    """Whether lines that mention JavaScript are removed."""
     policy: bool = True
-    """Whether lines that mention cookies, privacy policies or terms of use are cut."""
+    """Whether lines on cookies, privacy policies or terms of use are removed."""
     policy_phrases: tuple[str, ...] = (
         "terms of use",
         "privacy policy",
@@ -58,7 +57,7 @@ class C4Config:
         "隐私政策",
         "使用条款",
     )
-    """What such a line holds, in small letters."""
+    """Phrases of such lines, in lower case."""
     lorem_ipsum: bool = True
     """Whether documents with ``lorem ipsum`` are dropped."""
     curly_bracket: bool = True
@@ -66,57 +65,67 @@ class C4Config:
     min_sentences: int = 3
     """Documents with fewer sentences left are dropped: 3 in the code and the journal's
     text, 5 in the first preprint and in datatrove."""
-    bad_words: str | None = None
+    bad_words: FilePath | None = None
     """A file of words and phrases, one a line: documents with one are dropped. C4's
-    list is not ours to ship."""
+    list is not distributed with Textmill."""
 
 
-class C4:
-    """Judges documents and cuts their lines.
+class C4(Filter):
+    """Removes lines that are not sentences, and drops documents with too few left.
 
     Raises:
         ConfigError: the file of bad words cannot be read.
     """
 
-    def __init__(self, config: C4Config) -> None:
-        self._config = config
-        self._bad_words = None
-        if config.bad_words is not None:
-            self._bad_words = _BadWords(config.bad_words)
+    config_class = C4Config
 
-    def check(self, view: TextView, cut: Counter[str]) -> tuple[str, Violation | None]:
-        """Returns the lines that are left, and the first rule that is broken.
+    def __init__(self, name: str, config: C4Config) -> None:
+        super().__init__(name, config)
+        path = config.bad_words
+        self._bad_words = None if path is None else _BadWords(path)
 
-        Counts cut lines by rule: long_word, no_end, few_words, javascript, policy.
+    @classmethod
+    def files(cls, config: C4Config) -> tuple[Path, ...]:
+        """Returns the file of bad words, if there is one."""
+        return () if config.bad_words is None else (Path(config.bad_words),)
+
+    def check(self, view: TextView) -> Violation | None:
+        """Returns the first rule that a document breaks, or leaves its good lines.
+
+        Counts removed lines by rule: long_word, no_end, few_words, javascript, policy.
         """
-        kept: list[str] = []
+        lines: list[str] = []
+        removed: Counter[str] = Counter()
         num_sentences = 0
         for raw in view.text.splitlines():
             line = raw.strip()
-            if self._config.citations and "[" in line:
+            if self.config.citations and "[" in line:
                 line = _CITATION.sub("", line)
             if (rule := self._line_rule(line)) is not None:
                 if line:
-                    cut[rule] += 1
+                    removed[rule] += 1
                 continue
             folded = line.lower()
-            if finding := self._document_rule(line, folded):
-                return view.text, finding
+            if violation := self._document_rule(line, folded):
+                return violation
             if (rule := self._mention_rule(folded)) is not None:
-                cut[rule] += 1
+                removed[rule] += 1
                 continue
             num_sentences += count_sentences(line)
-            kept.append(line)
-        text = "\n".join(kept).strip()
-        if num_sentences < self._config.min_sentences:
-            bound = self._config.min_sentences
-            return text, Violation("sentences", f"{num_sentences} sentences < {bound}")
+            lines.append(line)
+        text = "\n".join(lines).strip()
+        if num_sentences < self.config.min_sentences:
+            bound = self.config.min_sentences
+            return Violation("sentences", f"{num_sentences} sentences < {bound}")
         if self._bad_words and (word := self._bad_words.find(text)):
-            return text, Violation("bad_words", f"holds {word!r}")
-        return text, None
+            return Violation("bad_words", f"holds {word!r}")
+        view.removed.update({f"{self.name}:{r}_line": n for r, n in removed.items()})
+        if text != view.text:
+            view.replace(text)
+        return None
 
     def _line_rule(self, line: str) -> str | None:
-        config = self._config
+        config = self.config
         if len(line) > config.max_word_chars and _has_long_word(
             line, config.max_word_chars
         ):
@@ -131,19 +140,19 @@ class C4:
         return None
 
     def _document_rule(self, line: str, folded: str) -> Violation | None:
-        if self._config.lorem_ipsum and "lorem ipsum" in folded:
+        if self.config.lorem_ipsum and "lorem ipsum" in folded:
             return Violation("lorem_ipsum", "holds 'lorem ipsum'")
-        if not self._config.curly_bracket or "{" not in line:
+        if not self.config.curly_bracket or "{" not in line:
             return None
-        if self._config.javascript and "javascript" in folded:
-            return None  # the line is cut before its brackets are seen
+        if self.config.javascript and "javascript" in folded:
+            return None  # this line is removed
         return Violation("curly_bracket", "holds '{'")
 
     def _mention_rule(self, folded: str) -> str | None:
-        if self._config.javascript and "javascript" in folded:
+        if self.config.javascript and "javascript" in folded:
             return "javascript"
-        if self._config.policy:
-            for phrase in self._config.policy_phrases:
+        if self.config.policy:
+            for phrase in self.config.policy_phrases:
                 if phrase in folded:
                     return "policy"
         return None
@@ -189,11 +198,11 @@ class _BadWords:
     def find(self, text: str) -> str | None:
         """Returns the first bad word in the order of the alphabet, or None."""
         folded = text.lower()
-        found = set(self._words.intersection(re.findall(r"\w+", folded)))
-        found.update(entry for entry in self._anywhere if entry in folded)
-        found.update(
+        matches = set(self._words.intersection(re.findall(r"\w+", folded)))
+        matches.update(entry for entry in self._anywhere if entry in folded)
+        matches.update(
             entry
             for entry, pattern in self._phrases
             if entry in folded and pattern.search(folded)
         )
-        return min(found, default=None)
+        return min(matches, default=None)

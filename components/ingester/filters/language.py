@@ -1,4 +1,4 @@
-"""Language: which one a text is in, by a model that its package brings or by script.
+"""Language identification, by script or by a model that ships in its package.
 
 Where a script writes one language (Chinese, Japanese, Korean, Thai, Greek, ...), the
 script decides. Everything else is for py3langid (BSD, 139 languages, 4.6 MB, pure
@@ -8,7 +8,7 @@ languages, it made no error on the sentences (pycld2 6, cld3 8, lingua 2) and 26
 13,166 English and German texts (pycld2 56; 11 for fastText's compressed model, whose
 package reaches for the network). It reads 7,000 paragraphs a second; pycld2 63,000, but
 abstains on short texts; lingua 950, and takes 1.2 GB. Without the package, letters and
-stop words tell seven European languages apart.
+stop words distinguish seven European languages.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal
 from textmill.models.errors import ConfigError
 
 UNDETERMINED = "und"
-"""The code of a text whose language cannot be told (ISO 639-2)."""
+"""The code of a text of unknown language (ISO 639-2)."""
 
 _PACKAGE = "py3langid"
 _NO_LANGUAGE = "zxx"
@@ -31,21 +31,20 @@ _DIGITS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageConfig:
-    """How a document's language is told, and which languages stay."""
+    """Identification of a document's language, and the languages to keep."""
 
     keep: tuple[str, ...] | None = None
-    """ISO 639-1 codes of the languages that stay (``und``: what cannot be told); None
-    keeps all."""
+    """ISO 639-1 codes of the languages to keep (``und``: unknown); None keeps all."""
     min_confidence: float = 0.65
-    """Documents told with less confidence, 0 to 1, are dropped where ``keep`` is set
-    (FineWeb's threshold)."""
+    """Least confidence, 0 to 1, of documents to keep where ``keep`` is set (FineWeb's
+    threshold)."""
     method: Literal["auto", "model", "script"] = "model"
     """The model, script and stop words alone, or the model where its package is
-    installed: then what is installed decides, and enters the cache key."""
+    installed, which then enters the cache key."""
     column: bool = True
     """Whether documents get the column ``language``."""
     examined_chars: int = 1000
-    """The language is told by this many characters from the beginning."""
+    """Characters from the beginning that are examined."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_confidence <= 1:
@@ -73,7 +72,7 @@ def resolved_method(config: LanguageConfig) -> str:
 
 
 class LanguageIdentifier:
-    """Tells the languages of texts.
+    """Identifies the languages of texts.
 
     Raises:
         ConfigError: the model is asked for and its package is not installed.
@@ -89,7 +88,7 @@ class LanguageIdentifier:
     def identify(self, text: str) -> tuple[str, float]:
         """Returns the language of a text and a confidence of 0 to 1.
 
-        The code is of ISO 639-1, of 639-3 for a language that has none there, and
+        The code is of ISO 639-1, of 639-3 for a language without one there, and
         ``und`` with a confidence of 0 for a text without letters or language.
         """
         from textmill.components.text import unicode_scripts as scripts
@@ -98,14 +97,14 @@ class LanguageIdentifier:
         shares = scripts.script_shares(text)
         if not shares:
             return UNDETERMINED, 0.0
-        told = scripts.language_of_script(shares)
-        if told is None and self._model is not None:
-            told = self._classify(text)
-        language, confidence = told or scripts.guess_language(text, shares)
+        result = scripts.language_of_script(shares)
+        if result is None and self._model is not None:
+            result = self._classify(text)
+        language, confidence = result or scripts.guess_language(text, shares)
         return language, round(confidence, _DIGITS)
 
     def drop_reason(self, language: str, confidence: float) -> str | None:
-        """Says why a document of this language is dropped, or None."""
+        """Returns the reason to drop a document of this language, or None."""
         if self._keep is None:
             return None
         if language not in self._keep:

@@ -1,7 +1,7 @@
-"""n-grams: how many characters of a text are in those that occur again.
+"""Repeated n-grams: the number of a text's characters in them.
 
-Bounds come first, as most documents are far from every threshold: an n-gram that occurs
-again is made of pairs that do, so only runs of such pairs are looked at.
+Bounds come first, as most documents are far from every threshold: a repeated n-gram is
+made of repeated pairs, so only runs of such pairs are examined.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NGrams:
 
     @property
     def has_repeated_pairs(self) -> bool:
-        """Whether any two words follow each other twice."""
+        """Returns whether a pair of words occurs twice."""
         return self._top_pair_chars > 0
 
     def top_chars(self, n: int, *, above: float) -> int:
@@ -88,11 +88,11 @@ class NGrams:
         return num_chars
 
     def _may_repeat(self, n: int) -> bool:
-        """Whether n - 1 pairs in a row occur again."""
+        """Returns whether there are n - 1 repeated pairs in a row."""
         return b"\1" * (n - 1) in self._pairs
 
     def _few_pairs(self) -> tuple[int, bytes]:
-        """Returns the bound of ``top_chars``, and for each pair whether it is again.
+        """Returns the bound of ``top_chars``, and a flag for each repeated pair.
 
         The bound is the greatest count x length of a pair, with a space to each word.
         """
@@ -123,7 +123,7 @@ class NGrams:
         return top, again.tobytes()
 
     def _candidates(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns where n-grams of pairs that occur again begin, and their hashes."""
+        """Returns the beginnings of n-grams of repeated pairs, and their hashes."""
         if self._hashed is not None and self._hashed[0] == n:
             return self._hashed[1:]
         counts = np.zeros(len(self._pairs) + 1, np.int64)
@@ -148,7 +148,7 @@ class NGrams:
 
     @cached_property
     def _unique_sizes(self) -> np.ndarray:
-        """Characters of each word, and the space behind it."""
+        """Characters of each word, and the space after it."""
         sizes = np.fromiter(map(len, self._unique), np.int64, len(self._unique))
         return sizes + self._space
 

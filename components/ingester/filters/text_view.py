@@ -1,11 +1,11 @@
-"""Views: a document's words, lines and paragraphs, each found once for all presets."""
+"""A document's words, lines and paragraphs, each computed once for all filters."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
 
 _CJK = "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _CJK += "\uff66-\uff9f\U00020000-\U0003ffff"
@@ -16,23 +16,24 @@ _CJK_MARKS += "\uff5b-\uff65\u2014\u2018-\u201d\u2026"
 _MIXED_WORD = re.compile(f"[{_CJK}]|[^\\W_][^\\s{_CJK}{_CJK_MARKS}]*")
 
 
-class Violation(NamedTuple):
-    """A rule that a document breaks, with the value found and the threshold."""
-
-    rule: str
-    detail: str
-
-
 class TextView:
-    """A document as the presets see it.
+    """A document with the parts that filters measure.
 
-    Words are what stands between white space, punctuation and all. In a text with
+    Words are separated by white space and keep their punctuation. In a text with
     Chinese characters or kana each of these is a word (as in BERT's tokenizer), and
-    other words begin with a letter or a digit: punctuation is none.
+    other words begin with a letter or a digit: punctuation is not a word.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.removed: Counter[str] = Counter()
+        """Lines that filters removed, by filter and rule."""
+
+    def replace(self, text: str) -> None:
+        """Replaces the text for the filters that follow."""
+        removed = self.removed
+        self.__dict__.clear()
+        self.text, self.removed = text, removed
 
     @cached_property
     def words(self) -> list[str]:
@@ -50,7 +51,7 @@ class TextView:
 
     @cached_property
     def is_cjk(self) -> bool:
-        """Whether a text is mostly Chinese or Japanese: half of its characters are."""
+        """Returns whether half of the characters are Chinese or Japanese."""
         return self.num_cjk > 0 and 2 * self.num_cjk >= sum(map(len, self.text.split()))
 
     @cached_property
@@ -61,7 +62,7 @@ class TextView:
 
     @cached_property
     def paragraphs(self) -> list[str]:
-        """What stands between empty lines."""
+        """The texts between empty lines."""
         parts = self.text.strip().split("\n\n")
         return [stripped for part in parts if (stripped := part.strip("\n"))]
 
@@ -73,8 +74,8 @@ def num_words(line: str) -> int:
     return len(_MIXED_WORD.findall(line))
 
 
-def repeated(parts: Iterable[str]) -> tuple[int, int]:
-    """Returns how many parts occurred before, and their characters."""
+def count_repeated(parts: Iterable[str]) -> tuple[int, int]:
+    """Returns the number of parts that occurred before, and of their characters."""
     seen: set[str] = set()
     count = num_chars = 0
     for part in parts:
@@ -87,5 +88,5 @@ def repeated(parts: Iterable[str]) -> tuple[int, int]:
 
 
 def share(value: float) -> str:
-    """Returns a value as details write it."""
+    """Formats a value for a violation's detail."""
     return f"{value:.4g}"

@@ -1,8 +1,8 @@
-"""Compression: gzip, zstd, bzip2 and xz files expand as a stream, their ends checked.
+"""Decompression of gzip, zstd, bzip2 and xz as a stream, with checks of its end.
 
-Concatenated members are legal; a cut member, a wrong checksum and junk behind the last
-member are not. Memory is bounded by a block and the format's window, whatever a file
-claims: a decoder is never asked for more than one block.
+Concatenated members are legal; a truncated member, a wrong checksum and junk after the
+last member are not. Memory is bounded by a block and the format's window: a decoder is
+never asked for more than one block.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from textmill.models.errors import DataError, IntegrityError
 
 MAX_EXPANSION = 200
 MAX_WINDOW_BYTES = 128 << 20
-"""What zstd and xz may remember of a stream; both programs' own bound by default."""
+"""Largest window of zstd and xz; both programs' own bound by default."""
 
 _EXPANSION_FLOOR = 1 << 20  # a small file of one repeated word is not an attack
 _READ_BYTES = 1 << 16
@@ -40,7 +40,7 @@ class Decoder(Protocol):
 
 
 class _Gzip:
-    """zlib with the manners of ``bz2``: it keeps what it has not used yet."""
+    """zlib with the interface of ``bz2``: it keeps unused input."""
 
     def __init__(self) -> None:
         self._decoder = zlib.decompressobj(wbits=31)
@@ -74,7 +74,7 @@ class _Zstd:
         self._decoder = zstandard.ZstdDecompressor(
             max_window_size=MAX_WINDOW_BYTES
         ).decompressobj()
-        self._held, self._at = b"", 0
+        self._pending, self._position = b"", 0
         self._step: Callable[[], bytes | None] = self._header
         self._has_checksum = False
         self._skip_bytes = 0
@@ -84,7 +84,7 @@ class _Zstd:
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Returns the bytes of the next blocks, at most one block above max_length."""
-        self._held, self._at = self._held[self._at :] + data, 0
+        self._pending, self._position = self._pending[self._position :] + data, 0
         parts: list[bytes] = []
         size = 0
         while not self.eof and size < max_length:
@@ -95,52 +95,52 @@ class _Zstd:
             size += len(part)
         self.needs_input = not self.eof and size < max_length
         if self.eof:
-            self.unused_data = self._held[self._at :]
+            self.unused_data = self._pending[self._position :]
         return b"".join(parts)
 
     def _number(self, begin: int, size: int) -> int:
-        begin += self._at
-        return int.from_bytes(self._held[begin : begin + size], "little")
+        begin += self._position
+        return int.from_bytes(self._pending[begin : begin + size], "little")
 
     def _take(self, size: int) -> bytes | None:
-        """Decodes bytes once they are all there."""
-        end = self._at + size
-        if len(self._held) < end:
+        """Decodes bytes once all of them have arrived."""
+        end = self._position + size
+        if len(self._pending) < end:
             return None
-        taken = self._held[self._at : end]
-        self._at = end
+        taken = self._pending[self._position : end]
+        self._position = end
         return self._decoder.decompress(taken)
 
     def _header(self) -> bytes | None:
-        if len(self._held) - self._at < _SHORTEST_ZSTD_FRAME:
+        if len(self._pending) - self._position < _SHORTEST_ZSTD_FRAME:
             return None
         if self._number(0, 4) & ~0xF == 0x184D2A50:
             self._skip_bytes = 8 + self._number(4, 4)
             self._step = self._skip
             return b""
-        head = self._held[self._at : self._at + 18]
+        head = self._pending[self._position : self._position + 18]
         size = zstandard.frame_header_size(head)
         if len(head) < size:
             return None
-        found = zstandard.get_frame_parameters(head)
-        if found.window_size > MAX_WINDOW_BYTES:
+        frame = zstandard.get_frame_parameters(head)
+        if frame.window_size > MAX_WINDOW_BYTES:
             raise zstandard.ZstdError(
-                f"its window of {found.window_size >> 20} MiB is above "
+                f"its window of {frame.window_size >> 20} MiB is above "
                 f"{MAX_WINDOW_BYTES >> 20}; compress it again without --long or --ultra"
             )
-        self._has_checksum = found.has_checksum
+        self._has_checksum = frame.has_checksum
         self._step = self._block
         return self._take(size)
 
     def _skip(self) -> bytes | None:
-        skipped = min(self._skip_bytes, len(self._held) - self._at)
-        self._at += skipped
+        skipped = min(self._skip_bytes, len(self._pending) - self._position)
+        self._position += skipped
         self._skip_bytes -= skipped
         self.eof = not self._skip_bytes
         return b"" if self.eof else None
 
     def _block(self) -> bytes | None:
-        if len(self._held) - self._at < 3:
+        if len(self._pending) - self._position < 3:
             return None
         header = self._number(0, 3)
         is_last, kind, size = header & 1, header >> 1 & 3, header >> 3
@@ -153,7 +153,7 @@ class _Zstd:
 
 
 def _xz() -> Decoder:
-    # xz -9 remembers 64 MiB, and needs a little more than it remembers.
+    # xz -9 has a window of 64 MiB, and needs a little more memory.
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_WINDOW_BYTES + (8 << 20))
 
 
@@ -169,7 +169,7 @@ UNREAD = (".zip", ".7z", ".lz4", ".lzma", ".Z", ".br", ".rar", ".tar", ".tgz")
 
 
 def compression(path: str) -> str | None:
-    """Returns the ending by which a file is decompressed, or None."""
+    """Returns the ending of a compressed file, or None."""
     return next((ending for ending in ENDINGS if path.endswith(ending)), None)
 
 
@@ -179,11 +179,11 @@ class ExpandedStream:
     def __init__(
         self, file: BinaryIO, path: str, *, size: int, max_expanded_bytes: int
     ) -> None:
-        """Reads an open file.
+        """Wraps an open file.
 
         Args:
             file: the compressed bytes; ``close`` closes it.
-            path: how it is called, which tells the compression.
+            path: its name, with the ending of its compression.
             size: its compressed size in bytes, for the bound on its expansion.
             max_expanded_bytes: another bound.
         """
@@ -203,7 +203,7 @@ class ExpandedStream:
         """Returns some decompressed bytes, about ``size`` at most, none at the end.
 
         Raises:
-            IntegrityError: it was cut, damaged, or has junk behind its last member.
+            IntegrityError: it is truncated, damaged, or has junk after its last member.
             DataError: it grows beyond its bounds.
         """
         while True:
@@ -214,12 +214,12 @@ class ExpandedStream:
                 if self._decoder.eof:
                     if not data:
                         return b""
-                    # Only xz may have zeros between its members, and behind them.
+                    # Only xz may have zeros between and after its members.
                     if self._name == "xz" and not (data := data.lstrip(b"\0")):
                         continue
                     self._decoder = self._new_decoder()
                 elif not data:
-                    raise self._cut()
+                    raise self._truncated()
             if block := self._expand(data, size):
                 return block
 
@@ -240,15 +240,15 @@ class ExpandedStream:
             )
         return block
 
-    def _cut(self) -> IntegrityError:
+    def _truncated(self) -> IntegrityError:
         return IntegrityError(
             f"{self._path}: the {self._name} stream ends before its trailer; "
-            "the file was cut: fetch it again"
+            "the file is truncated: fetch it again"
         )
 
     def _damaged(self, error: Exception) -> IntegrityError:
-        behind = " behind its last member" if self._members else ""
+        after = " after its last member" if self._members else ""
         return IntegrityError(
-            f"{self._path}: not valid {self._name}{behind} ({error}); "
+            f"{self._path}: not valid {self._name}{after} ({error}); "
             "fetch the file again"
         )

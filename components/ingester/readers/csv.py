@@ -1,34 +1,93 @@
-"""Tables: tsv and csv become rows by column.
+"""Tables: the lines of tsv, and the records of csv (RFC 4180), become rows by column.
 
-A line of tsv holds no quotes; csv follows RFC 4180, quoted newlines included.
+A line of tsv holds no quotes; a quoted field of csv may hold newlines.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from typing import Any
 
-from textmill.components.ingester.config import LimitsConfig
+from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,
     Line,
-    Lines,
     Record,
     parse_lines,
     plain_text,
 )
-from textmill.components.ingester.readers.streams import (
-    open_stream,
-    read_lines,
-)
-from textmill.components.ingester.sources.files import FileRange
+from textmill.components.ingester.readers.streams import read_lines
 from textmill.models.errors import DataError
 
 csv.field_size_limit(2**31 - 1)  # the bound on a whole record comes first
+
+
+class TsvReader(LineReader):
+    """Reads a row from every line; without ``columns`` the first line names them."""
+
+    def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
+        """Yields the rows of lines.
+
+        Raises:
+            DataError: the header names a column twice, or is too long.
+        """
+        columns = self.source.columns
+        if columns is None:
+            header = self._header(part)
+            if header is None:
+                return iter(())
+            columns = _column_names(part, plain_text(header.raw).split("\t"))
+            lines = (line for line in lines if line.offset != header.offset)
+        return parse_lines(lines, partial(parse_tsv, columns=columns))
+
+    def _header(self, part: FileRange) -> Line | None:
+        """Returns the first line that is not blank, wherever the range begins."""
+        max_bytes = self.limits.max_line_bytes
+        with self.open(part) as stream:
+            for line in read_lines(stream, begin=0, end=None, max_line_bytes=max_bytes):
+                if isinstance(line, DeadLetter):
+                    raise DataError(f"{part.path}: the header line is {line.detail}")
+                if not line.is_blank:
+                    return line
+        return None
+
+
+class CsvReader(LineReader):
+    """Reads a row from every record; without ``columns`` the first one names them."""
+
+    can_split = False
+
+    def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
+        """Yields the rows of a whole file.
+
+        Raises:
+            DataError: the header names a column twice.
+        """
+        columns = self.source.columns
+        record = _CsvRecord(lines, self.limits.max_line_bytes)
+        reader = csv.reader(record, strict=True)
+        while True:
+            record.begin()
+            try:
+                fields = next(reader)
+                if not fields:
+                    continue
+                if columns is None:
+                    columns = _column_names(part, fields)
+                else:
+                    yield Record(record.offset, record.raw, _row(columns, fields))
+            except StopIteration:
+                return
+            except (BadRecord, csv.Error) as error:
+                if record.parts:
+                    if not isinstance(error, BadRecord):
+                        error = BadRecord("bad_csv", str(error))
+                    yield DeadLetter.of(record.offset, record.raw, error)
+                if record.skipped:
+                    yield record.skipped
 
 
 def parse_tsv(raw: bytes, *, columns: tuple[str, ...]) -> dict[str, Any]:
@@ -46,59 +105,29 @@ def _row(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any]:
     return dict(zip(columns, fields, strict=True))
 
 
-def read_tsv(
-    span: FileRange, lines: Lines, columns: tuple[str, ...] | None, limits: LimitsConfig
-) -> Iterator[Record | DeadLetter]:
-    """Yields the rows of the lines; without ``columns`` the first line names them.
-
-    Raises:
-        DataError: the header names a column twice, or is too long.
-    """
-    if columns is None:
-        header = _tsv_header(span, limits)
-        if header is None:
-            return iter(())
-        columns = _columns(span, plain_text(header.raw).split("\t"))
-        lines = (line for line in lines if line.offset != header.offset)
-    return parse_lines(lines, partial(parse_tsv, columns=columns))
-
-
-def _tsv_header(span: FileRange, limits: LimitsConfig) -> Line | None:
-    expanded = limits.max_expanded_bytes
-    with closing(open_stream(span.path, max_expanded_bytes=expanded)) as stream:
-        for line in read_lines(
-            stream, begin=0, end=None, max_line_bytes=limits.max_line_bytes
-        ):
-            if isinstance(line, DeadLetter):
-                raise DataError(f"{span.path}: the header line is {line.detail}")
-            if not line.is_blank:
-                return line
-    return None
-
-
-def _columns(span: FileRange, names: list[str]) -> tuple[str, ...]:
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
+def _column_names(part: FileRange, names: list[str]) -> tuple[str, ...]:
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
         raise DataError(
-            f"{span.path}: the header names column {twice!r} twice; without a header "
-            "line, name the columns in source.columns"
+            f"{part.path}: the header names column {duplicate!r} twice; without a "
+            "header line, name the columns in source.columns"
         )
     return tuple(names)
 
 
-class _CsvFeed:
-    """Feeds lines to a csv reader and holds the bytes of the record in hand."""
+class _CsvRecord:
+    """The lines of a csv reader, with the bytes of the record that it reads."""
 
     def __init__(self, lines: Iterator[Line | DeadLetter], max_bytes: int) -> None:
         self._lines, self._max_bytes = lines, max_bytes
-        self.begin_record()
+        self.begin()
 
-    def begin_record(self) -> None:
+    def begin(self) -> None:
         self.parts: list[bytes] = []
         self.offset = self._size = 0
         self.skipped: DeadLetter | None = None
 
-    def __iter__(self) -> _CsvFeed:
+    def __iter__(self) -> _CsvRecord:
         return self
 
     def __next__(self) -> str:
@@ -119,37 +148,3 @@ class _CsvFeed:
     @property
     def raw(self) -> bytes:
         return b"\n".join(self.parts)
-
-
-def read_csv(
-    span: FileRange, lines: Lines, columns: tuple[str, ...] | None, max_bytes: int
-) -> Iterator[Record | DeadLetter]:
-    """Yields the rows of a whole file; without ``columns`` the first record names them.
-
-    Raises:
-        DataError: the header names a column twice.
-    """
-    feed = _CsvFeed(iter(lines), max_bytes)
-    reader = csv.reader(feed, strict=True)
-    while True:
-        feed.begin_record()
-        try:
-            fields = next(reader)
-            if not fields:
-                continue
-            if columns is None:
-                columns = _columns(span, fields)
-            else:
-                yield Record(feed.offset, feed.raw, _row(columns, fields))
-        except StopIteration:
-            return
-        except (BadRecord, csv.Error) as error:
-            if feed.parts:
-                why = error if isinstance(error, BadRecord) else _bad_csv(error)
-                yield DeadLetter.of(feed.offset, feed.raw, why)
-            if feed.skipped:
-                yield feed.skipped
-
-
-def _bad_csv(error: csv.Error) -> BadRecord:
-    return BadRecord("bad_csv", str(error))

@@ -1,139 +1,52 @@
-"""Docstrings: Python source becomes the paragraphs of its documentation.
-
-Standard library only, and a program of its own: the reader runs it in a process a
-batch. It takes a JSON list of ``[path, name]`` on stdin and prints a line a file, a
-list of rows or the reason why the source cannot be parsed. ``name`` is the path below
-the folder of the packages, with the library first: ``sklearn/linear_model/_base.py``.
-"""
+"""Docstrings: the documentation paragraphs of Python source, a process a batch."""
 
 from __future__ import annotations
 
-import ast
-import gc
-import inspect
 import json
-import re
+import subprocess
 import sys
-import textwrap
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-MIN_CHARS, MAX_CHARS = 40, 2000
-MIN_LETTERS = 0.85
-"""Share of letters and spaces; below it, a paragraph is code, a table or a formula."""
+import orjson
 
-_BLANK = re.compile(r"\n\s*\n")
-_RULER = re.compile(r"[\s=\-~^\"'#*+_.:`|]{3,}")
-_MARKUP = re.compile(r">>>|\.\. |\.\.\. |:\w+[ \w]*:|@|\$ |[#|+]")
-_LISTS = re.compile(
-    r"(other )?parameters|returns|yields|receives|raises|warns|attributes|methods"
-    r"|references|see also|examples?",
-    re.IGNORECASE,
-)
+from textmill.components.ingester.readers import python_source
+from textmill.components.ingester.readers.reader import FileRange, Reader, Records
+from textmill.components.ingester.readers.records import BadRecord, DeadLetter, Record
+from textmill.models.errors import DataError
 
 
-def prose(docstring: str) -> Iterator[str]:
-    """Yields the paragraphs that are running text, white space collapsed."""
-    fenced = literal = False
-    for block in _BLANK.split(inspect.cleandoc(docstring)):
-        if fences := block.count("```"):
-            fenced ^= bool(fences % 2)
-        elif not fenced and not (literal and block[0].isspace()):
-            literal = block.endswith("::")
-            if text := _running_text(block):
-                yield text
+class DocstringsReader(Reader):
+    """Reads Python source in a separate process.
 
-
-def _running_text(block: str) -> str | None:
-    lines = textwrap.dedent(block).splitlines()
-    if len(lines) > 1 and _RULER.fullmatch(lines[1]):
-        if _LISTS.fullmatch(lines[0].strip()):
-            return None
-        lines = lines[2:]
-    # Code and tables start their lines with a mark, or have too few letters.
-    if any(_MARKUP.match(line.lstrip()) for line in lines):
-        return None
-    text = " ".join(" ".join(lines).split())
-    if not MIN_CHARS <= len(text) <= MAX_CHARS:
-        return None
-    letters = sum(map(str.isalpha, text)) + text.count(" ")
-    return text if letters >= MIN_LETTERS * len(text) else None
-
-
-def read_source(source: bytes, *, name: str) -> list[dict[str, str]]:
-    """Returns a row for every prose paragraph, in the order of the source.
-
-    Raises:
-        SyntaxError, ValueError, RecursionError, MemoryError: as ``ast.parse`` does.
+    ``ast`` holds the interpreter lock, and hostile source can end its process.
     """
-    library = name.partition("/")[0].removesuffix(".py")
-    module = _module(name)
-    rows = []
-    seen: Counter[str] = Counter()
-    for kind, path, docstring in _docstrings(ast.parse(source), "module", ""):
-        where = f"{module}:{path}" if path else module
-        for text in prose(docstring):
-            rows.append(
-                {
-                    "id": f"{where}#{seen[where]}",
-                    "text": text,
-                    "library": library,
-                    "module": module,
-                    "kind": kind,
-                }
+
+    def read(self, part: FileRange) -> Records:
+        """Yields the paragraphs of one file."""
+        for _, record in self.read_all([part]):
+            yield record
+
+    def read_all(
+        self, parts: Sequence[FileRange]
+    ) -> Iterator[tuple[FileRange, Record | DeadLetter]]:
+        """Yields the paragraphs of several files, parsed by one process."""
+        parser = subprocess.run(
+            [sys.executable, "-I", "-W", "ignore", python_source.__file__],
+            input=json.dumps([[part.path, part.name] for part in parts]).encode(),
+            capture_output=True,
+        )
+        if parser.returncode:
+            reason = parser.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise DataError(
+                f"{parts[0].path} and {len(parts) - 1} more: reading the docstrings "
+                f"ended with exit code {parser.returncode} {' '.join(reason)}"
             )
-            seen[where] += 1
-    return rows
-
-
-def _module(name: str) -> str:
-    parts = name.removesuffix(".py").split("/")
-    if parts[0] == "stdlib":
-        parts = parts[1:]
-    if parts[-1] == "__init__" and len(parts) > 1:
-        parts = parts[:-1]
-    return ".".join(parts)
-
-
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _docstrings(
-    node: ast.Module | Definition, kind: str, path: str
-) -> Iterator[tuple[str, str, str]]:
-    """Yields kind, qualified name and docstring of a definition and those inside."""
-    match node.body[:1]:
-        case [ast.Expr(value=ast.Constant(value=str(docstring)))]:
-            yield kind, path, docstring
-    for inner in _definitions(node.body):
-        name = f"{path}.{inner.name}" if path else inner.name
-        kind = "class" if isinstance(inner, ast.ClassDef) else "function"
-        yield from _docstrings(inner, kind, name)
-
-
-def _definitions(body: list[ast.stmt]) -> Iterator[Definition]:
-    for statement in body:
-        if isinstance(statement, Definition):
-            yield statement
-        elif isinstance(statement, ast.If | ast.Try | ast.With):
-            yield from _definitions(statement.body)
-            yield from _definitions(getattr(statement, "orelse", []))
-            for handler in getattr(statement, "handlers", []):
-                yield from _definitions(handler.body)
-
-
-def main() -> None:
-    """Answers the files named on stdin, a line each."""
-    gc.disable()  # syntax trees hold no cycles, and there are millions of nodes
-    for path, name in json.load(sys.stdin):
-        with open(path, "rb") as file:
-            source = file.read()
-        try:
-            found: object = read_source(source, name=name)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            found = f"{type(error).__name__}: {error}"
-        print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()
+        for part, line in zip(parts, parser.stdout.splitlines(), strict=True):
+            rows = orjson.loads(line)
+            if isinstance(rows, str):
+                with open(part.path, "rb") as file:
+                    error = BadRecord("bad_python", rows)
+                    yield part, DeadLetter.of(0, file.read(), error)
+            else:
+                for number, row in enumerate(rows):
+                    yield part, Record(number, b"", row)

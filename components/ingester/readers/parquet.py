@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from textmill.components.ingester.readers.compression import MAX_EXPANSION
+from textmill.components.ingester.readers.reader import FileRange, Reader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,
@@ -25,7 +26,8 @@ from textmill.components.ingester.readers.records import (
     name_classes,
 )
 from textmill.components.ingester.readers.streams import open_stream
-from textmill.components.ingester.readers.tf_example import plain
+from textmill.components.ingester.readers.tfrecord import plain
+from textmill.components.ingester.sources.files import SourceFile
 from textmill.models.errors import DataError, IntegrityError
 
 _BATCH_BYTES = 1 << 20
@@ -35,7 +37,7 @@ _EXPANSION_FLOOR = 64 << 20  # one repeated value takes next to nothing
 
 
 class RowRecord(Record):
-    """A row that was never a piece of the file: its bytes are those of its JSON."""
+    """A row of a columnar file; its bytes are those of its JSON."""
 
     __slots__ = ()
 
@@ -45,75 +47,70 @@ class RowRecord(Record):
         return orjson.dumps(self.row, default=repr)
 
 
-def cut(path: str, *, block_bytes: int) -> Iterator[tuple[int, int, int]]:
-    """Yields ranges of row groups of about a block, and their compressed bytes.
+class ParquetReader(Reader):
+    """Reads the rows of row groups; a record's offset is the number of its row."""
 
-    Raises:
-        IntegrityError: the footer cannot be read.
-    """
-    with _open(path) as file:
-        groups = range(file.num_row_groups)
-        sizes = [_compressed(file.metadata.row_group(i)) for i in groups]
-    begin = size = 0
-    for i, group in enumerate(sizes, start=1):
-        size += group
-        if size >= block_bytes or i == len(sizes):
-            yield begin, i, size
-            begin, size = i, 0
+    def ranges(self, file: SourceFile) -> Iterator[tuple[int, int | None, int]]:
+        """Yields ranges of row groups of about a block, and their compressed bytes.
+
+        Raises:
+            IntegrityError: the footer cannot be read.
+        """
+        with _open(file.path) as parquet:
+            groups = range(parquet.num_row_groups)
+            sizes = [_compressed_bytes(parquet.metadata.row_group(i)) for i in groups]
+        begin = size = 0
+        for i, group in enumerate(sizes, start=1):
+            size += group
+            if size >= self.block_bytes or i == len(sizes):
+                yield begin, i, size
+                begin, size = i, 0
+
+    def read(self, part: FileRange) -> Records:
+        """Yields the rows of a range of row groups.
+
+        Rows with a longer text than limits.max_line_bytes become dead letters; bytes
+        that are not UTF-8 are left out of columns that no document needs.
+
+        Raises:
+            IntegrityError: the file is damaged.
+            DataError: it grows beyond its bounds.
+        """
+        max_bytes, needed = self.limits.max_line_bytes, self.needed_columns
+        with _open(part.path) as file:
+            selected = range(file.num_row_groups)[part.begin : part.end]
+            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            number = sum(group.num_rows for group in groups[: part.begin])
+            names = _class_names(file.schema_arrow)
+            bound = self._max_expanded_bytes(groups[part.begin : part.end])
+            for batch in _batches(file, selected):
+                lengths = _text_lengths(batch)
+                bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
+                if bound < 0:
+                    raise DataError(
+                        f"{part.path}: expands to more than limits.max_expanded_bytes, "
+                        f"or {MAX_EXPANSION} times its own size"
+                    )
+                too_long = _longer(lengths, max_bytes)
+                for i, row in enumerate(_rows(batch)):
+                    limit = max_bytes if i in too_long else None
+                    yield _record(number + i, row, limit, names, needed)
+                number += batch.num_rows
+
+    def _max_expanded_bytes(self, groups: list[Any]) -> int:
+        stored = sum(map(_compressed_bytes, groups))
+        bound = max(stored * MAX_EXPANSION, _EXPANSION_FLOOR)
+        return min(bound, self.limits.max_expanded_bytes)
 
 
-def _compressed(group: Any) -> int:
+def _compressed_bytes(group: Any) -> int:
     return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
 
 
-def read_parquet(
-    path: str,
-    *,
-    begin: int,
-    end: int | None,
-    max_bytes: int,
-    max_expanded_bytes: int,
-    needed: Collection[str],
-) -> Iterator[Record | DeadLetter]:
-    """Yields the rows of a range of row groups; the offset is the row's number.
-
-    Args:
-        path: the file.
-        begin: the first row group.
-        end: the row group behind the last; None for all.
-        max_bytes: rows with a longer text in any column become dead letters.
-        max_expanded_bytes: what a file may grow to.
-        needed: columns whose bytes must be UTF-8; others that are not are left out.
-
-    Raises:
-        IntegrityError: it is damaged.
-        DataError: it grows beyond its bounds.
-    """
-    with _open(path) as file:
-        num_groups = file.num_row_groups
-        groups = [file.metadata.row_group(i) for i in range(num_groups)]
-        number = sum(group.num_rows for group in groups[:begin])
-        stored = sum(map(_compressed, groups[begin:end]))
-        bound = min(max(stored * MAX_EXPANSION, _EXPANSION_FLOOR), max_expanded_bytes)
-        names = _class_names(file.schema_arrow)
-        for batch in _batches(file, range(num_groups)[begin:end]):
-            lengths = _text_lengths(batch)
-            bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
-            if bound < 0:
-                raise DataError(
-                    f"{path}: expands to more than limits.max_expanded_bytes, or "
-                    f"{MAX_EXPANSION} times its own size"
-                )
-            too_long = _longer(lengths, max_bytes)
-            for i, row in enumerate(_rows(batch)):
-                yield _record(number + i, row, i in too_long, max_bytes, names, needed)
-            number += batch.num_rows
-
-
 def _batches(file: pq.ParquetFile, groups: range) -> Iterator[pa.RecordBatch]:
-    found = [file.metadata.row_group(i) for i in groups]
-    num_rows = sum(group.num_rows for group in found)
-    size = max(sum(group.total_byte_size for group in found), 1)
+    metadata = [file.metadata.row_group(i) for i in groups]
+    num_rows = sum(group.num_rows for group in metadata)
+    size = max(sum(group.total_byte_size for group in metadata), 1)
     plain_columns = [f.name for f in file.schema_arrow if _is_plain(f.type)]
     return file.iter_batches(
         batch_size=max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * num_rows // size)),
@@ -126,18 +123,17 @@ def _batches(file: pq.ParquetFile, groups: range) -> Iterator[pa.RecordBatch]:
 def _record(
     number: int,
     row: dict[str, Any],
-    is_too_long: bool,
-    max_bytes: int,
+    exceeded_bytes: int | None,
     names: dict[str, tuple[str, ...]],
     needed: Collection[str],
 ) -> Record | DeadLetter:
     record = RowRecord(number, b"", row)
     try:
-        if is_too_long:
-            raise BadRecord("record_too_long", f"longer than {max_bytes} bytes")
+        if exceeded_bytes is not None:
+            raise BadRecord("record_too_long", f"longer than {exceeded_bytes} bytes")
         name_classes(plain(row, needed), names)
-    except BadRecord as why:
-        return DeadLetter.of(number, record.raw, why)
+    except BadRecord as error:
+        return DeadLetter.of(number, record.raw, error)
     return record
 
 
@@ -179,11 +175,11 @@ def _text_lengths(batch: pa.RecordBatch) -> list[pa.Array]:
 
 def _longer(lengths: list[pa.Array], max_bytes: int) -> set[int]:
     """Returns the rows with a text of more bytes."""
-    found: set[int] = set()
+    rows: set[int] = set()
     for column in lengths:
         if (pc.max(column).as_py() or 0) > max_bytes:
-            found |= set(pc.indices_nonzero(pc.greater(column, max_bytes)).to_pylist())
-    return found
+            rows |= set(pc.indices_nonzero(pc.greater(column, max_bytes)).to_pylist())
+    return rows
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,4 +1,4 @@
-"""Records: what passes between the readers, and why some of it goes no further."""
+"""Records and dead letters: a source's rows, and rows that cannot be used."""
 
 from __future__ import annotations
 
@@ -11,8 +11,22 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
+@dataclass(frozen=True, kw_only=True)
+class LimitsConfig:
+    """Bounds that keep bad input from becoming bad data."""
+
+    max_line_bytes: int = 1 << 20
+    """Longer lines become dead letters."""
+    max_bad_fraction: float = 0.001
+    """The run fails when a larger share of the records is bad."""
+    max_expanded_bytes: int = 64 << 30
+    """A compressed file may grow to this size, and to 200 times its own."""
+    keep_raw: bool = False
+    """Whether dead letters hold the offending text itself."""
+
+
 class BadRecord(Exception):
-    """A record is bad, for a reason of the ledger and in words."""
+    """A record that cannot be used: a reason for the ledger, and a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -21,7 +35,7 @@ class BadRecord(Exception):
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A record that could not be read: where it is, and why."""
+    """A record that could not be used: its place, its digest and the reason."""
 
     offset: int
     length: int
@@ -31,14 +45,14 @@ class DeadLetter:
     raw: bytes | None = None
 
     @classmethod
-    def of(cls, offset: int, raw: bytes, why: BadRecord) -> Self:
-        """Returns the dead letter of a record that was held in memory."""
+    def of(cls, offset: int, raw: bytes, error: BadRecord) -> Self:
+        """Returns the dead letter of a record whose bytes are in memory."""
         digest = hashlib.sha256(raw).hexdigest()
-        return cls(offset, len(raw), digest, why.reason, why.detail, raw)
+        return cls(offset, len(raw), digest, error.reason, error.detail, raw)
 
 
 class LongRecord:
-    """A record too long to hold: its bytes are counted and hashed as they pass by."""
+    """A record too long for memory: its bytes are counted and hashed as they pass."""
 
     def __init__(self, offset: int, max_bytes: int) -> None:
         self._offset, self._max_bytes = offset, max_bytes
@@ -50,7 +64,7 @@ class LongRecord:
         self._length += len(raw)
 
     def letter(self, reason: str = "record_too_long") -> DeadLetter:
-        """Returns what is left of it."""
+        """Returns its dead letter."""
         detail = f"longer than {self._max_bytes} bytes"
         digest = self._digest.hexdigest()
         return DeadLetter(self._offset, self._length, digest, reason, detail)
@@ -64,7 +78,7 @@ class Line(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """Whether it holds nothing but white space."""
+        """Returns whether it is empty or white space."""
         return not self.raw or self.raw.isspace()
 
 
@@ -76,11 +90,8 @@ class Record(NamedTuple):
     row: dict[str, Any]
 
 
-Lines = Iterable[Line | DeadLetter]
-
-
 def parse_lines(
-    lines: Lines, parse: Callable[[bytes], dict[str, Any]]
+    lines: Iterable[Line | DeadLetter], parse: Callable[[bytes], dict[str, Any]]
 ) -> Iterator[Record | DeadLetter]:
     """Yields a record or a dead letter for every line that is not blank."""
     for line in lines:
@@ -92,14 +103,14 @@ def parse_lines(
             continue
         try:
             yield Record(offset, raw, parse(raw))
-        except BadRecord as why:
-            yield DeadLetter.of(offset, raw, why)
+        except BadRecord as error:
+            yield DeadLetter.of(offset, raw, error)
 
 
 def name_classes(
     row: dict[str, Any], names: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
-    """Puts the names of classes in place of their numbers.
+    """Replaces the numbers of classes by their names.
 
     Raises:
         BadRecord: bad_label, for a number that has no name.
@@ -156,7 +167,7 @@ def _utf16() -> BadRecord:
 
 
 def _is_utf16(raw: bytes) -> bool:
-    """Whether a line that is not good UTF-8 looks like one of a UTF-16 file."""
+    """Returns whether a line of invalid UTF-8 looks like one of a UTF-16 file."""
     if raw.startswith(_UTF16_MARKS) and len(raw) > 2:
         return True
     # Only the first line has a mark; in the others every other byte is zero.

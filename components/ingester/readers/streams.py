@@ -1,4 +1,4 @@
-"""Byte streams: files, plain or compressed, as blocks of complete lines.
+"""Byte streams of plain and compressed files, and their lines.
 
 Only ``\\n`` and ``\\r\\n`` end a line. Memory is bounded by a block and the longest
 legal line, whatever the file holds.
@@ -13,10 +13,7 @@ from typing import BinaryIO
 
 from textmill.components import filesystem as remote
 from textmill.components.filesystem import is_remote
-from textmill.components.ingester.readers.compression import (
-    ExpandedStream,
-    compression,
-)
+from textmill.components.ingester.readers.compression import ExpandedStream, compression
 from textmill.components.ingester.readers.records import (
     BYTE_ORDER_MARK,
     BadRecord,
@@ -32,10 +29,10 @@ Stream = BinaryIO | ExpandedStream
 
 
 def open_stream(path: str, *, max_expanded_bytes: int) -> Stream:
-    """Opens a file on this machine or behind a scheme, to be read forward.
+    """Opens a local or remote file for reading forward.
 
     Raises:
-        RemoteError: the file system behind the scheme does not give it.
+        RemoteError: the file system does not answer.
     """
     if is_remote(path):
         file, size = remote.open_file(path)
@@ -57,7 +54,7 @@ def read_lines(
 ) -> Iterator[Line | DeadLetter]:
     """Yields the lines that begin in ``[begin, end)``.
 
-    A line too long to hold is skipped while streaming, and yields a dead letter.
+    A longer line than ``max_line_bytes`` is skipped, and yields a dead letter.
     """
     for block in _line_blocks(stream, begin, end, max_line_bytes, block_bytes):
         if isinstance(block, DeadLetter):
@@ -85,10 +82,10 @@ def _line_blocks(
     while offset < end:
         chunk = stream.read(block_bytes)
         data = rest + chunk
-        cut = _cut(data, end - offset, at_end=not chunk)
-        if cut:
-            yield Line(offset, data[:cut])
-        offset, rest = offset + cut, data[cut:]
+        size = _complete_bytes(data, end - offset, at_end=not chunk)
+        if size:
+            yield Line(offset, data[:size])
+        offset, rest = offset + size, data[size:]
         if not chunk:
             return
         if len(rest) > max_line_bytes and offset < end:
@@ -98,10 +95,10 @@ def _line_blocks(
 
 
 def _first_line(stream: Stream, begin: int, end: int, block_bytes: int) -> int:
-    """Moves to the first line that begins at or after ``begin``, and says where."""
+    """Seeks the first line that begins at or after ``begin``; returns its offset."""
     if begin == 0:
         return 0
-    assert not isinstance(stream, ExpandedStream), "it has no middle"
+    assert not isinstance(stream, ExpandedStream), "compressed: cannot seek"
     position = stream.seek(begin - 1)
     while position < end and (chunk := stream.read(block_bytes)):
         if (newline := chunk.find(b"\n")) >= 0:
@@ -110,8 +107,8 @@ def _first_line(stream: Stream, begin: int, end: int, block_bytes: int) -> int:
     return end
 
 
-def _cut(data: bytes, remaining: int, *, at_end: bool) -> int:
-    """Where the last complete line ends that begins within ``remaining`` bytes."""
+def _complete_bytes(data: bytes, remaining: int, *, at_end: bool) -> int:
+    """Returns the end of the last complete line that begins in ``remaining`` bytes."""
     if len(data) >= remaining:
         newline = data.find(b"\n", remaining - 1)
         if newline >= 0:

@@ -1,8 +1,8 @@
-"""Mixing: how often each document of each source is used in the train split.
+"""Mixes sources in the train split by the number of uses of each document.
 
-The largest mixture is made in which the sources with a rate have their shares and none
-of them is used more than ``max_epochs`` times. Which documents a share takes is decided
-by hash, so that the same documents are taken whatever their order.
+The mixture is the largest one in which the sources with a rate have their shares and
+none is used more than ``max_epochs`` times. A hash chooses the documents of a share, so
+that they do not depend on any order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DRAW = odd_constant("mixture draw")
 
 
 def source_epochs(sizes: dict[str, int], dataset: DatasetConfig) -> dict[str, float]:
-    """Returns how often the documents of each source are used.
+    """Returns the number of uses of the documents of each source.
 
     Args:
         sizes: bytes of text in train by source.
@@ -40,7 +40,7 @@ def source_epochs(sizes: dict[str, int], dataset: DatasetConfig) -> dict[str, fl
 
 
 def copies(rows: np.ndarray, dataset: DatasetConfig) -> np.ndarray:
-    """Returns how often each row is used, 0 or more; 1 outside train; int64 [n]."""
+    """Returns the number of uses of each row, 1 outside train; int64 [n]."""
     names = list(dataset.named_sources())
     train = rows["split"] == SPLITS.index("train")
     sizes = {
@@ -55,5 +55,5 @@ def copies(rows: np.ndarray, dataset: DatasetConfig) -> np.ndarray:
 
 
 def reorder(order: np.ndarray, copy: np.ndarray) -> np.ndarray:
-    """Returns another place in the shard's order for each further copy; uint64 [n]."""
+    """Returns a new sort key in the shard for each further copy; uint64 [n]."""
     return np.asarray(mix64(order + copy.astype(np.uint64) * _DRAW))

@@ -1,4 +1,4 @@
-"""Splitting: which split a document falls into, by a hash of its key or by position."""
+"""Splits documents into train, eval and test, by hash of a key or by position."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import accumulate, pairwise
 
+import numpy as np
+
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.config import SplitConfig
+from textmill.components.ingester.sampling.config import SplitConfig
 
 
 class Splitter:
-    """Gives a split to a key: SHA-256 modulo the smallest power of ten that fits."""
+    """Assigns splits by SHA-256 modulo the least power of ten for the shares."""
 
     def __init__(self, config: SplitConfig) -> None:
         shares = [Fraction(repr(share)) for share in _shares(config)]
@@ -22,7 +24,7 @@ class Splitter:
             self.num_buckets *= 10
         bounds = accumulate(int(share * self.num_buckets) for share in shares)
         self._bounds = list(bounds)
-        # Shares may miss 1 by a rounding error: the last split that has one takes it.
+        # Shares may add up to 1 but for a rounding error, which the last split gets.
         last = max(i for i, share in enumerate(shares) if share)
         self._bounds[last:] = [self.num_buckets] * (len(shares) - last)
 
@@ -33,12 +35,21 @@ class Splitter:
             self._bounds, int.from_bytes(digest, "big") % self.num_buckets
         )
 
-    def cut(self, text: str) -> Iterator[tuple[int, str]]:
-        """Yields the parts of a text by position, without empty ones."""
+    def split_text(self, text: str) -> Iterator[tuple[int, str]]:
+        """Yields split and text of the parts by position, without empty ones."""
         ends = [bound * len(text) // self.num_buckets for bound in self._bounds]
         for split, (begin, end) in enumerate(pairwise([0, *ends])):
             if begin < end:
                 yield split, text[begin:end]
+
+
+def draw_eval(rows: np.ndarray, share: float) -> None:
+    """Moves a share of train to eval, where a source has no eval of its own."""
+    if (rows["split"] == SPLITS.index("eval")).any():
+        return
+    draw = (rows["order"] >> np.uint64(11)) * 2.0**-53
+    moved = (rows["split"] == SPLITS.index("train")) & (draw < share)
+    rows["split"][moved] = SPLITS.index("eval")
 
 
 def _shares(config: SplitConfig) -> tuple[float, ...]:

@@ -1,1 +1,6 @@
-"""Sources: where documents come from, one origin a file."""
+"""Sources: the files that documents come from, one origin a file.
+
+Reading order: ``config``; ``files`` (paths and globs, on this machine and at URLs) with
+``span_patterns`` ({SPAN} and dates in file names); then ``hub_layout``, ``tfds`` and
+``installed_packages``, which list files in other ways.
+"""

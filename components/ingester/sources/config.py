@@ -1,33 +1,46 @@
-"""What a user says of a source: where documents are, in which format, which columns."""
+"""A source of documents: its files, their format and its columns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from textmill.components.artifacts import SPLITS
+from textmill.components.ingester.readers import READERS, ReaderRow
 from textmill.models.errors import did_you_mean
+from textmill.models.paths import FilePath
+from textmill.models.registry import NameIn
 
-FILE_FORMATS = ("jsonl", "csv", "tsv", "txt", "parquet", "tfrecord")
-FORMATS = ("docstrings", *FILE_FORMATS, "tfds", "folder")
-
-Files = str | Mapping[str, str | tuple[str, ...]] | tuple[str, ...]
+Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePath, ...]
 """A path or glob, several, or one of both for each of train, eval and test."""
 
 _TOKEN = re.compile(r"\{([A-Za-z]+)\}")
 _TOKENS = ("SPAN", "VERSION", "YYYY", "MM", "DD")
+_KEYS = (
+    "docstrings",
+    "jsonl",
+    "csv",
+    "tsv",
+    "txt",
+    "parquet",
+    "tfrecord",
+    "tfds",
+    "folder",
+    "files",
+)
+"""The keys of which a source has exactly one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
-    """Where documents come from: exactly one of the formats.
+    """Files in exactly one of the formats, and the columns of their documents.
 
     Files are paths or globs, on this machine or at any scheme that Beam reads
-    (gs://, s3://, hdfs:// once their extras are installed); what ends in .gz, .zst,
-    .bz2 or .xz is decompressed. Instead of one list, ``{train: ..., eval: ...,
-    test: ...}`` says which files belong to which split.
+    (gs://, s3://, hdfs:// once their extras are installed); files that end in .gz,
+    .zst, .bz2 or .xz are decompressed. Instead of one list, ``{train: ..., eval: ...,
+    test: ...}`` gives the files of each split.
 
     A pattern may hold ``{SPAN}`` and ``{VERSION}`` (whole numbers) or a date of
     ``{YYYY}``, ``{MM}`` and ``{DD}``: the newest span that every such pattern has is
@@ -51,11 +64,15 @@ class SourceConfig:
     tfds: str | None = None
     """A prepared TensorFlow data set, ``name`` or ``name/config:version``; its train,
     validation and test splits are read, others are not."""
-    folder: str | None = None
+    folder: FilePath | None = None
     """A folder laid out as on the Hugging Face Hub: every file is read by its ending,
     and belongs to the split that its name, or its folder's, holds."""
-    data_dir: str | None = None
-    """For tfds: where data sets were prepared; None is ``$TFDS_DATA_DIR``, or
+    files: Files | None = None
+    """Files in the format that ``format`` names."""
+    format: Annotated[str, NameIn(READERS)] | None = None
+    """For files: a format of those above, or one that an installed package adds."""
+    data_dir: FilePath | None = None
+    """For tfds: the folder of prepared data sets; None is ``$TFDS_DATA_DIR``, or
     ``~/tensorflow_datasets``."""
     span: int | str | None = None
     """Reads this span (7) or date ("2026-11-01") instead of the newest."""
@@ -76,17 +93,18 @@ class SourceConfig:
     rate: float | None = None
     """This source's share of a mixture, relative to the other sources' rates."""
     epochs: float | None = None
-    """How often this source's documents are used in a mixture; 0.5 uses half."""
+    """Times that this source's documents are used in a mixture; 0.5 uses half."""
 
     def __post_init__(self) -> None:
-        given = [name for name in FORMATS if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ValueError(f"exactly one of {', '.join(FORMATS)}, got {found}")
-        if self.format in FILE_FORMATS:
+        keys = [name for name in _KEYS if getattr(self, name) is not None]
+        if len(keys) != 1:
+            got = " and ".join(keys) or "none"
+            raise ValueError(f"exactly one of {', '.join(_KEYS)}, got {got}")
+        self._check_format()
+        if self._row.takes_files:
             self._check_files()
         self._check_span()
-        self._check_company()
+        self._check_options()
         for name in ("rate", "epochs"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -94,26 +112,31 @@ class SourceConfig:
         if self.rate is not None and self.epochs is not None:
             raise ValueError("either rate or epochs, got both")
 
+    def _check_format(self) -> None:
+        if (self.files is None) != (self.format is None):
+            raise ValueError("files and format together, got one of them")
+        if self.format is not None and not self._row.takes_files:
+            raise ValueError(f"a format of files as format, got {self.format}")
+
     def _check_files(self) -> None:
-        value = getattr(self, self.format)
-        if isinstance(value, Mapping):
-            for split in value:
+        if isinstance(self._value, Mapping):
+            for split in self._value:
                 if split not in SPLITS:
                     raise ValueError(
-                        f"{', '.join(SPLITS)} as the splits of {self.format}, got "
+                        f"{', '.join(SPLITS)} as the splits of {self._key}, got "
                         f"{split!r}{did_you_mean(split, SPLITS)}"
                     )
-        if not list(self.files()):
-            raise ValueError(f"a path or glob as {self.format}, got none")
+        if not self.patterns:
+            raise ValueError(f"a path or glob as {self._key}, got none")
 
     def _check_span(self) -> None:
-        has_files = self.format in FILE_FORMATS
-        used = [_tokens(pattern) for pattern in self.patterns if has_files]
+        patterns = self.patterns if self._row.takes_files else ()
+        used = [_tokens(pattern) for pattern in patterns]
         spans = {tuple(sorted(tokens - {"VERSION"})) for tokens in used} - {()}
         if len(spans) > 1:
             raise ValueError("{SPAN} or the same parts of a date in every pattern")
         if any(tokens == {"VERSION"} for tokens in used):
-            raise ValueError("{SPAN} or a date beside {VERSION}, got {VERSION} alone")
+            raise ValueError("{SPAN} or a date with {VERSION}, got {VERSION} alone")
         if self.span is not None:
             if not spans:
                 raise ValueError("{SPAN} or {YYYY} in a pattern for span, got neither")
@@ -121,38 +144,47 @@ class SourceConfig:
         if self.version is not None and not any("VERSION" in tokens for tokens in used):
             raise ValueError("{VERSION} in a pattern for version, got none")
 
-    def _check_company(self) -> None:
-        """Refuses what the format has no use for."""
-        for name, formats in {
-            "columns": ("csv", "tsv", "folder"),
-            "data_dir": ("tfds",),
-        }.items():
-            if getattr(self, name) is not None and self.format not in formats:
+    def _check_options(self) -> None:
+        """Refuses options that the format does not know."""
+        for name in ("columns", "data_dir"):
+            if getattr(self, name) is not None and name not in self._row.options:
+                formats = [key for key, row in READERS.items() if name in row.options]
                 raise ValueError(
-                    f"{name} with {' or '.join(formats)} only, got {self.format}"
+                    f"{name} with {' or '.join(formats)} only, got {self.reader}"
                 )
         if self.limit_per_label is not None and not self.label:
             raise ValueError("a label column for limit_per_label, got none")
 
     @property
-    def format(self) -> str:
-        """The name of the one format that is set."""
-        return next(name for name in FORMATS if getattr(self, name) is not None)
+    def reader(self) -> str:
+        """The name of the source's row in READERS."""
+        return self.format or self._key
+
+    @property
+    def _row(self) -> ReaderRow:
+        return READERS[self.reader]
+
+    @property
+    def _key(self) -> str:
+        return next(name for name in _KEYS if getattr(self, name) is not None)
+
+    @property
+    def _value(self) -> Any:
+        return getattr(self, self._key)
 
     @property
     def patterns(self) -> tuple[str, ...]:
         """The files, globs, packages or names as a tuple."""
-        return tuple(pattern for _, pattern in self.files())
+        return tuple(pattern for _, pattern in self.files_by_split())
 
     @property
     def names_splits(self) -> bool:
-        """Whether the source itself says which split a document belongs to."""
-        value = getattr(self, self.format)
-        return isinstance(value, Mapping) or self.format in ("tfds", "folder")
+        """Returns whether the source itself gives each document its split."""
+        return isinstance(self._value, Mapping) or self._row.names_splits
 
-    def files(self) -> Iterator[tuple[str | None, str]]:
+    def files_by_split(self) -> Iterator[tuple[str | None, str]]:
         """Yields the split that a pattern was written under, and the pattern."""
-        value = getattr(self, self.format)
+        value = self._value
         by_split = value if isinstance(value, Mapping) else {None: value}
         for split, patterns in by_split.items():
             for pattern in (patterns,) if isinstance(patterns, str) else patterns:
@@ -178,7 +210,7 @@ def _tokens(pattern: str) -> set[str]:
 
 
 def _check_pin(span: int | str, num_date_parts: int) -> None:
-    """Checks that a pinned span is spelt as its pattern is: a number, or a date."""
+    """Checks that a pinned span has the form of its pattern: a number, or a date."""
     if not num_date_parts:
         if not isinstance(span, int) or span < 0:
             raise ValueError(f"a whole number as span for {{SPAN}}, got {span!r}")

@@ -1,4 +1,4 @@
-"""Packages: where the Python source of an installed package lies."""
+"""Installed packages: the files of their Python source."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 import sysconfig
 from collections.abc import Iterator
 
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import SourceFile
 from textmill.models.errors import ConfigError, did_you_mean
 
 _NOT_DOCUMENTATION = re.compile(
@@ -15,6 +17,19 @@ _NOT_DOCUMENTATION = re.compile(
     r"|_api|_tf_keras|_vendor(ed)?|externals"
 )
 _GENERATED = ("_pb2.py", "_pb2_grpc.py", "_test.py")
+
+
+def find_files(source: SourceConfig) -> list[SourceFile]:
+    """Returns the Python files of the packages that a source names, sorted by path.
+
+    Raises:
+        ConfigError: a package is not installed.
+    """
+    paths = {file for name in source.patterns for file in source_files(name)}
+    return [
+        SourceFile(path, name, "docstrings", size=os.path.getsize(path))
+        for path, name in sorted(paths)
+    ]
 
 
 def source_files(name: str) -> Iterator[tuple[str, str]]:
@@ -50,12 +65,12 @@ def _python_files(root: str, library: str) -> Iterator[tuple[str, str]]:
         for file in files:
             if file.endswith(".py") and not file.endswith(_GENERATED):
                 path = os.path.join(folder, file)
-                below = path[len(root) :].lstrip(os.sep).replace(os.sep, "/")
-                yield path, f"{library}/{below}"
+                name = path[len(root) :].lstrip(os.sep).replace(os.sep, "/")
+                yield path, f"{library}/{name}"
 
 
 def _is_skipped(folder: str, name: str) -> bool:
-    """Whether a folder holds tests, vendored code or re-exports of a public API."""
+    """Returns whether a folder holds tests, vendored code or re-exports."""
     is_keras_api = name == "api" and os.path.basename(folder).startswith("keras")
     is_vendored_keras = name == "keras" and folder.endswith("tensorflow/python")
     skipped = is_keras_api or is_vendored_keras

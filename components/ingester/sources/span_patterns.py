@@ -1,8 +1,7 @@
-"""Patterns: {SPAN}, {VERSION} and dates in file names become the newest there is.
+"""Resolves {SPAN}, {VERSION} and dates in file names to the newest ones.
 
-As TFX's ExampleGen has it: the newest span, and of it the newest version. Where several
-patterns hold them, only what every one of them has is taken, so that a span of which
-half has arrived is not read yet.
+As in TFX's ExampleGen: the newest span, and of it the newest version. Several patterns
+must all have the span and version, so that a span that is still arriving is not read.
 """
 
 from __future__ import annotations
@@ -30,50 +29,52 @@ _NUM_SHOWN = 5
 
 SpanKey = tuple[int, ...]
 """A number, or the parts of a date from the year on."""
-Found = Mapping[SpanKey, Mapping[int | None, set[tuple[tuple[str, str], ...]]]]
-"""By span and version, how the tokens of one pattern are spelt."""
+Spellings = Mapping[SpanKey, Mapping[int | None, set[tuple[tuple[str, str], ...]]]]
+"""By span and version, the values of the tokens in the files of one pattern."""
 
 
 class Resolution(NamedTuple):
-    """What the tokens of a source's patterns stand for."""
+    """The values of the tokens of a source's patterns."""
 
     values: dict[str, str | int]
     """``{"span": 7, "version": 2}``; empty where no pattern holds a token."""
     patterns: dict[str, str]
-    """Every pattern with a token, and the glob that it stands for."""
+    """The resolved glob of every pattern with a token."""
 
 
 def resolve(source: SourceConfig, find: Callable[[str], Iterable[str]]) -> Resolution:
     """Chooses the newest span and version, or those that the source pins.
 
     Args:
-        source: what the user says.
+        source: the patterns, and perhaps a pinned span and version.
         find: returns the paths that a glob matches.
 
     Raises:
-        ConfigError: no file has them; the message names the nearest there are.
+        ConfigError: no file has them; the message names the nearest ones.
     """
     patterns = [pattern for pattern in source.patterns if _TOKEN.search(pattern)]
     if not patterns:
         return Resolution({}, {})
-    found = {pattern: _found(pattern, find) for pattern in patterns}
-    spans = set.intersection(*(set(spans) for spans in found.values()))
+    spellings = {pattern: _spellings(pattern, find) for pattern in patterns}
+    spans = set.intersection(*(set(spans) for spans in spellings.values()))
     pinned = None if source.span is None else _parse(source.span)
     span = _choose("span", pinned, spans, patterns)
     versions = [
-        set(by_span[span]) for by_span in found.values() if None not in by_span[span]
+        set(by_span[span])
+        for by_span in spellings.values()
+        if None not in by_span[span]
     ]
     version = None
     if versions:
         numbers = {(v,) for v in set.intersection(*versions) if v is not None}
         wanted = None if source.version is None else (source.version,)
-        what = f"version of span {_show(span)}"
-        [version] = _choose(what, wanted, numbers, patterns)
+        noun = f"version of span {_show(span)}"
+        [version] = _choose(noun, wanted, numbers, patterns)
     values: dict[str, str | int] = {"span": _show(span)}
     if version is not None:
         values["version"] = version
     resolved = {}
-    for pattern, by_span in found.items():
+    for pattern, by_span in spellings.items():
         of_span = by_span[span]
         resolved[pattern] = _fill(
             pattern, of_span[None if None in of_span else version]
@@ -81,23 +82,23 @@ def resolve(source: SourceConfig, find: Callable[[str], Iterable[str]]) -> Resol
     return Resolution(values, resolved)
 
 
-def _found(pattern: str, find: Callable[[str], Iterable[str]]) -> Found:
+def _spellings(pattern: str, find: Callable[[str], Iterable[str]]) -> Spellings:
     pattern = pattern.removeprefix("file://")
     expression = _expression(pattern)
-    found: dict[SpanKey, dict[int | None, set[tuple[tuple[str, str], ...]]]]
-    found = defaultdict(lambda: defaultdict(set))
+    spellings: dict[SpanKey, dict[int | None, set[tuple[tuple[str, str], ...]]]]
+    spellings = defaultdict(lambda: defaultdict(set))
     for path in find(_TOKEN.sub("*", pattern)):
         if match := expression.fullmatch(path):
-            spelt = match.groupdict()
-            names = ("SPAN",) if "SPAN" in spelt else _DATE
-            span = tuple(int(spelt[name]) for name in names if name in spelt)
-            version = int(spelt["VERSION"]) if "VERSION" in spelt else None
-            found[span][version].add(tuple(spelt.items()))
-    if not found:
+            values = match.groupdict()
+            names = ("SPAN",) if "SPAN" in values else _DATE
+            span = tuple(int(values[name]) for name in names if name in values)
+            version = int(values["VERSION"]) if "VERSION" in values else None
+            spellings[span][version].add(tuple(values.items()))
+    if not spellings:
         raise ConfigError(
-            f"{pattern}: no file is named so, with digits in place of the braces"
+            f"{pattern}: no file matches the pattern with digits in place of the braces"
         )
-    return found
+    return spellings
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -118,28 +119,33 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _choose(
-    what: str, wanted: SpanKey | None, there: set[SpanKey], patterns: list[str]
+    noun: str, wanted: SpanKey | None, available: set[SpanKey], patterns: list[str]
 ) -> SpanKey:
     where = " and ".join(patterns)
-    if not there:
-        raise ConfigError(f"{where}: no {what} is in all of these patterns")
+    if not available:
+        raise ConfigError(f"{where}: no {noun} is in all of these patterns")
     if wanted is None:
-        return max(there)
-    if wanted in there:
+        return max(available)
+    if wanted in available:
         return wanted
-    nearest = sorted(there, key=lambda span: abs(_number(span) - _number(wanted)))
+    number = _number(wanted)
+    nearest = sorted(available, key=lambda span: abs(_number(span) - number))
     shown = ", ".join(str(_show(span)) for span in sorted(nearest[:_NUM_SHOWN]))
-    more = f" and {len(there) - _NUM_SHOWN} more" if len(there) > _NUM_SHOWN else ""
+    more = (
+        f" and {len(available) - _NUM_SHOWN} more"
+        if len(available) > _NUM_SHOWN
+        else ""
+    )
     raise ConfigError(
-        f"{where}: expected a {what} that is there, got {_show(wanted)}; "
-        f"there {'is' if len(there) == 1 else 'are'} {shown}{more}"
+        f"{where}: expected an existing {noun}, got {_show(wanted)}; "
+        f"there {'is' if len(available) == 1 else 'are'} {shown}{more}"
     )
 
 
 def _fill(pattern: str, spellings: set[tuple[tuple[str, str], ...]]) -> str:
     if len(spellings) > 1:
-        spelt = " and ".join(sorted("-".join(dict(s).values()) for s in spellings))
-        raise ConfigError(f"{pattern}: one span is spelt {spelt}; keep one of them")
+        forms = " and ".join(sorted("-".join(dict(s).values()) for s in spellings))
+        raise ConfigError(f"{pattern}: one span is written {forms}; keep one of them")
     [spelling] = spellings
     values = dict(spelling)
     return _TOKEN.sub(lambda token: values[token[1]], pattern)
@@ -152,7 +158,7 @@ def _parse(span: int | str) -> SpanKey:
 
 
 def _show(span: SpanKey) -> str | int:
-    """Returns a span as a user writes it; a lone year cannot be told from a number."""
+    """Returns a span as a user writes it; a lone year is a number."""
     year, *others = span
     return "-".join([str(year), *(f"{part:02}" for part in others)]) if others else year
 

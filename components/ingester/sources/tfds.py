@@ -15,13 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from textmill.components.ingester.readers.records import (
-    BadRecord,
-    DeadLetter,
-    Record,
-    name_classes,
-)
 from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import SourceFile
 from textmill.models.errors import ConfigError, IntegrityError, did_you_mean
 
 SPLITS = {"train": "train", "validation": "eval", "test": "test"}
@@ -44,7 +39,28 @@ class Prepared:
     flags: frozenset[str]
     """Columns that are true or false, stored as numbers."""
     described_by: tuple[str, ...]
-    """The files that say all this, sorted."""
+    """The files of this description, sorted."""
+
+
+def find_files(source: SourceConfig) -> list[SourceFile]:
+    """Returns the shards of a prepared data set.
+
+    Raises:
+        ConfigError: it is not prepared.
+        IntegrityError: a shard is missing, or its description is damaged.
+    """
+    prepared = read_prepared(find_folder(source))
+    files = []
+    for name, (split, _) in sorted(prepared.shards.items()):
+        path = os.path.join(prepared.folder, name)
+        if not os.path.isfile(path):
+            raise IntegrityError(
+                f"{path}: the shard is missing; prepare the data set again"
+            )
+        size = os.path.getsize(path)
+        file = SourceFile(path, name, "tfds", split, size)
+        files.append(file._replace(described_by=prepared.described_by))
+    return files
 
 
 def find_folder(source: SourceConfig) -> str:
@@ -59,10 +75,12 @@ def find_folder(source: SourceConfig) -> str:
     folder = os.path.normpath(os.path.join(root, *wanted.split("/")))
     if os.path.commonpath([root, folder]) != root or folder == root:
         raise ConfigError(f"source.tfds: expected name/config:version, got {wanted!r}")
-    there = _folders(folder)
-    versions = [name for name in there if _VERSION.fullmatch(name)]
+    folders = _folders(folder)
+    versions = [name for name in folders if _VERSION.fullmatch(name)]
     if not versions and "/" not in wanted:
-        configs = [n for n in there if any(map(_VERSION.fullmatch, _below(folder, n)))]
+        configs = [
+            n for n in folders if any(map(_VERSION.fullmatch, _below(folder, n)))
+        ]
         if len(configs) > 1:
             raise ConfigError(
                 f"source.tfds: {wanted} is prepared as {', '.join(configs)}; write "
@@ -95,20 +113,20 @@ def _not_prepared(
     asked: str, root: str, wanted: str, versions: list[str]
 ) -> ConfigError:
     if versions:
-        there = f"; there: {', '.join(sorted(versions, key=_numbers))}"
+        hint = f"; there: {', '.join(sorted(versions, key=_numbers))}"
     else:
-        there = did_you_mean(wanted.partition("/")[0], _folders(root))
+        hint = did_you_mean(wanted.partition("/")[0], _folders(root))
     return ConfigError(
-        f"source.tfds: {asked} is not prepared in {root}{there}; prepare it with: "
+        f"source.tfds: {asked} is not prepared in {root}{hint}; prepare it with: "
         f"tfds build {asked} --data_dir={root}"
     )
 
 
 def read_prepared(folder: str) -> Prepared:
-    """Reads what a prepared data set says of itself.
+    """Reads the description of a prepared data set.
 
     Raises:
-        ConfigError: it has no split that is read, or its files are no TFRecords.
+        ConfigError: it has none of the splits, or its files are not TFRecords.
         IntegrityError: its description is damaged.
     """
     try:
@@ -162,12 +180,12 @@ def _lines(path: str) -> tuple[str, ...]:
 def _json(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if not isinstance(found, dict):
+            value = json.load(file)
+        if not isinstance(value, dict):
             raise ValueError("expected an object")
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
-    return found
+    return value
 
 
 def _damaged(path: str, error: Exception) -> IntegrityError:
@@ -210,33 +228,3 @@ def _leaves(
         return
     for name, child in inner.items():
         yield from _leaves(child, (*path, name))
-
-
-def as_prepared(
-    records: Iterator[Record | DeadLetter], path: str
-) -> Iterator[Record | DeadLetter]:
-    """Yields the records of a shard with the names of their classes.
-
-    Raises:
-        IntegrityError: the shard has fewer or more of them than tfds wrote.
-    """
-    folder, name = os.path.split(path)
-    prepared = read_prepared(folder)
-    count = 0
-    for record in records:
-        count += 1
-        if isinstance(record, DeadLetter):
-            yield record
-            continue
-        for flag in prepared.flags & record.row.keys():
-            record.row[flag] = bool(record.row[flag])
-        try:
-            yield record._replace(row=name_classes(record.row, prepared.labels))
-        except BadRecord as why:
-            yield DeadLetter.of(record.offset, record.raw, why)
-    _, expected = prepared.shards[name]
-    if count != expected:
-        raise IntegrityError(
-            f"{path}: expected {expected} examples, found {count}; prepare the data "
-            "set again"
-        )

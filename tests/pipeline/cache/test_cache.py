@@ -91,7 +91,7 @@ def test_before_the_first_run_all_is_to_be_made(source, tmp_path):
     }
 
 
-def test_afterwards_nothing_is(source, root):
+def test_a_finished_pipeline_runs_nothing(source, root):
     assert said(toy.chain(source), root) == CACHED
 
 
@@ -125,7 +125,7 @@ def test_a_changed_value_is_named_with_the_line_where_it_stands(source, root):
     )
 
 
-def test_only_what_rests_on_a_changed_node_waits(source, root):
+def test_only_downstream_nodes_of_a_changed_node_wait(source, root):
     assert said(toy.chain(source, suffix="?"), root) == {
         "read": ("cached",),
         "shout.a": ("run", 'config suffix: "!" -> "?"'),
@@ -133,7 +133,7 @@ def test_only_what_rests_on_a_changed_node_waits(source, root):
     }
 
 
-def test_an_input_made_anew_to_the_same_digest_changes_nothing_below(source, root):
+def test_an_input_rebuilt_to_the_same_digest_changes_nothing_downstream(source, root):
     pipeline = toy.chain(source, limit=9)  # "some text" has nine characters
     assert said(pipeline, root)["read"][0] == "run"
     make(Pipeline("toy", pipeline.nodes[:1]), root)
@@ -187,7 +187,7 @@ def test_another_destination_is_another_result(source, root):
     )
 
 
-def test_an_effect_that_is_gone_is_made_again(source, root):
+def test_a_node_whose_effect_is_gone_runs_again(source, root):
     place = source.parent / "a.txt"
     make(deliver(source, place), root)
     place.unlink()
@@ -208,7 +208,7 @@ def test_a_missing_file_is_refused(source, tmp_path):
         plan(toy.chain(source.with_name("nowhere.txt")), tmp_path)
 
 
-def test_a_node_outside_the_selection_is_said_to_be_missing(source, tmp_path):
+def test_a_needed_node_outside_the_selection_is_reported(source, tmp_path):
     pipeline = toy.chain(source).select(only=["shout.a"])
     assert said(pipeline, tmp_path / "new") == {
         "shout.a": ("waits", "waits for read (not selected)", "never ran")
@@ -384,7 +384,7 @@ def test_files_of_libraries_are_named_from_their_library_folder(tmp_path):
     assert set(names) == {"pytest/__init__.py", "json/__init__.py", "a.txt"}
 
 
-def test_what_is_identified_already_goes_by_its_identity(tmp_path):
+def test_an_external_version_enters_with_its_identity(tmp_path):
     (tmp_path / "7").mkdir()
     (tmp_path / "7" / "a.txt").write_text("a")
     files = [

@@ -171,7 +171,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(folder):
         assert err.splitlines()[-1].startswith("textmill: ")
 
 
-def test_a_root_that_is_a_file_is_one_sentence(folder):
+def test_a_root_that_is_a_file_gives_one_message(folder):
     (folder / "root").write_text("")
     _, err = textmill("runs", "list", "--root", "root", folder=folder, code=2)
     assert err.count("\n") == 1
@@ -229,8 +229,8 @@ def test_doctor_examines_without_touching_the_root(folder):
 def test_doctor_stops_at_a_root_that_cannot_be_written():
     root = Path("/proc/textmill")
     assert existing(root) == Path("/proc")
-    [symptom] = [s for s in examine(root) if s.what == "root"]
-    assert symptom.verdict == "stop"
+    [check] = [c for c in examine(root) if c.subject == "root"]
+    assert check.status == "stop"
 
 
 def test_the_newest_pushed_version_answers(tmp_path):
@@ -310,7 +310,7 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
     assert f"predict --root {tmp_path} library" in render_run(SUMMARY, tmp_path)
 
 
-def test_a_failed_run_says_what_failed_and_what_to_do(tmp_path):
+def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
     failed = {"state": "failed", "seconds": 1.0, "error": "disk full; make room"}
     summary = SUMMARY | {
         "status": "failed",

@@ -90,7 +90,7 @@ def test_peek_names_the_splits_there_are(folder):
     assert err == "textmill: --split: expected one of train, eval, got 'test'\n"
 
 
-def test_stats_tell_counts_labels_tokens_losses_and_anomalies(folder):
+def test_stats_show_counts_labels_tokens_losses_and_anomalies(folder):
     out, err = textmill("data", "stats", "c.yaml", "docs", folder=folder)
     assert re.search(r"tokenized at [0-9.]+ MB/s, one thread\n", err)
     lines = [line.split() for line in out.splitlines()]
@@ -109,7 +109,7 @@ def test_stats_as_json_are_the_profile(folder):
     assert json.loads(out) == json.loads(file.read_text())
 
 
-def test_a_schema_is_written_frozen_and_found_to_agree(folder):
+def test_a_written_schema_agrees_with_its_documents(folder):
     arguments = ("data", "schema", "c.yaml", "docs", "-o", "schema.yaml")
     out, err = textmill(*arguments, folder=folder)
     text = (folder / "schema.yaml").read_text()
@@ -132,7 +132,7 @@ def test_a_listed_kind_fails_the_run_and_publishes_no_profile(folder):
     out, _ = textmill(*arguments, folder=folder, code=3)
     assert "small (train): 36 documents, fewer than 50" in out
     _, err = textmill("data", "stats", "c.yaml", "docs", *strict, folder=folder)
-    assert "profile.docs would run again; this is what run " in err
+    assert "profile.docs would run again; this is the result of run " in err
 
 
 def test_two_profiles_are_compared_by_run_and_by_path(folder):
@@ -170,11 +170,14 @@ def test_dead_letters_are_shown_with_their_place(folder):
         (("stats", "c.yaml", "docs", "--root", "r"), "--until profile.docs`"),
         (("peek", "c.yaml", "docs", "--root", "r"), "--until ingest.docs`"),
         (("diff", "absent.json", "absent.json"), "expected a profile.json"),
-        (("schema", "c.yaml", "docs", "-o", "no/s.yaml"), "expected a folder"),
+        (
+            ("schema", "c.yaml", "docs", "-o", "no/s.yaml"),
+            "expected an existing folder",
+        ),
         (("diff", "nothing:docs", "x"), "has no run 'nothing'"),
     ],
 )
-def test_wrong_usage_is_one_sentence(folder, arguments, sentence):
+def test_wrong_usage_gives_one_message(folder, arguments, sentence):
     out, err = textmill("data", *arguments, folder=folder, code=2)
     assert out == ""
     assert err.count("\n") == 1
@@ -212,7 +215,7 @@ def test_paths_of_a_profile_are_relative_to_the_file(tmp_path):
     assert found.baseline == str(tmp_path.parent / "old" / "profile.json")
 
 
-def test_another_profile_ingests_nothing_again(tmp_path):
+def test_a_changed_profile_does_not_ingest_again(tmp_path):
     plain = create_pipeline(load(tmp_path, "{}"), tmp_path)
     strict = create_pipeline(load(tmp_path, "{fail_on: [drift]}"), tmp_path)
     assert plain.node("ingest.docs").config == strict.node("ingest.docs").config
@@ -229,7 +232,7 @@ def test_the_profile_of_a_data_set_is_in_the_schema_of_configs():
 
     definitions = config_schema()["$defs"]
     fields = definitions["DatasetConfig"]["properties"]
-    assert fields["profile"]["description"].startswith("What its documents are held")
+    assert fields["profile"]["description"].startswith("Checks of its documents")
     assert fields["clean"]["description"]
     assert canonical_json(
         definitions["ProfileConfig"]["properties"]["fail_on"]["default"]

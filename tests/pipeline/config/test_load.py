@@ -141,12 +141,20 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             '>= 0.60"}}\n    export: {}\n    push: {to: serving/library}',
             '> pushed + 1"}}\n    export: {}',
-            "thresholds.accuracy: expected stages.library.push beside a rule that spe",
+            "thresholds.accuracy: expected push in a stage with a rule about 'pushed'",
         ),
         ("family: bert", "family: brt", "'bert', 'gpt' or 'lstm', got 'brt'; did"),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
-        ("run: {", "run: {lanes: 0, ", "c.yaml:23:1 run: expected lanes of 1 or more"),
-        ("run: {", "run: {zzz: 0, ", "expected one of strategy, beam, lanes, retries"),
+        (
+            "run: {",
+            "run: {workers: 0, ",
+            "c.yaml:23:1 run: expected workers of 1 or more",
+        ),
+        (
+            "run: {",
+            "run: {zzz: 0, ",
+            "expected one of strategy, beam, workers, retries",
+        ),
         (
             "    train: {epochs: 4}\n",
             "",
@@ -163,9 +171,9 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "\n    export: {}",
             "",
-            "library.push: expected an export beside push, got no",
+            "library.push: expected export in a stage with push, got nothing; add exp",
         ),
-        ("FnApiRunner", "DirectRunner", "a program without a checksum or timeout"),
+        ("FnApiRunner", "DirectRunner", "the Prism program without a checksum or ti"),
         ("FnApiRunner", "PrismRunner", "run.beam.runner: expected FnApiRunner or a"),
         ('">= 0.60"', "0.6", "'>= 0.6' or '>= pushed - 0.01', got 0.6"),
         ('">= 0.60"', '"= 0.6"', "or '>= pushed - 0.01', got '= 0.6'"),
@@ -188,7 +196,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ("name: quickstart", "name: ../up", "name: expected small letters, digits"),
     ],
 )
-def test_one_mistake_is_one_sentence(write, old, new, fault):
+def test_each_mistake_gives_one_message(write, old, new, fault):
     lines = faults(write(swap(old, new)))
     assert len(lines) == 1
     assert fault in lines[0]
@@ -206,19 +214,19 @@ def test_one_mistake_is_one_sentence(write, old, new, fault):
         ("[" * 99, f"expected at most {MAX_DEPTH} levels, got more"),
     ],
 )
-def test_what_is_no_config_at_all_is_one_sentence(write, text, fault):
+def test_invalid_yaml_gives_one_message(write, text, fault):
     [line] = faults(write(text))
     assert fault in line
 
 
-def test_a_file_that_is_missing_or_not_text_is_one_sentence(tmp_path):
+def test_a_missing_or_binary_file_gives_one_message(tmp_path):
     assert "expected a YAML file, found none" in faults(tmp_path / "no.yaml")[0]
     assert "expected a YAML file, found none" in faults(tmp_path)[0]
     (tmp_path / "latin.yaml").write_bytes(b"name: \xe9")
     assert "expected UTF-8, got other bytes" in faults(tmp_path / "latin.yaml")[0]
 
 
-def test_broken_parts_hide_no_mistake_elsewhere_and_invent_none(write):
+def test_a_mistake_neither_hides_nor_causes_others(write):
     text = swap("init: pretrain", "init: [pretrain]")
     text = swap("dataset: docs", "dataset: {}", text)
     text = swap("family: bert", "family: [bert]", text)
@@ -251,7 +259,7 @@ FOLDER = (
 )
 
 
-def test_a_pretrained_folder_lies_relative_to_the_file(write):
+def test_a_pretrained_folder_is_relative_to_the_file(write):
     Path("below").mkdir()
     Path("below/c.yaml").write_text(FOLDER)
     config = load_config(Path("below/c.yaml")).config
@@ -270,7 +278,7 @@ def test_a_pretrained_folder_lies_relative_to_the_file(write):
             "learn_from: docs",
             "by vocabulary.file, got 'vocabu",
         ),
-        ("family: bert", "family: lstm", "expected model.family bert or gpt beside it"),
+        ("family: bert", "family: lstm", "expected model.family bert or gpt, got 'l"),
     ],
 )
 def test_a_pretrained_folder_that_cannot_be_is_refused(write, old, new, fault):
@@ -290,21 +298,21 @@ def test_set_replaces_adds_and_is_read_as_yaml(write):
         "stages.library.evaluate.slices=[kind, module]",
         "datasets.docs.source={txt: 'a b.txt'}",
         "stages.library.evaluate.slices.1=area",
-        "run.lanes=2",
+        "run.workers=2",
     ]
     loaded = load_config(write(), overrides)
     library = loaded.config.stages["library"]
     assert library.train.epochs == 1.0
     assert library.evaluate.thresholds == {"accuracy": ">= 0.60", "loss": "< 2"}
     assert library.evaluate.slices == ("kind", "area")
-    assert loaded.config.run.lanes == 2
+    assert loaded.config.run.workers == 2
     assert (
         str(loaded.positions["stages.library.train.epochs"])
         == "--set stages.library.train.epochs=1"
     )
 
 
-def test_mistakes_in_set_are_found_like_those_in_the_file(write):
+def test_mistakes_in_set_are_reported_like_those_in_the_file(write):
     assert faults(
         write(), "stages.library.train.epoch=1", "modl.width=3", "model.layers=x"
     ) == [
@@ -324,7 +332,7 @@ def test_mistakes_in_set_are_found_like_those_in_the_file(write):
     assert "expected YAML" in faults(write(), "model={width: 3")[0]
 
 
-def test_set_mends_a_mistake_of_the_file(write):
+def test_set_can_correct_a_mistake_of_the_file(write):
     path = write(swap("{epochs: 4}", "{epochs: four}"))
     loaded = load_config(path, ["stages.library.train.epochs=4"])
     assert loaded.config.stages["library"].train.epochs == 4.0
@@ -353,7 +361,7 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
     }.items():
         config = load_config(path, [f"datasets.docs.source={source}"]).config
         source = config.datasets["docs"].source
-        assert getattr(source, source.format) == found
+        assert getattr(source, source.reader) == found
     config = load_config(path, ["datasets.docs.source={tfds: a, data_dir: b}"]).config
     assert config.datasets["docs"].source.data_dir == str(tmp_path / "b")
 
@@ -379,7 +387,7 @@ def test_secrets_stay_references_until_they_are_resolved(write, monkeypatch):
         resolve_secrets(config)
 
 
-def test_what_is_rendered_loads_as_the_same_config(write, tmp_path):
+def test_a_rendered_config_loads_as_the_same_config(write, tmp_path):
     config = load_config(write(), ["stages.library.evaluate.slices=['no', '1e-4']"])
     again = tmp_path / "again.yaml"
     again.write_text(render_config(config.config))
@@ -432,7 +440,7 @@ def test_the_schema_describes_every_field(write):
         ("2024-01-01", "2024-01-01"),
     ],
 )
-def test_plain_scalars_mean_what_yaml_1_2_says(text, value):
+def test_plain_scalars_follow_yaml_1_2(text, value):
     found = read_scalar(text)
     assert found == value
     assert type(found) is type(value)

@@ -43,7 +43,7 @@ def specs(text):
 
 
 @pytest.mark.parametrize("to", CASES)
-def test_a_compiled_file_is_the_one_that_was_reviewed(to):
+def test_a_compiled_file_equals_the_reviewed_one(to):
     name, root, overrides = CASES[to]
     found = compiled(to, name, *overrides, root=root)
     assert found == (GOLDEN / f"{to}.yaml").read_text()
@@ -107,6 +107,7 @@ def test_artifacts_have_the_types_of_kfp():
         "comp-vocabulary": {"vocabulary": "system.Dataset"},
         "comp-tokenize-library": {"rows": "system.Dataset"},
         "comp-train-library": {"model": "system.Model", "logs": "system.Metrics"},
+        "comp-predict-library": {"predictions": "system.Dataset"},
         "comp-evaluate-library": {
             "evaluation": "system.Metrics",
             "confusion": "system.ClassificationMetrics",
@@ -118,7 +119,7 @@ def test_artifacts_have_the_types_of_kfp():
     }
 
 
-def test_the_last_step_comes_whatever_failed():
+def test_the_last_step_runs_after_failures():
     tasks = specs(compiled("kubeflow"))[0]["root"]["dag"]["tasks"]
     assert tasks["publish-report"]["dependentTasks"] == ["nodes"]
     assert tasks["publish-report"]["triggerPolicy"] == {
@@ -134,11 +135,13 @@ def test_parameters_have_the_types_and_values_of_the_config():
         "isOptional": True,
     }
     wrong = "run.parameters.0=stages.library.trian.epochs"
-    with pytest.raises(ConfigError, match=r"'stages.library.trian.epochs' leads no"):
+    with pytest.raises(
+        ConfigError, match=r"'stages.library.trian.epochs' does not exi"
+    ):
         compiled("kubeflow", "kubeflow.yaml", wrong)
 
 
-def test_a_container_gets_what_its_node_asks_for():
+def test_a_container_gets_the_resources_of_its_node():
     [spec, platform] = specs(compiled("kubeflow"))
     train = spec["deploymentSpec"]["executors"]["exec-train-library"]["container"]
     assert train["command"] == [
@@ -180,14 +183,14 @@ def test_machines_that_train_together_are_pools_of_one_job():
 @pytest.mark.parametrize(
     ("to", "root", "override", "sentence"),
     [
-        ("kubeflow", "root", "seed=1", "--root root: expected a place that every step"),
+        ("kubeflow", "root", "seed=1", "--root root: expected a root that every step"),
         ("vertex", "/mnt/root", "seed=1", "--root /mnt/root: expected gs://"),
         ("kubeflow", "/r", MACHINES, "asks for 3 machines, a step of Kubeflow"),
         ("tfjob", "/r", "seed=1", "expected a training node of several machines"),
         ("vertex", "gs://b/r", "seed=1", "expected projects/P/secrets/S/versions/V"),
     ],
 )
-def test_what_an_engine_cannot_do_is_said_in_a_sentence(to, root, override, sentence):
+def test_an_impossible_request_gives_one_message(to, root, override, sentence):
     with pytest.raises(ConfigError, match=sentence):
         compiled(to, "kubeflow.yaml", override, root=root)
 
@@ -228,8 +231,8 @@ def test_the_narrower_word_on_a_node_wins():
     assert node_config(given, "report") == given["all"]
 
 
-def test_a_node_that_is_none_is_found_when_the_file_is_read(tmp_path):
-    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.lanes]"]
+def test_an_unknown_node_is_reported_at_load(tmp_path):
+    overrides = ["run.nodes={trian: {cpu: 1}}", "run.parameters=[run.workers]"]
     with pytest.raises(ConfigError) as caught:
         load_config(
             REPOSITORY / "configs/kubeflow.yaml", overrides, with_environment=False
@@ -261,7 +264,7 @@ def test_texts_are_texts_to_every_version_of_yaml(value):
     }
 
 
-def test_the_size_is_told(tmp_path):
+def test_the_size_is_printed(tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -277,10 +280,10 @@ def test_the_size_is_told(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout == f"{output}: 10 nodes, {output.stat().st_size:,} bytes\n"
+    assert done.stdout == f"{output}: 11 nodes, {output.stat().st_size:,} bytes\n"
 
 
-def test_what_is_too_large_for_kubernetes_is_refused():
+def test_a_file_too_large_for_kubernetes_is_refused():
     long = f"datasets.libraries.source.text={'x' * 300_000}"
     with pytest.raises(ConfigError, match="at most 262,144 bytes"):
         compiled("kubeflow", "kubeflow.yaml", long)

@@ -69,7 +69,7 @@ def vertex(service, monkeypatch, tmp_path):
 
 
 @pytest.fixture(params=["kubeflow", "vertex"])
-def engine(request):
+def platform(request):
     """Each of both, once."""
     return request.getfixturevalue(request.param)
 
@@ -88,10 +88,10 @@ def begun(service):
     return len(service.runs) + len(service.jobs)
 
 
-def test_a_submission_is_one_run_however_often_it_is_given(engine, service, asked):
-    first, is_new = submit(engine(), asked)
+def test_repeating_a_submission_starts_no_second_run(platform, service, asked):
+    first, is_new = submit(platform(), asked)
     assert is_new
-    assert submit(engine(), asked) == (first, False)
+    assert submit(platform(), asked) == (first, False)
     assert begun(service) == 1
 
 
@@ -106,7 +106,7 @@ def test_another_word_value_or_file_is_another_submission(asked):
     assert asked.name == Submission(**vars(asked)).name
 
 
-def test_kubeflow_is_told_the_whole_submission(kubeflow, service, asked):
+def test_kubeflow_receives_the_complete_submission(kubeflow, service, asked):
     with_platform = (GOLDEN / "kubeflow.yaml").read_bytes()
     asked = Submission(**vars(asked) | {"spec": with_platform})
     submit(kubeflow(), asked)
@@ -119,7 +119,7 @@ def test_kubeflow_is_told_the_whole_submission(kubeflow, service, asked):
     assert service.experiments[0]["display_name"] == "mail"
 
 
-def test_vertex_is_told_the_whole_submission(vertex, service, asked):
+def test_vertex_receives_the_complete_submission(vertex, service, asked):
     submit(vertex(), asked)
     job = service.jobs[f"{JOBS}/{asked.name}"]
     assert job["serviceAccount"] == "trainer@p.iam.gserviceaccount.com"
@@ -142,30 +142,30 @@ def test_vertex_is_told_the_whole_submission(vertex, service, asked):
     ],
     ids=["429", "503", "cut before", "cut after"],
 )
-def test_a_fault_in_passing_leaves_one_run(engine, service, asked, fault, no_waiting):
-    path = "/runs" if "kubeflow" in repr(engine) else "/pipelineJobs"
+def test_a_transient_error_leaves_one_run(platform, service, asked, fault, no_waiting):
+    path = "/runs" if "kubeflow" in repr(platform) else "/pipelineJobs"
     service.faults.append(Fault("POST", path, **fault))
-    id, _ = submit(engine(), asked)
+    id, _ = submit(platform(), asked)
     assert begun(service) == 1
-    assert engine().find(asked) == id
+    assert platform().find(asked) == id
     if fault.get("status") == 429:
         assert no_waiting == [7.0]
 
 
-def test_a_service_that_stays_away_is_given_up(engine, service, asked, no_waiting):
+def test_a_service_that_stays_away_is_given_up(platform, service, asked, no_waiting):
     service.faults += [Fault("GET", "/", cut="before") for _ in range(60)]
     with pytest.raises(RemoteError, match="gave up after 6 attempts"):
-        submitting.patiently(lambda: engine().find(asked))
+        submitting.with_retries(lambda: platform().find(asked))
     assert len(no_waiting) == 5
     assert begun(service) == 0
 
 
-def test_two_processes_at_once_begin_one_run(engine, service, asked, monkeypatch):
+def test_two_concurrent_processes_start_one_run(platform, service, asked, monkeypatch):
     barrier = threading.Barrier(2, timeout=20)
     found = []
 
     def one():
-        host = engine()
+        host = platform()
         find, waited = host.find, []
 
         def both_find_none(submission):
@@ -186,8 +186,8 @@ def test_two_processes_at_once_begin_one_run(engine, service, asked, monkeypatch
     assert begun(service) == 1
 
 
-def test_a_run_is_followed_to_its_end(engine, service, asked):
-    id, _ = submit(engine(), asked)
+def test_a_run_is_followed_to_its_end(platform, service, asked):
+    id, _ = submit(platform(), asked)
     service.states = [
         ("PENDING", {}),
         ("RUNNING", {"ingest-letters": "RUNNING"}),
@@ -197,7 +197,7 @@ def test_a_run_is_followed_to_its_end(engine, service, asked):
     service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
     told = []
     status = follow(
-        engine(), id, tell=lambda *news: told.append(news), poll_seconds=0.0
+        platform(), id, report=lambda *news: told.append(news), poll_seconds=0.0
     )
     assert status.state == "failed"
     assert told == [
@@ -208,20 +208,20 @@ def test_a_run_is_followed_to_its_end(engine, service, asked):
     ]
 
 
-def test_a_run_is_cancelled(engine, service, asked):
-    id, _ = submit(engine(), asked)
-    engine().cancel(id, asked)
-    assert engine().look(id).state == "cancelled"
+def test_a_run_is_cancelled(platform, service, asked):
+    id, _ = submit(platform(), asked)
+    platform().cancel(id, asked)
+    assert platform().look(id).state == "cancelled"
 
 
-def test_a_schedule_is_made_once_and_removed(engine, service, asked):
+def test_a_schedule_is_made_once_and_removed(platform, service, asked):
     nightly = Submission(**vars(asked) | {"cron": "0 3 * * *"})
-    id, is_new = submit(engine(), nightly)
+    id, is_new = submit(platform(), nightly)
     assert is_new
-    assert submit(engine(), nightly) == (id, False)
+    assert submit(platform(), nightly) == (id, False)
     assert len(service.recurring) + len(service.schedules) == 1
     assert begun(service) == 0
-    engine().cancel(id, nightly)
+    platform().cancel(id, nightly)
     assert not service.recurring
     assert not service.schedules
 
@@ -229,22 +229,22 @@ def test_a_schedule_is_made_once_and_removed(engine, service, asked):
 def test_a_wrong_token_is_refused_in_a_sentence(service, kubeflow, asked, monkeypatch):
     monkeypatch.setenv("KFP_TOKEN", "another")
     with pytest.raises(RemoteError, match=r"answers 401 .*run\.kubeflow\.token"):
-        submitting.patiently(kubeflow)
+        submitting.with_retries(kubeflow)
         submit(kubeflow(), asked)
     assert service.called("POST", "/runs") == 0
 
 
-def test_missing_rights_are_refused_in_a_sentence(engine, service, asked):
+def test_missing_rights_are_refused_in_a_sentence(platform, service, asked):
     service.faults += [
         Fault("GET", "/", status=403),
         Fault("GET", "/", status=403),
     ]
     with pytest.raises(RemoteError, match="answers 403"):
-        submitting.patiently(lambda: engine().find(asked))
+        submitting.with_retries(lambda: platform().find(asked))
     assert begun(service) == 0
 
 
-def test_without_credentials_vertex_says_how_to_get_some(
+def test_without_credentials_the_message_says_how_to_log_in(
     service, vertex, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
@@ -261,12 +261,12 @@ def test_without_an_address_the_config_is_at_fault(monkeypatch):
         VertexRegion(VertexConfig())
 
 
-def test_a_transient_fault_that_stays_one_ends_with_7():
+def test_a_lasting_network_error_exits_with_7():
     def fails():
         raise Transient("host: does not answer")
 
     with pytest.raises(RemoteError) as caught:
-        submitting.patiently(fails)
+        submitting.with_retries(fails)
     assert caught.value.exit_code == 7
 
 

@@ -105,7 +105,7 @@ def processes_below(root):
     return found
 
 
-def test_a_run_makes_everything_and_the_next_one_nothing(source, root):
+def test_a_first_run_runs_everything_and_the_next_one_nothing(source, root):
     summary = run(toy.chain(source), root)
     assert summary.exit_code == 0
     assert summary.data["status"] == "succeeded"
@@ -117,7 +117,7 @@ def test_a_run_makes_everything_and_the_next_one_nothing(source, root):
     assert not list((root / "runs" / again.data["run_id"]).glob("logs/*"))
 
 
-def test_a_run_writes_down_what_happened(source, root):
+def test_a_run_writes_its_log(source, root):
     data = LocalRunner(root, progress=False).run(
         toy.chain(source), config_text="name: toy\n"
     )
@@ -150,7 +150,7 @@ def test_a_run_writes_down_what_happened(source, root):
     ]
 
 
-def test_the_index_is_made_anew_from_disk(source, root):
+def test_the_index_can_be_rebuilt_from_disk(source, root):
     run(toy.chain(source), root)
     run(Pipeline("toy", [*toy.chain(source).nodes, trouble("data")]), root)
     with MetadataStore(root) as store:
@@ -162,19 +162,19 @@ def test_the_index_is_made_anew_from_disk(source, root):
     assert set(states(run(toy.chain(source), root).data).values()) == {"cached"}
 
 
-def test_a_changed_value_runs_its_node_and_what_rests_on_it(source, root):
+def test_a_changed_value_runs_its_node_and_downstream_nodes(source, root):
     run(toy.chain(source), root)
     data = run(toy.chain(source, suffix="?"), root).data
     assert states(data) == {"read": "cached", "shout.a": "ran", "join": "ran"}
 
 
-def test_an_input_made_anew_to_the_same_digest_stops_there(source, root):
+def test_an_input_rebuilt_to_the_same_digest_runs_nothing_downstream(source, root):
     run(toy.chain(source), root)
     data = run(toy.chain(source, limit=9), root).data
     assert states(data) == {"read": "ran", "shout.a": "cached", "join": "cached"}
 
 
-def test_a_selection_rests_on_what_was_made_before(source, root):
+def test_a_selection_uses_earlier_results(source, root):
     pipeline = toy.chain(source)
     with pytest.raises(ConfigError, match="read: expected a result"):
         run(pipeline.select(only=["shout.a"]), root)
@@ -194,7 +194,7 @@ def test_a_selection_rests_on_what_was_made_before(source, root):
         ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV)"),
     ],
 )
-def test_a_failing_node_says_why_and_leaves_nothing(kind, exit_code, sentence, root):
+def test_a_failing_node_publishes_nothing(kind, exit_code, sentence, root):
     summary = run(toy.alone(trouble(kind)), root, retries=0)
     node = summary.data["nodes"]["trouble"]
     assert (summary.exit_code, node["state"]) == (exit_code, "failed")
@@ -209,7 +209,7 @@ def test_the_traceback_of_a_defect_is_in_the_log(root):
     assert "raise ValueError" in log.read_text()
 
 
-def test_what_rests_on_a_failed_node_is_skipped_and_the_rest_goes_on(source, root):
+def test_downstream_nodes_of_a_failure_are_skipped_and_others_run(source, root):
     bad = trouble("data")
     below = toy.Shouter(toy.SuffixConfig(), id="below", words=bad.outputs["words"])
     pipeline = Pipeline("toy", [bad, below, *toy.chain(source).nodes])
@@ -250,7 +250,7 @@ def test_a_file_that_changes_while_it_is_read_fails_the_node(source, root):
     assert error == "trouble: text.txt changed while it was read; run again"
 
 
-def test_a_full_disk_exits_5_and_leaves_what_was_there(source, root):
+def test_a_full_disk_exits_5_and_keeps_earlier_results(source, root):
     run(toy.chain(source), root)
     before = final_files(root)
     script = (
@@ -275,12 +275,12 @@ def test_a_full_disk_exits_5_and_leaves_what_was_there(source, root):
     assert not list(root.glob("artifacts/trouble/*"))
 
 
-def test_independent_nodes_run_at_once_in_lanes(root):
+def test_independent_nodes_run_at_once_in_two_workers(root):
     nodes = [
         toy.Counter(toy.CountConfig(steps=10, seconds=0.1), id=f"count.{index}")
         for index in range(2)
     ]
-    summary = run(Pipeline("toy", nodes), root, lanes=2)
+    summary = run(Pipeline("toy", nodes), root, workers=2)
     assert set(states(summary.data).values()) == {"ran"}
     folder = root / "runs" / summary.data["run_id"]
     events = [json.loads(line) for line in (folder / "events.jsonl").open()]
@@ -289,7 +289,7 @@ def test_independent_nodes_run_at_once_in_lanes(root):
     assert len(list(folder.glob("logs/*"))) == 2
 
 
-def test_one_worker_serves_all_nodes_of_a_lane(source, root):
+def test_one_worker_executes_all_nodes(source, root):
     pipeline = toy.chain(source)
     words = pipeline.node("read").outputs["words"]
     more = toy.Shouter(toy.SuffixConfig(suffix="?"), id="shout.b", words=words)
@@ -411,7 +411,7 @@ def test_an_interrupt_exits_130_and_a_second_one_does_not_wait(source, root):
     assert processes_below(root) == []
 
 
-def test_an_interrupt_ends_what_cannot_resume_at_once(root):
+def test_an_interrupt_kills_nodes_that_cannot_resume(root):
     timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
     before = signal.getsignal(signal.SIGINT)
     timer.start()
@@ -430,7 +430,7 @@ def test_patience_ends_after_the_grace_period(root):
     assert states(summary.data) == {"count": "interrupted"}
 
 
-def test_of_two_runs_at_once_one_executes_and_the_other_takes_it(source, root):
+def test_of_two_concurrent_runs_one_executes_and_both_have_the_result(source, root):
     first = start_counting(root, source, steps=60)
     wait_for(lambda: list(root.glob("work/count/*/step")))
     summary = run(toy.counting(source, steps=60), root)

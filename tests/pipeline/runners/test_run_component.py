@@ -1,4 +1,4 @@
-"""The container entry, as an engine calls it, on local roots and on buckets."""
+"""The container entry point, as KFP calls it, with local roots and buckets."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.remote.executor_io import wires
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.secret_manager import fetch_secrets
-from textmill.pipeline.remote.tensorboard_sync import showing
-from textmill.pipeline.runners.container import send_versions
+from textmill.pipeline.remote.tensorboard_sync import sync_events
+from textmill.pipeline.runners.container import send_pushed
 from textmill.pipeline.runners.run_component import main
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -88,7 +88,7 @@ def entry(project, service, node, root):
     )
 
 
-class Engine:
+class Platform:
     """Calls the entry as KFP does, and keeps what it is told of artifacts."""
 
     def __init__(self, project, root):
@@ -131,11 +131,11 @@ class Engine:
 
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])
-def test_a_bucket_holds_what_a_disk_would(project, service, scheme):
-    local = Engine(project, str(project / "root"))
+def test_a_bucket_gets_the_same_files_as_a_disk(project, service, scheme):
+    local = Platform(project, str(project / "root"))
     assert local.run("ingest.lines") == 0
     assert local.run("vocabulary") == 0
-    remote = Engine(project, f"{scheme}://bucket/a/root")
+    remote = Platform(project, f"{scheme}://bucket/a/root")
     assert remote.run("ingest.lines") == 0
     assert remote.run("vocabulary") == 0
     digests = {key: entry["metadata"]["digest"] for key, entry in remote.told.items()}
@@ -150,12 +150,12 @@ def test_a_bucket_holds_what_a_disk_would(project, service, scheme):
     assert told["place"] == f"{scheme}://bucket/a/root/{told['path']}"
 
 
-def test_what_is_in_the_bucket_is_not_made_again(project, service, capfd):
-    engine = Engine(project, "gs://bucket/root")
-    assert engine.run("ingest.lines") == 0
-    before, uploads = dict(engine.told), service.called("POST", "/upload")
-    assert engine.run("ingest.lines", run="run-2") == 0
-    assert engine.told == before
+def test_results_in_the_bucket_are_not_made_again(project, service, capfd):
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
+    before, uploads = dict(kfp.told), service.called("POST", "/upload")
+    assert kfp.run("ingest.lines", run="run-2") == 0
+    assert kfp.told == before
     assert service.called("POST", "/upload") == uploads + 1  # the note of run-2
     note = json.loads(service.objects["root/runs/run-2/nodes/ingest.lines.json"])
     assert (note["state"], note["seconds"]) == ("cached", 0.0)
@@ -164,18 +164,18 @@ def test_what_is_in_the_bucket_is_not_made_again(project, service, capfd):
 def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     project, service, monkeypatch
 ):
-    engine = Engine(project, "gs://bucket/root")
+    kfp = Platform(project, "gs://bucket/root")
     for node in ("ingest.lines", "vocabulary", "tokenize.lines"):
-        assert engine.run(node) == 0
+        assert kfp.run(node) == 0
     monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
-    lost = entry(project, service, "train.lines", engine.root)
+    lost = entry(project, service, "train.lines", kfp.root)
     for _ in range(600):
         if kept := checkpoints(service):
             break
         time.sleep(0.1)
     os.killpg(lost.pid, signal.SIGKILL)
     lost.communicate()
-    again = entry(project, service, "train.lines", engine.root)
+    again = entry(project, service, "train.lines", kfp.root)
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said
     first = min(int(step) for step in re.findall(r"train.lines: step=(\d+)", said))
@@ -190,9 +190,9 @@ def checkpoints(service):
     return [int(m[1]) for m in map(pattern.fullmatch, list(service.objects)) if m]
 
 
-def test_half_of_an_execution_counts_as_none(project, service):
-    engine = Engine(project, "gs://bucket/root")
-    assert engine.run("ingest.lines") == 0
+def test_an_incomplete_execution_does_not_count(project, service):
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     [seal] = [n for n in service.objects if n.endswith("execution.json")]
     whole = dict(service.objects)
     for name in whole:
@@ -201,68 +201,69 @@ def test_half_of_an_execution_counts_as_none(project, service):
         ):
             del service.objects[name]
     del service.objects[seal]
-    assert engine.run("ingest.lines") == 0
+    assert kfp.run("ingest.lines") == 0
     made = {n: d for n, d in whole.items() if n.endswith(".zst")}
     assert made.items() <= service.objects.items()
 
 
-def test_altered_bytes_are_found_before_they_are_used(project, service, capfd):
-    engine = Engine(project, "gs://bucket/root")
-    assert engine.run("ingest.lines") == 0
+def test_altered_bytes_are_detected_before_use(project, service, capfd):
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     name = next(n for n in sorted(service.objects) if n.endswith(".jsonl.zst"))
     data = bytearray(service.objects[name])
     data[-1] ^= 1
     service.objects[name] = bytes(data)
-    assert engine.run("vocabulary") == 4
+    assert kfp.run("vocabulary") == 4
     assert "expected sha256" in capfd.readouterr().err
 
 
-def test_a_bucket_that_refuses_is_said_in_a_sentence(project, service, capfd):
+def test_a_refusing_bucket_gives_one_message(project, service, capfd):
     service.faults.append(Fault("GET", "/storage/v1/b/bucket/o", status=403))
-    assert Engine(project, "gs://bucket/root").run("ingest.lines") == 7
+    assert Platform(project, "gs://bucket/root").run("ingest.lines") == 7
     assert "gs://bucket/root/artifacts/ingest.lines/" in capfd.readouterr().err
     assert not service.objects
 
 
 def test_a_value_of_the_submission_reaches_the_node(project):
-    engine = Engine(project, str(project / "root"))
-    engine.values = {"datasets__lines__num_shards": 3.0, "vocabulary__lowercase": False}
-    assert engine.run("ingest.lines") == 0
-    path = (
-        project / "root" / engine.told["ingest.lines", "documents"]["metadata"]["path"]
-    )
+    kfp = Platform(project, str(project / "root"))
+    kfp.values = {
+        "datasets__lines__num_shards": 3.0,
+        "vocabulary__lowercase": False,
+    }
+    assert kfp.run("ingest.lines") == 0
+    path = project / "root" / kfp.told["ingest.lines", "documents"]["metadata"]["path"]
     assert len(list(path.glob("train-*-of-00003.jsonl.zst"))) == 3
 
 
-def test_the_newest_span_is_found_when_the_step_runs(project):
-    engine = Engine(project, str(project / "root"))
+def test_the_newest_span_is_resolved_when_the_step_runs(project):
+    kfp = Platform(project, str(project / "root"))
     lines = (project / "lines.jsonl").read_text().splitlines(keepends=True)
     for span, count in ((1, 40), (2, 70)):
         (project / f"span-{span}").mkdir()
         (project / f"span-{span}" / "x.jsonl").write_text("".join(lines[:count]))
-    engine.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
-    assert engine.run("ingest.lines") == 0
-    path = engine.told["ingest.lines", "documents"]["metadata"]["path"]
+    kfp.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
+    assert kfp.run("ingest.lines") == 0
+    path = kfp.told["ingest.lines", "documents"]["metadata"]["path"]
     ledger = json.loads((project / "root" / path / "ledger.json").read_text())
     assert ledger["read"] == 70
 
 
-def test_the_latest_pushed_model_is_found_when_the_step_runs(project, service):
-    engine = Engine(project, "gs://bucket/root")
-    engine.values = {
+def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service):
+    kfp = Platform(project, "gs://bucket/root")
+    kfp.values = {
         "stages__lines__export": {},
         "stages__lines__push": {},
         "stages__lines__evaluate__thresholds": {"loss": "< pushed + 1"},
     }
     for node in ("ingest.lines", "vocabulary", "tokenize.lines", "train.lines"):
-        assert engine.run(node) == 0
+        assert kfp.run(node) == 0
     for version, loss in ((3, 9.0), (10, 2.5)):
         card = {"model": f"{version}", "documents": "of another day"}
         card |= {"metrics": {"loss": {"value": loss}}}
         folder = f"root/pushed/lines/{version}"
         service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
         service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
-    assert engine.run("evaluate.lines") == 0
+    assert kfp.run("evaluate.lines") == 0
     [name] = [n for n in service.objects if n.endswith("/metrics.json")]
     [threshold] = json.loads(service.objects[name])["thresholds"]
     assert (threshold["version"], threshold["bound"]) == (10, 3.5)
@@ -285,11 +286,11 @@ def pushed_version(root, folder, model):
 def test_two_runs_never_push_the_same_version(service, tmp_path, scheme):
     root = f"{scheme}://bucket/root"
     mirror, first = pushed_version(root, tmp_path / "a", "one")
-    send_versions(first, mirror)
-    send_versions(first, mirror)
+    send_pushed(first, mirror)
+    send_pushed(first, mirror)
     mirror, second = pushed_version(root, tmp_path / "b", "another")
     with pytest.raises(RemoteError, match="another run has just pushed this version"):
-        send_versions(second, mirror)
+        send_pushed(second, mirror)
     assert set(service.objects.values()) == {b"one"}
     there = Mirror(root, tmp_path / "c")
     assert (find_model("lines", there) / PushedModel.MODEL).read_text() == "one"
@@ -318,7 +319,7 @@ def test_a_kept_folder_follows_the_local_one(service, tmp_path, scheme):
     assert not service.objects
 
 
-def test_what_is_kept_stays_until_all_that_is_new_has_arrived(service, tmp_path):
+def test_old_checkpoints_stay_until_the_new_one_is_complete(service, tmp_path):
     mirror = Mirror("gs://bucket/root", tmp_path)
     service.objects |= {"root/work/1": b"older", "root/work/2": b"old"}
     for name in ("3", "4"):
@@ -337,13 +338,13 @@ def test_what_is_kept_stays_until_all_that_is_new_has_arrived(service, tmp_path)
     assert service.objects == {"root/work/4": b"4"}
 
 
-def test_a_run_is_published_with_what_failed(project, service):
-    engine = Engine(project, "gs://bucket/root")
-    assert engine.run("ingest.lines") == 0
+def test_a_failed_run_is_published_too(project, service):
+    kfp = Platform(project, "gs://bucket/root")
+    assert kfp.run("ingest.lines") == 0
     os.truncate(project / "lines.jsonl", 0)
-    engine.values = {"seed": 18}
-    assert engine.run("ingest.lines", run="run-1") == 3
-    assert engine.publish() == 0
+    kfp.values = {"seed": 18}
+    assert kfp.run("ingest.lines", run="run-1") == 3
+    assert kfp.publish() == 0
     summary = json.loads(service.objects["root/runs/run-1/summary.json"])
     assert (summary["status"], summary["exit_code"]) == ("failed", 3)
     assert summary["nodes"]["ingest.lines"]["state"] == "failed"
@@ -353,15 +354,15 @@ def test_a_run_is_published_with_what_failed(project, service):
     assert b"seed: 18" in service.objects["root/runs/run-1/config.yaml"]
 
 
-def test_without_kfp_inputs_are_found_by_their_keys(project, monkeypatch):
+def test_without_kfp_inputs_come_from_the_root_by_key(project, monkeypatch):
     root = str(project / "root")
-    engine = Engine(project, root)
+    kfp = Platform(project, root)
     monkeypatch.setenv("TEXTMILL_CONFIG", CONFIG)
     told = ["--node", "vocabulary", "--root", root, "--project", str(project)]
     assert main(told) == 2
-    assert engine.run("ingest.lines") == 0
+    assert kfp.run("ingest.lines") == 0
     assert main(told) == 0
-    assert engine.run("vocabulary") == 0
+    assert kfp.run("vocabulary") == 0
     note = project / "root/runs/run-1/nodes/vocabulary.json"
     assert json.loads(note.read_text())["state"] == "cached"
 
@@ -391,7 +392,7 @@ def test_a_node_that_takes_too_long_is_ended(project):
     assert time.monotonic() - started < 30
 
 
-def test_a_secret_is_fetched_by_the_one_who_needs_it(service, monkeypatch, tmp_path):
+def test_a_secret_is_fetched_by_its_container(service, monkeypatch, tmp_path):
     service.secrets["projects/p/secrets/token/versions/3"] = "its value"
     monkeypatch.setenv("TEXTMILL_SECRET_MANAGER", service.url)
     monkeypatch.setenv("TOKEN", "secretmanager://projects/p/secrets/token/versions/3")
@@ -413,11 +414,11 @@ def test_a_mirror_of_a_local_root_is_the_root(tmp_path):
 def test_curves_are_copied_while_they_grow(service, monkeypatch, tmp_path):
     monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
     events = tmp_path / "events"
-    with showing(events):
+    with sync_events(events):
         (events / "train").mkdir(parents=True)
         (events / "train" / "events.out").write_bytes(b"one")
     assert service.objects == {"curves/train/events.out": b"one"}
-    with showing(events):
+    with sync_events(events):
         (events / "train" / "events.out").write_bytes(b"one two")
     assert service.objects == {"curves/train/events.out": b"one two"}
 
@@ -428,6 +429,6 @@ def test_a_place_without_rights_costs_the_curves_alone(
     monkeypatch.setenv("AIP_TENSORBOARD_LOG_DIR", "gs://bucket/curves")
     (tmp_path / "events.out").write_bytes(b"one")
     service.faults.append(Fault("POST", "/upload", status=403))
-    with showing(tmp_path):
+    with sync_events(tmp_path):
         pass
-    assert "curves are not shown: gs://bucket/curves/" in capfd.readouterr().err
+    assert "event files were not copied: gs://bucket/curves/" in capfd.readouterr().err

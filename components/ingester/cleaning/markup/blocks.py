@@ -1,4 +1,4 @@
-"""Blocks: marks that own a line in Markdown and reStructuredText, and code apart."""
+"""Block marks of Markdown and reStructuredText, with code separated from prose."""
 
 from __future__ import annotations
 
@@ -23,58 +23,58 @@ _CODE = _names(
     "code code-block sourcecode parsed-literal math doctest testcode testsetup"
     " testoutput ipython prompt productionlist graphviz mermaid"
 )
-_CUT = _names(
+_HIDDEN = _names(
     "image figure contents toctree index include literalinclude raw highlight"
     " default-role meta sectnum tabularcolumns only role currentmodule module"
 )
 _PROSE, _FENCED, _LITERAL, _OPTIONS, _CODE_OPTIONS, _SKIPPED = range(6)
 
 
-def split(text: str, cut: Counter[str]) -> Iterator[tuple[bool, str]]:
+def split(text: str, removed: Counter[str]) -> Iterator[tuple[bool, str]]:
     """Yields (is code, lines) in order, without the marks; joined by ``\\n``.
 
-    A fence that nothing closes makes code of the rest, as CommonMark has it.
+    An unclosed fence makes the rest code, as in CommonMark.
     """
     reader = _Reader(text.split("\n"))
     yield from reader.read()
-    if reader.num_cut:
-        cut["markup"] += reader.num_cut
+    if reader.num_removed:
+        removed["markup"] += reader.num_removed
 
 
 class _Reader:
-    """Reads lines; what a line means depends on the block that it stands in."""
+    """A state machine over lines: the open block decides the meaning of a line."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._state = _PROSE
         self._indent = 0
         self._fence = ""
-        self.num_cut = 0
+        self.num_removed = 0
 
     def read(self) -> Iterator[tuple[bool, str]]:
-        held: list[str] = []
-        held_code = False
+        pending: list[str] = []
+        pending_code = False
         for i, line in enumerate(self._lines):
-            if self._state != _PROSE and self._goes_on(line):
+            if self._state != _PROSE and self._continues(line):
                 is_code = self._state in (_FENCED, _LITERAL)
-                kept: str | None = line if is_code else None
+                text: str | None = line if is_code else None
                 if self._ends_fence(line):
-                    kept = None
+                    text = None
             else:
-                is_code, kept = False, self._strip(i, line)
-            if kept is None:
-                self.num_cut += 1
+                is_code, text = False, self._strip(i, line)
+            if text is None:
+                self.num_removed += 1
                 continue
-            if is_code != held_code and held:
-                yield held_code, "\n".join(held)
-                held = []
-            held_code = is_code
-            held.append(kept)
-        if held:
-            yield held_code, "\n".join(held)
+            if is_code != pending_code and pending:
+                yield pending_code, "\n".join(pending)
+                pending = []
+            pending_code = is_code
+            pending.append(text)
+        if pending:
+            yield pending_code, "\n".join(pending)
 
-    def _goes_on(self, line: str) -> bool:
-        """Whether a line belongs to the block that an earlier one opened."""
+    def _continues(self, line: str) -> bool:
+        """Returns whether a line continues the open block."""
         if self._state == _FENCED:
             return True
         stripped = line.lstrip()
@@ -101,9 +101,9 @@ class _Reader:
         return True
 
     def _strip(self, i: int, line: str) -> str | None:
-        """Returns a line of prose without its mark, None where it is but a mark."""
+        """Returns a line of prose without its marks, None where nothing is left."""
         if line.endswith("::") and self._opens_literal(i, line):
-            self.num_cut += 1
+            self.num_removed += 1
             self._state, self._indent = _LITERAL, len(line) - len(line.lstrip())
             if not line.lstrip().startswith(".. "):
                 return line[:-1] if line.strip() != "::" else None
@@ -116,11 +116,12 @@ class _Reader:
             return self._strip_directive(line, stripped[3:].lstrip())
         if _is_rule(stripped):
             return None
-        kept = _strip_mark(stripped, len(line) - len(line.lstrip()))
-        if kept is None or kept is stripped:
-            return line if kept is stripped else None
-        self.num_cut += 1
-        return kept
+        text = _strip_mark(stripped, len(line) - len(line.lstrip()))
+        if text is stripped:
+            return line
+        if text is not None:
+            self.num_removed += 1
+        return text
 
     def _opens_fence(self, stripped: str) -> bool:
         mark = stripped[0]
@@ -131,7 +132,7 @@ class _Reader:
         return True
 
     def _opens_literal(self, i: int, line: str) -> bool:
-        """Whether a ``::`` is followed by a blank line and then an indented block."""
+        """Returns whether a blank line and an indented block follow a ``::``."""
         indent = len(line) - len(line.lstrip())
         for j in range(i + 1, len(self._lines)):
             stripped = self._lines[j].lstrip()
@@ -140,13 +141,13 @@ class _Reader:
         return False
 
     def _strip_directive(self, line: str, content: str) -> str | None:
-        """Returns what shows of ``.. name:: content``, ``.. [1] note`` or a comment."""
+        """Returns the visible part of a directive, a footnote or a comment."""
         self._indent = len(line) - len(line.lstrip())
         if match := _DIRECTIVE.match(content):
             name, shown = match[1].lower(), content[match.end() :]
             if name in _CODE:
                 self._state, shown = _CODE_OPTIONS, ""
-            elif name in _CUT:
+            elif name in _HIDDEN:
                 self._state, shown = _SKIPPED, ""
             else:
                 self._state = _OPTIONS
@@ -155,12 +156,12 @@ class _Reader:
         else:
             self._state, shown = _SKIPPED, ""
         if shown:
-            self.num_cut += 1
+            self.num_removed += 1
         return shown or None
 
 
 def _is_rule(stripped: str) -> bool:
-    """Whether a line is an underline, a rule or the frame of a table."""
+    """Returns whether a line is an underline, a rule or the frame of a table."""
     first = stripped[0]
     size = len(stripped)
     if first in _UNDERLINES and size >= 3:
@@ -179,7 +180,7 @@ def _is_rule(stripped: str) -> bool:
 
 
 def _strip_mark(stripped: str, indent: int) -> str | None:
-    """Returns the very same line where it has no mark, None where it is but one."""
+    """Returns a line without marks: the same object, or None where nothing is left."""
     first = stripped[0]
     if first == "|":
         if len(stripped) > 2 and stripped[-1] == "|" and "|" in stripped[1:-1]:

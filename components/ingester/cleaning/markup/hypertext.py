@@ -1,6 +1,6 @@
-"""HTML: tags, comments, scripts and entities, by one scan that never looks back.
+"""Removes HTML tags, comments and scripts in one forward scan, decodes entities.
 
-Pages are rarely valid: the scan knows elements by name and pairs none of them.
+Pages are rarely valid: the scan knows elements by name and does not pair them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _names(names: str) -> frozenset[str]:
 
 
 _WITH_CONTENT = _names("script style template svg iframe noscript ref")
-"""Elements that are cut with all they hold; ``ref`` is MediaWiki's."""
+"""Elements that are removed with their content; ``ref`` is MediaWiki's."""
 _PARAGRAPHS = _names(
     "address article aside blockquote body center details dialog div dl fieldset"
     " figure footer form h1 h2 h3 h4 h5 h6 head header hr html main nav ol p pre"
@@ -43,15 +43,15 @@ _INLINE = _names(
     " gallery nowiki poem references"
 )
 _WITHOUT_END = _names("br hr wbr p li dt dd td th tr thead tbody tfoot html body")
-"""Elements whose bare start tag counts although nothing closes it."""
+"""Elements whose start tag without attributes counts without an end tag."""
 
 
-def strip(text: str, cut: Counter[str]) -> str:
-    """Returns the text without tags, comments and what scripts and styles hold."""
+def strip(text: str, removed: Counter[str]) -> str:
+    """Returns the text without tags, comments, scripts and styles."""
     if "<" not in text:
         return text
     pieces: list[str] = []
-    num_cut = begin = 0
+    num_removed = begin = 0
     at_line_start = True
     scan = _Scan(text)
     match = _TAG.search(text)
@@ -61,19 +61,19 @@ def strip(text: str, cut: Counter[str]) -> str:
             between = text[begin : match.start()]
             at_line_start = at_line_start and (not between or between.isspace())
             if instead == "\t" and at_line_start:
-                instead = ""  # a tab stands between cells
+                instead = ""  # tabs only separate cells
             at_line_start = at_line_start or instead.endswith("\n")
             pieces += between, instead
-            begin, num_cut = end, num_cut + 1
+            begin, num_removed = end, num_removed + 1
         match = _TAG.search(text, end or match.start() + 1)
-    if not num_cut:
+    if not num_removed:
         return text
-    cut["html"] += num_cut
+    removed["html"] += num_removed
     return "".join(pieces) + text[begin:]
 
 
 class _Scan:
-    """Decides what a tag means; remembers what was looked for in vain."""
+    """Classifies tags; remembers end marks that the text does not hold."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -82,7 +82,7 @@ class _Scan:
         self._missing: set[str] = set()
 
     def read(self, match: re.Match[str]) -> tuple[int, str]:
-        """Returns where the cut ends, 0 for no cut, and what stands in its place."""
+        """Returns the end of the removed part, 0 to keep it, and its replacement."""
         slash, name, attributes, comment, instruction, declaration = match.groups()
         if comment:
             return self._past("-->", match.end()), ""
@@ -103,7 +103,7 @@ class _Scan:
         return match.end(), instead
 
     def _counts(self, name: str) -> bool:
-        """Whether a start tag without attributes is one: ``<source>`` may be a word."""
+        """Returns whether a bare start tag is a tag: ``<source>`` may be a word."""
         if name in _WITHOUT_END:
             return True
         if self._closed is None:
@@ -122,7 +122,7 @@ class _Scan:
         return "" if name in _INLINE else None
 
     def _is_power(self, match: re.Match[str]) -> bool:
-        """Whether a superscript is an exponent: 10<sup>6</sup> is not 106."""
+        """Returns whether a superscript is an exponent: 10<sup>6</sup> is not 106."""
         before = self._text[match.start() - 1 : match.start()]
         after = self._text[match.end() : match.end() + 1]
         return (before.isdigit() or before == ")") and (
@@ -152,13 +152,13 @@ class _Scan:
         return self._text.find(">", end) + 1
 
 
-def decode_entities(text: str, cut: Counter[str]) -> str:
-    """Returns the text with its entities decoded; one without ``;`` is none."""
+def decode_entities(text: str, removed: Counter[str]) -> str:
+    """Returns the text with its entities decoded, those that end with ``;``."""
     if "&" not in text:
         return text
-    text, num_cut = _ENTITY.subn(_decode, text)
-    if num_cut:
-        cut["html"] += num_cut
+    text, num_removed = _ENTITY.subn(_decode, text)
+    if num_removed:
+        removed["html"] += num_removed
     return text
 
 

@@ -1,7 +1,7 @@
 """Inline marks of Markdown and reStructuredText: links, images, emphasis, code, roles.
 
 Emphasis opens at the beginning of a word and closes at the end of one, so ``2*3*4``,
-``snake_case``, ``__init__`` and ``**kwargs`` stay. Marks never span a blank line.
+``snake_case``, ``__init__`` and ``**kwargs`` are left. Marks never span a blank line.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import re
 from collections import Counter
 
 _BREAK = r"\n(?![ \t]*+[\n*+>#-])"
-# Every alternative starts with its character, so that the search skips to the next of
-# them; what stands before is looked at after. ASCII, as Chinese has no spaces.
+# Every alternative starts with its character, for a fast search, and then looks behind.
+# ASCII, as Chinese has no spaces.
 _EMPHASIS = re.compile(
-    r"://[^\s<>\[\]()\"'`]++|``[^`\n]++``|`[^`\n]++`"  # no group: stays
+    r"://[^\s<>\[\]()\"'`]++|``[^`\n]++``|`[^`\n]++`"  # no group: left as it is
     r"|\*(?<![A-Za-z0-9_\\*]\*)\*\*(?![\s*])(?P<f>[^*\n]++)(?<!\s)\*\*\*"
     r"(?![A-Za-z0-9_*])"
     rf"|\*(?<![A-Za-z0-9_\\*]\*)\*(?![\s*])(?P<a>(?:[^*\n]++|\*(?!\*)|{_BREAK})++)"
@@ -47,20 +47,20 @@ _QUOTED = re.compile(
 )
 
 
-def strip(text: str, cut: Counter[str]) -> str:
+def strip(text: str, removed: Counter[str]) -> str:
     """Returns the text without inline marks."""
     before = text
-    num_cut = 0
+    num_removed = 0
     if "*" in text or "_" in text or "~~" in text:
         text = _EMPHASIS.sub(_emphasized, text)
     if "![" in text:
-        text, num_cut = _IMAGE.subn("", text)
+        text, num_removed = _IMAGE.subn("", text)
     for sign, pattern, instead in _PASSES:
         if sign in text:
             text, more = pattern.subn(instead, text)
-            num_cut += more
+            num_removed += more
     if text != before:
-        cut["markup"] += num_cut or 1
+        removed["markup"] += num_removed or 1
     return text
 
 
@@ -71,7 +71,7 @@ def _emphasized(match: re.Match[str]) -> str:
     content = match[kind]
     if kind == "c" and _IDENTIFIER.fullmatch(content):
         return match[0]
-    # What is inside cannot hold the same mark: this goes no deeper than five.
+    # The content cannot hold the same mark: recursion ends after five levels.
     return _EMPHASIS.sub(_emphasized, content)
 
 
@@ -93,4 +93,4 @@ _PASSES = (
     ("`", _QUOTED, _quoted),
     ("<", _AUTOLINK, r"\1"),
 )
-"""What must occur, what is matched, and what stands in its place; in this order."""
+"""Passes in order: the characters that must occur, the pattern, its replacement."""

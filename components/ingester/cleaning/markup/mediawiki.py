@@ -1,7 +1,7 @@
-"""MediaWiki: templates, links, headings and tables, in texts that show signs of it.
+"""Removes MediaWiki templates, links, headings and tables in texts that have them.
 
-The signs are ``[[target|text]]``, ``[[Target]]`` or ``== heading ==``: without one, two
-braces or quotes are some other language's.
+A text with ``[[target|text]]``, ``[[Target]]`` or ``== heading ==`` is MediaWiki; in
+other texts two braces or quotes mean something else.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ _SIGN = re.compile(
 _ADDRESS = re.compile(r"\[(?:https?:)?//[^\s\[\]]++([^\[\]\n]*+)\]")
 _QUOTES = re.compile(r"'{2,5}+")
 _SWITCH = re.compile(r"__[A-Z]{3,30}__")
-_CUT_SPACES = _names(
+_HIDDEN_NAMESPACES = _names(
     "file image media category datei bild kategorie fichier catégorie archivo categoría"
     " 文件 檔案 图像 圖像 分类 分類"
 )
 """Name spaces whose links show no text: pictures and categories."""
 
 
-def strip(text: str, cut: Counter[str]) -> str:
+def strip(text: str, removed: Counter[str]) -> str:
     """Returns the text without MediaWiki's marks, if it shows signs of them."""
     if ("[[" not in text and "==" not in text) or not _SIGN.search(text):
         return text
-    text = _strip_templates(text, cut)
+    text = _strip_templates(text, removed)
     for _ in range(2):  # a caption holds links
         if "[[" in text:
-            text, num_cut = _LINK.subn(_link_text, text)
-            cut["markup"] += num_cut
+            text, num_removed = _LINK.subn(_link_text, text)
+            removed["markup"] += num_removed
     for pattern, instead in ((_ADDRESS, _label), (_QUOTES, ""), (_SWITCH, "")):
-        text, num_cut = pattern.subn(instead, text)
-        cut["markup"] += num_cut
+        text, num_removed = pattern.subn(instead, text)
+        removed["markup"] += num_removed
     lines = [_strip_line(line) for line in text.split("\n")]
-    kept = "\n".join(line for line in lines if line is not None)
-    if kept != text:
-        cut["markup"] += 1
-    return kept
+    stripped = "\n".join(line for line in lines if line is not None)
+    if stripped != text:
+        removed["markup"] += 1
+    return stripped
 
 
-def _strip_templates(text: str, cut: Counter[str]) -> str:
-    """Cuts ``{{...}}`` with what is nested in it; braces that do not pair stay."""
+def _strip_templates(text: str, removed: Counter[str]) -> str:
+    """Removes ``{{...}}``, nested ones included; unpaired braces are left."""
     opened: list[int] = []
     spans: list[tuple[int, int]] = []
     for match in _BRACES.finditer(text):
@@ -63,7 +63,7 @@ def _strip_templates(text: str, cut: Counter[str]) -> str:
             spans.append((begin, match.end()))
     if not spans:
         return text
-    cut["markup"] += len(spans)
+    removed["markup"] += len(spans)
     ends = [0, *(end for _, end in spans)]
     begins = [*(begin for begin, _ in spans), len(text)]
     return "".join(text[end:begin] for end, begin in zip(ends, begins, strict=True))
@@ -72,7 +72,7 @@ def _strip_templates(text: str, cut: Counter[str]) -> str:
 def _link_text(match: re.Match[str]) -> str:
     target, bars = match[1].strip(), match[2]
     space, colon, _ = target.partition(":")
-    if colon and space.strip().lower() in _CUT_SPACES:
+    if colon and space.strip().lower() in _HIDDEN_NAMESPACES:
         return ""
     label = bars.rpartition("|")[2].strip() if bars else ""
     return label or target.lstrip(":")
@@ -83,7 +83,7 @@ def _label(match: re.Match[str]) -> str:
 
 
 def _strip_line(line: str) -> str | None:
-    """Returns a line without marks of headings and tables, None for nothing but."""
+    """Returns a line without marks of headings and tables, None for only marks."""
     first = line[:1]
     if first == "=" and line.startswith("==") and line.rstrip().endswith("=="):
         return line.strip().strip("=").strip()

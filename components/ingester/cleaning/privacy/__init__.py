@@ -1,19 +1,22 @@
-"""Privacy: what in a text tells who somebody is or opens a door, and what replaces it.
+"""Finds and replaces personal data and credentials in texts.
 
-| kind | what is found |
+| kind | found |
 | --- | --- |
 | email | mail addresses, also ``name [at] host [dot] org`` and ``<name at host.org>`` |
 | phone | ``+`` and country code; North American; Chinese mobile and fixed lines |
 | ipv4, ipv6 | public internet addresses, no versions and no private networks |
 | payment_card | 13 to 19 digits of a known issuer with a valid Luhn digit |
 | iban | account numbers of the country's length, valid modulo 97 |
-| us_ssn | ``ddd-dd-dddd`` in the valid ranges; without hyphens only behind "SSN" |
+| us_ssn | ``ddd-dd-dddd`` in the valid ranges; without hyphens only after "SSN" |
 | chinese_resident_id | 18 characters: a region, a birthday, a valid check character |
 | url_credentials | ``user:password@`` and the values of ``?token=`` and the like |
 | secret_key | keys by their issuer's prefix, JSON web tokens, private key blocks |
 
 Rules find these, not names or street addresses; full-width forms are found once
 ``unicode: nfkc`` has made them ASCII.
+
+Reading order: this file; ``scan`` (a text prepared for searches); the detectors in
+``numbers`` (with ``checksums``), ``network`` and ``credentials``; ``surrogates``.
 """
 
 from __future__ import annotations
@@ -27,10 +30,7 @@ from textmill.components.ingester.cleaning.privacy.credentials import (
     find_secret_keys,
     find_url_credentials,
 )
-from textmill.components.ingester.cleaning.privacy.network import (
-    find_emails,
-    of_scope,
-)
+from textmill.components.ingester.cleaning.privacy.network import find_emails, of_scope
 from textmill.components.ingester.cleaning.privacy.numbers import (
     find_ibans,
     find_payment_cards,
@@ -72,10 +72,10 @@ _MAX_ROUNDS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyConfig:
-    """What counts as personal, and what stands in its place."""
+    """The kinds of personal data, and their replacements."""
 
     kinds: tuple[Kind, ...] = KINDS
-    """What is looked for."""
+    """The kinds that are looked for."""
     style: Literal["placeholder", "surrogate"] = "placeholder"
     """Masks with ``<EMAIL>`` and the like, or with values of the same form that belong
     to nobody (user4821@example.org), which keep the text natural."""
@@ -94,18 +94,18 @@ class PrivacyConfig:
 
 
 class PersonalSpan(NamedTuple):
-    """Something personal in a text."""
+    """A piece of personal data in a text."""
 
     begin: int
     """Its first character."""
     end: int
     """The character after its last one."""
     kind: Kind
-    """What it is."""
+    """Its kind."""
 
 
 class Redactor:
-    """Finds what is personal in texts, and replaces it."""
+    """Finds and replaces personal data in texts."""
 
     def __init__(self, config: PrivacyConfig, *, seed: int = 17) -> None:
         detectors = _DETECTORS | of_scope(config.addresses)
@@ -116,27 +116,26 @@ class Redactor:
         self._seed = seed
 
     def find(self, text: str) -> list[PersonalSpan]:
-        """Returns what is personal, in order, none overlapping another.
+        """Returns the personal data of a text, in order and without overlaps.
 
-        Of two that overlap the more specific kind wins (the order of KINDS: what has a
-        prefix or a checksum before what only has a form), then the longer, then the
-        earlier one.
+        Of two that overlap the more specific kind wins (the order of KINDS: a prefix or
+        checksum before a mere form), then the longer, then the earlier one.
         """
         scan = Scan(text)
         taken: list[PersonalSpan] = []
         for kind, detect in self._detectors:
-            found = detect(scan)
-            if found:
-                found.sort(key=lambda span: (span[0] - span[1], span[0]))
-                for begin, end in found:
+            matches = detect(scan)
+            if matches:
+                matches.sort(key=lambda span: (span[0] - span[1], span[0]))
+                for begin, end in matches:
                     _take(taken, PersonalSpan(begin, end, kind))
         return taken
 
     def mask(self, text: str, document_id: str) -> tuple[str, Counter[str]]:
-        """Returns the text with everything personal replaced, and how many by kind.
+        """Returns the text with personal data replaced, and counts by kind.
 
-        Masking what was masked changes nothing: placeholders and surrogates are not
-        found, or stand for themselves; those that do are not counted.
+        Masking a masked text changes nothing: placeholders and surrogates are not
+        found, or replaced by themselves and not counted.
         """
         counts: Counter[str] = Counter()
         # A replacement may uncover what it overlapped: again, until nothing changes.
@@ -155,24 +154,24 @@ class Redactor:
         document_id: str,
         counts: Counter[str],
     ) -> str:
-        pieces, at = [], 0
+        pieces, position = [], 0
         for begin, end, kind in spans:
             old = text[begin:end]
             new = f"<{kind.upper()}>"
             if self._style == "surrogate":
                 new = surrogate(kind, old, seed=self._seed, document_id=document_id)
-            pieces += [text[at:begin], new]
-            at = end
+            pieces += [text[position:begin], new]
+            position = end
             if new != old:
                 counts[kind] += 1
-        return "".join([*pieces, text[at:]])
+        return "".join([*pieces, text[position:]])
 
 
 def _take(taken: list[PersonalSpan], span: PersonalSpan) -> None:
-    """Inserts a span where it overlaps none of those before it."""
-    place = bisect_left(taken, span)
-    if place and taken[place - 1].end > span.begin:
+    """Inserts a span unless it overlaps one that is there."""
+    index = bisect_left(taken, span)
+    if index and taken[index - 1].end > span.begin:
         return
-    if place < len(taken) and taken[place].begin < span.end:
+    if index < len(taken) and taken[index].begin < span.end:
         return
     insort(taken, span)

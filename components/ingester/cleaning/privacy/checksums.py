@@ -1,4 +1,4 @@
-"""Checksums: which numbers can be real ones, by the rules of those who issue them."""
+"""Validity of numbers by the rules of their issuers: prefix, length, checksum."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def luhn(digits: str) -> bool:
-    """Says whether the last digit is the check digit of the others (ISO/IEC 7812-1)."""
+    """Returns whether the last digit is a valid Luhn digit (ISO/IEC 7812-1)."""
     numbers = [int(digit) for digit in reversed(digits)]
     return (sum(numbers[::2]) + sum(_DOUBLED[n] for n in numbers[1::2])) % 10 == 0
 
 
 def is_payment_card(digits: str) -> bool:
-    """Says whether a card can have this number: issuer, length and Luhn digit."""
+    """Returns whether a card can have this number: issuer, length and Luhn digit."""
     for (low, high), lengths in _CARDS:
         prefix = int(digits[: len(str(low))])
         if low <= prefix <= high and len(digits) in lengths:
@@ -68,7 +68,7 @@ def is_payment_card(digits: str) -> bool:
 
 
 def is_iban(value: str) -> bool:
-    """Says whether an account can have this number, without spaces (ISO 13616).
+    """Returns whether an account can have this number, without spaces (ISO 13616).
 
     The check digits 00, 01 and 99 are never given out, though modulo 97 alone takes
     them for 97, 98 and 02.
@@ -82,7 +82,7 @@ def is_iban(value: str) -> bool:
 
 
 def is_us_ssn(digits: str) -> bool:
-    """Says whether nine digits are in a range of social security numbers."""
+    """Returns whether nine digits are in a range of social security numbers."""
     area, group, serial = digits[:3], digits[3:5], digits[5:]
     return area < "900" and "000" != area != "666" and group > "00" and serial > "0000"
 
@@ -94,9 +94,9 @@ def resident_check(digits: str) -> str:
 
 
 def is_resident_id(value: str) -> bool:
-    """Says whether 18 characters can be a Chinese resident's: region, birthday, check.
+    """Returns whether 18 characters can be a Chinese resident's number.
 
-    Birthdays from 1900 to 2099.
+    By region, birthday (1900 to 2099) and check character.
     """
     if value[:2] not in _PROVINCES or value[6:8] not in ("19", "20"):
         return False
@@ -125,7 +125,7 @@ _LONG_COUNTRIES = _set(
 
 
 def is_international(digits: str) -> bool:
-    """Says whether digits behind a plus sign can be a telephone number (E.164).
+    """Returns whether digits after a plus sign can be a telephone number (E.164).
 
     North America and China by their own plans, other countries by code and length.
     """
@@ -139,7 +139,7 @@ def is_international(digits: str) -> bool:
 
 
 def is_north_american(digits: str) -> bool:
-    """Says whether ten digits are an area, an exchange and a line of the NANP."""
+    """Returns whether ten digits are an area, an exchange and a line of the NANP."""
     area, exchange = digits[:3], digits[3:6]
     return (
         len(digits) == 10
@@ -152,7 +152,7 @@ def is_north_american(digits: str) -> bool:
 
 
 def is_chinese(digits: str) -> bool:
-    """Says whether digits without trunk zero are a Chinese mobile or fixed line."""
+    """Returns whether digits without trunk zero are a Chinese mobile or fixed line."""
     if digits[0] == "1" and digits[1:2] >= "3":
         return len(digits) == 11
     if digits[:2] == "10" or digits[0] == "2":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from textmill.components.ingester.cleaning.privacy.scan import Found, Scan
+from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan
 
 _USER_PASSWORD = re.compile(
     r"://([^\s/@:?#<>\"'`]{1,128}:[^\s/@?#<>\"'`]{1,256})@[\w\[]"
@@ -23,8 +23,7 @@ _TRAILING = ".,;:!?)]}。,"
 
 _KEY_CHARS = 20
 _KEY = re.compile(
-    # A first letter leads every branch, so that the search skips to it; then it must
-    # not be in the middle of a word.
+    # Every branch begins with a letter, for a fast search, and then looks behind it.
     r"A(?<![A-Za-z0-9]A)(?:KIA|SIA|GPA|IDA|ROA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|g(?<![A-Za-z0-9]g)(?:h[pousr]_[A-Za-z0-9]{36,255}"
     r"|ithub_pat_[A-Za-z0-9_]{36,255}|lpat-[A-Za-z0-9_-]{20,255})"
@@ -50,62 +49,62 @@ _LINES = re.compile(r"(?:\s{1,8}[A-Za-z0-9+/=]{16,128}){1,400}")
 _MAX_BLOCK_CHARS = 16384
 
 
-def find_url_credentials(scan: Scan) -> Found:
+def find_url_credentials(scan: Scan) -> Matches:
     """Finds ``user:password`` before a host, and the values of secret parameters.
 
-    What a program or reader is to fill in (``{user}:{password}``, ``token=<...>``,
-    ``key=YOUR_KEY``) is none.
+    Templates to be filled in (``{user}:{password}``, ``token=<...>``,
+    ``key=YOUR_KEY``) do not count.
     """
     text = scan.text
-    found: Found = []
+    matches: Matches = []
     if "://" in text and "@" in text:
         for match in _USER_PASSWORD.finditer(text):
             if not _TEMPLATE.search(match[1]):
-                found.append(match.span(1))
+                matches.append(match.span(1))
     if "=" in text:
         for pattern in _PARAMETERS:
             for match in pattern.finditer(text):
                 value = match[1].rstrip(_TRAILING)
                 if len(value) >= 6 and not _TEMPLATE.search(value):
-                    found.append((match.start(1), match.start(1) + len(value)))
-    return found
+                    matches.append((match.start(1), match.start(1) + len(value)))
+    return matches
 
 
-def find_secret_keys(scan: Scan) -> Found:
+def find_secret_keys(scan: Scan) -> Matches:
     """Finds keys of services by their prefix, web tokens, and private key blocks."""
     text, tokens = scan.text, scan.tokens
-    found = _find_blocks(text) if "PRIVATE KEY" in text else []
+    matches = _find_blocks(text) if "PRIVATE KEY" in text else []
     begin = tokens.find(b"a" * _KEY_CHARS)
     while begin >= 0:
         end = tokens.find(b" ", begin + _KEY_CHARS)
         end = len(tokens) if end < 0 else end
         spans = _find_in_token(text, begin, end)
-        found.extend(spans)
+        matches.extend(spans)
         end = max(end, spans[-1][1]) if spans else end
         begin = tokens.find(b"a" * _KEY_CHARS, end)
-    return found
+    return matches
 
 
-def _find_in_token(text: str, begin: int, end: int) -> Found:
-    """Looks into a run of letters, digits, ``_`` and ``-`` that is as long as a key."""
+def _find_in_token(text: str, begin: int, end: int) -> Matches:
+    """Finds keys in a run of letters, digits, ``_`` and ``-`` of a key's length."""
     web = text.find("eyJ", begin, end)
     if web >= 0 and (match := _WEB_TOKEN.match(text, web)):
         return [match.span()]
-    found = [match.span() for match in _KEY.finditer(text, begin, end)]
-    if not found and (match := _ASSIGNED.search(text, begin, end + 48)):
-        found.append(match.span(1))
-    return found
+    matches = [match.span() for match in _KEY.finditer(text, begin, end)]
+    if not matches and (match := _ASSIGNED.search(text, begin, end + 48)):
+        matches.append(match.span(1))
+    return matches
 
 
-def _find_blocks(text: str) -> Found:
-    """Finds private keys between their BEGIN and END, or what is left of one."""
-    found: Found = []
+def _find_blocks(text: str) -> Matches:
+    """Finds private keys between their BEGIN and END, or truncated ones."""
+    matches: Matches = []
     for begin in _BLOCK.finditer(text):
-        if found and begin.start() < found[-1][1]:
+        if matches and begin.start() < matches[-1][1]:
             continue
         last = _BLOCK_END.search(text, begin.end(), begin.end() + _MAX_BLOCK_CHARS)
         if last and _BODY.search(text, begin.end(), last.start()):
-            found.append((begin.start(), last.end()))
+            matches.append((begin.start(), last.end()))
         elif lines := _LINES.match(text, begin.end()):
-            found.append((begin.start(), lines.end()))
-    return found
+            matches.append((begin.start(), lines.end()))
+    return matches

@@ -1,15 +1,11 @@
-"""Network: mail addresses and internet addresses."""
+"""Mail addresses and internet addresses."""
 
 from __future__ import annotations
 
 import re
 from functools import partial
 
-from textmill.components.ingester.cleaning.privacy.scan import (
-    Found,
-    Scan,
-    is_word,
-)
+from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan, is_word
 
 _LETTERS = "\u00c0-\u024f\u0370-\u052f"
 _LOCAL_BACKWARD = re.compile(rf"[A-Za-z0-9_.%+'{_LETTERS}-]{{1,65}}")
@@ -18,7 +14,7 @@ _END = r"(?![A-Za-z0-9_@(]|-[A-Za-z0-9])"
 _AT = re.compile(rf"@((?:{_LABEL}\.){{1,8}}([A-Za-z]{{2,24}})){_END}")
 _DOT = r"(?:\.| ?[\[({<] ?(?:dot|DOT) ?[\])}>] ?)"
 _WRITTEN_AT = tuple(
-    # Beginning with one character each, which a search skips to.
+    # Each begins with one character, for a fast search.
     re.compile(
         rf"\{sign} ?(?:at|AT) ?[\])}}>] ?"
         rf"(?:{_LABEL}{_DOT}){{1,8}}[A-Za-z]{{2,24}}{_END}"
@@ -63,14 +59,14 @@ _ADDRESS_CHARS = re.compile(r"[0-9A-Fa-f:]{1,48}")
 _LARGEST_VERSION = 49
 
 
-def find_emails(scan: Scan) -> Found:
-    """Finds mail addresses; ``name [at] host [dot] org``, ``<name at host.org>`` too.
+def find_emails(scan: Scan) -> Matches:
+    """Finds mail addresses, ``name [at] host [dot] org`` and ``<name at host.org>``.
 
-    No addresses: ``git@host:path``, what stands behind ``//``, a name that ends like a
-    file (``icon@2x.png``), and a call (``a@b.dot(c)``).
+    Not ``git@host:path``, names after ``//``, names that end like a file
+    (``icon@2x.png``), or calls (``a@b.dot(c)``).
     """
     text = scan.text
-    found: Found = []
+    matches: Matches = []
     if "@" in text:
         for match in _AT.finditer(text):
             begin = _local_begin(text, match.start())
@@ -78,20 +74,20 @@ def find_emails(scan: Scan) -> Found:
                 continue
             named = text[begin : match.start()] in _SERVICE
             if not named and text[max(0, begin - 2) : begin] != "//":
-                found.append((begin, match.end(1)))
+                matches.append((begin, match.end(1)))
     for pattern in _WRITTEN_AT:
         for match in pattern.finditer(text):
             end = match.start()
             begin = _local_begin(text, end - text.endswith(" ", 0, end))
             if begin >= 0:
-                found.append((begin, match.end()))
+                matches.append((begin, match.end()))
     if " at " in text:
-        found.extend(match.span(1) for match in _SPOKEN_AT.finditer(text))
-    return found
+        matches.extend(match.span(1) for match in _SPOKEN_AT.finditer(text))
+    return matches
 
 
 def _local_begin(text: str, end: int) -> int:
-    """Returns where the name before a sign begins, or -1 where none is."""
+    """Returns the beginning of the name before a sign, or -1 without one."""
     match = _LOCAL_BACKWARD.match(text[max(0, end - 65) : end][::-1])
     if not match or match.end() > 64:
         return -1
@@ -99,15 +95,15 @@ def _local_begin(text: str, end: int) -> int:
     return end - len(name) if name and name[-1] != "." and ".." not in name else -1
 
 
-def find_ipv4(scan: Scan, *, scope: str) -> Found:
-    """Finds addresses of four numbers, but no versions, chapters or parts of names.
+def find_ipv4(scan: Scan, *, scope: str) -> Matches:
+    """Finds addresses of four numbers, not versions, chapters or parts of names.
 
-    With scope "public", those that networks use inside (RFC 6890) are left out; those
-    of documentation (RFC 5737) are not. Four numbers below 50 are mostly a version:
-    they need a word such as "server" before them, or a port or mask behind.
+    Scope "public" leaves out private networks (RFC 6890), but not addresses of
+    documentation (RFC 5737). Four numbers below 50 are mostly a version: they need a
+    word such as "server" before them, or a port or mask after them.
     """
     text = scan.text
-    found: Found = []
+    matches: Matches = []
     for match in _QUAD.finditer(scan.shape):
         dot, end = match.span()
         begin = dot
@@ -119,8 +115,8 @@ def find_ipv4(scan: Scan, *, scope: str) -> Found:
             and _is_address(parts, scope)
             and _stands_as_address(text, begin, end, parts)
         ):
-            found.append((begin, end))
-    return found
+            matches.append((begin, end))
+    return matches
 
 
 def _is_address(parts: list[str], scope: str) -> bool:
@@ -133,7 +129,7 @@ def _is_address(parts: list[str], scope: str) -> bool:
 
 
 def _stands_as_address(text: str, begin: int, end: int, parts: list[str]) -> bool:
-    """Looks at what stands around four numbers."""
+    """Returns whether the text around four numbers allows an address."""
     before, after = text[begin - 1 : begin], text[end : end + 2]
     if before and (is_word(before) or before in ".-"):
         return False
@@ -148,24 +144,24 @@ def _stands_as_address(text: str, begin: int, end: int, parts: list[str]) -> boo
     )
 
 
-def find_ipv6(scan: Scan, *, scope: str) -> Found:
+def find_ipv6(scan: Scan, *, scope: str) -> Matches:
     """Finds addresses of 128 bits: global ones (2000::/3), or any with a wide scope.
 
-    With scope "all", ``::1`` and others of no length are still left out: in code they
-    are slices and name spaces.
+    Scope "all" still leaves out ``::1`` and the like: in code they are slices and
+    name spaces.
     """
     import ipaddress
 
     text = scan.text
-    found: Found = []
+    matches: Matches = []
     if ":" not in text:
-        return found
+        return matches
     for match in _GROUPS.finditer(text):
-        behind = _ADDRESS_CHARS.match(
+        before = _ADDRESS_CHARS.match(
             text[max(0, match.start() - 48) : match.start()][::-1]
         )
-        begin = match.start() - (behind.end() if behind else 0)
-        if found and begin < found[-1][1]:
+        begin = match.start() - (before.end() if before else 0)
+        if matches and begin < matches[-1][1]:
             continue
         whole = _ADDRESS_CHARS.match(text, begin)
         end = whole.end() if whole else begin
@@ -184,12 +180,12 @@ def find_ipv6(scan: Scan, *, scope: str) -> Found:
             ipaddress.IPv6Address(text[begin:end])
         except ValueError:
             continue
-        found.append((begin, end))
-    return found
+        matches.append((begin, end))
+    return matches
 
 
 def _is_network(text: str, begin: int, end: int) -> bool:
-    """Tells ``2001:db8::`` and ``2001::/16`` from "in Python 3000::"."""
+    """Separates ``2001:db8::`` and ``2001::/16`` from "in Python 3000::"."""
     if text.startswith("/", end):
         return True
     groups = text[begin:end].split(":")
@@ -202,7 +198,7 @@ def _in_scope(group: str, scope: str) -> bool:
     )
 
 
-def of_scope(scope: str) -> dict[str, partial[Found]]:
+def of_scope(scope: str) -> dict[str, partial[Matches]]:
     """Returns the detectors of internet addresses, by kind."""
     return {
         "ipv4": partial(find_ipv4, scope=scope),

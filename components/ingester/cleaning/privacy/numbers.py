@@ -1,4 +1,4 @@
-"""Numbers: telephones, cards, accounts and identity numbers, by form and checksum."""
+"""Telephone, card, account and identity numbers, by form and checksum."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from textmill.components.ingester.cleaning.privacy.checksums import (
     is_resident_id,
     is_us_ssn,
 )
-from textmill.components.ingester.cleaning.privacy.scan import (
-    Found,
-    Scan,
-    is_word,
-)
+from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan, is_word
 
 _MAX_PHONE_DIGITS = 15
 _CUE_CHARS = 32
@@ -50,32 +46,32 @@ _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,30}")
 _NOT_A_DIGIT = re.compile(r"[^0-9]+")
 
 
-def find_phones(scan: Scan) -> Found:
+def find_phones(scan: Scan) -> Matches:
     """Finds telephone numbers.
 
     With a plus sign: E.164 with separators. Without: North American ones that are
     punctuated as such, Chinese mobiles (bare, in threes and fours, with 86 or 0086)
-    and Chinese fixed lines with their area; ten bare digits only behind a word such as
-    "call", as points in time and amounts look the same.
+    and Chinese fixed lines with their area; ten bare digits only after a word such as
+    "call", as times and amounts look the same.
     """
-    found: Found = []
+    matches: Matches = []
     text = scan.text
     for begin, end in scan.runs:
         if begin and text[begin - 1] == "+":
             if span := _international(scan, begin, end):
-                found.append(span)
+                matches.append(span)
             continue
         if end - begin < 10:
             continue
         spans = _national(scan, begin, end)
         if not spans and _PHONE_CUE.search(text, max(0, begin - _CUE_CHARS), begin):
             spans = _matches(scan, _LOOSE, begin, end)
-        found.extend(spans)
-    return found
+        matches.extend(spans)
+    return matches
 
 
 def _international(scan: Scan, begin: int, end: int) -> tuple[int, int] | None:
-    """Takes as many groups behind a plus sign as make a number."""
+    """Returns the longest run of groups after a plus sign that is a number."""
     text = scan.text
     if begin > 1 and (is_word(text[begin - 2]) or text[begin - 2] in "+)"):
         return None
@@ -96,24 +92,24 @@ def _international(scan: Scan, begin: int, end: int) -> tuple[int, int] | None:
 
 
 def _without_trunk(digits: str, written: str) -> str:
-    """Leaves out the 0 of "+44 (0)20 ...", which is not dialled from abroad."""
+    """Removes the 0 of "+44 (0)20 ...", as it is not dialled from abroad."""
     if "(0)" not in written:
         return digits
     return _NOT_A_DIGIT.sub("", written.replace("(0)", "", 1))
 
 
-def _national(scan: Scan, begin: int, end: int) -> Found:
+def _national(scan: Scan, begin: int, end: int) -> Matches:
     begin -= scan.text.startswith("(", begin - 1) if begin else 0
-    found = _matches(scan, _NORTH_AMERICAN, begin, end)
+    matches = _matches(scan, _NORTH_AMERICAN, begin, end)
     for span in _matches(scan, _CHINESE, begin, end):
-        if not any(span[0] < taken[1] and taken[0] < span[1] for taken in found):
-            found.append(span)
-    return found
+        if not any(span[0] < taken[1] and taken[0] < span[1] for taken in matches):
+            matches.append(span)
+    return matches
 
 
-def _matches(scan: Scan, pattern: re.Pattern[str], begin: int, end: int) -> Found:
-    """Returns the numbers of a run that stand alone and are of their plan."""
-    found = []
+def _matches(scan: Scan, pattern: re.Pattern[str], begin: int, end: int) -> Matches:
+    """Returns the numbers of a run that stand alone and follow their plan."""
+    matches = []
     text = scan.text
     for match in pattern.finditer(text, begin, end):
         first, last = match.span()
@@ -125,16 +121,16 @@ def _matches(scan: Scan, pattern: re.Pattern[str], begin: int, end: int) -> Foun
         else:
             valid = is_north_american(digits[-10:])
         if valid:
-            found.append((first, last))
-    return found
+            matches.append((first, last))
+    return matches
 
 
-def find_payment_cards(scan: Scan) -> Found:
+def find_payment_cards(scan: Scan) -> Matches:
     """Finds card numbers: bare or grouped as on cards, of a known issuer, Luhn-valid.
 
     A group with more digits before it is a row of a table, not a card.
     """
-    found: Found = []
+    matches: Matches = []
     text = scan.text
     for begin, end in scan.runs:
         if end - begin < 13:
@@ -144,20 +140,20 @@ def find_payment_cards(scan: Scan) -> Found:
             grouped = match[1] or match[3]
             if grouped and first - begin >= 2:
                 continue
-            # "4111 1111 1111 1111 12/27": what follows may be no part of the card.
+            # "4111 1111 1111 1111 12/27": the last group may not belong to the card.
             shorter = last - len(match[2] or "")
-            found.extend(
+            matches.extend(
                 (first, stop)
                 for stop in sorted({shorter, last})
                 if is_payment_card(_NOT_A_DIGIT.sub("", text[first:stop]))
                 and scan.is_free(first, stop)
             )
-    return found
+    return matches
 
 
-def find_us_ssns(scan: Scan) -> Found:
-    """Finds US social security numbers with hyphens; others only behind "SSN"."""
-    found = []
+def find_us_ssns(scan: Scan) -> Matches:
+    """Finds US social security numbers with hyphens; others only after "SSN"."""
+    matches = []
     for begin, end in scan.runs:
         if end - begin < 9:
             continue
@@ -168,13 +164,13 @@ def find_us_ssns(scan: Scan) -> Found:
             )
             digits = _NOT_A_DIGIT.sub("", match[0])
             if cue and is_us_ssn(digits) and scan.is_free(first, last):
-                found.append((first, last))
-    return found
+                matches.append((first, last))
+    return matches
 
 
-def find_resident_ids(scan: Scan) -> Found:
+def find_resident_ids(scan: Scan) -> Matches:
     """Finds Chinese resident identity numbers of 18 characters."""
-    found = []
+    matches = []
     for begin, end in scan.runs:
         if end - begin < 17:
             continue
@@ -182,13 +178,13 @@ def find_resident_ids(scan: Scan) -> Found:
             first, last = match.span()
             value = match[0].replace(" ", "").replace("-", "")
             if is_resident_id(value) and scan.is_free(first, last):
-                found.append((first, last))
-    return found
+                matches.append((first, last))
+    return matches
 
 
-def find_ibans(scan: Scan) -> Found:
+def find_ibans(scan: Scan) -> Matches:
     """Finds international bank account numbers, bare or in groups of four."""
-    found: Found = []
+    matches: Matches = []
     text, shape = scan.text, scan.shape
     begin = shape.find(b"AA00")
     while begin >= 0:
@@ -197,9 +193,9 @@ def find_ibans(scan: Scan) -> Found:
         ):
             end = _iban_end(text, begin)
             if end:
-                found.append((begin, end))
+                matches.append((begin, end))
         begin = shape.find(b"AA00", begin + 4)
-    return found
+    return matches
 
 
 def _iban_end(text: str, begin: int) -> int:

@@ -1,8 +1,8 @@
-"""Scan: a text and the shape of it, in which rare patterns are cheap to rule out.
+"""A text with its character classes, for fast searches of rare patterns.
 
 The shape has one byte a character, at the same position: ``0`` for a digit, ``A`` and
 ``a`` for letters, any other ASCII character as it is, ``?`` for the rest. A search for
-bytes, or for an expression that begins with one byte, skips over it at 0.5 to 2 ns a
+bytes, or for an expression that begins with one byte, takes 0.5 to 2 ns a
 character; one that begins with a class of characters takes 5 to 10 ns.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from functools import cached_property
 
-Found = list[tuple[int, int]]
-"""Begin and end of what a detector found, in characters."""
+Matches = list[tuple[int, int]]
+"""Begin and end of the matches of a detector, in characters."""
 
 _UPPER, _LOWER, _DIGITS = bytes(range(65, 91)), bytes(range(97, 123)), b"0123456789"
 _SHAPE = bytes.maketrans(
@@ -25,7 +25,7 @@ _EDGES = ".-/,:"
 
 
 class Scan:
-    """One text on its way through the detectors."""
+    """One text, as the detectors search it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -37,11 +37,11 @@ class Scan:
 
     @cached_property
     def tokens(self) -> bytes:
-        """``a`` for what keys are made of (letters, digits, _ and -), or a space."""
+        """``a`` for letters, digits, _ and -, a space for other characters."""
         return self.shape.translate(_TOKEN)
 
     @cached_property
-    def runs(self) -> Found:
+    def runs(self) -> Matches:
         """Digits with separators between them, eight or more; nothing around them.
 
         At most three separators stand between two digits.
@@ -49,7 +49,7 @@ class Scan:
         return [match.span() for match in _RUN.finditer(self.shape)]
 
     def is_free(self, begin: int, end: int) -> bool:
-        """Says whether a number stands alone: no part of a word, number or path."""
+        """Returns whether a number stands alone, not in a word, number or path."""
         text = self.text
         if begin:
             before = text[begin - 1]
@@ -66,8 +66,8 @@ class Scan:
 
 
 def is_word(char: str) -> bool:
-    """Says whether a character is an ASCII letter, digit or underscore.
+    """Returns whether a character is an ASCII letter, digit or underscore.
 
-    Chinese is written without spaces: its characters are no part of a number or name.
+    Chinese is written without spaces: its characters do not extend a number or name.
     """
     return char.isascii() and (char.isalnum() or char == "_")

@@ -78,7 +78,7 @@ def _phone(text: str, random: StatelessRandom) -> str:
 
 
 def _is_north_american(text: str, digits: str) -> bool:
-    """Tells 1-415-555-0132 from 14155550132, which is a mobile in China."""
+    """Separates 1-415-555-0132 from 14155550132, a mobile in China."""
     if text[0] == "+":
         return digits[0] == "1"
     if len(digits) == 11:
@@ -156,5 +156,5 @@ _SURROGATES: dict[str, Callable[[str, StatelessRandom], str]] = {
 
 
 def surrogate(kind: str, text: str, *, seed: int, document_id: str) -> str:
-    """Returns what stands for a text of this kind in this document."""
+    """Returns the replacement of a text of this kind in this document."""
     return _SURROGATES[kind](text, StatelessRandom(seed, document_id, kind, text))

@@ -1,0 +1,43 @@
+"""JSON lines: an object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
+from textmill.components.ingester.readers.records import (
+    BadRecord,
+    DeadLetter,
+    Line,
+    decode,
+    parse_lines,
+)
+
+
+class JsonlReader(LineReader):
+    """Reads a row from every line that is not blank."""
+
+    def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
+        """Yields the objects of lines."""
+        return parse_lines(lines, parse_json)
+
+
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """Returns the object of one line of JSON.
+
+    Raises:
+        BadRecord: invalid_utf8, nul, bad_json or not_an_object.
+    """
+    try:
+        row = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        decode(raw)
+        raise BadRecord("bad_json", str(error)) from None
+    if type(row) is not dict:
+        raise BadRecord(
+            "not_an_object", f"expected an object, got {type(row).__name__}"
+        )
+    return row

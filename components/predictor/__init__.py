@@ -1,0 +1,66 @@
+"""Prediction: a trained model's outputs for a split, stored once and measured often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textmill.components.artifacts import (
+    Documents,
+    Predictions,
+    TokenRows,
+    TrainedModel,
+)
+from textmill.components.base import Component, Input, Output
+from textmill.models.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictorConfig:
+    """The columns and samples of the predictions of a stage."""
+
+    slices: tuple[str, ...] = ()
+    """Columns of the documents that are copied to the predictions."""
+    samples: int = 0
+    """causal_lm: number of texts that the model generates."""
+    sample_tokens: int = 200
+    """causal_lm: tokens of each generated text."""
+    seed: int = 17
+    """Seed of masks and samples."""
+    batch: int = 64
+    """Rows of a forward pass."""
+
+
+def predict(
+    *,
+    documents: Input[Documents],
+    rows: Input[TokenRows],
+    model: Input[TrainedModel],
+    predictions: Output[Predictions],
+    config: PredictorConfig,
+) -> None:
+    """Writes the model's outputs for the test split, or for eval if there is no test.
+
+    Raises:
+        ConfigError: a slice names no column.
+        DataError: both splits are empty.
+    """
+    from textmill.components.predictor.engine import predict_split
+
+    split = "test" if rows.splits.get("test") else "eval"
+    if not rows.splits.get(split):
+        raise DataError(
+            f"predict: expected rows in split test or eval, found none; "
+            f"give datasets.*.split a test share (the splits are {rows.splits})"
+        )
+    predict_split(
+        split,
+        documents=documents,
+        rows=rows,
+        model=model,
+        predictions=predictions,
+        config=config,
+    )
+
+
+class Predictor(Component, executor=predict):
+    """Documents, rows, trained model -> predictions."""

@@ -1,0 +1,148 @@
+"""A trained model's forward pass over a split, written to Parquet as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from textmill.components.artifacts import (
+    Documents,
+    Predictions,
+    TokenRows,
+    TrainedModel,
+    write_json,
+)
+from textmill.components.predictor import PredictorConfig
+from textmill.models.errors import ConfigError, did_you_mean
+from textmill.models.inference import generate_samples, load_task, predict_rows
+from textmill.models.rows import RowReader, RowSchema
+
+_GROUP_ROWS = 8192
+
+
+def predict_split(
+    split: str,
+    *,
+    documents: Documents,
+    rows: TokenRows,
+    model: TrainedModel,
+    predictions: Predictions,
+    config: PredictorConfig,
+) -> None:
+    """Writes the predictions of a split, and generated samples where asked for."""
+    task, tokenizer = load_task(
+        model.path / model.WEIGHTS,
+        model.path / model.TOKENIZER,
+        model.facts,
+        attention=rows.facts["attention"],
+    )
+    reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
+    target = "label" if model.facts["labels"] else "none"
+    outputs = predict_rows(
+        task, reader, target=target, batch=config.batch, seed=config.seed
+    )
+    columns = _row_columns(documents, split, target=target, slices=config.slices)
+    _write(predictions, split, outputs=outputs, columns=columns)
+    if config.samples:
+        texts = generate_samples(
+            task,
+            tokenizer,
+            count=config.samples,
+            num_tokens=config.sample_tokens,
+            seed=config.seed,
+        )
+        write_json(predictions.file(predictions.SAMPLES), texts)
+    predictions.facts = {
+        "task": model.facts["task"],
+        "labels": model.facts["labels"],
+        "split": split,
+        "rows": len(reader),
+        "slices": list(config.slices) if target != "none" else [],
+        "tokens": rows.facts["tokens"][split]["in"],
+        "bytes": rows.facts["bytes"][split],
+        "model": model.digest,
+        "documents": documents.digest,
+    }
+
+
+def _row_columns(
+    documents: Documents, split: str, *, target: str, slices: tuple[str, ...]
+) -> Iterator[dict[str, str]]:
+    """Yields id and slice columns of each row.
+
+    A row of a task with a target is a document; other rows may hold several, and are
+    numbered.
+    """
+    if target == "none":
+        number = 0
+        while True:
+            yield {"id": f"{split}-{number:09d}"}
+            number += 1
+    for document in documents.read(split):
+        for column in slices:
+            if column not in document:
+                hint = did_you_mean(column, list(document))
+                raise ConfigError(
+                    f"evaluate.slices: no column {column!r}; "
+                    f"there are {', '.join(document)}{hint}"
+                )
+        yield {"id": document["id"]} | {c: str(document[c]) for c in slices}
+
+
+def _write(
+    predictions: Predictions,
+    split: str,
+    *,
+    outputs: Iterator[dict[str, np.ndarray]],
+    columns: Iterator[dict[str, str]],
+) -> None:
+    """Writes row groups of a fixed size, so that bytes do not depend on the batch."""
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    count, name = 0, predictions.file_name(split)
+    path = predictions.file(name)
+    try:
+        for group in _regrouped(outputs, _GROUP_ROWS):
+            size = len(next(iter(group.values())))
+            table = _table(group, list(islice(columns, size)))
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+            count += size
+    finally:
+        if writer is not None:
+            writer.close()
+    predictions.records[name] = count
+
+
+def _regrouped(
+    batches: Iterator[dict[str, np.ndarray]], size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the same rows in groups of ``size``, the last one smaller."""
+    waiting: list[dict[str, np.ndarray]] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(next(iter(batch.values())))
+        while count >= size:
+            rows = {k: np.concatenate([b[k] for b in waiting]) for k in batch}
+            yield {k: v[:size] for k, v in rows.items()}
+            waiting, count = [{k: v[size:] for k, v in rows.items()}], count - size
+    if count:
+        yield {k: np.concatenate([b[k] for b in waiting]) for k in waiting[0]}
+
+
+def _table(outputs: dict[str, np.ndarray], columns: list[dict[str, str]]) -> Any:
+    import pyarrow as pa
+
+    arrays = {name: pa.array([row[name] for row in columns]) for name in columns[0]}
+    for name, values in outputs.items():
+        if values.ndim == 1:
+            arrays[name] = pa.array(values)
+        else:
+            flat = pa.array(values.reshape(-1))
+            arrays[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+    return pa.table(arrays)

@@ -1,0 +1,78 @@
+"""METRICS: the light table of metrics. Adding a metric = a file and a row.
+
+Read in this order: this table; ``metric.py``, the base class (statistics by row, value
+of their sums, interval); ``intervals.py``; ``accuracy.py``, the shortest metric; and
+``confusion.py`` with the macro averages. Importing this package loads no NumPy;
+``METRICS[name].load()`` does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textmill.models.families import METRICS as TASK_METRICS
+from textmill.models.registry import Table, load_object
+
+if TYPE_CHECKING:
+    from textmill.models.metrics.metric import Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRow:
+    """A row of ``METRICS``: the facts that thresholds and reports need."""
+
+    path: str
+    """``package.module:Class`` of the ``Metric``."""
+    range: tuple[float, float]
+    """Lowest and highest value."""
+    higher_is_better: bool
+    """Direction of improvement."""
+    tasks: tuple[str, ...] = ()
+    """Tasks to measure with it, in addition to the tasks whose own row names it: a
+    plugged-in metric for an existing task."""
+
+    def load(self) -> Metric:
+        """Imports the metric, and with it NumPy."""
+        metric: Metric = load_object(self.path)()
+        return metric
+
+    @property
+    def is_fraction(self) -> bool:
+        """True for values from 0 to 1, which reports may show as a bar."""
+        return self.range == (0.0, 1.0)
+
+
+def _fraction(path: str) -> MetricRow:
+    return MetricRow(path=path, range=(0.0, 1.0), higher_is_better=True)
+
+
+def _cost(path: str, lowest: float = 0.0) -> MetricRow:
+    return MetricRow(path=path, range=(lowest, math.inf), higher_is_better=False)
+
+
+METRICS = Table(
+    "textmill.metrics",
+    "metric",
+    {
+        "loss": _cost("textmill.models.metrics.loss:Loss"),
+        "perplexity": _cost("textmill.models.metrics.perplexity:Perplexity", 1.0),
+        "bits_per_byte": _cost("textmill.models.metrics.bits_per_byte:BitsPerByte"),
+        "accuracy": _fraction("textmill.models.metrics.accuracy:Accuracy"),
+        "next_accuracy": _fraction(
+            "textmill.models.metrics.next_accuracy:NextAccuracy"
+        ),
+        "macro_precision": _fraction(
+            "textmill.models.metrics.macro_precision:MacroPrecision"
+        ),
+        "macro_recall": _fraction("textmill.models.metrics.macro_recall:MacroRecall"),
+        "macro_f1": _fraction("textmill.models.metrics.macro_f1:MacroF1"),
+    },
+)
+
+
+def metric_names(task: str) -> list[str]:
+    """Returns the metrics of a task: those that its row names, then plugged-in ones."""
+    names = list(TASK_METRICS[task])
+    return names + [n for n, row in METRICS.items() if task in row.tasks]

@@ -1,0 +1,11 @@
+"""Macro precision: the mean precision of all labels."""
+
+from __future__ import annotations
+
+from textmill.models.metrics.confusion import MacroMetric
+
+
+class MacroPrecision(MacroMetric):
+    """Mean precision over labels; 0 for a label without a defined precision."""
+
+    score = 0

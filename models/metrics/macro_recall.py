@@ -1,0 +1,11 @@
+"""Macro recall: the mean recall of all labels."""
+
+from __future__ import annotations
+
+from textmill.models.metrics.confusion import MacroMetric
+
+
+class MacroRecall(MacroMetric):
+    """Mean recall over labels; 0 for a label without a defined recall."""
+
+    score = 1

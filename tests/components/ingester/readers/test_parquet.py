@@ -1,0 +1,168 @@
+"""Parquet files: rows of plain columns, in ranges of row groups, whole and damaged."""
+
+import json
+import random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.records import LimitsConfig, Record
+from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.files import find_files
+from textmill.models.errors import DataError, IntegrityError
+
+
+def read(path, *, block_bytes=1 << 20, limits=None, **source):
+    """Returns (offset, row) or (offset, reason) for every row of a file."""
+    source = SourceConfig(parquet=str(path), **source)
+    units = split_ranges(find_files(source), source, block_bytes=block_bytes)
+    return [
+        (record.offset, record.row if isinstance(record, Record) else record.reason)
+        for unit in units
+        for _, record in read_ranges(
+            unit, source=source, limits=limits or LimitsConfig(), block_bytes=9
+        )
+    ]
+
+
+def write(path, columns, **options):
+    table = columns if isinstance(columns, pa.Table) else pa.table(columns)
+    pq.write_table(table, path, **options)
+    return path
+
+
+def test_plain_columns_are_read_and_others_left_out(tmp_path):
+    columns = {
+        "text": ["é", None],
+        "n": pa.array([1, 2], pa.uint64()),
+        "x": [0.5, None],
+        "ok": [True, False],
+        "bytes": pa.array([b"a", b"\xff"], pa.binary()),
+        "large": pa.array(["a", "b"], pa.large_string()),
+        "kind": pa.array(["u", "v"]).dictionary_encode(),
+        "list": [[1], [2]],
+        "struct": [{"a": 1}, {"a": 2}],
+        "day": pa.array([1, 2], pa.date32()),
+    }
+    plain = {"n": 1, "x": 0.5, "ok": True, "bytes": "a", "large": "a", "kind": "u"}
+    other = {"n": 2, "x": None, "ok": False, "large": "b", "kind": "v"}
+    assert read(write(tmp_path / "x.parquet", columns)) == [
+        (0, {"text": "é"} | plain),
+        (1, {"text": None} | other),
+    ]
+
+
+def test_spans_are_ranges_of_row_groups(tmp_path):
+    text = [f"{n} {random.Random(n).random()}" for n in range(1000)]
+    path = write(tmp_path / "x.parquet", {"text": text}, row_group_size=30)
+    source = SourceConfig(parquet={"eval": str(path)})
+    units = split_ranges(find_files(source), source, block_bytes=4000)
+    spans = [span for unit in units for span in unit]
+    assert len(spans) > 3
+    assert [span.begin for span in spans[1:]] == [span.end for span in spans[:-1]]
+    assert (spans[0].begin, spans[-1].end, spans[0].split) == (0, 34, "eval")
+    expected = [(n, {"text": text[n]}) for n in range(1000)]
+    for block_bytes in (1, 4000, 1 << 30):
+        assert read(path, block_bytes=block_bytes) == expected
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "brotli", "lz4"])
+def test_every_codec_is_read(tmp_path, codec):
+    path = write(tmp_path / "x.parquet", {"text": ["a", "b"]}, compression=codec)
+    assert read(path) == [(0, {"text": "a"}), (1, {"text": "b"})]
+
+
+def test_a_file_without_rows_is_fine(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": pa.array([], pa.string())})
+    assert read(path) == []
+
+
+def test_a_bad_row_is_a_dead_letter(tmp_path):
+    invalid = pa.array([b"ok", b"\xff"], pa.binary())
+    text = pa.concat_arrays(
+        [pa.array(["a", "b" * 50, "c", "d"]), invalid.view("string")]
+    )
+    x = [0.5, 1.5, float("nan"), float("inf"), 2.5, 2.5]
+    found = read(
+        write(tmp_path / "x.parquet", {"text": text, "x": x}, write_statistics=False),
+        limits=LimitsConfig(max_line_bytes=40),
+    )
+    assert found == [
+        (0, {"text": "a", "x": 0.5}),
+        (1, "record_too_long"),
+        (2, "not_finite"),
+        (3, "not_finite"),
+        (4, {"text": "ok", "x": 2.5}),
+        (5, "invalid_utf8"),
+    ]
+
+
+def test_a_row_that_is_rejected_later_is_identified_by_its_json(tmp_path):
+    source = SourceConfig(parquet=str(write(tmp_path / "x.parquet", {"n": [1]})))
+    [unit] = split_ranges(find_files(source), source, block_bytes=9)
+    spans = read_ranges(unit, source=source, limits=LimitsConfig(), block_bytes=9)
+    [(_, record)] = spans
+    assert json.loads(record.raw) == {"n": 1}
+
+
+def test_the_class_labels_of_hugging_face_get_their_names_back(tmp_path):
+    features = {
+        "text": {"dtype": "string", "_type": "Value"},
+        "label": {"names": ["neg", "pos"], "_type": "ClassLabel"},
+    }
+    table = pa.table({"text": ["a", "b", "c", "d"], "label": [1, 0, -1, None]})
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    path = write(tmp_path / "x.parquet", table.replace_schema_metadata(metadata))
+    assert read(path, label="label") == [
+        (0, {"text": "a", "label": "pos"}),
+        (1, {"text": "b", "label": "neg"}),
+        (2, "bad_label"),
+        (3, {"text": "d", "label": None}),
+    ]
+
+
+def test_a_damaged_file_names_itself(tmp_path):
+    text = [str(random.Random(n).random()) for n in range(2000)]
+    path = write(tmp_path / "x.parquet", {"text": text}, write_page_checksum=True)
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 3] ^= 1
+    for damaged in (content[:-1], content[: len(content) // 2], b"", b"text", flipped):
+        path.write_bytes(damaged)
+        with pytest.raises(
+            IntegrityError, match=r"/x\.parquet: damaged, cut, or no Parq"
+        ):
+            read(path)
+
+
+def test_a_file_cut_and_flipped_anywhere_is_rows_or_a_fault(tmp_path):
+    letters = random.Random(3)
+    path = write(tmp_path / "x.parquet", {"text": ["a", "b"], "n": [1, 2]})
+    content = path.read_bytes()
+    for _ in range(200):
+        flipped = bytearray(content)
+        for _ in range(3):
+            flipped[letters.randrange(len(flipped))] = letters.randrange(256)
+        path.write_bytes(flipped)
+        try:
+            read(path)
+        except (IntegrityError, DataError) as fault:
+            assert str(path) in str(fault)
+
+
+def test_a_bomb_of_one_repeated_text_stops(tmp_path):
+    indices = pa.array(np.zeros(200_000, np.int32))
+    column = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 10_000]))
+    path = write(tmp_path / "x.parquet", {"text": column})
+    assert path.stat().st_size < 100_000
+    with pytest.raises(
+        DataError, match=r"x\.parquet: expands to more than limits\.max_"
+    ):
+        read(path)
+    with pytest.raises(
+        DataError, match=r"x\.parquet: expands to more than limits\.max_"
+    ):
+        read(path, limits=LimitsConfig(max_expanded_bytes=1000))

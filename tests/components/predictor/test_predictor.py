@@ -1,0 +1,44 @@
+"""Predictions of a real trained model, a row for every document."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.components.test_line import line, predicted  # noqa: F401
+from textmill.components.predictor.engine import _regrouped
+
+
+def test_rows_have_id_target_probabilities_and_slices(line, tmp_path):  # noqa: F811
+    predictions = predicted(line, tmp_path / "a", slices=("label",))
+    [columns] = predictions.read_groups()
+    documents = list(line["documents"].read("test"))
+    assert columns["id"] == [document["id"] for document in documents]
+    labels = predictions.facts["labels"]
+    assert [labels[i] for i in columns["target"]] == [d["label"] for d in documents]
+    assert columns["label"] == [d["label"] for d in documents]
+    assert columns["probabilities"].shape == (20, len(labels))
+    assert columns["probabilities"].dtype == np.float32
+    assert columns["probabilities"].sum(axis=1) == pytest.approx(np.ones(20), abs=1e-5)
+
+
+def test_the_same_inputs_give_the_same_bytes(line, tmp_path):  # noqa: F811
+    first = predicted(line, tmp_path / "a")
+    second = predicted(line, tmp_path / "b")
+    assert read(first.path) == read(second.path)
+    assert first.digest == second.digest
+
+
+def read(folder: Path) -> bytes:
+    return (folder / "test.parquet").read_bytes()
+
+
+def test_row_groups_do_not_depend_on_the_batch():
+    rows = np.arange(10)
+
+    def groups(batch):
+        batches = ({"x": rows[i : i + batch]} for i in range(0, 10, batch))
+        return [group["x"].tolist() for group in _regrouped(batches, 4)]
+
+    expected = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert groups(1) == groups(3) == groups(10) == expected
