@@ -1,4 +1,4 @@
-"""Bulk prediction: a SavedModel answers texts."""
+"""Answers of an exported SavedModel to texts."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Returns one answer a text; probabilities become a dict by label, highest first.
 
     Raises:
-        ConfigError: the folder holds no SavedModel of Textmill's.
+        ConfigError: the folder has no SavedModel exported by Textmill.
     """
     with native_silence():
         from textmill.models.export.runtime import SavedModelRuntime
 
     if not (saved_model / "saved_model.pb").is_file():
-        raise ConfigError(f"{saved_model}: expected a SavedModel, found none")
+        raise ConfigError(f"{saved_model}: expected a SavedModel, got none")
     try:
         served = SavedModelRuntime(saved_model)
     except KeyError as missing:
@@ -33,8 +33,8 @@ def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     answers = []
     for start in range(0, len(texts), _BATCH):
         answers += served.answer(texts[start : start + _BATCH])
-    for found in answers:
-        if "probabilities" in found:
-            pairs = zip(served.labels, found["probabilities"], strict=True)
-            found["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
+    for result in answers:
+        if "probabilities" in result:
+            pairs = zip(served.labels, result["probabilities"], strict=True)
+            result["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
     return answers
