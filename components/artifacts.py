@@ -55,8 +55,8 @@ class Documents(_Sharded):
     Every object has ``id`` and ``text``, ``label`` if the source names one, and the
     source's other columns. Inside a shard, lines are in the order of a seeded hash.
 
-    Facts: ``splits``; ``columns`` (names other than id, text, label); ``labels`` (the names
-    seen in train, sorted; empty without labels).
+    Facts: ``splits``; ``columns`` (names other than id, text, label); ``labels`` (the
+    names seen in train, sorted; empty without labels).
     """
 
     LEDGER = "ledger.json"

@@ -1,7 +1,7 @@
 """Errors that a user can act on, each with its exit code.
 
-A message is one sentence: where, expected, received, next step. Any other exception that
-escapes is a bug in Textmill and exits with 1.
+A message is one sentence: where, expected, received, next step. Any other exception
+that escapes is a bug in Textmill and exits with 1.
 """
 
 from __future__ import annotations
