@@ -1,4 +1,4 @@
-"""Silence: what libraries print below Python stays off the terminal."""
+"""Keeps the messages of native libraries off the terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def native_silence() -> Iterator[None]:
-    """Drops what is written to stderr, as by TensorFlow when it loads."""
+    """Context manager: discards stderr, to which TensorFlow writes when it loads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as devnull:
+        os.dup2(devnull.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr, 2)
+        os.close(stderr)

@@ -173,7 +173,7 @@ _MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 
 
 def _check_thresholds(stage: Mapping[str, Any]) -> Iterator[Violation]:
-    task = stage.get("task")
+    task = str(stage.get("task"))
     metrics = metric_names(task) if task in get_args(TaskName) else list(METRICS)
     thresholds = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
     for name, value in thresholds.items():
