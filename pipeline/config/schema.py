@@ -173,8 +173,8 @@ _MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 
 
 def _check_thresholds(stage: Mapping[str, Any]) -> Iterator[Violation]:
-    task = str(stage.get("task"))
-    metrics = metric_names(task) if task in get_args(TaskName) else list(METRICS)
+    task = stage.get("task")
+    metrics = metric_names(str(task)) if task in get_args(TaskName) else list(METRICS)
     thresholds = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
     for name, value in thresholds.items():
         path = f"evaluate.thresholds.{name}"
