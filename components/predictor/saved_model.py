@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.native_logs import native_silence
+from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def load_saved_model(folder: Path) -> SavedModelRuntime:
     Raises:
         ConfigError: the folder has no SavedModel exported by Textmill.
     """
-    with native_silence():
+    with silence_native_logs():
         from textmill.models.export.runtime import SavedModelRuntime
 
     if not (folder / "saved_model.pb").is_file():

@@ -27,7 +27,13 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Context
 from textmill.components.beam import open_pipeline
-from textmill.components.scratch import ScratchDir, lent, local, open_exchange, writing
+from textmill.components.scratch import (
+    ScratchDir,
+    cached_path,
+    local_copy,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.components.shards import read_batches
 from textmill.components.tokenizer import TokenizerConfig
 from textmill.components.tokenizer.best_fit import BestFit
@@ -78,10 +84,10 @@ def tokenize_shards(
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
     schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
-    with open_exchange(context, beside=rows.path.parent) as exchange:
-        work = list(_work(documents, rows, config, exchange))
-        entries = [exchange.give(path) for path in vocabulary.files()]
-        counts = exchange.place(_COUNTS)
+    with open_scratch_dir(context, parent=rows.path.parent) as scratch:
+        work = list(_work(documents, rows, config, scratch))
+        entries = [scratch.upload(path) for path in vocabulary.files()]
+        counts = scratch.path(_COUNTS)
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
@@ -90,10 +96,10 @@ def tokenize_shards(
                 | beam.CombineGlobally(_AddCounts())
                 | beam.Map(_write_counts, counts)
             )
-        found = read_json(local(counts))
+        found = read_json(cached_path(counts))
         for task in work:
             for target in task.targets:
-                exchange.collect(rows.path, target)
+                scratch.download(rows.path, target)
     _record(rows, found, documents=documents, vocabulary=vocabulary, schema=schema)
 
 
@@ -110,7 +116,7 @@ class _Task(NamedTuple):
 
 
 def _work(
-    documents: Documents, rows: TokenRows, config: TokenizerConfig, exchange: ScratchDir
+    documents: Documents, rows: TokenRows, config: TokenizerConfig, scratch: ScratchDir
 ) -> Iterator[_Task]:
     for split in documents.splits:
         shards = documents.shards(split)
@@ -119,12 +125,12 @@ def _work(
             targets = (name, f"{EXAMPLES}/{name}") if config.examples else (name,)
             for target in targets:
                 rows.file(target)
-            places = [exchange.target(rows.path, target) for target in targets]
-            yield _Task(split, exchange.give(shard), targets, tuple(places))
+            places = [scratch.target(rows.path, target) for target in targets]
+            yield _Task(split, scratch.upload(shard), targets, tuple(places))
 
 
 def _write_counts(counts: dict[str, dict[str, int]], place: str) -> None:
-    with writing(place) as path:
+    with uploading(place) as path:
         write_json(path, counts)
 
 
@@ -178,16 +184,16 @@ class _TokenizeShard(beam.DoFn):
         self._index = {label: i for i, label in enumerate(documents.labels)}
 
     def setup(self) -> None:
-        [folder] = {local(place).parent for place in self._vocabulary}
+        [folder] = {cached_path(place).parent for place in self._vocabulary}
         self._tokenizer = load_tokenizer(folder)
         self._words = make_words(self._config, self._tokenizer)
 
     def process(self, task: _Task) -> Iterator[dict[str, Any]]:
         packer = self._packer(task.split)
         with ExitStack() as stack:
-            paths = [stack.enter_context(writing(place)) for place in task.places]
+            paths = [stack.enter_context(uploading(place)) for place in task.places]
             file, *copies = [stack.enter_context(path.open("wb")) for path in paths]
-            source = stack.enter_context(lent(task.source))
+            source = stack.enter_context(local_copy(task.source))
             for rows in self._rows(packer, read_batches(source)):
                 file.write(frame_rows(self._schema, rows))
                 for copy in copies:

@@ -73,12 +73,12 @@ def export(
 
 
 def _load(config: Path, overrides: list[str] | None, root: Path) -> Any:
-    from textmill.components.native_logs import native_silence
+    from textmill.components.native_logs import silence_native_logs
     from textmill.pipeline.cli.published import find_vocabulary
 
     vocabulary = find_vocabulary(config, overrides, root)
     vocabulary.verify()
-    with native_silence():
+    with silence_native_logs():
         from textmill.models.tokenizers import load_tokenizer
 
         return load_tokenizer(vocabulary.path)
