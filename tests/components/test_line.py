@@ -27,7 +27,7 @@ from textmill.components.evaluator import (
 from textmill.components.exporter import ExportConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
 from textmill.components.predictor import PredictorConfig, predict
-from textmill.components.predictor.saved_model import answer
+from textmill.components.predictor.saved_model import load_saved_model, predict_texts
 from textmill.components.pusher import PusherConfig, push
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import TrainerConfig, train
@@ -168,12 +168,11 @@ def test_a_changed_answer_is_an_integrity_fault(serving, tmp_path):
 
 
 def test_the_served_model_answers_with_label_and_probabilities(serving):
-    [found] = answer(
-        serving.path / serving.SAVED_MODEL, ["the baker paints warm bread."]
-    )
-    assert found["label"] == "pa"
-    assert next(iter(found["probabilities"])) == "pa"
-    assert sum(found["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    model = load_saved_model(serving.path / serving.SAVED_MODEL)
+    [answer] = predict_texts(model, ["the baker paints warm bread."])
+    assert answer["label"] == "pa"
+    assert next(iter(answer["probabilities"])) == "pa"
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
 def pushed(line, serving, validation, folder: Path, **knobs) -> PushedModel:
