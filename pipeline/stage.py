@@ -17,9 +17,9 @@ from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import (
     Packing,
+    RowLayout,
     TokenizeConfig,
     Tokenizer,
-    TokenizerConfig,
 )
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.tasks import TASKS
@@ -166,12 +166,12 @@ def _evaluator(
     )
 
 
-def _row_layout(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
+def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
     task = TASKS[stage.task]
     packing = stage.tokenize.packing or cast(Packing, task.packings[0])
     next_token = task.next_token
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
-    return TokenizerConfig(
+    return RowLayout(
         sequence_length=config.model.sequence_length + next_token,
         packing=packing,
         attention=stage.tokenize.attention,
