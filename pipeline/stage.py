@@ -15,9 +15,9 @@ from textmill.components.infra_validator import (
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import (
+    RowLayout,
     TokenizeConfig,
     Tokenizer,
-    TokenizerConfig,
 )
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import LABELLED_TASKS
@@ -164,12 +164,12 @@ def _evaluator(
     )
 
 
-def _row_layout(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
+def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
     labelled = stage.task in LABELLED_TASKS
     packing = stage.tokenize.packing or ("pad" if labelled else "concat")
     next_token = stage.task == "causal_lm"
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
-    return TokenizerConfig(
+    return RowLayout(
         sequence_length=config.model.sequence_length + next_token,
         packing=packing,
         attention=stage.tokenize.attention,

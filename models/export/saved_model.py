@@ -105,7 +105,7 @@ class WriteServer(Server):
     @override
     def rows(self, text: tf.Tensor) -> Rows:
         s = self._tokenizer.specials
-        tokens = self._tokenizer.receive(text)[:, -self._length :]
+        tokens = self._tokenizer.tokenize_untrusted(text)[:, -self._length :]
         row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
         length = tf.cast(row.row_lengths(), tf.int32)
         ids = row.to_tensor(s.pad, shape=[None, self._length + 1])

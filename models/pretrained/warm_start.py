@@ -51,5 +51,5 @@ def _check_vocabulary(init: PretrainedConfig, tokenizer: Tokenizer) -> None:
 
 def _digest(tokenizer: Tokenizer) -> str:
     """Returns the SHA-256 over entries and control tokens: what ids mean."""
-    entries = [list(tokenizer.entries), vars(tokenizer.specials)]
+    entries = [list(tokenizer.tokens), vars(tokenizer.specials)]
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

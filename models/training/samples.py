@@ -35,10 +35,10 @@ def _masked(task: MaskedLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -
     logits = keras.ops.convert_to_numpy(task.logits(features))
     lines = []
     for row in range(_ROWS):
-        words = [tokenizer.entries[i] for i in features["ids"][row].numpy()]
+        words = [tokenizer.tokens[i] for i in features["ids"][row].numpy()]
         for slot in np.flatnonzero(features["weights"][row].numpy()):
-            taken = tokenizer.entries[int(logits[row, slot].argmax())]
-            real = tokenizer.entries[int(features["targets"][row, slot])]
+            taken = tokenizer.tokens[int(logits[row, slot].argmax())]
+            real = tokenizer.tokens[int(features["targets"][row, slot])]
             right = "" if taken == real else f" (`{real}`)"
             words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
         lines.append(" ".join(words[: int(batch["length"][row])]))
