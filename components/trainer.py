@@ -22,14 +22,15 @@ from textmill.components.base import (
     Output,
     canonical_json,
 )
+from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
-from textmill.models.families import ModelConfig, TaskName
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.tasks import TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
     from textmill.models.rows import RowReader
-    from textmill.models.tasks import Task
+    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
     from textmill.models.training.monitor import TrainingMonitor
 
@@ -159,12 +160,13 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from textmill.models.tasks import TASKS, Masking
+    from textmill.models.tasks import TASKS
+    from textmill.models.tasks.masking import Masking
 
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
-    task = TASKS[config.task](
+    task = TASKS[config.task].load()(
         shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from textmill.components.profiler.sketches import Terms
+from textmill.components.profiler.sketches import TopTerms
 from textmill.models.hashing import GOLDEN, mix64
 
 GRAM = 13
@@ -96,7 +96,7 @@ class BlockCounts:
     """Hashes of all 13-word sequences, uint64."""
 
 
-def count_texts(texts: Sequence[str], terms: Terms) -> BlockCounts:
+def count_texts(texts: Sequence[str], terms: TopTerms) -> BlockCounts:
     """Counts a block of texts; its terms are added to ``terms``.
 
     A term is two letters or more in a row, lower-cased; in scripts without spaces,
@@ -144,7 +144,7 @@ class _Block:
         sums = self._sums[ends] - self._sums[starts]
         return mix64(sums * _power(_INVERSE, len(self._sums))[starts])
 
-    def add_terms(self, terms: Terms) -> None:
+    def add_terms(self, terms: TopTerms) -> None:
         """Counts the runs of letters and, without spaces, the pairs of characters."""
         starts, ends = self._spaced_runs(_MARK)
         long = ends - starts > 1
@@ -160,7 +160,7 @@ class _Block:
             flags &= ~self._unspaced
         return _runs(flags)
 
-    def _add(self, terms: Terms, starts: np.ndarray, ends: np.ndarray) -> None:
+    def _add(self, terms: TopTerms, starts: np.ndarray, ends: np.ndarray) -> None:
         text = self._text
         hashes = self._hash(starts, ends)
         terms.add(hashes, lambda index: text[starts[index] : ends[index]])

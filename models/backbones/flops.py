@@ -6,7 +6,7 @@ Multiplications and additions of matrix products, two a pair; all else is a few 
 
 from __future__ import annotations
 
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 
 _FORWARD_AND_BACKWARD = 3
 """A product's backward pass is two more products of its size."""

@@ -18,7 +18,7 @@ from textmill.models.registry import Table, load_object
 
 if TYPE_CHECKING:
     from textmill.models.methods.method import Method
-    from textmill.models.tasks import Task
+    from textmill.models.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 
 
 class Method:

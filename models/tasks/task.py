@@ -7,7 +7,8 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from textmill.models.families import FAMILIES, ModelConfig
+from textmill.models.config import ModelConfig
+from textmill.models.families import FAMILIES
 from textmill.models.tasks.masking import Masking
 from textmill.models.tokenizers import SpecialTokens
 

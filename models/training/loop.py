@@ -19,7 +19,7 @@ import tensorflow as tf
 from textmill.models.errors import Diverged, MachineError, Preempted
 from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.checkpoint import Checkpoints, Snapshot
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.monitor import Call, TrainingMonitor

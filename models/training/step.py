@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from textmill.models.methods.method import Method
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,

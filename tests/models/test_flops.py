@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from textmill.models.backbones.flops import train_flops
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
 
@@ -31,7 +31,7 @@ def dot_flops(program):
 
 def compiled(shape, task_name, *, training=False):
     """Returns the HLO of a task's sums, or of their gradient, for one row."""
-    task = TASKS[task_name](
+    task = TASKS[task_name].load()(
         shape, vocabulary_size=VOCABULARY, specials=SPECIALS, num_labels=4
     )
     slots = {"masked_lm": [1, SLOTS], "causal_lm": [1, LENGTH], "classify": [1]}

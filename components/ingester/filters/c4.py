@@ -119,7 +119,8 @@ class C4(Filter):
             return Violation("sentences", f"{num_sentences} sentences < {bound}")
         if self._bad_words and (word := self._bad_words.find(text)):
             return Violation("bad_words", f"holds {word!r}")
-        view.removed.update({f"{self.name}:{r}_line": n for r, n in removed.items()})
+        for rule, count in removed.items():
+            view.removed[f"{self.name}:{rule}_line"] = count
         if text != view.text:
             view.replace(text)
         return None

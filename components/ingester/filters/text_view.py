@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -26,7 +25,7 @@ class TextView:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.removed: Counter[str] = Counter()
+        self.removed: dict[str, int] = {}
         """Lines that filters removed, by filter and rule."""
 
     def replace(self, text: str) -> None:

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.models.training.runs import SPECIALS, finish, make_run
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, Diverged, Preempted
-from textmill.models.families import ModelConfig
 from textmill.models.rows import RowReader, RowSchema, frame_rows
-from textmill.models.tasks import Classify
+from textmill.models.tasks.classify import Classify
 from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.loop import TrainingRun
