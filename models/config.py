@@ -95,7 +95,7 @@ class ModelConfig:
     """causal_lm: tokens whose logits are in memory at once; None is all of a batch.
     With a large vocabulary they are most of what training keeps in memory. The loss is
     the same; its logits are computed twice."""
-    recompute: bool = False
+    activation_checkpointing: bool = False
     """Whether training keeps only the inputs of blocks and computes the rest again for
     the gradients: much less memory, a third more time, the same update."""
 
@@ -142,7 +142,11 @@ class ModelConfig:
 
     def _check_blocks(self) -> None:
         if FAMILIES[self.family].norm is None:
-            for name in ("recipe", "recompute", *(f.name for f in fields(BlockConfig))):
+            for name in (
+                "recipe",
+                "activation_checkpointing",
+                *(f.name for f in fields(BlockConfig)),
+            ):
                 if getattr(self, name) not in (None, False, "classic"):
                     raise ValueError(f"a transformer (bert or gpt) beside {name}")
             return

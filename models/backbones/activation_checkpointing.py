@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 
-def recompute(layer: keras.layers.Layer) -> None:
+def checkpoint_activations(layer: keras.layers.Layer) -> None:
     """Makes a layer recompute its activations when gradients are taken.
 
     Seed generators inside it go back to where they were, so that dropout drops the same

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 
-def separate(
+def document_mask_and_positions(
     segments: keras.KerasTensor,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Keeps the documents of a row apart.
@@ -31,7 +31,7 @@ def separate(
     return keras.ops.equal(here, there), at - keras.ops.sum(before, axis=2)
 
 
-def over_documents(encode: Callable[[Any, Any], Any]) -> keras.Model:
+def document_model(encode: Callable[[Any, Any], Any]) -> keras.Model:
     """Returns a model for rows of several documents, whose outputs ``encode`` makes.
 
     It takes ``ids`` and ``segments``, int32 ``[batch, length]``, the number of every

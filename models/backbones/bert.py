@@ -12,7 +12,10 @@ import keras
 import keras_hub
 
 from textmill.models.backbones import transformer
-from textmill.models.backbones.attention import over_documents, separate
+from textmill.models.backbones.attention import (
+    document_mask_and_positions,
+    document_model,
+)
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.config import ModelConfig
 
@@ -62,16 +65,16 @@ def inputs(
     }
 
 
-def apart(backbone: keras.Model) -> keras.Model:
-    """Returns the same layers for rows of several documents (``over_documents``).
+def with_document_mask(backbone: keras.Model) -> keras.Model:
+    """Returns the same layers for rows of several documents (``document_model``).
 
     A token sees its own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.BertBackbone):
-        return transformer.apart(backbone)
+        return transformer.with_document_mask(backbone)
 
     def encode(ids: Any, segments: Any) -> dict[str, Any]:
-        same, positions = separate(segments)
+        same, positions = document_mask_and_positions(segments)
         tokens = backbone.token_embedding(ids)
         parts = (
             tokens,
@@ -85,7 +88,7 @@ def apart(backbone: keras.Model) -> keras.Model:
         pooled_output = backbone.pooled_dense(x[:, 0, :])
         return {"sequence_output": x, "pooled_output": pooled_output}
 
-    return over_documents(encode)
+    return document_model(encode)
 
 
 def sequence(outputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:

@@ -11,7 +11,10 @@ import keras
 import keras_hub
 
 from textmill.models.backbones import transformer
-from textmill.models.backbones.attention import over_documents, separate
+from textmill.models.backbones.attention import (
+    document_mask_and_positions,
+    document_model,
+)
 from textmill.models.config import ModelConfig
 
 
@@ -37,16 +40,16 @@ def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]
     return {"token_ids": ids, "padding_mask": mask}
 
 
-def apart(backbone: keras.Model) -> keras.Model:
-    """Returns the same layers for rows of several documents (``over_documents``).
+def with_document_mask(backbone: keras.Model) -> keras.Model:
+    """Returns the same layers for rows of several documents (``document_model``).
 
     A token sees its own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.GPT2Backbone):
-        return transformer.apart(backbone)
+        return transformer.with_document_mask(backbone)
 
     def encode(ids: Any, segments: Any) -> Any:
-        same, positions = separate(segments)
+        same, positions = document_mask_and_positions(segments)
         tokens = backbone.token_embedding(ids)
         parts = (tokens, backbone.position_embedding(tokens, positions=positions))
         x = backbone.embeddings_dropout(backbone.embeddings_add(parts))
@@ -54,7 +57,7 @@ def apart(backbone: keras.Model) -> keras.Model:
             x = layer(x, decoder_attention_mask=same)
         return backbone.layer_norm(x)
 
-    return over_documents(encode)
+    return document_model(encode)
 
 
 def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:

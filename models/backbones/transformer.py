@@ -14,8 +14,11 @@ import keras
 import keras_hub
 from keras import ops
 
-from textmill.models.backbones.activation_checkpointing import recompute
-from textmill.models.backbones.attention import over_documents, separate
+from textmill.models.backbones.activation_checkpointing import checkpoint_activations
+from textmill.models.backbones.attention import (
+    document_mask_and_positions,
+    document_model,
+)
 from textmill.models.config import ModelConfig
 
 _BASE_WIDTH, _BASE_DEVIATION = 768, 0.02
@@ -158,8 +161,8 @@ def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
     for block in backbone.transformer_layers:
         if config.choices.activation == "gelu_exact":
             block._feedforward_intermediate_dense.activation = keras.activations.gelu
-        if config.recompute:
-            recompute(block)
+        if config.activation_checkpointing:
+            checkpoint_activations(block)
     return backbone
 
 
@@ -167,7 +170,7 @@ def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.M
     """Returns a backbone with the inputs and outputs of KerasHub's BERT or GPT-2."""
     names = ["token_ids", "padding_mask", *(["segment_ids"] * (not causal))]
     inputs = {n: keras.Input((None,), dtype="int32", name=n) for n in names}
-    seen, positions = separate(inputs["padding_mask"])
+    seen, positions = document_mask_and_positions(inputs["padding_mask"])
     if causal:
         at = ops.cumsum(ops.ones_like(positions), axis=1)
         seen = ops.logical_and(seen, at[:, :, None] >= at[:, None, :])
@@ -177,8 +180,8 @@ def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.M
         turns = rotary(positions, config.width // config.heads)
     for i in range(config.layers):
         block = Block(config, name=f"transformer_layer_{i}")
-        if config.recompute:
-            recompute(block)
+        if config.activation_checkpointing:
+            checkpoint_activations(block)
         x = block(x, seen, turns)
     if config.choices.norm == "pre":
         x = norm(config, "output_norm")(x)
@@ -221,7 +224,7 @@ def _embed(
     return keras.layers.Dropout(config.dropout, name="embeddings_dropout")(x)
 
 
-def apart(backbone: keras.Model) -> keras.Model:
+def with_document_mask(backbone: keras.Model) -> keras.Model:
     """Returns the backbone, which keeps documents apart, as ``bert.apart`` names it."""
 
     def encode(ids: Any, segments: Any) -> Any:
@@ -230,4 +233,4 @@ def apart(backbone: keras.Model) -> keras.Model:
             inputs["segment_ids"] = ops.zeros_like(ids)
         return backbone(inputs)
 
-    return over_documents(encode)
+    return document_model(encode)

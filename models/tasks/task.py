@@ -97,7 +97,9 @@ class Task:
 
     def _encode(self, ids: Any, mask: Any, **types: Any) -> Any:
         if self.attention == "document":
-            return self.family.apart(self.backbone)({"ids": ids, "segments": mask})
+            return self.family.with_document_mask(self.backbone)(
+                {"ids": ids, "segments": mask}
+            )
         return self.backbone(self.family.inputs(ids, mask, **types))
 
     def _build(self) -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from textmill.models.methods import METHODS, method_config
 from textmill.models.registry import NameIn
@@ -49,6 +49,12 @@ class ProfileWindowConfig:
 class TrainingConfig:
     """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "no_decay": "weight_decay_exclude",
+        "batch_start": "initial_batch",
+        "best": "best_metric",
+    }
+
     steps: int | None = None
     """Optimizer updates."""
     epochs: float | None = None
@@ -59,7 +65,7 @@ class TrainingConfig:
     so that such a run cannot be repeated bit by bit."""
     global_batch: int = 32
     """Rows an update, over all replicas."""
-    batch_start: int | None = None
+    initial_batch: int | None = None
     """Rows of the first updates, which double until they are ``global_batch``; None
     starts with that."""
     batch_ramp: int = 0
@@ -86,7 +92,13 @@ class TrainingConfig:
     0.9 lets the lowest learn slowest."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
-    no_decay: tuple[str, ...] = ("bias", "beta", "gamma", "embedding", "norm")
+    weight_decay_exclude: tuple[str, ...] = (
+        "bias",
+        "beta",
+        "gamma",
+        "embedding",
+        "norm",
+    )
     """Parts of the paths of weights that are exempt from weight decay (and from the
     scaling of lamb)."""
     beta_1: float = 0.9
@@ -136,11 +148,11 @@ class TrainingConfig:
     """Whether the step is compiled by XLA; over several replicas, its gradient is."""
     eval_every: int | None = None
     """Steps between evaluations on the eval split; None evaluates at the end."""
-    best: Literal["loss", "accuracy"] | None = None
+    best_metric: Literal["loss", "accuracy"] | None = None
     """The metric of the eval split by which the best model seen is kept; None keeps
     the last."""
     patience: int | None = None
-    """Evaluations in a row without a better ``best`` (loss where that is None) after
+    """Evaluations in a row without a better ``best_metric`` (None: loss), after
     which training ends."""
     on_nan: Literal["stop", "rollback"] = "stop"
     """What a loss or gradient that is NaN or infinite does: it ends the run, or
@@ -204,15 +216,15 @@ class TrainingConfig:
             raise ValueError(f"warmup below 1 beside budget, got {self.warmup}")
 
     def _check_ramp(self) -> None:
-        start, full = self.batch_start, self.global_batch
+        start, full = self.initial_batch, self.global_batch
         if (start is None) != (self.batch_ramp == 0):
-            raise ValueError("both or neither of batch_start and batch_ramp, got one")
+            raise ValueError("both or neither of initial_batch and batch_ramp, got one")
         if start is not None:
             doublings = full // start if start > 0 else 0
             is_power = doublings > 1 and doublings & (doublings - 1) == 0
             if not is_power or start * doublings != full:
                 raise ValueError(
-                    f"batch_start that doubles to global_batch {full}, got {start}"
+                    f"initial_batch that doubles to global_batch {full}, got {start}"
                 )
             if self.batch_ramp < doublings.bit_length() - 1:
                 raise ValueError(

@@ -1,8 +1,8 @@
 """The loop: a model's training, from its first step or a checkpoint to its last step.
 
-A call of the compiled loop runs many steps; how many has no influence on the result,
+One call of the compiled loop runs many steps; how many has no influence on the result,
 nor has a restart from a checkpoint. What a step computes is in ``step.py``, which rows
-it sees in ``order.py``, at which rate in ``schedule.py``.
+it sees in ``sampler.py``, at which rate in ``schedule.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
 from textmill.models.training.checkpoint import Checkpoints, Snapshot
 from textmill.models.training.config import TrainingConfig
-from textmill.models.training.monitor import Call, TrainingMonitor
+from textmill.models.training.monitor import LoopCall, TrainingMonitor
 from textmill.models.training.optimizers import make_optimizer
 from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.sampler import Sampler
@@ -30,7 +30,7 @@ from textmill.models.training.schedule import Schedule
 from textmill.models.training.state import RunState, means
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext, set_precision
-from textmill.models.training.validation import Judge, values
+from textmill.models.training.validation import Validator, values
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
@@ -68,7 +68,7 @@ class TrainingRun:
     ) -> None:
         self._config, self._shares = config, ReplicaContext(strategy)
         self._has_eval = bool(eval_rows)
-        smallest = config.batch_start or config.global_batch
+        smallest = config.initial_batch or config.global_batch
         self._shares.check(smallest, accumulate=config.accumulate)
         self._order = Sampler(
             len(rows),
@@ -76,7 +76,7 @@ class TrainingRun:
             seed=seed,
             lengths=rows.lengths() if config.length_buckets else None,
             dupe_factor=config.dupe_factor,
-            batch_start=config.batch_start,
+            initial_batch=config.initial_batch,
             batch_ramp=config.batch_ramp,
         )
         self.num_steps = None
@@ -101,7 +101,7 @@ class TrainingRun:
                 config=config,
                 methods=list(self._methods.values()),
             )
-        self._judge = Judge(
+        self._validator = Validator(
             self.task,
             rows=eval_rows,
             step=self._step,
@@ -112,7 +112,7 @@ class TrainingRun:
         )
         self.state = RunState()
         self._safe: Snapshot | None = None
-        self._pace = _SECONDS_A_CALL
+        self._seconds_per_step = _SECONDS_A_CALL
 
     @property
     def step(self) -> int:
@@ -172,13 +172,13 @@ class TrainingRun:
         watcher.begin(self.history, note=self._step.note, devices=self._shares.devices)
         while True:
             self.state.seconds = spent + time.monotonic() - began
-            stopping = self._agree(should_stop())
+            stopping = self._sync(should_stop())
             self._log()
-            if self._is_to_be_judged() and not stopping:
-                stopping = not self._judge.judge(self.state, should_stop)
-                watcher.look(self.task, self.step)
-            watcher.show(self.history)
-            if self._finished and not self._is_to_be_judged():
+            if self._needs_validation() and not stopping:
+                stopping = not self._validator.validate(self.state, should_stop)
+                watcher.log_model(self.task, self.step)
+            watcher.log_scalars(self.history)
+            if self._finished and not self._needs_validation():
                 break
             if saved < self.step and (stopping or self._is_due("checkpoint_every")):
                 saved = self._save(checkpoints)
@@ -186,12 +186,12 @@ class TrainingRun:
                 raise Preempted(f"stopped at step {self.step}; step {saved} is kept")
             self._advance_or_go_back(watcher)
             report(self._progress())
-        self._judge.choose(self.state)
+        self._validator.choose(self.state)
 
     @property
     def _finished(self) -> bool:
         config, state = self._config, self.state
-        if config.patience and state.worse >= config.patience:
+        if config.patience and state.evaluations_since_best >= config.patience:
             return True
         if config.seconds:
             return state.seconds >= config.seconds
@@ -201,7 +201,7 @@ class TrainingRun:
         steps = getattr(self._config, every)
         return self._finished or bool(steps and self.step and self.step % steps == 0)
 
-    def _is_to_be_judged(self) -> bool:
+    def _needs_validation(self) -> bool:
         is_new = self.state.evaluated < self.step
         return self._has_eval and is_new and self._is_due("eval_every")
 
@@ -218,11 +218,11 @@ class TrainingRun:
             self._load(self._safe)
             self.state.skipped = skipped
         else:
-            watcher.after(call)
+            watcher.log_call(call)
         while self.step in self.state.skipped:
             self.state.step += 1
 
-    def advance(self, stop: int) -> Call:
+    def advance(self, stop: int) -> LoopCall:
         """Runs the steps up to ``stop`` in one call of the compiled loop.
 
         Raises:
@@ -231,20 +231,20 @@ class TrainingRun:
         first, began = self.step, time.monotonic()
         blocks, waited = self._feed.take(first, stop)
         self._feed.prepare(stop, self._next_stop(stop))
-        fed, at, results = self._fed(first, stop), 0, []
+        step_inputs, at, results = self._step_inputs(first, stop), 0, []
         traces = self._step.num_traces
         for block in blocks:
             here = slice(at, at := at + block.num_steps)
-            now = {name: value[here] for name, value in fed.items()}
-            results.append(self._step.many(block.rows, now))
+            inputs = {name: value[here] for name, value in step_inputs.items()}
+            results.append(self._step.many(block.rows, inputs))
         sums = np.concatenate([r.numpy() for r in results]).astype(np.float64)
         self._check(sums, first)
         self.state.add(self._step.names, sums.tolist())
-        self.state.window["rate"] = float(fed["rate"][-1])
+        self.state.window["learning_rate"] = float(step_inputs["learning_rate"][-1])
         self.state.step = stop
         seconds = time.monotonic() - began
-        self._pace = seconds / (stop - first)
-        return Call(
+        self._seconds_per_step = seconds / (stop - first)
+        return LoopCall(
             first=first,
             stop=stop,
             seconds=seconds,
@@ -254,16 +254,18 @@ class TrainingRun:
             compiled=self._step.num_traces > traces,
         )
 
-    def _fed(self, first: int, stop: int) -> dict[str, np.ndarray]:
+    def _step_inputs(self, first: int, stop: int) -> dict[str, np.ndarray]:
         """Returns what each step is told: its number, its rate, and the average's."""
         number = np.arange(first, stop)
         position = number.astype(np.float64)
         if self._config.budget:
-            position = self.state.seconds + (number - first) * self._pace
+            position = self.state.seconds + (number - first) * self._seconds_per_step
         return {
             "number": number.astype(np.int32),
-            "rate": self._schedule.rates(position),
-            "keep": self._schedule.keeps(position, number.astype(np.float64)),
+            "learning_rate": self._schedule.learning_rates(position),
+            "average_decay": self._schedule.average_decays(
+                position, number.astype(np.float64)
+            ),
         }
 
     def _check(self, sums: np.ndarray, first: int) -> None:
@@ -288,7 +290,7 @@ class TrainingRun:
         seconds = _SECONDS_A_CALL
         if config.seconds:
             seconds = min(seconds, config.seconds - self.state.seconds)
-        most = max(1, min(_MOST_STEPS_A_CALL, int(seconds / self._pace)))
+        most = max(1, min(_MOST_STEPS_A_CALL, int(seconds / self._seconds_per_step)))
         return min(n for n in (*marks, *self.state.skipped, step + most) if n > step)
 
     def _log(self) -> None:
@@ -297,34 +299,34 @@ class TrainingRun:
         window, self.state.window = self.state.window, {}
         points = {f"train/{name}": value for name, value in means(window).items()}
         points["train/gradient_norm"] = window["norm"] / window["steps"]
-        points["train/learning_rate"] = window["rate"]
+        points["train/learning_rate"] = window["learning_rate"]
         if self._step.scale:
             points["train/loss_scale"] = window["scale"] / window["steps"]
         self.state.note(points)
 
     def evaluate(self) -> dict[str, float]:
         """Returns mean loss and accuracy over the eval rows; empty without any."""
-        return self._judge.measure()
+        return self._validator.measure()
 
     def _progress(self) -> dict[str, Any]:
         total = self.num_steps
         if self._config.seconds:
             left = max(0.0, self._config.seconds - self.state.seconds)
-            total = self.step + int(left / self._pace)
+            total = self.step + int(left / self._seconds_per_step)
         return {
             "step": self.step,
             "total": total,
             "loss": self.state.last_loss(),
-            "rate": self._order.batch(max(0, self.step - 1)) / self._pace,
+            "rate": self._order.batch(max(0, self.step - 1)) / self._seconds_per_step,
             "unit": "rows/s",
         }
 
-    def _agree(self, stopping: bool) -> bool:
-        """Lets all workers have the chief's clock and pace, and stop when one must."""
+    def _sync(self, stopping: bool) -> bool:
+        """Gives all workers the clock of the chief, and stops all when one stops."""
         if self._shares.workers == 1:
             return stopping
-        stopping, self.state.seconds, self._pace = self._shares.agree(
-            stopping, self.state.seconds, self._pace, step=self.step
+        stopping, self.state.seconds, self._seconds_per_step = self._shares.sync(
+            stopping, self.state.seconds, self._seconds_per_step, step=self.step
         )
         return stopping
 
@@ -345,14 +347,16 @@ class TrainingRun:
     def _snapshot(self) -> Snapshot:
         variables = self._variables()
         tensors = dict(zip(variables, values(list(variables.values())), strict=True))
-        tensors |= {f"best/{i:05d}": value for i, value in enumerate(self._judge.best)}
+        tensors |= {
+            f"best/{i:05d}": value for i, value in enumerate(self._validator.best)
+        }
         return Snapshot(self.step, tensors, asdict(self.state))
 
     def _load(self, snapshot: Snapshot) -> None:
         for name, variable in self._variables().items():
             variable.assign(snapshot.tensors[name])
         names = sorted(name for name in snapshot.tensors if name.startswith("best/"))
-        self._judge.best = [snapshot.tensors[name] for name in names]
+        self._validator.best = [snapshot.tensors[name] for name in names]
         self.state = RunState.of(snapshot.state)
 
     def _save(self, checkpoints: Checkpoints | None) -> int:

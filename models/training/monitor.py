@@ -1,4 +1,4 @@
-"""Watching: what a run shows to whoever looks on, and how well it uses the machine.
+"""Monitoring of a training run: TensorBoard, progress lines, and utilization.
 
 Curves, rates, histograms, samples and profiles go to TensorBoard events; all scalars
 also to ``progress.jsonl`` beside them, for programs. Nothing of it changes a result.
@@ -26,7 +26,7 @@ PROGRESS = "progress.jsonl"
 _TIME = "time/"
 
 
-class Call(NamedTuple):
+class LoopCall(NamedTuple):
     """One call of the compiled loop."""
 
     first: int
@@ -68,7 +68,7 @@ class TrainingMonitor:
         self._lines: Any = None
         self._ceiling = 0.0
         self._shown, self._profiling = 0, False
-        self._calls: list[Call] = []
+        self._calls: list[LoopCall] = []
         self._useful, self._began = 0.0, time.monotonic()
 
     def __enter__(self) -> TrainingMonitor:
@@ -109,7 +109,7 @@ class TrainingMonitor:
         except OSError as error:
             print(f"{PROGRESS} is not written: {error}", flush=True)
         self._put([p for p in earlier if p["name"].startswith(_TIME)])
-        self.show(history)
+        self.log_scalars(history)
         if self._flops and devices:
             self._ceiling = devices * measure_ceiling(keras.config.dtype_policy())
         self._began = time.monotonic()
@@ -137,14 +137,14 @@ class TrainingMonitor:
         self._profiling = False
         tf.profiler.experimental.stop()
 
-    def after(self, call: Call) -> None:
-        """Takes note of a call."""
+    def log_call(self, call: LoopCall) -> None:
+        """Records the timing of a call."""
         self._calls.append(call)
         if not call.compiled:
             self._useful += call.seconds - call.waited
 
-    def show(self, history: list[dict[str, Any]]) -> None:
-        """Shows the points that are new, and the rates since the last ones."""
+    def log_scalars(self, history: list[dict[str, Any]]) -> None:
+        """Writes the new points, and the throughput since the last ones."""
         if self._events is None or len(history) == self._shown:
             # A rollback takes points back.
             self._shown = min(self._shown, len(history))
@@ -165,7 +165,7 @@ class TrainingMonitor:
             self._lines.writelines(json.dumps(p, sort_keys=True) + "\n" for p in points)
             self._lines.flush()
 
-    def _rates(self, calls: list[Call]) -> dict[str, float]:
+    def _rates(self, calls: list[LoopCall]) -> dict[str, float]:
         """Returns rates over some calls: what shows where the time goes."""
         seconds = sum(call.seconds for call in calls)
         tokens = sum(block[0] for call in calls for block in call.blocks)
@@ -184,8 +184,8 @@ class TrainingMonitor:
             rates["mfu"] = done / seconds / self._ceiling
         return rates
 
-    def look(self, task: Task, step: int) -> None:
-        """Shows the weights' distributions, and samples of what the model does."""
+    def log_model(self, task: Task, step: int) -> None:
+        """Writes histograms of the weights, and samples of the model's output."""
         if self._events is None:
             return
         for name, variable in task.tensors().items():

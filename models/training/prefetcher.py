@@ -1,4 +1,4 @@
-"""The feed: rows of the coming call, gathered in a thread while this one runs."""
+"""Prefetching: a thread reads the rows of the next call while this one runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textmill.models.training.strategy import ReplicaContext
 _BUCKET = 32
 
 
-class Block(NamedTuple):
+class StepBlock(NamedTuple):
     """Steps of one shape: this worker's rows of them."""
 
     rows: dict[str, np.ndarray]
@@ -51,7 +51,7 @@ class Prefetcher:
         self._rows, self._order, self._shares, self._cut = rows, order, shares, cut
         self._lengths = rows.lengths()
         self._thread = ThreadPoolExecutor(1, "feed")
-        self._coming: tuple[int, int, Future[list[Block]]] | None = None
+        self._coming: tuple[int, int, Future[list[StepBlock]]] | None = None
 
     def prepare(self, start: int, stop: int) -> None:
         """Begins to gather the steps from ``start`` to ``stop``."""
@@ -64,7 +64,7 @@ class Prefetcher:
         coming = self._coming
         return coming[1] if coming and coming[0] == start else None
 
-    def take(self, start: int, stop: int) -> tuple[list[Block], float]:
+    def take(self, start: int, stop: int) -> tuple[list[StepBlock], float]:
         """Returns those steps, and the seconds that were spent waiting for them."""
         began = time.monotonic()
         if self._coming is None or self._coming[:2] != (start, stop):
@@ -78,10 +78,10 @@ class Prefetcher:
         """Ends the thread."""
         self._thread.shutdown(cancel_futures=True)
 
-    def _blocks(self, start: int, stop: int) -> Iterator[Block]:
+    def _blocks(self, start: int, stop: int) -> Iterator[StepBlock]:
         indices, keys = self._order.rows(start, stop)
         lengths = self._lengths[indices]
-        mine = self._shares.of_worker(indices.shape[1])
+        mine = self._shares.worker_slice(indices.shape[1])
         indices, keys = indices[:, mine], keys[:, mine]
         taken = self._rows.take(indices.reshape(-1))
         rows = {
@@ -89,7 +89,7 @@ class Prefetcher:
             for name, value in taken.items()
         } | {"keys": keys}
         if not self._cut:
-            yield Block(rows, int(lengths.sum()))
+            yield StepBlock(rows, int(lengths.sum()))
             return
         longest = -(-lengths.max(axis=1) // _BUCKET) * _BUCKET
         changes = np.flatnonzero(np.diff(longest)) + 1
@@ -99,4 +99,4 @@ class Prefetcher:
                 name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
                 for name, value in rows.items()
             }
-            yield Block(cut, int(lengths[steps].sum()))
+            yield StepBlock(cut, int(lengths[steps].sum()))

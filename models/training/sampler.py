@@ -43,7 +43,7 @@ class Sampler:
         seed: of the permutations and keys.
         lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
         dupe_factor: epochs after which the keys of a row come again; None never.
-        batch_start: rows of the first steps, which double until they are ``batch``.
+        initial_batch: rows of the first steps, which double until they are ``batch``.
         batch_ramp: steps over which they double.
     """
 
@@ -55,14 +55,14 @@ class Sampler:
         seed: int,
         lengths: np.ndarray | None = None,
         dupe_factor: int | None = None,
-        batch_start: int | None = None,
+        initial_batch: int | None = None,
         batch_ramp: int = 0,
     ) -> None:
         self._num_rows, self._seed = num_rows, seed
         self._lengths, self._dupe_factor = lengths, dupe_factor
         self._epoch, self._permutation = -1, np.arange(0)
-        self._stretches = [_Stretch(0, 0, batch_start or batch)]
-        doublings = (batch // (batch_start or batch)).bit_length() - 1
+        self._stretches = [_Stretch(0, 0, initial_batch or batch)]
+        doublings = (batch // (initial_batch or batch)).bit_length() - 1
         for number in range(1, doublings + 1):
             last, step = self._stretches[-1], batch_ramp * number // doublings
             row = last.row + (step - last.step) * last.batch

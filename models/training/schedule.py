@@ -1,7 +1,7 @@
 """The schedule: the learning rate and the averaging of every update.
 
 Both follow the position in a run: the number of the step or, under a time budget, the
-seconds spent so far. They are computed here, outside the graph, and fed to the step.
+seconds spent so far. They are computed here, outside the graph, and passed to the step.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Schedule:
         warmup = config.warmup * length if config.warmup < 1 else config.warmup
         self._warmup = warmup if config.budget else round(warmup)
 
-    def rates(self, position: np.ndarray) -> np.ndarray:
-        """Returns the rates at positions (a run's first is 0), float32 ``[n]``."""
+    def learning_rates(self, position: np.ndarray) -> np.ndarray:
+        """Returns learning rates by position, from 0, float32 ``[n]``."""
         config = self._config
         rising = np.minimum(1.0, (position + self._unit) / max(1e-9, self._warmup))
         done = (position - self._warmup) / max(1e-9, self._length - self._warmup)
@@ -51,8 +51,8 @@ class Schedule:
             return np.clip((1 - whole) / cooldown, 0.0, 1.0)
         return np.ones_like(done)
 
-    def keeps(self, position: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Returns how much of the average of weights each update keeps, float32.
+    def average_decays(self, position: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Returns the decay of the weight average at every update, float32.
 
         An average that forgets begins as a plain mean, so that the first weights do
         not count for long.
@@ -62,8 +62,8 @@ class Schedule:
             first = config.average_from * self._length
             # Counted in steps: a run under a budget takes them as evenly as it can.
             since = np.maximum(0.0, position - first)
-            pace = np.maximum(position, 1.0) / np.maximum(step, 1.0)
-            kept = np.floor(since / pace)
+            seconds_per_step = np.maximum(position, 1.0) / np.maximum(step, 1.0)
+            kept = np.floor(since / seconds_per_step)
             return (kept / (kept + 1)).astype(np.float32)
         return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The state of a run: what a checkpoint keeps beside its variables."""
+"""The state of a run: saved in a checkpoint next to its variables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RunState:
     """How far a run is."""
 
     step: int = 0
-    """Steps that are behind it."""
+    """Updates so far."""
     seconds: float = 0.0
     """Wall time that it took, restarts included."""
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -25,7 +25,7 @@ class RunState:
     """The step of the last evaluation."""
     best: tuple[int, float] | None = None
     """Step and value of the best evaluation."""
-    worse: int = 0
+    evaluations_since_best: int = 0
     """Evaluations since the best."""
     skipped: list[int] = field(default_factory=list)
     """Steps left out because they gave no finite loss; one for every rollback."""
@@ -51,12 +51,12 @@ class RunState:
         for name, value in points.items():
             self.history.append({"step": self.step, "name": name, "value": value})
 
-    def judge(self, value: float, *, higher_is_better: bool) -> bool:
-        """Says whether an evaluation is the best so far, and remembers it."""
+    def update_best(self, value: float, *, higher_is_better: bool) -> bool:
+        """Returns True if an evaluation is the best so far, and records it."""
         is_best = self.best is None or (
             value > self.best[1] if higher_is_better else value < self.best[1]
         )
-        self.worse = 0 if is_best else self.worse + 1
+        self.evaluations_since_best = 0 if is_best else self.evaluations_since_best + 1
         if is_best:
             self.best = (self.step, value)
         return is_best

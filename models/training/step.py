@@ -101,13 +101,14 @@ class Step:
         return len(self._traced)
 
     def many(
-        self, rows: dict[str, np.ndarray], fed: dict[str, np.ndarray]
+        self, rows: dict[str, np.ndarray], step_inputs: dict[str, np.ndarray]
     ) -> tf.Tensor:
         """Makes updates.
 
         Args:
             rows: ``[steps, batch, ...]``, this worker's share.
-            fed: of every step, ``number``, ``rate`` and ``keep`` (see ``Schedule``).
+            step_inputs: of every step, ``number``, ``learning_rate`` and
+                ``average_decay`` (see ``Schedule``).
 
         Returns:
             float32 ``[steps, names]``.
@@ -115,23 +116,27 @@ class Step:
         # One trace a shape, whatever came before: graphs that are traced for several
         # shapes round otherwise, and a resumed run would end with other bits.
         shape = tuple(value.shape[1:] for value in rows.values())
-        tensors = ({k: tf.constant(v) for k, v in part.items()} for part in (rows, fed))
-        rows, fed = tensors
+        tensors = (
+            {k: tf.constant(v) for k, v in part.items()} for part in (rows, step_inputs)
+        )
+        rows, step_inputs = tensors
         if shape not in self._traced:
-            specs = tf.nest.map_structure(_any_number_of, (rows, fed))
+            specs = tf.nest.map_structure(_any_number_of, (rows, step_inputs))
             self._traced[shape] = _graph(self._many).get_concrete_function(*specs)
-        return self._traced[shape](rows, fed)
+        return self._traced[shape](rows, step_inputs)
 
-    def _many(self, rows: Tensors, fed: Tensors) -> tf.Tensor:
-        count = tf.shape(fed["number"])[0]
+    def _many(self, rows: Tensors, step_inputs: Tensors) -> tf.Tensor:
+        count = tf.shape(step_inputs["number"])[0]
 
         def one(i: tf.Tensor, out: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             batch = {name: value[i] for name, value in rows.items()}
-            now = {name: value[i] for name, value in fed.items()}
-            now["scale"] = tf.convert_to_tensor(self.scale.value) if self.scale else 1.0
-            found = self._one(batch, now)
+            inputs = {name: value[i] for name, value in step_inputs.items()}
+            inputs["scale"] = (
+                tf.convert_to_tensor(self.scale.value) if self.scale else 1.0
+            )
+            found = self._one(batch, inputs)
             for method in self._methods:
-                self._if_finite(found, partial(method.after_update, now["number"]))
+                self._if_finite(found, partial(method.after_update, inputs["number"]))
             if self.scale:
                 self.scale.adapt(tf.math.is_finite(found[-2]))
             return i + 1, out.write(i, found)
@@ -140,21 +145,21 @@ class Step:
         _, out = tf.while_loop(lambda i, _: i < count, one, start)
         return out.stack()
 
-    def _one(self, batch: Tensors, now: Tensors) -> tf.Tensor:
+    def _one(self, batch: Tensors, inputs: Tensors) -> tf.Tensor:
         if self._alone:
-            now["replica"] = 0
-            return self._whole(self._task.features(batch), now)
-        gradients, all_found = self._strategy.run(self._share, args=(batch, now))
+            inputs["replica"] = 0
+            return self._whole(self._task.features(batch), inputs)
+        gradients, all_found = self._strategy.run(self._share, args=(batch, inputs))
         found = self._strategy.experimental_local_results(all_found)[0]
         self._if_finite(
-            found, lambda: self._strategy.run(self._apply, args=(gradients, now))
+            found, lambda: self._strategy.run(self._apply, args=(gradients, inputs))
         )
         return found
 
-    def _update(self, features: Tensors, now: Tensors) -> tf.Tensor:
-        gradients, sums = self._add_up(features, now)
-        gradients, found = self._settle(gradients, sums, now)
-        self._if_finite(found, lambda: self._apply(gradients, now))
+    def _update(self, features: Tensors, inputs: Tensors) -> tf.Tensor:
+        gradients, sums = self._add_up(features, inputs)
+        gradients, found = self._settle(gradients, sums, inputs)
+        self._if_finite(found, lambda: self._apply(gradients, inputs))
         return found
 
     def _if_finite(self, found: tf.Tensor, apply: Any) -> None:
@@ -170,27 +175,27 @@ class Step:
         finite = tf.math.is_finite(found[-2])
         tf.cond(finite, applied, lambda: tf.constant(False))
 
-    def _share(self, batch: Tensors, now: Tensors) -> tuple[Gradients, tf.Tensor]:
+    def _share(self, batch: Tensors, inputs: Tensors) -> tuple[Gradients, tf.Tensor]:
         """One replica's part: gradients and sums, added to those of all the others."""
         context = tf.distribute.get_replica_context()
-        now = {**now, "replica": context.replica_id_in_sync_group}
-        features = self._task.features(self._shares.of_replica(batch))
-        found = self._gradients(features, now)
+        inputs = {**inputs, "replica": context.replica_id_in_sync_group}
+        features = self._task.features(self._shares.replica_slice(batch))
+        found = self._gradients(features, inputs)
         gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, found)
-        return self._settle(gradients, sums, now)
+        return self._settle(gradients, sums, inputs)
 
-    def _add_up(self, features: Tensors, now: Tensors) -> tuple[Gradients, Tensors]:
+    def _add_up(self, features: Tensors, inputs: Tensors) -> tuple[Gradients, Tensors]:
         """Adds gradients and sums of the parts that the rows are cut into."""
         parts = self._config.accumulate
         if parts == 1:
-            return self._gradient(features, {**now, "part": 0})
+            return self._gradient(features, {**inputs, "part": 0})
         cut = {name: _cut(value, parts) for name, value in features.items()}
         gradients = [tf.zeros(v.shape, v.dtype) for v in self._variables]
         sums = {name: tf.zeros([]) for name in self._task.sum_names}
 
         def add(part: tf.Tensor, gradients: Gradients, sums: Tensors) -> Any:
             here = {name: value[part] for name, value in cut.items()}
-            more, more_sums = self._gradient(here, {**now, "part": part})
+            more, more_sums = self._gradient(here, {**inputs, "part": part})
             gradients = [a + b for a, b in zip(gradients, more, strict=True)]
             return part + 1, gradients, {n: sums[n] + more_sums[n] for n in sums}
 
@@ -198,15 +203,17 @@ class Step:
         _, gradients, sums = tf.while_loop(lambda part, *_: part < parts, add, start)
         return gradients, sums
 
-    def _gradient(self, features: Tensors, now: Tensors) -> tuple[Gradients, Tensors]:
-        seeds = [(seed, self._fold(seed, now)) for seed in self._seeds]
+    def _gradient(
+        self, features: Tensors, inputs: Tensors
+    ) -> tuple[Gradients, Tensors]:
+        seeds = [(seed, self._fold(seed, inputs)) for seed in self._seeds]
         with keras.StatelessScope(seeds, initialize_variables=False):
             with tf.GradientTape() as tape:
                 sums = _totals(self._task.sums(features, training=True))
                 loss = self._task.objective(sums)
                 for method in self._methods:
                     loss = method.change_loss(loss, sums, features)
-                loss = loss * now["scale"]
+                loss = loss * inputs["scale"]
             # In the scope too: layers that compute again on the way back read seeds.
             found = tape.gradient(loss, self._variables)
         self._connected = [gradient is not None for gradient in found]
@@ -216,19 +223,21 @@ class Step:
         ]
         return gradients, sums
 
-    def _fold(self, seed: keras.Variable, now: Tensors) -> tf.Tensor:
+    def _fold(self, seed: keras.Variable, inputs: Tensors) -> tf.Tensor:
         """Returns the state of a generator of dropout for a step, replica and part."""
         each = self._shares.replicas * self._config.accumulate
-        number = now["number"] * each + now["replica"] * self._config.accumulate
-        number = tf.cast(number + now["part"], tf.uint32) * np.uint32(_NUMBERS_A_STEP)
+        number = inputs["number"] * each + inputs["replica"] * self._config.accumulate
+        number = tf.cast(number + inputs["part"], tf.uint32) * np.uint32(
+            _NUMBERS_A_STEP
+        )
         first = tf.cast(tf.convert_to_tensor(seed)[0], tf.uint32)
         return tf.stack([tf.cast(_mix(first ^ _mix(number)), seed.dtype), 0])
 
     def _settle(
-        self, gradients: Gradients, sums: Tensors, now: Tensors
+        self, gradients: Gradients, sums: Tensors, inputs: Tensors
     ) -> tuple[Gradients, tf.Tensor]:
         """Divides once by the weight of all rows, and clips."""
-        factor = 1.0 / (tf.maximum(sums["weight"], 1.0) * now["scale"])
+        factor = 1.0 / (tf.maximum(sums["weight"], 1.0) * inputs["scale"])
         gradients = [tf.cast(g, tf.float32) * factor for g in gradients]
         for method in self._methods:
             gradients = method.change_gradients(gradients, self._variables)
@@ -242,17 +251,19 @@ class Step:
                 for g, is_clipped in zip(gradients, clipped, strict=True)
             ]
         values = [sums[name] for name in self._task.sum_names]
-        return gradients, tf.stack([*values, norm, tf.cast(now["scale"], tf.float32)])
+        return gradients, tf.stack(
+            [*values, norm, tf.cast(inputs["scale"], tf.float32)]
+        )
 
-    def _apply(self, gradients: Gradients, now: Tensors) -> None:
+    def _apply(self, gradients: Gradients, inputs: Tensors) -> None:
         """Updates the weights that the loss depends on."""
         known = zip(gradients, self._variables, self._connected, strict=True)
         pairs = [(gradient, v) for gradient, v, is_connected in known if is_connected]
         self._optimizer.step(
             [gradient for gradient, _ in pairs],
             [v for _, v in pairs],
-            rate=now["rate"],
-            keep=now["keep"],
+            learning_rate=inputs["learning_rate"],
+            average_decay=inputs["average_decay"],
         )
 
     def _measure_batch(self, batch: Tensors) -> Tensors:
@@ -266,7 +277,7 @@ class Step:
         }
 
     def _measure_share(self, batch: Tensors) -> Tensors:
-        mine = self._shares.of_replica(batch)
+        mine = self._shares.replica_slice(batch)
         sums = self._measures(self._task.features(mine), mine["valid"])
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, sums)

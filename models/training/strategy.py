@@ -124,36 +124,38 @@ class ReplicaContext:
                 f"replicas x accumulate {accumulate}), got {batch}"
             )
 
-    def of_worker(self, batch: int) -> slice:
+    def worker_slice(self, batch: int) -> slice:
         """Returns the rows of this worker in a batch of all."""
         each = batch // self.workers
         return slice(self.worker * each, (self.worker + 1) * each)
 
-    def of_replica(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def replica_slice(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the rows of the replica that asks, among those of its worker."""
         context = tf.distribute.get_replica_context()
         here = context.replica_id_in_sync_group - self.worker * self._here
         each = next(iter(rows.values())).shape[0] // self._here
-        mine = slice(here * each, (here + 1) * each)
-        return {name: value[mine] for name, value in rows.items()}
+        row_slice = slice(here * each, (here + 1) * each)
+        return {name: value[row_slice] for name, value in rows.items()}
 
-    def agree(
-        self, stopping: bool, seconds: float, pace: float, *, step: int
+    def sync(
+        self, stopping: bool, seconds: float, seconds_per_step: float, *, step: int
     ) -> tuple[bool, float, float]:
         """Returns whether any worker must stop, and the chief's clock and pace.
 
         Raises:
             MachineError: the workers are not at the same step.
         """
-        clock = [seconds, pace] if self.is_chief else [0.0, 0.0]
+        clock = [seconds, seconds_per_step] if self.is_chief else [0.0, 0.0]
         mine = [float(stopping), *clock, step / self.workers]
-        stops, seconds, pace, mean = self._sum(tf.constant(mine, tf.float64)).numpy()
+        stops, seconds, seconds_per_step, mean = self._sum(
+            tf.constant(mine, tf.float64)
+        ).numpy()
         if abs(mean - step) > 0.01 / self.workers:
             raise MachineError(
                 f"the workers are at different steps, this one at {step}; let all of "
                 "them see the same work folder"
             )
-        return bool(stops > 0), float(seconds), float(pace)
+        return bool(stops > 0), float(seconds), float(seconds_per_step)
 
     def _add(self, mine: tf.Tensor) -> tf.Tensor:
         """Adds what the workers say."""

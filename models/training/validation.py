@@ -1,4 +1,4 @@
-"""Judging: what the eval split says of the weights, and which of them are kept."""
+"""Validation during training, early stopping, and restoring the best weights."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TOKENS = 8192
 
 
 def never() -> bool:
-    """Says no."""
+    """Returns False."""
     return False
 
 
-class Judge:
+class Validator:
     """Evaluates a model while it is trained, and remembers the best of its weights.
 
     Attributes:
@@ -47,10 +47,10 @@ class Judge:
         config: TrainingConfig,
         seed: int,
     ) -> None:
-        if (config.best or config.patience) and not rows:
+        if (config.best_metric or config.patience) and not rows:
             raise ConfigError(
-                "train.best: expected an eval split with rows, found none; give the "
-                "data set one, or leave best and patience out"
+                "train.best_metric: expected an eval split with rows, got none; give "
+                "the data set one, or leave best_metric and patience out"
             )
         self._task, self._rows, self._step, self._seed = task, rows, step, seed
         self._shares, self._config = shares, config
@@ -60,17 +60,17 @@ class Judge:
         )
         self.best: list[np.ndarray] = []
 
-    def judge(self, state: RunState, should_stop: Callable[[], bool]) -> bool:
-        """Evaluates, and takes note of it; returns False where it was stopped."""
+    def validate(self, state: RunState, should_stop: Callable[[], bool]) -> bool:
+        """Evaluates and records the metrics; returns False if interrupted."""
         with self._averaged():
-            found = self.measure(should_stop)
-            if not found:
+            metrics = self.measure(should_stop)
+            if not metrics:
                 return False
-            state.note({f"eval/{name}": value for name, value in found.items()})
+            state.note({f"eval/{name}": value for name, value in metrics.items()})
             state.evaluated = state.step
-            metric = self._config.best or "loss"
-            if state.judge(found[metric], higher_is_better=metric != "loss"):
-                self.best = values(self._weights) if self._config.best else []
+            metric = self._config.best_metric or "loss"
+            if state.update_best(metrics[metric], higher_is_better=metric != "loss"):
+                self.best = values(self._weights) if self._config.best_metric else []
         return True
 
     def measure(self, should_stop: Callable[[], bool] = never) -> dict[str, float]:
@@ -83,29 +83,29 @@ class Judge:
         sums = dict.fromkeys(self._task.sum_names, 0.0)
         batch, alone = self._config.global_batch, self._shares.workers == 1
         batch *= max(1, _TOKENS // (batch * self._rows.row_length))
-        mine = self._shares.of_worker(batch)
+        row_slice = self._shares.worker_slice(batch)
         for rows in row_batches(self._rows, batch, self._seed):
             if alone and should_stop():
                 return {}
-            share = {name: value[mine] for name, value in rows.items()}
+            share = {name: value[row_slice] for name, value in rows.items()}
             for name, value in self._step.measure(share).items():
                 sums[name] += float(value)
         return means(sums)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Lends the model the average of its weights, where there is one."""
-        kept = values(self._weights) if self._averages else []
+        """Context manager: the model with its averaged weights, if any."""
+        weights = values(self._weights) if self._averages else []
         if self._averages:
             assign(self._weights, values(self._averages))
         try:
             yield
         finally:
             if self._averages:
-                assign(self._weights, kept)
+                assign(self._weights, weights)
 
     def choose(self, state: RunState) -> None:
-        """Leaves the model with the weights that the run was for."""
+        """Assigns the best weights, or the average, to the model."""
         if self.best and state.best:
             assign(self._weights, self.best)
             print(f"the best model is that of step {state.best[0]}", flush=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.backbones.attention import separate
+from textmill.models.backbones.attention import document_mask_and_positions
 from textmill.models.config import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
@@ -30,7 +30,7 @@ def states(task, rows, segments=None):
         ids[i, : len(row)] = row
     mask = (ids > 0).astype(np.int32) if segments is None else segments
     if task.attention == "document":
-        model = task.family.apart(task.backbone)
+        model = task.family.with_document_mask(task.backbone)
         found = model({"ids": tf.constant(ids), "segments": tf.constant(mask)})
     else:
         inputs = task.family.inputs(tf.constant(ids), tf.constant(mask))
@@ -39,7 +39,7 @@ def states(task, rows, segments=None):
 
 
 def test_positions_begin_anew_and_padding_sees_itself():
-    same, positions = separate(tf.constant([[1, 1, 2, 2, 2, 0]]))
+    same, positions = document_mask_and_positions(tf.constant([[1, 1, 2, 2, 2, 0]]))
     assert positions.numpy().tolist() == [[0, 1, 0, 1, 2, 0]]
     assert same.numpy()[0].astype(int).tolist() == [
         [1, 1, 0, 0, 0, 0],

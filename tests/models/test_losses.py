@@ -124,12 +124,14 @@ def test_no_tensor_of_a_chunked_step_has_all_logits():
 def test_recomputed_blocks_make_the_same_update(recipe, family, task, compiled):
     shape = replace(GPT, family=family, recipe=recipe, dropout=0.2, zero_outputs=False)
     plain = update(shape, task, compiled=compiled)
-    again = update(replace(shape, recompute=True), task, compiled=compiled)
+    again = update(
+        replace(shape, activation_checkpointing=True), task, compiled=compiled
+    )
     assert_equal(again, plain, tolerance=1e-5)
 
 
 def test_stock_rematerialization_drops_other_activations():
-    """What recompute avoids; when this fails, Keras keeps its dropout."""
+    """Ours does not; when this fails, Keras keeps its dropout."""
     keras.utils.clear_session()
     with keras.RematScope(mode="full"):
         layer = keras.layers.Dropout(0.5, seed=1)

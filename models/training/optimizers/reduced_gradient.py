@@ -1,8 +1,8 @@
-"""What all optimizers share: how a rule of Keras takes part in our step.
+"""Base class: a Keras optimizer that receives gradients already reduced over replicas.
 
 The step has added the gradients of all replicas; Keras would add them again, after
-clipping. Learning rates are fed by the step, and scaled by layer. Decay and layers go
-by a weight's path, not its bare name, and averages are kept on every replica.
+clipping. The step passes the learning rate, which is scaled by layer. Decay and layers
+go by a weight's path, not its bare name, and averages are kept on every replica.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ LAYER = re.compile(r"(?:layer|block)_(\d+)")
 
 
 def matches(variable: keras.Variable, parts: Sequence[str]) -> bool:
-    """Says whether a weight's path holds one of some parts."""
+    """Returns True if a variable's path contains one of some parts."""
     return any(part in variable.path for part in parts)
 
 
 class ReducedGradientOptimizer(keras.optimizers.Optimizer):
-    """What our optimizers share, whatever their rule.
+    """Base class: an update rule of Keras with decay, layer scales and averages.
 
     Attributes:
         averages: the average of every weight, where the config asks for one.
@@ -35,15 +35,19 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
     """Whether weights are decayed beside the rule, not inside of it."""
 
     def __init__(self, config: TrainingConfig, **rule: Any) -> None:
-        super().__init__(learning_rate=lambda: self._rate, name="optimizer", **rule)
+        super().__init__(
+            learning_rate=lambda: self._learning_rate_input, name="optimizer", **rule
+        )
         self.config = config
-        self._rate = self._keep = tf.zeros([])
+        self._learning_rate_input = self._average_decay = tf.zeros([])
         self.averages: list[keras.Variable] = []
 
     def build(self, variables: list[keras.Variable]) -> None:
         """Makes the state of the rule, and what each weight is entitled to."""
         super().build(variables)
-        self.decayed = [not matches(v, self.config.no_decay) for v in variables]
+        self.decayed = [
+            not matches(v, self.config.weight_decay_exclude) for v in variables
+        ]
         self._scales = layer_scales(variables, self.config.layer_decay)
         if self.config.average:
             self.averages = self.add_optimizer_variables(variables, "average")
@@ -56,11 +60,11 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
         gradients: list[tf.Tensor],
         variables: list[keras.Variable],
         *,
-        rate: tf.Tensor,
-        keep: tf.Tensor,
+        learning_rate: tf.Tensor,
+        average_decay: tf.Tensor,
     ) -> None:
-        """Updates weights at a learning rate; their average keeps so much of itself."""
-        self._rate, self._keep = rate, keep
+        """Updates weights and their average."""
+        self._learning_rate_input, self._average_decay = learning_rate, average_decay
         self.apply(gradients, variables)
 
     def update_step(
@@ -75,7 +79,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
         super().update_step(gradient, variable, rate)
         if self.averages:
             average = self.averages[index]
-            self.assign(average, variable + self._keep * (average - variable))
+            self.assign(average, variable + self._average_decay * (average - variable))
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Leaves it to ``update_step``."""

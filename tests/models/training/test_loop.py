@@ -60,7 +60,7 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("knobs", "num_steps"),
     [
-        ({"batch_start": 2, "batch_ramp": 8, "epochs": 2}, 8 + 10),
+        ({"initial_batch": 2, "batch_ramp": 8, "epochs": 2}, 8 + 10),
         ({"length_buckets": True, "sequence_length": 64, "epochs": 2}, 13),
     ],
 )
@@ -85,7 +85,7 @@ def points(run, name):
 
 def test_training_ends_early_and_keeps_the_best(tmp_path):
     knobs = {"eval_every": 2, "learning_rate": 0.3, "schedule": "constant"}
-    run = make_run(tmp_path, best="loss", patience=2, **knobs)
+    run = make_run(tmp_path, best_metric="loss", patience=2, **knobs)
     finish(run)
     losses = points(run, "eval/loss")
     best = min(losses, key=losses.get)
@@ -95,7 +95,7 @@ def test_training_ends_early_and_keeps_the_best(tmp_path):
 
 def test_a_run_stopped_before_an_early_end_ends_alike(tmp_path):
     knobs = {"eval_every": 2, "learning_rate": 0.3, "schedule": "constant"}
-    knobs |= {"best": "loss", "patience": 2}
+    knobs |= {"best_metric": "loss", "patience": 2}
     whole = make_run(tmp_path, **knobs)
     wanted = finish(whole)
     checkpoints = Checkpoints(tmp_path / "c", key="x")
@@ -108,8 +108,10 @@ def test_a_run_stopped_before_an_early_end_ends_alike(tmp_path):
 
 
 def test_best_needs_eval_rows(tmp_path):
-    with pytest.raises(ConfigError, match=r"train\.best: expected an eval split"):
-        make_run(tmp_path, best="loss", eval_rows=False)
+    with pytest.raises(
+        ConfigError, match=r"train\.best_metric: expected an eval split"
+    ):
+        make_run(tmp_path, best_metric="loss", eval_rows=False)
 
 
 @pytest.mark.parametrize("average", ["ema", "swa"])

@@ -44,7 +44,12 @@ def updated(model, steps=1, rate=0.1, **knobs):
     for _ in range(steps):
         gradients = {v.path: noise(generator, v.shape) for v in weights}
         given = [tf.constant(gradients[v.path], tf.float32) for v in weights]
-        optimizer.step(given, weights, rate=tf.constant(rate), keep=tf.constant(0.0))
+        optimizer.step(
+            given,
+            weights,
+            learning_rate=tf.constant(rate),
+            average_decay=tf.constant(0.0),
+        )
     return before, {v.path: v.numpy() for v in weights}, gradients
 
 

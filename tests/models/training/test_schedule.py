@@ -9,7 +9,9 @@ def rates(steps=10, length=None, positions=None, **knobs):
     knobs = {"steps": steps, "learning_rate": 1.0, **knobs}
     schedule = Schedule(TrainingConfig(**knobs), length=length or steps)
     positions = np.arange(float(steps)) if positions is None else positions
-    return [round(float(rate), 4) for rate in schedule.rates(np.array(positions))]
+    return [
+        round(float(rate), 4) for rate in schedule.learning_rates(np.array(positions))
+    ]
 
 
 def test_linear_rises_to_the_peak_and_falls_to_its_share():
@@ -67,13 +69,16 @@ def test_other_texts_are_no_durations(text):
         ({"steps": 1, "budget": "1m"}, "one of steps, epochs and budget, got steps an"),
         ({}, "one of steps, epochs and budget, got none"),
         ({"budget": "1m", "warmup": 100}, "warmup below 1 beside budget, got 100"),
-        ({"steps": 1, "batch_start": 4}, "both or neither of batch_start and batch_ra"),
         (
-            {"steps": 9, "batch_start": 3, "batch_ramp": 5},
-            "batch_start that doubles to global_batch 32, got 3",
+            {"steps": 1, "initial_batch": 4},
+            "both or neither of initial_batch and batch_ra",
         ),
         (
-            {"steps": 9, "batch_start": 4, "batch_ramp": 2},
+            {"steps": 9, "initial_batch": 3, "batch_ramp": 5},
+            "initial_batch that doubles to global_batch 32, got 3",
+        ),
+        (
+            {"steps": 9, "initial_batch": 4, "batch_ramp": 2},
             "batch_ramp of a step a doubling or more, got 2",
         ),
         ({"steps": 1, "accumulate": 0}, "accumulate above 0, got 0"),
