@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from textmill.models.families import FAMILIES
 from textmill.models.registry import NameIn
@@ -46,6 +47,8 @@ _MODERN = BlockConfig(
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The shape of a model."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"recompute": "activation_checkpointing"}
 
     family: FamilyName = "bert"
     """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right

@@ -87,3 +87,9 @@ def test_other_texts_are_no_durations(text):
 def test_knobs_that_do_not_fit_are_a_sentence(knobs, words):
     with pytest.raises(ValueError, match=words):
         TrainingConfig(**knobs)
+
+
+def test_former_keys_name_their_successors():
+    for former, name in TrainingConfig.RENAMED.items():
+        assert not hasattr(TrainingConfig, former)
+        assert hasattr(TrainingConfig, name)
