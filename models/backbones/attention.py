@@ -11,7 +11,7 @@ import keras
 def document_mask_and_positions(
     segments: keras.KerasTensor,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Keeps the documents of a row apart.
+    """Masks attention between the documents of a row.
 
     Args:
         segments: int32 ``[batch, length]``: 1 in the first document, 2 in the second

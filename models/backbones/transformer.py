@@ -42,7 +42,7 @@ def output_initializer(config: ModelConfig) -> keras.initializers.Initializer:
 
 
 class Block(keras.layers.Layer):
-    """Attention, then a feed-forward layer; each adds to what it reads."""
+    """Attention, then a feed-forward layer, each with a residual connection."""
 
     def __init__(self, config: ModelConfig, *, name: str) -> None:
         super().__init__(name=name)
@@ -157,7 +157,7 @@ def turn(x: Any, turns: Any) -> Any:
 
 
 def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
-    """Gives the blocks of a KerasHub backbone what their constructor does not take."""
+    """Sets activation, norms and checkpointing of a KerasHub backbone's blocks."""
     for block in backbone.transformer_layers:
         if config.choices.activation == "gelu_exact":
             block._feedforward_intermediate_dense.activation = keras.activations.gelu

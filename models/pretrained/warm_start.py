@@ -26,7 +26,7 @@ _OPTIONAL = ("backbone/pooled_dense/",)
 def start_from_folder(
     task: Task, init: PretrainedConfig, tokenizer: Tokenizer
 ) -> dict[str, Any]:
-    """Assigns a folder's weights and returns what ``warm_start`` does.
+    """Assigns a folder's weights; returns the new and unused tensors.
 
     Raises:
         ConfigError: the model has another shape than the folder.
@@ -50,6 +50,6 @@ def _check_vocabulary(init: PretrainedConfig, tokenizer: Tokenizer) -> None:
 
 
 def _digest(tokenizer: Tokenizer) -> str:
-    """Returns the SHA-256 over entries and control tokens: what ids mean."""
+    """Returns the SHA-256 over tokens and control tokens, in order of their ids."""
     entries = [list(tokenizer.tokens), vars(tokenizer.specials)]
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

@@ -63,7 +63,7 @@ class Checkpoints:
             self._writing = self._thread.submit(self._commit, snapshot)
 
     def join(self) -> None:
-        """Waits until what was saved is committed.
+        """Waits until the last checkpoint is committed.
 
         Raises:
             OSError: it could not be written.

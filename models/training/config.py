@@ -1,4 +1,4 @@
-"""How a model is trained: the knobs of the loop. Standard library only."""
+"""TrainingConfig: the knobs of the training loop. Standard library only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parse_duration(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileWindowConfig:
-    """Which steps the profiler looks at."""
+    """The steps that the profiler records."""
 
     first: int = 100
     """The first of them; it begins with the next call of the compiled loop."""

@@ -116,7 +116,7 @@ class TrainingRun:
 
     @property
     def step(self) -> int:
-        """Steps that are behind the run."""
+        """Number of updates so far."""
         return self.state.step
 
     @property
@@ -255,7 +255,7 @@ class TrainingRun:
         )
 
     def _step_inputs(self, first: int, stop: int) -> dict[str, np.ndarray]:
-        """Returns what each step is told: its number, its rate, and the average's."""
+        """Returns the inputs of steps: number, learning rate, decay of the average."""
         number = np.arange(first, stop)
         position = number.astype(np.float64)
         if self._config.budget:

@@ -1,4 +1,4 @@
-"""Monitoring of a training run: TensorBoard, progress lines, and utilization.
+"""Monitors a training run: TensorBoard, progress lines, and utilization.
 
 Curves, rates, histograms, samples and profiles go to TensorBoard events; all scalars
 also to ``progress.jsonl`` beside them, for programs. Nothing of it changes a result.
@@ -166,7 +166,7 @@ class TrainingMonitor:
             self._lines.flush()
 
     def _rates(self, calls: list[LoopCall]) -> dict[str, float]:
-        """Returns rates over some calls: what shows where the time goes."""
+        """Returns throughput, input wait, goodput, memory and utilization over calls."""
         seconds = sum(call.seconds for call in calls)
         tokens = sum(block[0] for call in calls for block in call.blocks)
         rates = {

@@ -1,4 +1,4 @@
-"""Samples: a text that shows what a model does with its first eval rows."""
+"""Samples of a model's output for its first eval rows, as text."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Schedule:
         return (config.learning_rate * share).astype(np.float32)
 
     def _left(self, done: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        """Returns what is left of the fall, 1 to 0, after a share of it or of all."""
+        """Returns the remaining share of the decay, 1 to 0."""
         kind, cooldown = self._config.schedule, self._config.cooldown
         if kind in ("cosine", "one_cycle"):
             return _cosine(done)

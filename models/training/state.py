@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class RunState:
-    """How far a run is."""
+    """Position, metrics and curves of a run."""
 
     step: int = 0
     """Updates so far."""

@@ -31,7 +31,7 @@ _NUMBERS_A_STEP = 0x9E3779B1
 
 
 class LossScale:
-    """What a float16 loss is multiplied by, so that gradients stay in its range.
+    """Factor of a float16 loss that keeps its gradients in range.
 
     It halves when a gradient of any replica is not finite, which leaves that update
     out, and doubles after 2,000 that were (Micikevicius et al., 2018).
@@ -176,7 +176,7 @@ class Step:
         tf.cond(finite, applied, lambda: tf.constant(False))
 
     def _share(self, batch: Tensors, inputs: Tensors) -> tuple[Gradients, tf.Tensor]:
-        """One replica's part: gradients and sums, added to those of all the others."""
+        """Returns a replica's gradients and sums, reduced over all replicas."""
         context = tf.distribute.get_replica_context()
         inputs = {**inputs, "replica": context.replica_id_in_sync_group}
         features = self._task.features(self._shares.replica_slice(batch))

@@ -74,7 +74,7 @@ def _tpu() -> tf.distribute.Strategy:
 
 
 class ReplicaContext:
-    """Who does what: which rows of a batch are this worker's and this replica's.
+    """Maps a global batch to the rows of this worker and of this replica.
 
     Attributes:
         replicas: how many take part, on all workers.
@@ -97,12 +97,12 @@ class ReplicaContext:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes checkpoints, artifacts and events."""
+        """True in the process that writes checkpoints, artifacts and events."""
         return self.worker == 0
 
     @property
     def devices(self) -> int:
-        """How many devices compute at once, the CPU of a machine as one; 0 for TPUs.
+        """Number of devices that compute at once: 1 for a machine's CPU, 0 for TPUs.
 
         The virtual devices of a CPU share its cores, so they are no more than it.
         """
@@ -158,7 +158,7 @@ class ReplicaContext:
         return bool(stops > 0), float(seconds), float(seconds_per_step)
 
     def _add(self, mine: tf.Tensor) -> tf.Tensor:
-        """Adds what the workers say."""
+        """Adds the values of all workers."""
 
         def add(mine: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()

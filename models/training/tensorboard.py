@@ -15,7 +15,7 @@ Points = Sequence[dict[str, Any]]
 
 
 class Events:
-    """TensorBoard events of a run that is going on, in a folder that starts anew.
+    """Writes TensorBoard events during a run, to a folder that it empties first.
 
     A folder that cannot be written is a warning: training does not depend on it.
 

@@ -59,7 +59,7 @@ class _Orthogonal(keras.optimizers.Adam):
     """
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Makes a momentum for all and a second moment for what Adam updates."""
+        """Creates a momentum for all weights, and a second moment for those of Adam."""
         keras.optimizers.Optimizer.build(self, variables)
         self._shapes = [matrix_shape(variable) for variable in variables]
         self._momentums = self.add_optimizer_variables(variables, "momentum")

@@ -43,7 +43,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
         self.averages: list[keras.Variable] = []
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Makes the state of the rule, and what each weight is entitled to."""
+        """Creates the state of the rule, and the decay and scale of every weight."""
         super().build(variables)
         self.decayed = [
             not matches(v, self.config.weight_decay_exclude) for v in variables
