@@ -166,7 +166,7 @@ class TrainingMonitor:
             self._lines.flush()
 
     def _rates(self, calls: list[LoopCall]) -> dict[str, float]:
-        """Returns throughput, input wait, goodput, memory and utilization over calls."""
+        """Returns throughput, input wait, goodput, memory and utilization."""
         seconds = sum(call.seconds for call in calls)
         tokens = sum(block[0] for call in calls for block in call.blocks)
         rates = {
