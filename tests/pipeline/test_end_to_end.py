@@ -212,8 +212,8 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
 
 def run_by_kfp(folder: Path, root: Path) -> dict[str, str]:
     """Runs the file on KFP's own local runner; returns the states of the nodes."""
-    told = ("--root", str(root), "--on", "kubeflow-local", "--json")
-    done = textmill("run", "tiny.yaml", *told, cwd=folder)
+    options = ("--root", str(root), "--on", "kubeflow-local", "--json")
+    done = textmill("run", "tiny.yaml", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     nodes = json.loads(done.stdout)["nodes"]
     return {name: node["state"] for name, node in nodes.items()}

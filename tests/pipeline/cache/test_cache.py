@@ -1,4 +1,4 @@
-"""The cache: what a key covers, what it does not, and the reasons that are given."""
+"""Cache keys: their parts, and the explanations of a miss."""
 
 from __future__ import annotations
 

@@ -128,8 +128,8 @@ def test_the_last_step_runs_after_failures():
 
 
 def test_parameters_have_the_types_and_values_of_the_config():
-    told = specs(compiled("kubeflow"))[0]["root"]["inputDefinitions"]["parameters"]
-    assert told["stages__library__train__learning_rate"] == {
+    inputs = specs(compiled("kubeflow"))[0]["root"]["inputDefinitions"]["parameters"]
+    assert inputs["stages__library__train__learning_rate"] == {
         "parameterType": "NUMBER_DOUBLE",
         "defaultValue": 0.0005,
         "isOptional": True,

@@ -195,12 +195,12 @@ def test_a_run_is_followed_to_its_end(platform, service, asked):
         ("FAILED", {"ingest-letters": "SUCCEEDED", "vocabulary": "FAILED"}),
     ]
     service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
-    told = []
+    reports = []
     status = follow(
-        platform(), id, report=lambda *news: told.append(news), poll_seconds=0.0
+        platform(), id, report=lambda *news: reports.append(news), poll_seconds=0.0
     )
     assert status.state == "failed"
-    assert told == [
+    assert reports == [
         ("ingest-letters", "running"),
         ("ingest-letters", "succeeded"),
         ("vocabulary", "running"),
@@ -278,10 +278,11 @@ def test_the_command_submits_follows_and_cancels(service, tmp_path):
     }
 
     def textmill(*more):
-        told = ("submit", "configs/vertex.yaml", "--to", "vertex", "--root", "gs://b/r")
-        here = ("--set", f"run.vertex.endpoint={service.url}", "--poll-seconds", "0.01")
+        command = ["submit", "configs/vertex.yaml", "--to", "vertex"]
+        options = ["--root", "gs://b/r", "--poll-seconds", "0.01"]
+        options += ["--set", f"run.vertex.endpoint={service.url}"]
         return subprocess.run(
-            [sys.executable, "-m", "textmill.pipeline.cli", *told, *here, *more],
+            [sys.executable, "-m", "textmill.pipeline.cli", *command, *options, *more],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

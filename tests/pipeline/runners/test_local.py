@@ -1,4 +1,4 @@
-"""The runner, with real worker processes: what ends, what goes on, what is left."""
+"""The local runner with real worker processes: results, failures and kills."""
 
 from __future__ import annotations
 
