@@ -39,7 +39,7 @@ LABELLED_TASKS = ("classify",)
 METRICS: dict[str, tuple[str, ...]] = {
     "masked_lm": ("loss", "perplexity", "bits_per_byte", "accuracy", "next_accuracy"),
     "causal_lm": ("loss", "perplexity", "bits_per_byte", "accuracy"),
-    "classify": ("loss", "accuracy", "macro_precision", "macro_recall", "macro_f1"),
+    "classify": ("accuracy", "macro_f1", "macro_precision", "macro_recall", "loss"),
 }
 
 

@@ -1,4 +1,9 @@
-"""Report: one offline page that says what came out, and why."""
+"""The report step: one offline HTML page about a pipeline's results.
+
+Reading order: ``data`` gathers the artifacts into one JSON value; ``headline`` sums up
+its stages; ``dataset_section`` describes a data set; ``charts`` computes where lines
+and boxes lie; ``page`` renders the templates.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from textmill.components.base import Artifact, Component, Input, Output
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterConfig:
-    """What the page is about."""
+    """The title and the graph of the page."""
 
     title: str
     """The pipeline's name."""
@@ -39,7 +44,7 @@ def report(
     report: Output[Report],
     config: ReporterConfig,
 ) -> None:
-    """Writes the page; profiles by data set, all else by stage."""
+    """Writes the page. Profiles are named by data set, the other inputs by stage."""
     from textmill.components.reporter.data import gather
     from textmill.components.reporter.page import render_report
 

@@ -1,7 +1,7 @@
-"""Geometry of the page's drawings: where boxes, lines, bars and ticks lie.
+"""Geometry of the page's charts: positions of boxes, lines, bars and ticks.
 
-Charts are in percent of their frame, so that a page of any width stretches the lines
-but never the text; the graph is in pixels, because its boxes hold text.
+Plots are in percent of their frame, so that a wide page stretches the lines but not the
+text. The graph is in pixels, because its boxes contain text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 BOX_WIDTH, BOX_HEIGHT = 94, 40
-COLUMN, ROW, GUTTER, LANE_PADDING = 114, 52, 76, 12
+COLUMN, ROW, GUTTER, SWIMLANE_PADDING = 114, 52, 76, 12
 
 
 @dataclass(frozen=True)
 class Box:
-    """A node: its word before the dot, and its upper left corner."""
+    """A node: its name up to the dot, and its upper left corner."""
 
     node: str
     title: str
@@ -26,8 +26,8 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Lane:
-    """The nodes of one data set or stage, side by side."""
+class Swimlane:
+    """The band of the drawing with the nodes of one data set or stage."""
 
     title: str
     y: int
@@ -36,37 +36,37 @@ class Lane:
 
 @dataclass(frozen=True)
 class Graph:
-    """A drawn graph: data flows to the right, a lane for each data set or stage."""
+    """A drawn graph: data flows to the right, one swimlane per data set or stage."""
 
     width: int
     height: int
     boxes: list[Box]
-    lanes: list[Lane]
+    swimlanes: list[Swimlane]
     paths: list[str]
 
 
 def draw_graph(edges: Mapping[str, Iterable[str]]) -> Graph:
-    """Places every node by the longest path that leads to it."""
+    """Places every node in the column of its longest path from a source."""
     graph = reduce_edges(edges)
     column: dict[str, int] = {}
     for node, upstream in graph.items():
         column[node] = 1 + max((column[other] for other in upstream), default=-1)
-    row, lanes = _rows(graph, column)
+    top, swimlanes = _place_rows(graph, column)
     boxes = [
         Box(
             node,
             node.partition(".")[0],
             GUTTER + column[node] * COLUMN,
-            row[node],
+            top[node],
         )
         for node in graph
     ]
     place = {box.node: box for box in boxes}
     return Graph(
         width=GUTTER + max(column.values(), default=0) * COLUMN + BOX_WIDTH + 2,
-        height=sum(lane.height for lane in lanes),
+        height=sum(swimlane.height for swimlane in swimlanes),
         boxes=boxes,
-        lanes=lanes,
+        swimlanes=swimlanes,
         paths=[
             _path(place[source], place[node], boxes)
             for node, upstream in graph.items()
@@ -76,7 +76,7 @@ def draw_graph(edges: Mapping[str, Iterable[str]]) -> Graph:
 
 
 def reduce_edges(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Returns the graph in topological order without the edges that a path implies."""
+    """Returns the transitive reduction of a graph, in topological order."""
     upstream = {node: list(others) for node, others in edges.items()}
     order = list(graphlib.TopologicalSorter(upstream).static_order())
     ancestors: dict[str, set[str]] = {}
@@ -93,43 +93,48 @@ def reduce_edges(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     }
 
 
-def _rows(
+def _place_rows(
     graph: Mapping[str, Sequence[str]], column: Mapping[str, int]
-) -> tuple[dict[str, int], list[Lane]]:
-    """Gives every node a height: lanes by first column, and in a lane the first free
-    row from its own upstream's on."""
-    first: dict[str, int] = {}
+) -> tuple[dict[str, int], list[Swimlane]]:
+    """Returns the top of every node's box, and the swimlanes.
+
+    Swimlanes are in the order of their first column. A node takes the first free row of
+    its swimlane, from the highest row of its inputs in the same swimlane on.
+    """
+    first_column: dict[str, int] = {}
     for node in graph:
-        lane = node.partition(".")[2]
-        first[lane] = min(first.get(lane, column[node]), column[node])
-    within: dict[str, int] = {}
+        name = _swimlane(node)
+        first_column[name] = min(first_column.get(name, column[node]), column[node])
+    rows: dict[str, int] = {}
     taken: set[tuple[str, int, int]] = set()
     for node, upstream in graph.items():
-        lane = node.partition(".")[2]
-        row = min((within[u] for u in upstream if _same_lane(u, node)), default=0)
-        while (lane, column[node], row) in taken:
+        name = _swimlane(node)
+        row = min((rows[u] for u in upstream if _swimlane(u) == name), default=0)
+        while (name, column[node], row) in taken:
             row += 1
-        taken.add((lane, column[node], row))
-        within[node] = row
-    lanes, tops, y = [], {}, 0
-    for lane in sorted(first, key=first.__getitem__):
-        rows = 1 + max(row for name, _, row in taken if name == lane)
-        height = rows * ROW - (ROW - BOX_HEIGHT) + 2 * LANE_PADDING
-        lanes.append(Lane(lane, y, height))
-        tops[lane] = y + LANE_PADDING
+        taken.add((name, column[node], row))
+        rows[node] = row
+    swimlanes, tops, y = [], {}, 0
+    for name in sorted(first_column, key=first_column.__getitem__):
+        num_rows = 1 + max(row for other, _, row in taken if other == name)
+        height = num_rows * ROW - (ROW - BOX_HEIGHT) + 2 * SWIMLANE_PADDING
+        swimlanes.append(Swimlane(name, y, height))
+        tops[name] = y + SWIMLANE_PADDING
         y += height
-    return {
-        node: tops[node.partition(".")[2]] + within[node] * ROW for node in graph
-    }, lanes
+    return {node: tops[_swimlane(node)] + rows[node] * ROW for node in graph}, swimlanes
 
 
-def _same_lane(one: str, other: str) -> bool:
-    return one.partition(".")[2] == other.partition(".")[2]
+def _swimlane(node: str) -> str:
+    """Returns the data set or stage of ``train.spam``: ``spam``."""
+    return node.partition(".")[2]
 
 
 def _path(source: Box, target: Box, boxes: Sequence[Box]) -> str:
-    """Runs level along the source's row and bends just before the target, unless a box
-    stands in that row: then it bends at once."""
+    """Returns an edge as an SVG path.
+
+    It follows the source's row and bends just before the target, or right after the
+    source if another box is in the way.
+    """
     x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT // 2
     x2, y2 = target.x, target.y + BOX_HEIGHT // 2
     if y1 == y2:
@@ -142,15 +147,15 @@ def _path(source: Box, target: Box, boxes: Sequence[Box]) -> str:
 
 @dataclass(frozen=True)
 class Tick:
-    """A labelled place on an axis, in percent from its start."""
+    """A labelled position on an axis, in percent from its start."""
 
-    at: float
+    position: float
     value: float
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve as the points of a polyline, and the height of its label."""
+    """A curve: points of a polyline, its last value, and its label's height."""
 
     name: str
     points: str
@@ -162,7 +167,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Curves over one pair of axes; y counts from the top."""
+    """Curves over one pair of axes; y is measured from the top."""
 
     lines: list[Line]
     x_ticks: list[Tick]
@@ -172,7 +177,7 @@ class Plot:
 def draw_plot(
     series: Mapping[str, Sequence[Sequence[float]]], *, label_gap: float = 10
 ) -> Plot:
-    """Scales curves of ``[step, value]`` to axes that end on round numbers."""
+    """Scales curves of ``[step, value]`` to axes with round ends."""
     values = [value for points in series.values() for _, value in points]
     y_ticks = round_ticks(min(values), max(values))
     low, high = y_ticks[0], y_ticks[-1]
@@ -202,7 +207,10 @@ def draw_plot(
 
 
 def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Returns about ``count`` steps of 1, 2 or 5 powers of ten around a range."""
+    """Returns about ``count`` round numbers that cover a range.
+
+    Their distance is 1, 2 or 5 times a power of ten.
+    """
     if low == high:
         low, high = low - abs(low or 1) / 2, high + abs(high or 1) / 2
     raw = (high - low) / count
@@ -213,7 +221,7 @@ def round_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Moves heights in [0, 100] apart until neighbours are ``gap`` from each other."""
+    """Moves heights in [0, 100] until neighbours are at least ``gap`` apart."""
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     moved, floor = dict.fromkeys(order, 0.0), -math.inf
     for index in order:

@@ -1,6 +1,6 @@
-"""What a report knows: artifacts become one JSON value, without times.
+"""Collects the content of ``report.json`` from artifacts, without any times.
 
-Lists, not mappings, wherever order means something: JSON files sort their keys.
+Where order matters there are lists, because the keys of JSON files are sorted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def gather(
     pushes: Mapping[str, PushedModel],
 ) -> dict[str, Any]:
     """Returns the content of ``report.json``."""
-    made: dict[str, Mapping[str, Artifact]] = {
+    artifacts_by_kind: dict[str, Mapping[str, Artifact]] = {
         "profile": profiles,
         "model": models,
         "logs": logs,
@@ -66,7 +66,7 @@ def gather(
                 "type": type(artifact).__name__,
                 "digest": artifact.digest,
             }
-            for kind, artifacts in made.items()
+            for kind, artifacts in artifacts_by_kind.items()
             for name, artifact in artifacts.items()
         ],
     }
@@ -89,7 +89,7 @@ def _stage(
 
 
 def curves(scalars: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]:
-    """Returns ``[[step, value], ...]`` by name, finite and at most 300 points each."""
+    """Returns ``[[step, value], ...]`` by name: finite values, at most 300 each."""
     points: dict[str, list[list[float]]] = {}
     for scalar in scalars:
         if math.isfinite(scalar["value"]):
@@ -99,20 +99,20 @@ def curves(scalars: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]
 
 
 def downsample(points: list[list[float]], limit: int = MAX_POINTS) -> list[list[float]]:
-    """Thins a curve, keeping its ends and, of every bucket, the lowest and the highest.
+    """Downsamples a curve to its ends and the lowest and highest point of each bucket.
 
-    A mean would hide the spikes that one looks at a loss curve for.
+    A mean would hide the spikes in a loss curve.
     """
     if len(points) <= limit:
         return points
     inner, buckets = points[1:-1], (limit - 2) // 2
-    kept = [points[0]]
+    thinned = [points[0]]
     for index in range(buckets):
         start = index * len(inner) // buckets
         bucket = inner[start : (index + 1) * len(inner) // buckets]
         extremes = min(bucket, key=_value), max(bucket, key=_value)
-        kept += sorted(extremes) if extremes[0] != extremes[1] else extremes[:1]
-    return [*kept, points[-1]]
+        thinned += sorted(extremes) if extremes[0] != extremes[1] else extremes[:1]
+    return [*thinned, points[-1]]
 
 
 def _value(point: list[float]) -> float:

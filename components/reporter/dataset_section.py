@@ -1,4 +1,4 @@
-"""A data set's section of the page: what was kept, how long it is, what looks wrong."""
+"""The page's section about a data set: counts, lengths, ledger, drift, anomalies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ NUM_LONGEST = 8
 NUM_DRIFTS = 8
 _COUNTS = ("documents", "words", "characters", "bytes")
 _TOKENS = (
-    *("tokens", "tokens_a_word", "tokens_a_character", "unknown_share"),
-    *("entries", "unused_entries"),
+    "tokens",
+    "tokens_a_word",
+    "tokens_a_character",
+    "unknown_share",
+    "entries",
+    "unused_entries",
 )
 
 
 def describe_data_set(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the template shows of a profile; any part of it may be missing."""
+    """Returns the values that the template shows; parts of a profile may be missing."""
     splits = profile.get("splits") or {}
     order = [name for name in SPLITS if name in splits]
     order += sorted(set(splits) - set(order))
@@ -58,7 +62,7 @@ def _split(split: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(tokens: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the vocabulary makes of the train split; empty without any."""
+    """Returns the token statistics of the train split; empty without a vocabulary."""
     if not tokens:
         return {}
     return {
@@ -69,14 +73,14 @@ def _tokens(tokens: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _length(split: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the lengths of a split's documents in its unit."""
+    """Returns the statistics of document lengths in the split's unit."""
     lengths = split.get("lengths") or {}
-    found: Mapping[str, Any] = lengths.get(split.get("unit", "words")) or {}
-    return found
+    lengths_in_unit: Mapping[str, Any] = lengths.get(split.get("unit", "words")) or {}
+    return lengths_in_unit
 
 
 def _categories(splits: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yields what there is of labels, languages and scripts, where they tell apart."""
+    """Yields counts of labels, and of languages and scripts if there are several."""
     for title, key, fewest in (
         ("Label", "labels", 1),
         ("Language", "languages", 2),
@@ -88,7 +92,7 @@ def _categories(splits: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]
 
 
 def _shares(counts: Iterable[Mapping[str, int]]) -> list[tuple[str, int, float]]:
-    """Returns each value's documents over all splits, and its share of the largest."""
+    """Returns value, documents over all splits, and percent of the largest count."""
     totals: dict[str, int] = {}
     for split in counts:
         for value, number_of in split.items():
@@ -99,11 +103,11 @@ def _shares(counts: Iterable[Mapping[str, int]]) -> list[tuple[str, int, float]]
 
 
 def _ledger(ledger: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns what became of the records, and each loss as a share of the largest."""
+    """Returns counts of records: read, kept, lost by reason, and changed by kind."""
     read = ledger.get("read")
     if not read:
         return None
-    kept = sum((ledger.get("kept") or {}).values())
+    num_kept = sum((ledger.get("kept") or {}).values())
     lost = [
         (fate, reason, number_of)
         for fate in ("dropped", "bad")
@@ -115,8 +119,8 @@ def _ledger(ledger: Mapping[str, Any]) -> dict[str, Any] | None:
     }
     return {
         "read": read,
-        "kept": kept,
-        "share": 100 * min(1, kept / read),
+        "kept": num_kept,
+        "share": 100 * min(1, num_kept / read),
         "lost": [
             (*loss, 100 * loss[2] / read, 100 * loss[2] / largest) for loss in lost
         ],
@@ -125,22 +129,22 @@ def _ledger(ledger: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    found = [(name, number_of) for name, number_of in counts.items() if number_of]
-    return sorted(found, key=lambda item: (-item[1], item[0]))
+    present = [(name, number_of) for name, number_of in counts.items() if number_of]
+    return sorted(present, key=lambda item: (-item[1], item[0]))
 
 
 def _drift(measures: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Returns the largest drifts from the baseline, of those beyond chance."""
+    """Returns the largest drifts from the baseline, of those that exceed chance."""
     drift = [
-        found
-        for found in measures
-        if found["kind"] == "drift" and found["value"] > found["chance"]
+        measure
+        for measure in measures
+        if measure["kind"] == "drift" and measure["value"] > measure["chance"]
     ]
     return sorted(drift, key=lambda m: m["chance"] - m["value"])[:NUM_DRIFTS]
 
 
 def draw_histogram(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Places equally wide bars, also for the empty bins that a profile leaves out."""
+    """Places equally wide bars, with empty bins where the profile leaves them out."""
     heights: dict[int, int] = {}
     for entry in bins:
         heights[entry["from"]] = entry["documents"]
@@ -155,8 +159,8 @@ def draw_histogram(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     places = [(round(index * width, 2), start) for index, start in enumerate(starts)]
     return {
         "bars": [
-            (at, round(width, 2), round(100 * heights[start] / largest, 2))
-            for at, start in places
+            (left, round(width, 2), round(100 * heights[start] / largest, 2))
+            for left, start in places
         ],
         "ticks": places[:: -(-len(places) // 8)],
     }

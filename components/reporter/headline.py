@@ -1,28 +1,24 @@
-"""The verdict: what came out, in the order in which a reader asks.
+"""The headline of a report, and a line per stage.
 
-Did it work, how good is each stage, may it be served, where is it, and, where something
-went wrong, what and what to do next.
+It answers in a reader's order: did the run succeed, how good is each stage, did it pass
+its gate, where is it pushed, and, after an error, what failed and the next step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from textmill.models.families import METRICS as TASK_METRICS
+from textmill.models.metrics import METRICS
+
 DONE = ("ran", "cached")
-HEADLINES = ("accuracy", "loss")
-"""What stands for a stage: the first of them, for a language model the last."""
-UNIT_METRICS = frozenset(
-    {"accuracy", "macro_precision", "macro_recall", "macro_f1"}
-    | {"precision", "recall", "f1"}
-)
-"""Metrics between 0 and 1, which can be drawn on one axis."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric's value and its 95 % interval, None where it has none."""
+    """A metric's value and its 95 % interval, None without one."""
 
     value: float
     low: float | None = None
@@ -30,8 +26,8 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A stage in a line."""
+class StageLine:
+    """A stage in one line: its main metric, gate and pushed version."""
 
     stage: str
     task: str | None
@@ -46,14 +42,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Headline:
     """The top of the page."""
 
     tone: Literal["good", "bad", "plain"]
-    headline: str
+    title: str
     details: list[str]
     next_step: str | None
-    rows: list[Row]
+    stages: list[StageLine]
 
 
 def interval(value: Any) -> Interval:
@@ -63,27 +59,27 @@ def interval(value: Any) -> Interval:
     return Interval(value)
 
 
-def judge(
+def summarize(
     data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None = None
-) -> Verdict:
-    """Returns the verdict on a report's data, a run's summary, or both."""
+) -> Headline:
+    """Returns the headline of a report's data, of a run's summary, or of both."""
     stages = data["stages"] if data else []
-    known = summary.get("stages", {}) if summary else {}
+    run_stages = summary.get("stages", {}) if summary else {}
     if data:
-        rows = [_row(stage, known.get(stage["name"], {})) for stage in stages]
+        lines = [_line(stage, run_stages.get(stage["name"], {})) for stage in stages]
     else:
-        rows = [_summary_row(*item) for item in known.items()]
+        lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
-    details = [_work(summary)] if summary and nodes else []
+    details = [_node_counts(summary)] if summary and nodes else []
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
-        return _failed(failed, nodes, details, rows)
+        return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
-        return _stopped(summary["status"], details, rows)
-    return _judged(rows, stages, details)
+        return _stopped(summary["status"], details, lines)
+    return _finished(lines, stages, details)
 
 
-def _row(stage: Mapping[str, Any], known: Mapping[str, Any]) -> Row:
-    """Reads a stage of the data; the run knows its destination relative to the root."""
+def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
+    """Returns the line of a stage; the run gives its destination below the root."""
     model, push = stage["model"] or {}, stage["push"]
     evaluation = stage["evaluation"] or {}
     task = model.get("task") or evaluation.get("task")
@@ -91,7 +87,7 @@ def _row(stage: Mapping[str, Any], known: Mapping[str, Any]) -> Row:
     metric = headline_metric(task, metrics)
     gates = {gate["metric"]: gate for gate in evaluation.get("thresholds", ())}
     gate = gates.get(metric, {})
-    return Row(
+    return StageLine(
         stage=stage["name"],
         task=task,
         metric=metric,
@@ -100,15 +96,15 @@ def _row(stage: Mapping[str, Any], known: Mapping[str, Any]) -> Row:
         bound=gate.get("bound"),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
-        pushed=_version(push, known) if push and push["pushed"] else None,
+        pushed=_version(push, run_stage) if push and push["pushed"] else None,
         reason=push.get("reason") if push and not push["pushed"] else None,
     )
 
 
-def _summary_row(name: str, stage: Mapping[str, Any]) -> Row:
+def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
     metrics = stage.get("metrics") or {}
     metric = headline_metric(None, metrics)
-    return Row(
+    return StageLine(
         stage=name,
         task=None,
         metric=metric,
@@ -122,26 +118,44 @@ def _summary_row(name: str, stage: Mapping[str, Any]) -> Row:
     )
 
 
-def _version(push: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+def _version(push: Mapping[str, Any], run_stage: Mapping[str, Any]) -> str:
     version = f"version {push['version']}"
-    return f"{version} in {known['pushed']}" if known.get("pushed") else version
+    destination = run_stage.get("pushed")
+    return f"{version} in {destination}" if destination else version
 
 
-def headline_metric(task: str | None, metrics: Mapping[str, Any]) -> str | None:
-    """Returns the name of the metric that stands for the stage."""
-    language_model = task in ("masked_lm", "causal_lm") or "perplexity" in metrics
-    for name in reversed(HEADLINES) if language_model else HEADLINES:
-        if name in metrics:
-            return name
-    return min(metrics, default=None)
+def order_metrics(task: str | None, metrics: Iterable[str]) -> list[str]:
+    """Sorts names of metrics as their task lists them, and unlisted ones by name.
+
+    Args:
+        task: None takes the task that shares the most metrics.
+    """
+    names = set(metrics)
+    if task is None:
+        shared = {
+            name: len(names.intersection(TASK_METRICS[name])) for name in TASK_METRICS
+        }
+        task = max(shared, key=shared.__getitem__)
+    order = TASK_METRICS.get(task, ())
+    return [name for name in order if name in names] + sorted(names.difference(order))
 
 
-def _work(summary: Mapping[str, Any]) -> str:
-    """Says how many nodes ended how, and how long it took."""
+def is_fraction(metric: str | None) -> bool:
+    """Returns True for a metric from 0 to 1, which can be drawn on an axis."""
+    return metric in METRICS and METRICS[metric].is_fraction
+
+
+def headline_metric(task: str | None, metrics: Iterable[str]) -> str | None:
+    """Returns a stage's main metric: the first that its task lists."""
+    return next(iter(order_metrics(task, metrics)), None)
+
+
+def _node_counts(summary: Mapping[str, Any]) -> str:
+    """Returns the number of nodes by state, and the run's time, as a sentence."""
     states = [node["state"] for node in summary["nodes"].values()]
-    said = {"ran": "ran", "cached": "from the cache"}
+    words = {"ran": "ran", "cached": "from the cache"}
     counts = [
-        f"{states.count(state)} {said.get(state, state)}"
+        f"{states.count(state)} {words.get(state, state)}"
         for state in dict.fromkeys([*DONE, *states])
         if state in states
     ]
@@ -155,69 +169,70 @@ def _failed(
     failed: Sequence[str],
     nodes: Mapping[str, Mapping[str, Any]],
     details: list[str],
-    rows: list[Row],
-) -> Verdict:
+    lines: list[StageLine],
+) -> Headline:
     errors = [str(nodes[name]["error"]) for name in failed if nodes[name].get("error")]
-    done = sum(node["state"] in DONE for node in nodes.values())
-    kept = {
+    num_done = sum(node["state"] in DONE for node in nodes.values())
+    results = {
         0: "",
-        1: " The finished node is kept.",
-    }.get(done, f" The {done} finished nodes are kept.")
-    return Verdict(
+        1: " The result of the finished node is kept.",
+    }.get(num_done, f" The results of the {num_done} finished nodes are kept.")
+    return Headline(
         tone="bad",
-        headline=f"Stopped at {listing(failed)}",
+        title=f"Stopped at {listing(failed)}",
         details=[*errors, *details],
-        next_step=f"Mend this, then give the same command again.{kept}",
-        rows=rows,
+        next_step=f"Fix this, then run the same command again.{results}",
+        stages=lines,
     )
 
 
-def _stopped(status: str, details: list[str], rows: list[Row]) -> Verdict:
+def _stopped(status: str, details: list[str], lines: list[StageLine]) -> Headline:
     is_failure = status == "failed"
-    return Verdict(
+    if is_failure:
+        next_step = "Fix the error that the command printed, then run it again."
+    else:
+        next_step = "Run the same command again: it resumes from the last checkpoint."
+    return Headline(
         tone="bad" if is_failure else "plain",
-        headline="Stopped before the end",
+        title="Stopped before the end",
         details=details,
-        next_step="The command said why; mend it, then give the same command again."
-        if is_failure
-        else "Give the same command again: it goes on where it stopped.",
-        rows=rows,
+        next_step=next_step,
+        stages=lines,
     )
 
 
-def _judged(
-    rows: list[Row], stages: Sequence[Mapping[str, Any]], details: list[str]
-) -> Verdict:
-    refused = [row.stage for row in rows if row.blessed is False]
-    blessed = [row.stage for row in rows if row.blessed]
-    pushed = [row.stage for row in rows if row.pushed]
-    if refused:
-        return Verdict(
+def _finished(
+    lines: list[StageLine], stages: Sequence[Mapping[str, Any]], details: list[str]
+) -> Headline:
+    failed = [line.stage for line in lines if line.blessed is False]
+    blessed = [line.stage for line in lines if line.blessed]
+    pushed = [line.stage for line in lines if line.pushed]
+    if failed:
+        return Headline(
             tone="bad",
-            headline=f"{listing(refused)} did not pass {_possessive(refused)}",
+            title=f"{listing(failed)} did not pass {_possessive(failed)}",
             details=[*_missed(stages), *details],
-            next_step="Not pushed: what was served before still is.",
-            rows=rows,
+            next_step="Not pushed: the version served before stays in place.",
+            stages=lines,
         )
     if blessed and blessed == pushed:
-        headline = f"{listing(blessed)} passed {_possessive(blessed)}, and is pushed"
-        if len(blessed) > 1:
-            headline = headline.replace("and is", "and are")
+        verb = "is" if len(blessed) == 1 else "are"
+        title = f"{listing(blessed)} passed {_possessive(blessed)}, and {verb} pushed"
     elif blessed:
-        headline = f"{listing(blessed)} passed {_possessive(blessed)}"
+        title = f"{listing(blessed)} passed {_possessive(blessed)}"
     elif pushed:
-        headline = f"{listing(pushed)} pushed, without a gate"
-    elif any(row.evaluated for row in rows):
-        headline = "Trained and measured"
+        title = f"{listing(pushed)} pushed, without a gate"
+    elif any(line.evaluated for line in lines):
+        title = "Trained and measured"
     else:
-        headline = "Finished"
-    return Verdict("good" if blessed else "plain", headline, details, None, rows)
+        title = "Finished"
+    return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
 def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Says which threshold was missed, and by which value."""
+    """Returns a sentence about every threshold that was missed."""
     return [
-        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{beaten(gate)}, "
+        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
         f"and is {gate['value']:.4g}."
         for stage in stages
         for gate in (stage["evaluation"] or {}).get("thresholds", ())
@@ -225,14 +240,14 @@ def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def beaten(gate: Mapping[str, Any]) -> str:
-    """Says which pushed version a threshold compares with, where it does."""
+def comparison(gate: Mapping[str, Any]) -> str:
+    """Returns the pushed version that a threshold compares with; empty without one."""
     if "version" not in gate:
         return ""
     if gate["version"] is None:
         return " (nothing is pushed yet)"
-    where = "" if gate["same_documents"] else " on other documents"
-    return f" ({gate['bound']:.4g}, by version {gate['version']}{where})"
+    documents = "" if gate["same_documents"] else " on other documents"
+    return f" ({gate['bound']:.4g}, by version {gate['version']}{documents})"
 
 
 def _possessive(stages: Sequence[str]) -> str:

@@ -1,44 +1,44 @@
-"""The page: facts become one HTML file that needs nothing but itself.
+"""Renders a report's data, a run's summary, or both to one self-contained HTML file.
 
-The template escapes everything; what is drawn is placed by ``charts`` beforehand.
+The templates escape every value; ``charts`` computes the positions of what is drawn.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from textmill.components.reporter.charts import draw_graph, draw_plot
 from textmill.components.reporter.dataset_section import describe_data_set
 from textmill.components.reporter.headline import (
-    UNIT_METRICS,
-    beaten,
+    comparison,
     duration,
     headline_metric,
     interval,
-    judge,
+    is_fraction,
+    order_metrics,
+    summarize,
 )
 
 TEMPLATE = "page.html.j2"
-METRIC_ORDER = ("accuracy", "macro_f1", "macro_precision", "macro_recall")
-LANGUAGE_METRIC_ORDER = ("loss", "perplexity", "bits_per_byte")
 MAX_MATRIX = 30
-"""Classes up to which a confusion matrix is drawn; beyond, only its mistakes."""
+"""Most classes of a drawn confusion matrix; with more, only mistakes are listed."""
 NUM_MISTAKES = 6
+FIRST_PLOTS = ("loss", "accuracy", "learning_rate")
 
 
 def render_report(data: Mapping[str, Any]) -> str:
-    """Returns the page about a report's data; the same bytes for the same data."""
+    """Returns the page of a report's data; the same bytes for the same data."""
     return _render(data, None)
 
 
 def render_run(data: Mapping[str, Any] | None, summary: Mapping[str, Any]) -> str:
-    """Returns the page about a run: its states and times, and its report if any.
+    """Returns the page of a run: states and times of its nodes, and its report if any.
 
-    Nodes of the summary may name their ``error``, and their ``upstream``, which draws
-    the graph of a run that ended before its report.
+    Nodes of the summary may have ``error``, and ``upstream``, from which the graph of a
+    run without a report is drawn.
     """
     return _render(data, summary)
 
@@ -60,7 +60,8 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         "size": size,
         "words": words,
         "sign": sign,
-        "beaten": beaten,
+        "comparison": comparison,
+        "is_fraction": is_fraction,
         "count": count,
     }
     nodes = summary["nodes"] if summary else {}
@@ -70,12 +71,11 @@ def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -
         title=title or (summary or {}).get("run_id", "Textmill"),
         run=summary,
         nodes={name: _node(node) for name, node in nodes.items()},
-        verdict=judge(data, summary),
+        headline=summarize(data, summary),
         graph=draw_graph(edges) if edges else None,
         stages=[_stage(stage) for stage in data["stages"]] if data else [],
-        profiles=[describe_data_set(one) for one in data["profiles"]] if data else [],
+        profiles=[describe_data_set(p) for p in data["profiles"]] if data else [],
         lineage=data["lineage"] if data else [],
-        unit_metrics=UNIT_METRICS,
     )
 
 
@@ -84,10 +84,10 @@ def _edges(
 ) -> dict[str, Sequence[str]]:
     if data:
         return {entry["node"]: entry["upstream"] for entry in data["graph"]}
-    known = {
+    upstream = {
         name: node["upstream"] for name, node in nodes.items() if "upstream" in node
     }
-    return known if len(known) == len(nodes) else {}
+    return upstream if len(upstream) == len(nodes) else {}
 
 
 def _node(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,8 +104,6 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     model = stage["model"] or {}
     task = model.get("task") or evaluation.get("task")
     metrics = evaluation.get("metrics", {})
-    headline = headline_metric(task, metrics)
-    order = METRIC_ORDER if headline == "accuracy" else LANGUAGE_METRIC_ORDER
     labels = evaluation.get("labels") or []
     subtitle = [words(task)] if task else []
     if "rows" in evaluation:
@@ -116,26 +114,21 @@ def _stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         "facts": _facts(model),
         "thresholds": evaluation.get("thresholds") or [],
         "metrics": [
-            (name, interval(metrics[name])) for name in _ordered(metrics, order)
+            (name, interval(metrics[name])) for name in order_metrics(task, metrics)
         ],
         "plots": _plots(stage["curves"]),
         "confusion": _confusion(labels, evaluation.get("confusion")),
         "per_class": _per_class(labels, evaluation.get("per_class") or {}),
         "slices": {
-            column: [(value, _slice(metrics)) for value, metrics in values.items()]
+            column: [(value, _slice(task, values[value])) for value in values]
             for column, values in (evaluation.get("slices") or {}).items()
         },
         "samples": evaluation.get("samples") or [],
     }
 
 
-def _ordered(names: Iterable[str], order: Sequence[str]) -> list[str]:
-    first = [name for name in order if name in names]
-    return first + sorted(name for name in names if name not in order)
-
-
 def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Returns what a model is, as pairs of a word and a value."""
+    """Returns names and values of a model's shape."""
     shape = dict(model.get("model") or {})
     facts = {
         "family": shape.pop("family", None),
@@ -153,14 +146,15 @@ def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _plots(curves: Mapping[str, Sequence[Sequence[float]]]) -> list[dict[str, Any]]:
     """Groups ``train/loss`` and ``eval/loss`` into one plot; the loss comes first.
 
-    A quantity that was only seen once is no curve.
+    A quantity with a single point is left out.
     """
     groups: dict[str, dict[str, Sequence[Sequence[float]]]] = {}
     for name, points in sorted(curves.items(), reverse=True):
         split, _, quantity = name.rpartition("/")
         groups.setdefault(quantity, {})[split] = points
     drawn = [name for name in groups if max(map(len, groups[name].values())) > 1]
-    order = _ordered(drawn, ("loss", "accuracy", "learning_rate"))
+    first = [name for name in FIRST_PLOTS if name in drawn]
+    order = first + sorted(set(drawn).difference(first))
     return [{"title": name, "plot": draw_plot(groups[name])} for name in order]
 
 
@@ -208,8 +202,8 @@ def _per_class(
     ]
 
 
-def _slice(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    name = headline_metric(None, {k: v for k, v in metrics.items() if k != "rows"})
+def _slice(task: str | None, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    name = headline_metric(task, metrics.keys() - {"rows"})
     return {
         "rows": metrics["rows"],
         "metric": name,
@@ -218,25 +212,25 @@ def _slice(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(value: float) -> str:
-    """Returns a number with as many digits as a reader can use."""
+    """Formats a number with three or four significant digits."""
     if isinstance(value, int):
         return f"{value:,}"
-    size_of = abs(value)
-    if size_of < 0.001:
+    magnitude = abs(value)
+    if magnitude < 0.001:
         return f"{value:.2g}"
     decimals = next(
-        (d for d, top in ((3, 10), (2, 100), (1, 1000)) if size_of < top), 0
+        (d for d, limit in ((3, 10), (2, 100), (1, 1000)) if magnitude < limit), 0
     )
     return f"{value:,.{decimals}f}"
 
 
 def count(value: float) -> str:
-    """Returns a tick's number: ``1,000``, ``0.25``."""
+    """Formats the number of an axis tick: ``1,000``, ``0.25``."""
     return f"{value:,g}"
 
 
 def size(num_bytes: int) -> str:
-    """Returns ``512 B``, ``3.2 kB`` or ``1.4 GB``."""
+    """Formats a number of bytes: ``512 B``, ``3.2 kB``, ``1.4 GB``."""
     value = float(num_bytes)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:
@@ -246,11 +240,11 @@ def size(num_bytes: int) -> str:
 
 
 def words(name: str) -> str:
-    """Returns a name of the config or of a metric as a reader says it."""
-    spoken = {"f1": "F1", "lm": "LM"}
-    return " ".join(spoken.get(word, word) for word in name.split("_"))
+    """Returns a name of the config or of a metric in words: ``macro F1``."""
+    abbreviations = {"f1": "F1", "lm": "LM"}
+    return " ".join(abbreviations.get(word, word) for word in name.split("_"))
 
 
 def sign(rule: str) -> str:
-    """Returns a threshold's rule with its mathematical signs."""
+    """Returns a threshold's rule with mathematical signs."""
     return rule.replace(">=", "≥").replace("<=", "≤")

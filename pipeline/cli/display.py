@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.reporter.headline import duration, judge
+from textmill.components.reporter.headline import duration, summarize
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
@@ -47,20 +47,20 @@ def render_run(
         root: the folder that the summary's paths are relative to.
         is_default_root: True if commands find the root without ``--root``.
     """
-    verdict = judge(None, summary)
+    headline = summarize(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
-    nexts = [
-        ["next", f'textmill predict {option}{name} "a text of yours"']
+    next_steps = [
+        ["next", f'textmill predict {option}{name} "your text"']
         for name, stage in summary["stages"].items()
         if stage["pushed"]
     ]
-    if verdict.next_step:
-        nexts = [["next", verdict.next_step]]
-    headline = "\n".join([verdict.headline, *verdict.details])
-    body = render_table([*rows, *nexts]) if rows or nexts else ""
-    return "\n\n".join(filter(None, [headline, body]))
+    if headline.next_step:
+        next_steps = [["next", headline.next_step]]
+    paragraph = "\n".join([headline.title, *headline.details])
+    table = render_table([*rows, *next_steps]) if rows or next_steps else ""
+    return "\n\n".join(filter(None, [paragraph, table]))
 
 
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -71,15 +71,16 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    results = [*metrics, gates[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, results)) or "not measured"]
+    parts = [*metrics, gates[stage["blessed"]]]
+    yield [name, ", ".join(filter(None, parts)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
-    text = f"{name} {value:.4g}"
-    return f"{text} [{bounds[0]:.4g}, {bounds[1]:.4g}]" if bounds else text
+    if not bounds:
+        return f"{name} {value:.4g}"
+    return f"{name} {value:.4g} [{bounds[0]:.4g}, {bounds[1]:.4g}]"
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -93,7 +94,12 @@ def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
     if not runs:
         return "no runs"
     rows = [
-        [run["run_id"], run["status"], _clock(run["started"]), _took(run["seconds"])]
+        [
+            run["run_id"],
+            run["status"],
+            _local_time(run["started"]),
+            _duration(run["seconds"]),
+        ]
         for run in runs
     ]
     return render_table([["RUN", "STATUS", "STARTED", "TOOK"], *rows])
@@ -103,18 +109,18 @@ def render_executions(summary: Mapping[str, Any], root: Path) -> str:
     """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [id, node["state"], _took(node.get("seconds")), node.get("error") or ""]
+        [id, node["state"], _duration(node.get("seconds")), node.get("error") or ""]
         for id, node in summary["nodes"].items()
     ]
     table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
     return "\n\n".join([title, table, render_run(summary, root)])
 
 
-def _clock(seconds: float) -> str:
+def _local_time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _took(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     return "" if seconds is None else duration(seconds)
 
 

@@ -305,7 +305,7 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
         "library   accuracy 0.7 [0.65, 0.75], passed its gate",
         f"          pushed to {tmp_path}/pushed/library/1",
         f"report    {page}",
-        'next      textmill predict library "a text of yours"',
+        'next      textmill predict library "your text"',
     ]
     assert f"predict --root {tmp_path} library" in render_run(SUMMARY, tmp_path)
 

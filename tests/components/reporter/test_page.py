@@ -1,0 +1,157 @@
+import copy
+import re
+
+from tests.components.reporter.pages import (
+    EDGES,
+    HOSTILE,
+    Page,
+)
+from textmill.components.artifacts import (
+    Report,
+)
+from textmill.components.reporter import ReporterConfig, report
+from textmill.components.reporter.headline import (
+    duration,
+    listing,
+)
+from textmill.components.reporter.page import number, render_report, render_run
+
+
+def test_same_inputs_give_the_same_bytes(artifacts, written, tmp_path):
+    again = Report(tmp_path / "again")
+    report(**artifacts, report=again, config=ReporterConfig(title="post", edges=EDGES))
+    for name in (Report.DATA, Report.PAGE):
+        assert (again.path / name).read_bytes() == (written / name).read_bytes()
+
+
+def test_page_loads_nothing(written, data, summary):
+    for html in ((written / Report.PAGE).read_text(), render_run(data, summary)):
+        page = Page(html)
+        assert page.links == []
+        assert {"script", "link", "img", "iframe"}.isdisjoint(page.tags)
+        assert not re.search(r"url\(|@import|https?:", html)
+
+
+def test_hostile_text_is_inert_and_readable(data, summary):
+    data["title"] = data["stages"][0]["name"] = HOSTILE
+    data["graph"].append({"node": f"train.{HOSTILE}", "upstream": [HOSTILE]})
+    summary["nodes"]["train.spam"] |= {"state": "failed", "error": HOSTILE}
+    summary["run_id"] = summary["nodes"]["report"]["key"] = '"><script>'
+    page = Page(render_run(data, summary))
+    assert "script" not in page.tags
+    assert "b" in page.tags and "<b>friend</b>" in page.text
+    assert page.text.count(HOSTILE) >= 8
+
+
+def test_page_opens_with_the_headline(written):
+    text = Page((written / Report.PAGE).read_text()).text
+    parts = (
+        "spam passed its gate, and is pushed",
+        "accuracy 0.710 0.690 – 0.730",
+        "✓ blessed accuracy ≥ 0.60",
+        "version 3",
+        "Graph",
+        "classify · 1,234 rows of test",
+        "Confusion",
+        "many are short",
+        "Lineage",
+    )
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_report_has_no_states_and_a_run_has_them(data, summary):
+    assert "cached" not in Page(render_report(data)).text
+    text = Page(render_run(data, summary)).text
+    assert "10 nodes: 9 ran, 1 from the cache, in 9 min 09 s." in text
+    assert "20251123-021455-7f3a" in text
+    assert "train 1 min 01 s" in text
+
+
+def test_failed_run_names_the_error_and_the_next_step(summary):
+    summary |= {"status": "failed", "stages": {}, "name": "post"}
+    states = ["ran"] * 4 + ["failed"] + ["skipped"] * 5
+    for node, state in zip(summary["nodes"].values(), states, strict=True):
+        node["state"] = state
+    summary["nodes"]["train.spam"]["error"] = "train.spam: loss is NaN at step 412"
+    page = Page(render_run(None, summary))
+    assert "post Stopped at train.spam train.spam: loss is NaN at step 412" in page.text
+    assert "The results of the 4 finished nodes are kept." in page.text
+    assert "svg" in page.tags
+
+
+def test_run_without_known_edges_lists_its_nodes(summary):
+    for node in summary["nodes"].values():
+        del node["upstream"], node["outputs"], node["key"]
+        node["seconds"] = None
+    page = Page(render_run(None, summary))
+    assert "svg" not in page.tags
+    assert "validate.spam ran –" in page.text
+
+
+def test_stage_with_nothing_but_a_name_still_has_a_page(data):
+    bare = {"name": "spam", "model": None, "curves": {}, "evaluation": None}
+    data["stages"] = [bare | {"push": None}]
+    data["profiles"] = [{"name": "mail"}]
+    assert "spam not measured no gate not pushed" in Page(render_report(data)).text
+
+
+def test_length_histogram_keeps_its_empty_bins(written):
+    html = (written / Report.PAGE).read_text()
+    assert re.findall(r'<i style="left:([\d.]+)%;.*?height:([\d.]+)%"', html) == [
+        ("0.0", "50.0"),
+        ("33.33", "0.0"),
+        ("66.67", "100.0"),
+    ]
+
+
+def test_many_classes_show_mistakes_in_place_of_a_matrix(data):
+    labels = [f"class {index:02}" for index in range(40)]
+    matrix = [[9 * (row == column) for column in range(40)] for row in range(40)]
+    matrix[3][5] = 4
+    data["stages"][0]["evaluation"] |= {
+        "labels": labels,
+        "confusion": matrix,
+        "per_class": {},
+    }
+    text = Page(render_report(data)).text
+    assert "rows are true labels" not in text
+    assert "class 03 class 05 4" in text
+
+
+def test_numbers_durations_and_lists_read_naturally():
+    assert [number(v) for v in (1234, 0.7, 78.3, 0.0, 2.5e-05, 1234.5)] == [
+        "1,234",
+        "0.700",
+        "78.30",
+        "0",
+        "2.5e-05",
+        "1,234",
+    ]
+    assert [duration(s) for s in (0.04, 9.96, 59.6, 185, 7620)] == [
+        "0.0 s",
+        "10 s",
+        "1 min 00 s",
+        "3 min 05 s",
+        "2 h 07 min",
+    ]
+    assert listing(["a", "b", "c"]) == "a, b and c"
+
+
+def test_page_shows_token_statistics(data):
+    profile = copy.deepcopy(data["profiles"][0])
+    profile["splits"]["train"]["tokens"] = {
+        **{"tokens": 120_000, "tokens_a_word": 1.333, "tokens_a_character": 0.25},
+        **{"unknown_share": 0.0125, "entries": 8000, "unused_entries": 400},
+        "longest": [{"token": HOSTILE, "count": 3}],
+    }
+    page = Page(render_report({**data, "profiles": [profile]}))
+    for said in (
+        "Vocabulary on 120,000 tokens of train",
+        "tokens a word 1.33",
+        "unknown 1.25 %",
+        "unused 400 of 8,000 entries (5.0 %)",
+        f"Longest: {HOSTILE} 3",
+    ):
+        assert said in page.text
+    assert "script" not in page.tags
