@@ -162,7 +162,7 @@ def test_a_service_that_stays_away_is_given_up(platform, service, asked, no_wait
 
 def test_two_concurrent_processes_start_one_run(platform, service, asked, monkeypatch):
     barrier = threading.Barrier(2, timeout=20)
-    found = []
+    results = []
 
     def one():
         host = platform()
@@ -175,14 +175,14 @@ def test_two_concurrent_processes_start_one_run(platform, service, asked, monkey
             return known
 
         host.find = both_find_none
-        found.append(submit(host, asked))
+        results.append(submit(host, asked))
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len({id for id, _ in found}) == 1
+    assert len({id for id, _ in results}) == 1
     assert begun(service) == 1
 
 

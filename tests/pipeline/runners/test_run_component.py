@@ -172,7 +172,7 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
     lost = entry(project, service, "train.lines", kfp.root)
     for _ in range(600):
-        if kept := checkpoints(service):
+        if uploaded := checkpoints(service):
             break
         time.sleep(0.1)
     os.killpg(lost.pid, signal.SIGKILL)
@@ -181,7 +181,7 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said
     first = min(int(step) for step in re.findall(r"train.lines: step=(\d+)", said))
-    assert first > min(kept)
+    assert first > min(uploaded)
     assert not checkpoints(service)
     assert not [name for name in service.objects if name.startswith("root/work/")]
 
@@ -204,8 +204,8 @@ def test_an_incomplete_execution_does_not_count(project, service):
             del service.objects[name]
     del service.objects[seal]
     assert kfp.run("ingest.lines") == 0
-    made = {n: d for n, d in whole.items() if n.endswith(".zst")}
-    assert made.items() <= service.objects.items()
+    shards = {n: d for n, d in whole.items() if n.endswith(".zst")}
+    assert shards.items() <= service.objects.items()
 
 
 def test_altered_bytes_are_detected_before_use(project, service, capfd):
@@ -275,15 +275,18 @@ def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service
 
 
 def pushed_version(root, folder, model):
-    """Returns a mirror, and what it is about to send as version 1."""
+    """Returns a mirror, and the outputs of a push of version 1."""
     mirror = Mirror(root, folder)
     version = mirror.path / "pushed" / "lines" / "1"
     (version / PushedModel.CARD).parent.mkdir(parents=True)
     (version / PushedModel.MODEL).write_text(model)
     (version / PushedModel.CARD).write_text(model)
-    made = PushedModel(mirror.path / "artifacts")
-    made.facts = {"pushed": True, "destination": os.path.relpath(version, made.path)}
-    return mirror, {"pushed": made}
+    artifact = PushedModel(mirror.path / "artifacts")
+    artifact.facts = {
+        "pushed": True,
+        "destination": os.path.relpath(version, artifact.path),
+    }
+    return mirror, {"pushed": artifact}
 
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])
