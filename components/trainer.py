@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import textmill.models as models
 from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,
@@ -22,7 +21,6 @@ from textmill.components.base import (
     Input,
     Output,
     canonical_json,
-    sha256_file,
 )
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
@@ -102,10 +100,10 @@ def train(
         strategy=strategy,
     )
     checkpoints = live = None
-    if context.work_dir is not None:
+    if context.work_dir is not None and context.key is not None:
         checkpoints = Checkpoints(
             context.work_dir / "checkpoints",
-            fingerprint=_fingerprint(config, rows=rows, base=base),
+            key=context.key,
             writes=is_chief,
         )
         live = context.work_dir / logs.EVENTS if is_chief else None
@@ -206,16 +204,6 @@ def _masking(config: TrainingConfig) -> dict[str, Any]:
 
 def _has_pairs(rows: TokenRows) -> bool:
     return bool(rows.facts["schema"]["parts"] == "sentences")
-
-
-def _fingerprint(
-    config: TrainerConfig, *, rows: TokenRows, base: TrainedModel | None
-) -> str:
-    """Names config, data and code: what a checkpoint must agree with."""
-    sources = Path(models.__path__[0]).rglob("*.py")
-    code = sorted(sha256_file(path) for path in sources)
-    named = [asdict(config), rows.digest, base.digest if base else None]
-    return hashlib.sha256(canonical_json([*named, code])).hexdigest()
 
 
 def _write_model(
