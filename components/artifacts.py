@@ -1,4 +1,4 @@
-"""The artifacts: what lies between two steps, each owning its file names.
+"""Artifact types, each owning its file names.
 
 Readers here return plain Python values; the heavy readers of token rows and weights are
 in ``models``.
@@ -52,11 +52,11 @@ class _Sharded(Artifact):
 class Documents(_Sharded):
     """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
 
-    Every object has ``id`` and ``text``, ``label`` where the source names one, and the
+    Every object has ``id`` and ``text``, ``label`` if the source names one, and the
     source's other columns. Inside a shard, lines are in the order of a seeded hash.
 
-    Facts: ``splits``; ``columns`` (names beside id, text, label); ``labels`` (the names
-    seen in train, sorted; empty without labels).
+    Facts: ``splits``; ``columns`` (names other than id, text, label); ``labels`` (the
+    names seen in train, sorted; empty without labels).
     """
 
     LEDGER = "ledger.json"
@@ -200,7 +200,7 @@ class Evaluation(Artifact):
 
     @property
     def blessed(self) -> bool | None:
-        """Whether every threshold was met; None where none was set."""
+        """True if every threshold was met; None if none was set."""
         value: bool | None = self.facts["blessed"]
         return value
 
@@ -227,7 +227,7 @@ class ServingModel(Artifact):
 
 
 class Validation(Artifact):
-    """What a fresh process answered, against the trainer: ``validation.json``."""
+    """Answers of a fresh process compared with the trainer's: ``validation.json``."""
 
     FILE = "validation.json"
 
@@ -238,7 +238,7 @@ class Validation(Artifact):
 
 
 class PushedModel(Artifact):
-    """Where a model was pushed, or why it was not: ``push.json``.
+    """The destination of a pushed model, or the reason for none: ``push.json``.
 
     Facts: ``pushed`` (bool), ``version``, ``reason`` and ``destination``, which is
     relative to this folder, so that a project can be moved.
@@ -247,17 +247,17 @@ class PushedModel(Artifact):
     FILE = "push.json"
     MODEL = "saved_model.pb"
     CARD = "assets.extra/evaluation.json"
-    """In every pushed version: which model it is, and what its evaluation found."""
+    """In every pushed version: its model's digest and evaluation."""
 
     @classmethod
     def versions(cls, folder: Path) -> list[Path]:
-        """Returns the folders of the whole versions below a folder, newest first."""
-        found = [
+        """Returns the folders of complete versions below a folder, newest first."""
+        versions = [
             version
             for version in folder.glob("*")
             if version.name.isdecimal() and (version / cls.MODEL).is_file()
         ]
-        return sorted(found, key=lambda version: int(version.name), reverse=True)
+        return sorted(versions, key=lambda version: int(version.name), reverse=True)
 
     @property
     def destination(self) -> Path:

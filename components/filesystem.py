@@ -87,7 +87,7 @@ def open_file(url: str) -> tuple[BinaryIO, int]:
         return cast(BinaryIO, file), size
 
 
-def fetch(url: str, target: Path) -> None:
+def download(url: str, target: Path) -> None:
     """Copies a remote file to this machine, where it appears when it is whole.
 
     Raises:
@@ -104,7 +104,7 @@ def fetch(url: str, target: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def send(source: Path, url: str) -> None:
+def upload(source: Path, url: str) -> None:
     """Copies a file of this machine to a URL.
 
     Raises:

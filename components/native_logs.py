@@ -1,4 +1,4 @@
-"""Silence: what libraries print below Python stays off the terminal."""
+"""Keeps the native logs of libraries, written below Python, off the terminal."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def native_silence() -> Iterator[None]:
-    """Drops what is written to stderr, as by TensorFlow when it loads."""
+def silence_native_logs() -> Iterator[None]:
+    """Context manager: discards stderr, as TensorFlow writes it when it loads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    saved_stderr = os.dup(2)
+    with open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved_stderr, 2)
+        os.close(saved_stderr)

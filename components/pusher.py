@@ -27,10 +27,10 @@ _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blesse
 
 @dataclass(frozen=True, kw_only=True)
 class PushConfig:
-    """Where a stage's model goes."""
+    """Destination of a stage's model."""
 
     to: FilePath | None = None
-    """A folder that also receives every pushed version, beside the root's own."""
+    """A folder that receives every pushed version, in addition to the root."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,10 @@ def push(
     pushed: Output[PushedModel],
     config: PusherConfig,
 ) -> None:
-    """Pushes unless the evaluation says no, and records what it did.
+    """Pushes unless the evaluation does not bless the model; records the decision.
 
     Raises:
-        IntegrityError: evaluation or validation speak of another model.
+        IntegrityError: evaluation or validation are of another model.
     """
     _check_lineage(serving, evaluation, validation)
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
@@ -77,14 +77,14 @@ def push(
 def _check_lineage(
     serving: ServingModel, evaluation: Evaluation, validation: Validation
 ) -> None:
-    for what, said, found in (
+    for name, checked, pushed in (
         ("evaluation", evaluation.facts["model"], serving.facts["model"]),
         ("validation", validation.facts["serving"], serving.digest),
     ):
-        if said != found:
+        if checked != pushed:
             raise IntegrityError(
-                f"push: the {what} is of {said[:12]}, the model to push is "
-                f"{found[:12]}; run the pipeline again"
+                f"push: the {name} is of {checked[:12]}, the model to push is "
+                f"{pushed[:12]}; run the pipeline again"
             )
 
 

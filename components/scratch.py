@@ -1,12 +1,13 @@
-"""The exchange: files that a step and Beam's workers pass to each other.
+"""The scratch folder: files that a step and Beam's workers pass to each other.
 
-Workers on this machine, and those that mount its disk, use the step's own folder. Where
-``run.beam`` has a ``temp_location`` behind a URL, files go through that: a worker
-fetches what it reads and sends what it writes. A place is a path or a URL.
+Workers on this machine, and those that mount its disk, use the step's own folder. If
+``run.beam`` has a ``temp_location`` that is a URL, files go through it: a worker
+downloads its inputs and uploads its outputs. A place is a path or a URL.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import uuid
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from textmill.components import filesystem as remote
+from textmill.components import filesystem
 from textmill.components.base import Context
 from textmill.components.filesystem import is_remote
 from textmill.models.errors import TextmillError
@@ -28,52 +29,52 @@ _LOCKS_LOCK = Lock()
 
 @dataclass(frozen=True)
 class ScratchDir:
-    """A folder that a step and its workers see, for as long as the step takes."""
+    """A folder that a step and its workers share while the step runs."""
 
     folder: str
     """Its path or URL."""
 
     @property
     def is_remote(self) -> bool:
-        """Whether workers do not see this machine's disk."""
+        """Whether the folder is a URL, because workers cannot read this disk."""
         return is_remote(self.folder)
 
-    def place(self, name: str) -> str:
-        """Returns where a file of the folder is."""
+    def path(self, name: str) -> str:
+        """Returns the path or URL of a file in the folder."""
         return f"{self.folder}/{name}"
 
-    def names(self, start: str) -> list[str]:
-        """Returns the names of the folder's files that begin so, sorted."""
+    def names(self, prefix: str) -> list[str]:
+        """Returns the sorted names of the files that start with a prefix."""
         if not self.is_remote:
-            return sorted(path.name for path in Path(self.folder).glob(f"{start}*"))
-        found = remote.match(self.place(f"{start}*"))
-        return sorted(file.url.rpartition("/")[2] for file in found)
+            return sorted(path.name for path in Path(self.folder).glob(f"{prefix}*"))
+        files = filesystem.match(self.path(f"{prefix}*"))
+        return sorted(file.url.rpartition("/")[2] for file in files)
 
-    def give(self, path: Path) -> str:
-        """Lets workers read a file of this machine; returns its place."""
+    def upload(self, path: Path) -> str:
+        """Makes a local file readable by workers; returns its place."""
         if not self.is_remote:
             return str(path)
-        place = self.place(path.name)
-        remote.send(path, place)
+        place = self.path(path.name)
+        filesystem.upload(path, place)
         return place
 
     def target(self, folder: Path, name: str) -> str:
-        """Returns where a worker writes what is to become a file of a folder here."""
-        return self.place(name) if self.is_remote else str(folder / name)
+        """Returns the place where a worker writes a file of a local folder."""
+        return self.path(name) if self.is_remote else str(folder / name)
 
-    def collect(self, folder: Path, name: str) -> None:
-        """Brings what a worker wrote to a target into its folder."""
+    def download(self, folder: Path, name: str) -> None:
+        """Copies a file that a worker wrote to its target into the local folder."""
         if self.is_remote:
-            remote.fetch(self.place(name), folder / name)
+            filesystem.download(self.path(name), folder / name)
 
 
 @contextmanager
-def open_exchange(context: Context, *, beside: Path) -> Iterator[ScratchDir]:
-    """Lends an empty exchange.
+def open_scratch_dir(context: Context, *, parent: Path) -> Iterator[ScratchDir]:
+    """Context manager: an empty scratch folder, deleted on exit.
 
     Args:
         context: the runner's, with its work folder and Beam's options.
-        beside: the folder that a folder is made in where there is no work folder.
+        parent: holds the folder if the context has no work folder.
     """
     temp = str(context.beam.get("temp_location") or "")
     if is_remote(temp):
@@ -84,10 +85,10 @@ def open_exchange(context: Context, *, beside: Path) -> Iterator[ScratchDir]:
             _remove(url)
         return
     if context.work_dir is None:
-        beside.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".exchange-", dir=beside))
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".scratch-", dir=parent))
     else:
-        folder = context.work_dir / "exchange"
+        folder = context.work_dir / "scratch"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     try:
@@ -97,71 +98,69 @@ def open_exchange(context: Context, *, beside: Path) -> Iterator[ScratchDir]:
 
 
 def _remove(url: str) -> None:
-    """Removes what the exchange held; what stays there fails no step."""
+    """Deletes a remote scratch folder; a failure is logged and fails no step."""
     try:
-        remote.remove(url)
-    except TextmillError as fault:
-        print(f"{url}: is not needed any more, remove it: {fault}", flush=True)
+        filesystem.remove(url)
+    except TextmillError as error:
+        logging.warning("%s: could not be deleted, delete it: %s", url, error)
 
 
-def local(place: str) -> Path:
-    """Returns a path of this machine under which the file of a place can be read.
-
-    It stays for as long as the process does, and is fetched once.
+def cached_path(place: str) -> Path:
+    """Returns a local path of a file, downloaded once and kept while the process runs.
 
     Raises:
-        RemoteError: its file system does not answer.
+        RemoteError: the file system does not answer.
     """
     if not is_remote(place):
         return Path(place)
     scheme, _, name = place.partition("://")
-    path = Path(_fetched().name, scheme, name)
+    path = Path(_download_dir().name, scheme, name)
     with _LOCKS_LOCK:
         lock = _LOCKS.setdefault(place, Lock())
     with lock:
         if not path.exists():
-            remote.fetch(place, path)
+            filesystem.download(place, path)
     return path
 
 
 @contextmanager
-def lent(place: str) -> Iterator[Path]:
-    """Lends a path under which the file of a place can be read, this once.
+def local_copy(place: str) -> Iterator[Path]:
+    """Context manager: a local copy of a file, deleted on exit if it was remote.
 
     Raises:
-        RemoteError: its file system does not answer.
+        RemoteError: the file system does not answer.
     """
     if not is_remote(place):
         yield Path(place)
         return
-    with _draft(place) as path:
-        remote.fetch(place, path)
+    with _temporary_path(place) as path:
+        filesystem.download(place, path)
         yield path
 
 
 @cache
-def _fetched() -> tempfile.TemporaryDirectory[str]:
-    """Returns the folder of what this process has fetched, removed when it ends."""
+def _download_dir() -> tempfile.TemporaryDirectory[str]:
+    """Returns the download folder of this process, deleted when it ends."""
     return tempfile.TemporaryDirectory(prefix="textmill-")
 
 
 @contextmanager
-def writing(place: str) -> Iterator[Path]:
-    """Lends a path; what is written there is at the place afterwards.
+def uploading(place: str) -> Iterator[Path]:
+    """Context manager: a local path whose file is uploaded to the place on exit.
 
     Raises:
-        RemoteError: its file system does not answer.
+        RemoteError: the file system does not answer.
     """
     if not is_remote(place):
         yield Path(place)
         return
-    with _draft(place) as path:
+    with _temporary_path(place) as path:
         yield path
-        remote.send(path, place)
+        filesystem.upload(path, place)
 
 
 @contextmanager
-def _draft(place: str) -> Iterator[Path]:
-    """Lends a path of this machine with a place's name."""
+def _temporary_path(place: str) -> Iterator[Path]:
+    """Context manager: a local path with the file name of a place."""
     with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
         yield Path(folder) / place.rpartition("/")[2]

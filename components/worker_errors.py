@@ -1,4 +1,4 @@
-"""Noting: how a worker's fault comes back, which Beam would make a string of."""
+"""Passes errors from Beam workers to the driver, which Beam would flatten to text."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from textmill.components.artifacts import write_json
-from textmill.components.scratch import ScratchDir, local, writing
-from textmill.models import errors as faults
+from textmill.components.scratch import ScratchDir, cached_path, uploading
+from textmill.models import errors
 
-_NOTE = "fault-"
+_PREFIX = "error-"
 
 
 @contextmanager
-def noting(exchange: ScratchDir, where: str) -> Iterator[None]:
-    """Notes a fault in a file: Beam would turn it into a traceback in a string."""
+def recording_errors(scratch: ScratchDir, task: str) -> Iterator[None]:
+    """Context manager: writes an error of a task to a file of the scratch folder."""
     try:
         yield
-    except faults.TextmillError as fault:
-        _note(exchange, where, fault)
+    except errors.TextmillError as error:
+        _record(scratch, task, error)
     except OSError as error:
-        where_to = error.filename or exchange.folder
-        what = f"{where_to}: {error.strerror}; mend it and run again"
-        _note(exchange, where, faults.MachineError(what))
+        path = error.filename or scratch.folder
+        message = f"{path}: {error.strerror}; fix it and run again"
+        _record(scratch, task, errors.MachineError(message))
 
 
-def _note(exchange: ScratchDir, where: str, fault: faults.TextmillError) -> None:
-    with writing(exchange.place(f"{_NOTE}{where}.json")) as path:
-        write_json(path, [type(fault).__name__, str(fault)])
+def _record(scratch: ScratchDir, task: str, error: errors.TextmillError) -> None:
+    with uploading(scratch.path(f"{_PREFIX}{task}.json")) as path:
+        write_json(path, [type(error).__name__, str(error)])
 
 
-def is_noted(exchange: ScratchDir) -> bool:
-    """Whether a worker had a fault."""
-    return bool(exchange.names(_NOTE))
+def has_errors(scratch: ScratchDir) -> bool:
+    """Returns whether a worker recorded an error."""
+    return bool(scratch.names(_PREFIX))
 
 
-def raise_noted(exchange: ScratchDir) -> None:
-    """Raises the first fault that a worker noted, if one did.
+def raise_first_error(scratch: ScratchDir) -> None:
+    """Raises the first error that a worker recorded, if any.
 
     Raises:
-        TextmillError: what the worker raised.
+        TextmillError: of the class that the worker raised.
     """
-    for name in exchange.names(_NOTE):
-        kind, message = json.loads(local(exchange.place(name)).read_bytes())
-        raise getattr(faults, kind)(message)
+    for name in scratch.names(_PREFIX):
+        kind, message = json.loads(cached_path(scratch.path(name)).read_bytes())
+        raise getattr(errors, kind)(message)

@@ -1,7 +1,7 @@
-"""Faults: what went wrong in words a user can act on, each with its exit code.
+"""Errors that a user can act on, each with its exit code.
 
-A fault's message is one sentence: where, what was expected, what was found, what to do
-next. Anything else that escapes is a defect of Textmill and exits with 1.
+A message is one sentence: where, expected, received, next step. Any other exception
+that escapes is a bug in Textmill and exits with 1.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 
 
 class TextmillError(Exception):
-    """Something that the user, the data or the machine can mend."""
+    """Base class: an error that the user can fix in the config, data or machine."""
 
     exit_code = 1
 
 
 class ConfigError(TextmillError):
-    """The command or the config asks for something that cannot be."""
+    """The command or the config is invalid."""
 
     exit_code = 2
 
 
 class DataError(TextmillError):
-    """The data does not hold what the config says it holds."""
+    """The data contradicts the config."""
 
     exit_code = 3
 
 
 class IntegrityError(TextmillError):
-    """Bytes are not those that were written: a digest, size or manifest differs."""
+    """Stored bytes changed: a digest, size or manifest differs."""
 
     exit_code = 4
 
@@ -59,7 +59,7 @@ class GateNotPassed(TextmillError):
 
 
 class Preempted(TextmillError):
-    """Stopped from outside after committing its state; the same command resumes."""
+    """Stopped by a signal after committing its state; the same command resumes."""
 
     exit_code = 75
 
@@ -78,7 +78,7 @@ class Violation(NamedTuple):
 
 
 def did_you_mean(word: str, choices: list[str] | tuple[str, ...]) -> str:
-    """Returns ``; did you mean 'x'?``, or nothing where no choice is close."""
+    """Returns ``; did you mean 'x'?``, or nothing if no choice is close."""
     import difflib
 
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)

@@ -32,7 +32,7 @@ def check_thresholds(
     thresholds: Mapping[str, str],
     baseline: Baseline | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns the outcome of every threshold, in the order of their names.
+    """Returns the outcome of every threshold, sorted by metric.
 
     Args:
         metrics: ``value`` and interval by name.

@@ -16,13 +16,13 @@ from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
-from textmill.components.ingester.dedup.passages import Spans, span_hashes
+from textmill.components.ingester.dedup.passages import Passages, span_hashes
 from textmill.components.ingester.index import INDEX
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.scratch import local
+from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import did_you_mean
 
@@ -38,7 +38,7 @@ class DocumentBatch(NamedTuple):
     """Rows of INDEX; offsets count from the first line, the caller sets ``part``."""
     near: np.ndarray | None
     """Band keys, uint64 [rows, bands], for near duplicates."""
-    spans: Spans | None
+    spans: Passages | None
     """Hashes of paragraphs or runs of sentences, for the removal of repeats."""
 
 
@@ -73,11 +73,11 @@ class DocumentBuilder:
         self._group = self._near is not None
         self._needs_texts = (
             self._near is not None
-            or clean.repeats != "keep"
+            or clean.repeated_passages != "keep"
             or self.evaluation_ngrams is not None
         )
         if self.evaluation_ngrams is not None:
-            self._index = np.load(local(self.evaluation_ngrams), mmap_mode="r")
+            self._index = np.load(cached_path(self.evaluation_ngrams), mmap_mode="r")
         self._order_key = str(self.seed).encode()
         self._other_names: dict[tuple[str, ...], list[str]] = {}
         self._num_built = 0
@@ -149,8 +149,8 @@ class DocumentBuilder:
         bands, hashes = self._near.bands, self._near.hashes
         return near_keys(values, splits, bands=bands, hashes=hashes)
 
-    def _find_spans(self) -> Spans | None:
-        repeats = self.dataset.clean.repeats
+    def _find_spans(self) -> Passages | None:
+        repeats = self.dataset.clean.repeated_passages
         return None if repeats == "keep" else span_hashes(self._texts, repeats)
 
     def _emit(

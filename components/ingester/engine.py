@@ -32,9 +32,18 @@ from textmill.components.ingester.readers.streams import BLOCK_BYTES
 from textmill.components.ingester.selection import select
 from textmill.components.ingester.shard_writer import Shard, write_shard
 from textmill.components.ingester.sources.files import find_files
-from textmill.components.scratch import ScratchDir, local, open_exchange, writing
+from textmill.components.scratch import (
+    ScratchDir,
+    cached_path,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.components.text.shingles import ngram_hashes
-from textmill.components.worker_errors import is_noted, noting, raise_noted
+from textmill.components.worker_errors import (
+    has_errors,
+    raise_first_error,
+    recording_errors,
+)
 from textmill.models.errors import ConfigError
 
 _OUTCOME = "outcome.json"
@@ -65,23 +74,23 @@ def run(
     partitions, num_files, num_bytes = _make_partitions(dataset, block_bytes)
     context.report({"files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
-    with open_exchange(context, beside=documents.path.parent) as exchange:
-        if exchange.is_remote:
+    with open_scratch_dir(context, parent=documents.path.parent) as scratch:
+        if scratch.is_remote:
             _check_within_reach(dataset, partitions)
-        index = _index_evaluation(against or {}, dataset, exchange)
-        reader = ReadPartitions(dataset, seed, exchange, block_bytes, index)
+        index = _index_evaluation(against or {}, dataset, scratch)
+        reader = ReadPartitions(dataset, seed, scratch, block_bytes, index)
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
                 | "Partitions" >> beam.Create(partitions)
                 | "Read" >> beam.ParDo(reader)
                 | "Collect" >> beam.combiners.ToList()
-                | "Select" >> beam.FlatMap(select_shards, dataset, seed, exchange)
+                | "Select" >> beam.FlatMap(select_shards, dataset, seed, scratch)
                 | "Distribute" >> beam.Reshuffle()
-                | "Write" >> beam.Map(write_shard, exchange, documents.path)
+                | "Write" >> beam.Map(write_shard, scratch, documents.path)
             )
-        raise_noted(exchange)
-        _finish(documents, exchange)
+        raise_first_error(scratch)
+        _finish(documents, scratch)
     context.report({"documents": sum(documents.facts["splits"].values())})
 
 
@@ -101,7 +110,7 @@ def _make_partitions(
 
 
 def _index_evaluation(
-    against: Mapping[str, Documents], dataset: DatasetConfig, exchange: ScratchDir
+    against: Mapping[str, Documents], dataset: DatasetConfig, scratch: ScratchDir
 ) -> str | None:
     """Writes the n-grams of protected documents; returns the path."""
     config = dataset.decontaminate
@@ -116,8 +125,8 @@ def _index_evaluation(
         )
         while batch := list(islice(texts, 1000)):
             hashes.append(np.unique(ngram_hashes(batch, config.ngrams).values))
-    place = exchange.place("evaluation.npy")
-    with writing(place) as path:
+    place = scratch.path("evaluation.npy")
+    with uploading(place) as path:
         np.save(path, ngram_index(np.concatenate(hashes)))
     return place
 
@@ -126,16 +135,16 @@ def select_shards(
     parts: list[PartitionOutput],
     dataset: DatasetConfig,
     seed: int,
-    exchange: ScratchDir,
+    scratch: ScratchDir,
 ) -> Iterator[Shard]:
     """Yields the shards of the selected documents, unless a worker had an error."""
-    if is_noted(exchange):
+    if has_errors(scratch):
         return
-    with noting(exchange, "select"):
+    with recording_errors(scratch, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset, exchange=exchange, seed=seed)
-        place = exchange.place(Documents.DEAD_LETTERS)
-        with writing(place) as path, path.open("wb") as file:
+        selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
+        place = scratch.path(Documents.DEAD_LETTERS)
+        with uploading(place) as path, path.open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)
         outcome = {
@@ -143,20 +152,20 @@ def select_shards(
             "ledger": selection.ledger,
             "records": selection.records,
         }
-        with writing(exchange.place(_OUTCOME)) as path:
+        with uploading(scratch.path(_OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
 
 
-def _finish(documents: Documents, exchange: ScratchDir) -> None:
-    outcome = json.loads(local(exchange.place(_OUTCOME)).read_bytes())
+def _finish(documents: Documents, scratch: ScratchDir) -> None:
+    outcome = json.loads(cached_path(scratch.path(_OUTCOME)).read_bytes())
     write_json(documents.file(Documents.LEDGER), outcome["ledger"])
-    letters = local(exchange.place(Documents.DEAD_LETTERS))
+    letters = cached_path(scratch.path(Documents.DEAD_LETTERS))
     shutil.move(letters, documents.file(Documents.DEAD_LETTERS))
     documents.facts |= outcome["facts"]
     documents.records |= outcome["records"]
     for name in outcome["records"]:
-        exchange.collect(documents.path, name)
+        scratch.download(documents.path, name)
 
 
 def _check_within_reach(dataset: DatasetConfig, partitions: list[Partition]) -> None:

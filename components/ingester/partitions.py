@@ -16,8 +16,8 @@ from textmill.components.ingester.documents import DocumentBatch, DocumentBuilde
 from textmill.components.ingester.readers.reader import FileRange, read_ranges
 from textmill.components.ingester.readers.records import BadRecord, DeadLetter
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.scratch import ScratchDir, writing
-from textmill.components.worker_errors import noting
+from textmill.components.scratch import ScratchDir, uploading
+from textmill.components.worker_errors import recording_errors
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,17 @@ class ReadPartitions(beam.DoFn):
         self,
         dataset: DatasetConfig,
         seed: int,
-        exchange: ScratchDir,
+        scratch: ScratchDir,
         block_bytes: int,
         evaluation_ngrams: str | None,
     ) -> None:
         self._dataset, self._seed = dataset, seed
-        self._exchange, self._block_bytes = exchange, block_bytes
+        self._scratch, self._block_bytes = scratch, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
 
     def process(self, partition: Partition) -> Iterator[PartitionOutput]:
         """Yields a partition's output; an error is recorded and yields nothing."""
-        with noting(self._exchange, f"read-{partition.number:08d}"):
+        with recording_errors(self._scratch, f"read-{partition.number:08d}"):
             yield self._read(partition)
 
     def _read(self, partition: Partition) -> PartitionOutput:
@@ -76,8 +76,8 @@ class ReadPartitions(beam.DoFn):
         )
         letters = _DeadLetters(keep_raw=self._dataset.limits.keep_raw)
         name = f"lines-{partition.number:08d}"
-        spill = self._exchange.place(name)
-        with writing(spill) as path, path.open("wb") as file:
+        spill = self._scratch.path(name)
+        with uploading(spill) as path, path.open("wb") as file:
             batches = list(self._spill(partition, builder, letters, file))
         near, spans = self._write_keys(batches, name)
         return PartitionOutput(
@@ -127,8 +127,8 @@ class ReadPartitions(beam.DoFn):
 
     def _write_index(self, batches: list[DocumentBatch], name: str) -> str:
         """Writes the rows of INDEX; returns the path."""
-        place = self._exchange.place(f"index-{name}.npy")
-        with writing(place) as path:
+        place = self._scratch.path(f"index-{name}.npy")
+        with uploading(place) as path:
             np.save(path, np.concatenate([batch.rows for batch in batches]))
         return place
 
@@ -138,15 +138,15 @@ class ReadPartitions(beam.DoFn):
         """Writes band keys and spans where they are used; returns the paths."""
         near = spans = None
         if batches[0].near is not None:
-            near = self._exchange.place(f"near-{name}.npy")
+            near = self._scratch.path(f"near-{name}.npy")
             keys = [batch.near for batch in batches if batch.near is not None]
-            with writing(near) as path:
+            with uploading(near) as path:
                 np.save(path, np.ascontiguousarray(np.concatenate(keys).T))
         if batches[0].spans is not None:
-            spans = self._exchange.place(f"spans-{name}.npz")
+            spans = self._scratch.path(f"spans-{name}.npz")
             parts = [batch.spans for batch in batches if batch.spans is not None]
             sizes = np.concatenate([np.diff(part.splits) for part in parts])
-            with writing(spans) as path:
+            with uploading(spans) as path:
                 np.savez(
                     path,
                     hashes=np.concatenate([part.hashes for part in parts]),

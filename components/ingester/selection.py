@@ -19,8 +19,8 @@ from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.clusters import (
     draw_splits,
     find_clusters,
-    heads,
-    precedence,
+    keep_order,
+    representatives,
 )
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
 from textmill.components.ingester.index import INDEX, duplicates
@@ -30,7 +30,7 @@ from textmill.components.ingester.sampling.mixing import copies, reorder
 from textmill.components.ingester.sampling.splitting import draw_eval
 from textmill.components.ingester.shard_writer import Shard, make_shards
 from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
-from textmill.components.scratch import ScratchDir, local
+from textmill.components.scratch import ScratchDir, cached_path
 from textmill.models.errors import DataError
 
 
@@ -48,7 +48,7 @@ def select(
     parts: list[PartitionOutput],
     *,
     dataset: DatasetConfig,
-    exchange: ScratchDir | None = None,
+    scratch: ScratchDir | None = None,
     seed: int = 17,
 ) -> Selection:
     """Selects documents from the outputs of all partitions, in their order.
@@ -56,7 +56,7 @@ def select(
     Args:
         parts: the outputs of the partitions.
         dataset: its config.
-        exchange: the folder for lines that change.
+        scratch: the folder for lines that change.
         seed: of random choices.
 
     Raises:
@@ -71,7 +71,7 @@ def select(
     _check_bad(parts, bad, num_read, dataset)
     spills = [part.spill for part in parts]
     rules = SelectionRules(rows, spills, dataset, dropped, seed)
-    rules.apply(parts, exchange)
+    rules.apply(parts, scratch)
     ledger = _make_ledger(parts, rules, num_read, bad)
     _check_kept(rules.rows, ledger, dataset)
     shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
@@ -143,8 +143,8 @@ class SelectionRules:
         self.columns: set[str] = set()
         self._by_source = dataset.split.by == "source"
 
-    def apply(self, parts: list[PartitionOutput], exchange: ScratchDir | None) -> None:
-        """Applies the rules; without an exchange, only those that change no line."""
+    def apply(self, parts: list[PartitionOutput], scratch: ScratchDir | None) -> None:
+        """Applies the rules; without a scratch folder, none that changes lines."""
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: in file order
         self._drop(duplicates(rows, order, "id_high", "id_low"), "duplicate_id")
@@ -161,17 +161,17 @@ class SelectionRules:
             self._handle_near([path for path in bands if path], edits)
         if decontaminate is not None and decontaminate.action == "tag":
             self._tag_contaminated(edits)
-        if self._dataset.clean.repeats != "keep":
+        if self._dataset.clean.repeated_passages != "keep":
             self._remove_repeats(parts, edits)
-        if edits and exchange is not None:
-            place = exchange.place("lines-edited")
+        if edits and scratch is not None:
+            place = scratch.path("lines-edited")
             rewrite(self.rows, self.spills, edits, place)
             self._drop_short(edits)
         self._limit_labels()
-        if self._dataset.sources and exchange is not None:
-            self._mix(exchange)
-        if self._dataset.augment is not None and exchange is not None:
-            self._augment(Augmenter(self._dataset.augment, seed=self._seed), exchange)
+        if self._dataset.sources and scratch is not None:
+            self._mix(scratch)
+        if self._dataset.augment is not None and scratch is not None:
+            self._augment(Augmenter(self._dataset.augment, seed=self._seed), scratch)
 
     def _drop(self, mask: np.ndarray, reason: str) -> None:
         if mask.any():
@@ -190,7 +190,7 @@ class SelectionRules:
         clean = self._dataset.clean
         if clean.dedup == "near" and clean.near.action == "tag":
             return
-        rule = precedence(rows, by_split=self._by_source)
+        rule = keep_order(rows, by_split=self._by_source)
         order = np.lexsort((*rule, rows["text_low"], rows["text_high"]))
         self._drop(duplicates(rows, order, "text_high", "text_low"), "duplicate_text")
 
@@ -198,12 +198,12 @@ class SelectionRules:
         config, rows = self._dataset.clean.near, self.rows
         clusters = find_clusters(rows, bands, self.spills, config)
         labels = clusters.labels()
-        representatives = heads(rows, labels, by_split=self._by_source)
+        kept = representatives(rows, labels, by_split=self._by_source)
         if config.action == "drop":
-            self._drop(representatives != np.arange(len(rows)), "near_duplicate")
+            self._drop(kept != np.arange(len(rows)), "near_duplicate")
             return
         sizes = np.bincount(labels, minlength=len(rows))[labels]
-        names = rows["id_high"][representatives]
+        names = rows["id_high"][kept]
         for index in np.flatnonzero(sizes > 1).tolist():
             name = f"{int(names[index]):016x}"
             edits.setdefault(index, []).append(
@@ -211,7 +211,7 @@ class SelectionRules:
             )
             self.columns.add("cluster")
         if self._by_source:
-            in_other_split = rows["split"] != rows["split"][representatives]
+            in_other_split = rows["split"] != rows["split"][kept]
             indices = np.cumsum(~in_other_split) - 1
             moved = {
                 int(indices[i]): e for i, e in edits.items() if not in_other_split[i]
@@ -225,7 +225,7 @@ class SelectionRules:
     def _remove_repeats(
         self, parts: list[PartitionOutput], edits: dict[int, list[Edit]]
     ) -> None:
-        unit = self._dataset.clean.repeats
+        unit = self._dataset.clean.repeated_passages
         assert unit != "keep"
         rows = self.rows
         hashes, positions, owners = load_spans(rows, [part.spans for part in parts])
@@ -264,7 +264,7 @@ class SelectionRules:
                 mask = over_label_limit(self.rows, number, limit)
                 self._drop(mask, "over_label_limit")
 
-    def _augment(self, augmenter: Augmenter, exchange: ScratchDir) -> None:
+    def _augment(self, augmenter: Augmenter, scratch: ScratchDir) -> None:
         """Adds changed copies to train; copies equal to their original are left out."""
         config = self._dataset.augment
         assert config is not None
@@ -286,11 +286,11 @@ class SelectionRules:
             document["id"], document["text"], _ = changed[index]
 
         edits: dict[int, list[Edit]] = {i: [change] for i in range(len(rows))}
-        rewrite(rows, self.spills, edits, exchange.place("lines-augmented"))
+        rewrite(rows, self.spills, edits, scratch.path("lines-augmented"))
         self.added["augmented"] = len(rows)
         self.rows = np.concatenate([self.rows, rows])
 
-    def _mix(self, exchange: ScratchDir) -> None:
+    def _mix(self, scratch: ScratchDir) -> None:
         used = copies(self.rows, self._dataset)
         self._drop(used == 0, "mixture")
         used = used[used > 0]
@@ -305,7 +305,7 @@ class SelectionRules:
                 document["id"] = f"{document['id']}#{copy[index] + 1}"
 
             edits = {index: [number] for index in again.tolist()}
-            rewrite(rows, self.spills, edits, exchange.place("lines-repeated"))
+            rewrite(rows, self.spills, edits, scratch.path("lines-repeated"))
         self.rows = rows
 
 
@@ -317,7 +317,7 @@ def load_spans(
     edges = np.searchsorted(rows["part"], np.arange(len(paths) + 1))
     for path, begin, end in zip(paths, edges[:-1], edges[1:], strict=True):
         assert path is not None
-        with np.load(local(path)) as spans:
+        with np.load(cached_path(path)) as spans:
             hashes, positions, splits = (
                 spans[name] for name in ("hashes", "positions", "splits")
             )
@@ -338,7 +338,7 @@ def _load_index(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
     indexes = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
-        rows = np.load(local(part.index))
+        rows = np.load(cached_path(part.index))
         rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)

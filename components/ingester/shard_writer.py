@@ -10,8 +10,8 @@ import numpy as np
 import zstandard
 
 from textmill.components.artifacts import SPLITS, shard_name
-from textmill.components.scratch import ScratchDir, local, writing
-from textmill.components.worker_errors import noting
+from textmill.components.scratch import ScratchDir, cached_path, uploading
+from textmill.components.worker_errors import recording_errors
 
 ZSTD_LEVEL = 3
 GATHERED_BYTES = 32 << 20
@@ -53,11 +53,11 @@ def make_shards(rows: np.ndarray, spills: list[str], count: int) -> list[Shard]:
     return shards
 
 
-def write_shard(shard: Shard, exchange: ScratchDir, documents: Path) -> None:
+def write_shard(shard: Shard, scratch: ScratchDir, documents: Path) -> None:
     """Writes the lines of a shard in order; the bytes depend on them alone."""
     with (
-        noting(exchange, f"write-{shard.name}"),
-        writing(exchange.target(documents, shard.name)) as path,
+        recording_errors(scratch, f"write-{shard.name}"),
+        uploading(scratch.target(documents, shard.name)) as path,
         path.open("wb") as f,
     ):
         compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
@@ -80,7 +80,7 @@ def _gather(shard: Shard, positions: np.ndarray) -> list[bytes]:
         end = begin + shard.length[positions[group]]
         ranges = zip(group.tolist(), begin.tolist(), end.tolist(), strict=True)
         with (
-            local(shard.spills[int(parts[group[0]])]).open("rb") as file,
+            cached_path(shard.spills[int(parts[group[0]])]).open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as spill,
         ):
             for i, low, high in ranges:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from textmill.components.scratch import local, writing
+from textmill.components.scratch import cached_path, uploading
 
 Edit = Callable[[int, dict[str, Any]], None]
 """Takes a row's position and its document, and changes the document in place."""
@@ -34,7 +34,7 @@ class SpillFiles:
         """Returns the document of a row."""
         part, begin = int(row["part"]), int(row["offset"])
         if part not in self._maps:
-            with local(self._places[part]).open("rb") as file:
+            with cached_path(self._places[part]).open("rb") as file:
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._maps[part] = self._stack.enter_context(mapped)
         document: dict[str, Any] = orjson.loads(
@@ -52,7 +52,7 @@ def rewrite(
     """
     with (
         SpillFiles(list(places)) as spills,
-        writing(target) as path,
+        uploading(target) as path,
         path.open("wb") as file,
     ):
         for index, changes in edits.items():

@@ -38,7 +38,7 @@ def predict(
     predictions: Output[Predictions],
     config: PredictorConfig,
 ) -> None:
-    """Writes the model's outputs for the test split, or for eval if there is no test.
+    """Writes the model's outputs for the test split, or for eval without a test split.
 
     Raises:
         ConfigError: a slice names no column.

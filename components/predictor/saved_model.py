@@ -1,40 +1,49 @@
-"""Bulk prediction: a SavedModel answers texts."""
+"""Answers of an exported SavedModel to texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from textmill.components.native_logs import native_silence
+from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
+
+if TYPE_CHECKING:
+    from textmill.models.export.runtime import SavedModelRuntime
 
 _BATCH = 64
 
 
-def answer(saved_model: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns one answer a text; probabilities become a dict by label, highest first.
+def load_saved_model(folder: Path) -> SavedModelRuntime:
+    """Loads an exported SavedModel, without TensorFlow's messages.
 
     Raises:
-        ConfigError: the folder holds no SavedModel of Textmill's.
+        ConfigError: the folder has no SavedModel exported by Textmill.
     """
-    with native_silence():
+    with silence_native_logs():
         from textmill.models.export.runtime import SavedModelRuntime
 
-    if not (saved_model / "saved_model.pb").is_file():
-        raise ConfigError(f"{saved_model}: expected a SavedModel, found none")
+    if not (folder / "saved_model.pb").is_file():
+        raise ConfigError(f"{folder}: expected a SavedModel, got none")
     try:
-        served = SavedModelRuntime(saved_model)
+        return SavedModelRuntime(folder)
     except KeyError as missing:
         raise ConfigError(
-            f"{saved_model}: expected a SavedModel that Textmill exported, "
+            f"{folder}: expected a SavedModel that Textmill exported, "
             f"it has no signature {missing}"
         ) from None
+
+
+def predict_texts(
+    model: SavedModelRuntime, texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Returns an answer for each text; probabilities by label, highest first."""
     answers = []
     for start in range(0, len(texts), _BATCH):
-        answers += served.answer(texts[start : start + _BATCH])
-    for found in answers:
-        if "probabilities" in found:
-            pairs = zip(served.labels, found["probabilities"], strict=True)
-            found["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
+        answers += model.answer(texts[start : start + _BATCH])
+    for answer in answers:
+        if "probabilities" in answer:
+            pairs = zip(model.labels, answer["probabilities"], strict=True)
+            answer["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
     return answers

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textmill.components.profiler.columns import NUMBER_EDGES, Column
-from textmill.components.profiler.sketches import Lengths
+from textmill.components.profiler.sketches import LengthHistogram
 from textmill.components.profiler.statistics import Statistics
 from textmill.components.profiler.text_stats import UNSPACED_SCRIPTS
 
@@ -66,7 +66,7 @@ def _unit(statistics: Statistics) -> str:
     return "characters" if 2 * unspaced > statistics.num_documents else "words"
 
 
-def _lengths(lengths: Lengths) -> dict[str, Any]:
+def _lengths(lengths: LengthHistogram) -> dict[str, Any]:
     documents = int(lengths.counts.sum())
     uppers = (*LENGTH_EDGES[1:], None)
     return {

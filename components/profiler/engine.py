@@ -42,7 +42,7 @@ from textmill.components.profiler.statistics import (
     by_split,
     count_shard,
 )
-from textmill.components.scratch import local, open_exchange, writing
+from textmill.components.scratch import cached_path, open_scratch_dir, uploading
 from textmill.models.errors import DataError, IntegrityError
 
 _NUM_NAMED = 5
@@ -81,13 +81,13 @@ def make_profile(
 
 
 def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
-    with open_exchange(context, beside=Path(gettempdir())) as exchange:
+    with open_scratch_dir(context, parent=Path(gettempdir())) as scratch:
         shards = [
-            ShardFile(split, exchange.give(path))
+            ShardFile(split, scratch.upload(path))
             for split in documents.splits
             for path in documents.shards(split)
         ]
-        targets = [exchange.place(f"counts-{n}") for n in range(len(shards))]
+        targets = [scratch.path(f"counts-{n}") for n in range(len(shards))]
         key = secrets.token_bytes()
         with open_pipeline(context.beam) as pipeline:
             _ = (
@@ -102,13 +102,13 @@ def _count_into(task: tuple[ShardFile, str], key: bytes) -> None:
     # By a file, because Beam would hold every shard's result and a copy in memory.
     shard, target = task
     data = pickle.dumps(count_shard(shard))
-    with writing(target) as path:
+    with uploading(target) as path:
         path.write_bytes(hmac.digest(key, data, "sha256") + data)
 
 
 def _open(target: str, key: bytes) -> tuple[ShardFile, Statistics]:
     """Reads what a worker counted, and nothing that was put in its place."""
-    sealed = local(target).read_bytes()
+    sealed = cached_path(target).read_bytes()
     seal, data = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
     if not hmac.compare_digest(seal, hmac.digest(key, data, "sha256")):
         raise IntegrityError(f"{target}: was not written by a worker of this step")

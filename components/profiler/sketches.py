@@ -19,19 +19,19 @@ _NOTHING = np.empty(0, np.uint64)
 
 
 @dataclass
-class Lengths:
+class LengthHistogram:
     """How many documents have which length; exact."""
 
     values: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     counts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
-    def of(cls, lengths: np.ndarray) -> Lengths:
+    def of(cls, lengths: np.ndarray) -> LengthHistogram:
         """Counts lengths, int64 ``[num documents]``."""
         return cls(*np.unique(lengths.astype(np.int64), return_counts=True))
 
-    def __add__(self, other: Lengths) -> Lengths:
-        return Lengths(
+    def __add__(self, other: LengthHistogram) -> LengthHistogram:
+        return LengthHistogram(
             *_add_up(
                 np.concatenate([self.values, other.values]),
                 np.concatenate([self.counts, other.counts]),
@@ -82,7 +82,7 @@ def _changes(ordered: np.ndarray) -> np.ndarray:
     return np.flatnonzero(is_first)
 
 
-class Terms:
+class TopTerms:
     """How often each term occurs, by the hash of its spelling.
 
     ``total`` counts all terms; rare ones are forgotten once there are too many.
@@ -139,7 +139,7 @@ class Terms:
         """Settles the counts and forgets all but the most frequent terms."""
         self._settle(limit)
 
-    def merge(self, other: Terms) -> None:
+    def merge(self, other: TopTerms) -> None:
         """Adds the sealed counts of another."""
         hashes = np.concatenate([self.hashes, other.hashes])
         counts = np.concatenate([self.counts, other.counts])
@@ -154,7 +154,7 @@ class Terms:
         return sorted(spelt, key=lambda term: (-term[1], term[0]))
 
 
-class Sketch:
+class BottomKSketch:
     """The smallest of a set's hashes: an exact set while small, a fair sample after.
 
     Bottom-k sampling (Beyer et al. 2007): every set is sampled by the same hash, so
@@ -194,7 +194,7 @@ class Sketch:
         self._hashes = both[_changes(both)][:SKETCH_SIZE]
         self._pending, self._num_pending = [], 0
 
-    def share_in(self, other: Sketch) -> float | None:
+    def share_in(self, other: BottomKSketch) -> float | None:
         """Estimates which share of this set is in another; None where it is empty."""
         bound = min(self.bound, other.bound)
         mine = self.hashes

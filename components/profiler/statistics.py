@@ -13,13 +13,17 @@ import numpy as np
 
 from textmill.components.artifacts import SPLITS
 from textmill.components.profiler.columns import Column, add_columns
-from textmill.components.profiler.sketches import Lengths, Sketch, Terms
+from textmill.components.profiler.sketches import (
+    BottomKSketch,
+    LengthHistogram,
+    TopTerms,
+)
 from textmill.components.profiler.text_stats import (
     NO_SCRIPT,
     SCRIPTS,
     count_texts,
 )
-from textmill.components.scratch import lent
+from textmill.components.scratch import local_copy
 from textmill.components.shards import group, read_shard
 
 _BLOCK_CHARACTERS = 1 << 18
@@ -33,15 +37,15 @@ class Statistics:
     num_bytes: int = 0
     num_empty: int = 0
     """Documents without a word."""
-    words: Lengths = field(default_factory=Lengths)
-    characters: Lengths = field(default_factory=Lengths)
+    words: LengthHistogram = field(default_factory=LengthHistogram)
+    characters: LengthHistogram = field(default_factory=LengthHistogram)
     scripts: Counter[str] = field(default_factory=Counter)
     columns: dict[str, Column] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
-    terms: Terms = field(default_factory=Terms)
+    terms: TopTerms = field(default_factory=TopTerms)
     texts: list[np.ndarray] = field(default_factory=list)
     """The hash of every text, as parts of uint64 ``[num_documents]``."""
-    grams: Sketch = field(default_factory=Sketch)
+    grams: BottomKSketch = field(default_factory=BottomKSketch)
     """The 13-word sequences."""
 
     def count(self, documents: Sequence[Mapping[str, Any]]) -> None:
@@ -52,8 +56,8 @@ class Statistics:
         self.num_documents += len(texts)
         self.num_bytes += sum(map(len, encoded))
         self.num_empty += int((found.num_words == 0).sum())
-        self.words += Lengths.of(found.num_words)
-        self.characters += Lengths.of(np.fromiter(map(len, texts), np.int64))
+        self.words += LengthHistogram.of(found.num_words)
+        self.characters += LengthHistogram.of(np.fromiter(map(len, texts), np.int64))
         for index, number in zip(
             *np.unique(found.scripts, return_counts=True), strict=True
         ):
@@ -104,7 +108,7 @@ class ShardFile:
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
     """Returns the statistics of one shard, the rarest of very many terms left out."""
     statistics = Statistics()
-    with lent(shard.place) as path:
+    with local_copy(shard.place) as path:
         for block in group(read_shard(path), _size, least=_BLOCK_CHARACTERS):
             statistics.count(block)
     statistics.terms.seal()

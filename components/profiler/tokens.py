@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from textmill.components.artifacts import Documents, Vocabulary
-from textmill.components.profiler.sketches import Lengths
+from textmill.components.profiler.sketches import LengthHistogram
 from textmill.components.shards import first_texts, group
 from textmill.models.tokenizers import load_tokenizer
 
@@ -46,7 +46,7 @@ def measure_tokens(
         shards = documents.shards(split)
         share = -(-sample_bytes // max(1, len(shards)))
         texts = (text for shard in shards for text in first_texts(shard, share))
-        tally = _Tally(tokenizer)
+        tally = TokenStats(tokenizer)
         for batch in group(texts, len, least=_BATCH_CHARS):
             tally.add(batch)
         if tally.num_documents:
@@ -56,24 +56,25 @@ def measure_tokens(
     return found, speed
 
 
-class _Tally:
+class TokenStats:
     """Counts over the texts of a split."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._counts = np.zeros(tokenizer.size, np.int64)
-        self._lengths = Lengths()
+        self._lengths = LengthHistogram()
         self.num_documents = self.num_bytes = self._words = self._characters = 0
         self.seconds = 0.0
 
     def add(self, texts: Sequence[str]) -> None:
+        """Tokenizes and counts a batch of texts."""
         encoded = [text.encode() for text in texts]
         began = time.perf_counter()
         ids = self._tokenizer(tf.constant(encoded))
         flat = ids.flat_values.numpy()
         self.seconds += time.perf_counter() - began
         self._counts += np.bincount(flat, minlength=len(self._counts))
-        self._lengths += Lengths.of(ids.row_lengths().numpy())
+        self._lengths += LengthHistogram.of(ids.row_lengths().numpy())
         self.num_documents += len(texts)
         self.num_bytes += sum(map(len, encoded))
         self._words += sum(len(text.split()) for text in texts)

@@ -27,9 +27,15 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Context
 from textmill.components.beam import open_pipeline
-from textmill.components.scratch import ScratchDir, lent, local, open_exchange, writing
+from textmill.components.scratch import (
+    ScratchDir,
+    cached_path,
+    local_copy,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.components.shards import read_batches
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import BestFit
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
@@ -51,7 +57,7 @@ _COUNTS = "counts.json"
 _WIDE_FROM = 1 << 16
 
 
-def schema_of(config: TokenizerConfig, *, vocabulary_size: int) -> RowSchema:
+def schema_of(config: RowLayout, *, vocabulary_size: int) -> RowSchema:
     """Returns the layout of the rows that a config makes."""
     parts: Parts = "none"
     if config.packing in ("concat", "best_fit") and config.attention == "document":
@@ -73,15 +79,15 @@ def tokenize_shards(
     documents: Documents,
     vocabulary: Vocabulary,
     rows: TokenRows,
-    config: TokenizerConfig,
+    config: RowLayout,
     context: Context,
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
     schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
-    with open_exchange(context, beside=rows.path.parent) as exchange:
-        work = list(_work(documents, rows, config, exchange))
-        entries = [exchange.give(path) for path in vocabulary.files()]
-        counts = exchange.place(_COUNTS)
+    with open_scratch_dir(context, parent=rows.path.parent) as scratch:
+        work = list(_work(documents, rows, config, scratch))
+        entries = [scratch.upload(path) for path in vocabulary.files()]
+        counts = scratch.path(_COUNTS)
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
@@ -90,10 +96,10 @@ def tokenize_shards(
                 | beam.CombineGlobally(_AddCounts())
                 | beam.Map(_write_counts, counts)
             )
-        found = read_json(local(counts))
+        found = read_json(cached_path(counts))
         for task in work:
             for target in task.targets:
-                exchange.collect(rows.path, target)
+                scratch.download(rows.path, target)
     _record(rows, found, documents=documents, vocabulary=vocabulary, schema=schema)
 
 
@@ -110,7 +116,7 @@ class _Task(NamedTuple):
 
 
 def _work(
-    documents: Documents, rows: TokenRows, config: TokenizerConfig, exchange: ScratchDir
+    documents: Documents, rows: TokenRows, config: RowLayout, scratch: ScratchDir
 ) -> Iterator[_Task]:
     for split in documents.splits:
         shards = documents.shards(split)
@@ -119,12 +125,12 @@ def _work(
             targets = (name, f"{EXAMPLES}/{name}") if config.examples else (name,)
             for target in targets:
                 rows.file(target)
-            places = [exchange.target(rows.path, target) for target in targets]
-            yield _Task(split, exchange.give(shard), targets, tuple(places))
+            places = [scratch.target(rows.path, target) for target in targets]
+            yield _Task(split, scratch.upload(shard), targets, tuple(places))
 
 
 def _write_counts(counts: dict[str, dict[str, int]], place: str) -> None:
-    with writing(place) as path:
+    with uploading(place) as path:
         write_json(path, counts)
 
 
@@ -160,8 +166,9 @@ def _record(
 def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
     """Returns how well rows are filled, beside the ledger of tokens."""
     slots = max(1, counts["rows"] * schema.sequence_length)
-    kept = {name: counts[name] for name in ("in", "out", "dropped", "documents", "cut")}
-    return kept | {"fill": round(counts["used"] / slots, 6)}
+    names = ("in", "out", "dropped", "documents", "truncated")
+    ledger = {name: counts[name] for name in names}
+    return ledger | {"fill": round(counts["used"] / slots, 6)}
 
 
 class _TokenizeShard(beam.DoFn):
@@ -171,23 +178,23 @@ class _TokenizeShard(beam.DoFn):
         self,
         vocabulary: list[str],
         schema: RowSchema,
-        config: TokenizerConfig,
+        config: RowLayout,
         documents: Documents,
     ) -> None:
         self._vocabulary, self._schema, self._config = vocabulary, schema, config
         self._index = {label: i for i, label in enumerate(documents.labels)}
 
     def setup(self) -> None:
-        [folder] = {local(place).parent for place in self._vocabulary}
+        [folder] = {cached_path(place).parent for place in self._vocabulary}
         self._tokenizer = load_tokenizer(folder)
         self._words = make_words(self._config, self._tokenizer)
 
     def process(self, task: _Task) -> Iterator[dict[str, Any]]:
         packer = self._packer(task.split)
         with ExitStack() as stack:
-            paths = [stack.enter_context(writing(place)) for place in task.places]
+            paths = [stack.enter_context(uploading(place)) for place in task.places]
             file, *copies = [stack.enter_context(path.open("wb")) for path in paths]
-            source = stack.enter_context(lent(task.source))
+            source = stack.enter_context(local_copy(task.source))
             for rows in self._rows(packer, read_batches(source)):
                 file.write(frame_rows(self._schema, rows))
                 for copy in copies:

@@ -20,10 +20,15 @@ import apache_beam as beam
 from textmill.components.artifacts import Documents, read_json, write_json
 from textmill.components.base import Context
 from textmill.components.beam import open_pipeline
-from textmill.components.scratch import lent, local, open_exchange, writing
+from textmill.components.scratch import (
+    cached_path,
+    local_copy,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.components.shards import first_texts, group
 from textmill.components.vocabulary_learner import VocabularyConfig
-from textmill.components.vocabulary_learner.byte_pair import learn_merges
+from textmill.components.vocabulary_learner.bpe import learn_merges
 from textmill.components.vocabulary_learner.counting import (
     COUNTERS,
     LONGEST_SENTENCE,
@@ -81,9 +86,9 @@ def _count(
 ) -> dict[str, int]:
     shards = documents.shards("train")
     bound = _sample_bytes(config) // len(shards)
-    with open_exchange(context, beside=Path(tempfile.gettempdir())) as exchange:
-        places = [exchange.give(path) for path in shards]
-        target = exchange.place("counts.json")
+    with open_scratch_dir(context, parent=Path(tempfile.gettempdir())) as scratch:
+        places = [scratch.upload(path) for path in shards]
+        target = scratch.path("counts.json")
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
@@ -92,7 +97,7 @@ def _count(
                 | beam.CombineGlobally(_merge)
                 | beam.Map(_write_counts, target)
             )
-        counts: dict[str, int] = read_json(local(target))
+        counts: dict[str, int] = read_json(cached_path(target))
         return counts
 
 
@@ -103,7 +108,7 @@ def count_shard(
     config = settle(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
-    with lent(shard) as path:
+    with local_copy(shard) as path:
         texts = first_texts(path, max_bytes)
         for batch in group(texts, len, least=_BATCH_CHARS):
             count(batch, counts)
@@ -111,7 +116,7 @@ def count_shard(
 
 
 def _write_counts(counts: dict[str, int], place: str) -> None:
-    with writing(place) as path:
+    with uploading(place) as path:
         write_json(path, counts)
 
 

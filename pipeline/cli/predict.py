@@ -41,9 +41,13 @@ def predict(
     mirror = Mirror(root)
     saved_model = find_model(target, mirror)
     inputs = read_texts(texts)
-    from textmill.components.predictor.saved_model import answer
+    from textmill.components.predictor.saved_model import (
+        load_saved_model,
+        predict_texts,
+    )
 
-    for text, prediction in zip(inputs, answer(saved_model, inputs), strict=True):
+    answers = predict_texts(load_saved_model(saved_model), inputs)
+    for text, prediction in zip(inputs, answers, strict=True):
         if as_json:
             print(json.dumps({"text": text, **prediction}, ensure_ascii=False))
         else:

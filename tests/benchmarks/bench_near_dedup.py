@@ -56,7 +56,7 @@ def ours(path: Path, output: Path) -> None:
     keys = np.concatenate(batches)
     clusters = DuplicateClusters(len(lines))
     for band in range(BANDS):
-        clusters.union_equal(np.ascontiguousarray(keys[:, band]))
+        clusters.join(np.ascontiguousarray(keys[:, band]))
     kept = np.flatnonzero(clusters.labels() == np.arange(len(lines)))
     with gzip.open(output, "wb", compresslevel=6) as file:
         file.write(b"".join([lines[i] for i in kept]))

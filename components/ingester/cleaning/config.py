@@ -49,7 +49,7 @@ class CleanConfig:
     are given by the source, one of test before eval before train."""
     near: NearConfig = field(default_factory=NearConfig)
     """MinHash for ``dedup: near``."""
-    repeats: Literal["keep", "paragraphs", "sentences"] = "keep"
+    repeated_passages: Literal["keep", "paragraphs", "sentences"] = "keep"
     """Removes paragraphs, or runs of three sentences, that occur in an earlier document
     (in the order of the seeded hash) or earlier in the same one."""
     min_chars: int = 1

@@ -1,7 +1,7 @@
-"""Clustering: which documents say nearly the same, and which one of them stays.
+"""Clusters of near duplicates, and the representative of each that is kept.
 
-The one that stays is chosen by rule, never by order: where the source gives the splits,
-one of test before eval before train; then the longest; then the least hash of its id.
+A rule chooses it, never the order of reading: where the source gives the splits, test
+before eval before train; then the longest; then the smallest hash of its id.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.dedup.minhash import DuplicateClusters, at_least
 from textmill.components.ingester.spill_files import SpillFiles
-from textmill.components.scratch import local
+from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes
 
 
-def precedence(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
+def keep_order(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
     """Returns the keys of the rule for ``numpy.lexsort``, the last one first."""
     longest = -rows["text_bytes"].astype(np.int64)
     last = len(SPLITS) - rows["split"].astype(np.int64) if by_split else longest
@@ -35,7 +35,7 @@ def find_clusters(
         spills: for each part, its lines, where pairs are verified.
         config: how near duplicates are found.
     """
-    keys = [np.load(local(place), mmap_mode="r") for place in bands]
+    keys = [np.load(cached_path(place), mmap_mode="r") for place in bands]
     edges = np.searchsorted(rows["part"], np.arange(len(keys) + 1))
     clusters = DuplicateClusters(len(rows))
     with SpillFiles(spills) as lines:
@@ -57,29 +57,31 @@ def find_clusters(
                 ]
             )
             if config.verify is None:
-                clusters.union_equal(column)
+                clusters.join(column)
             else:
-                clusters.union_verified(column, at_least(config.verify, shingles))
+                clusters.join_verified(column, at_least(config.verify, shingles))
     return clusters
 
 
-def heads(rows: np.ndarray, labels: np.ndarray, *, by_split: bool) -> np.ndarray:
-    """Returns for every row the index of the one that stays of its cluster."""
-    order = np.lexsort((*precedence(rows, by_split=by_split), labels))
+def representatives(
+    rows: np.ndarray, labels: np.ndarray, *, by_split: bool
+) -> np.ndarray:
+    """Returns the index of the kept document of each row's cluster, int64 [rows]."""
+    order = np.lexsort((*keep_order(rows, by_split=by_split), labels))
     first = np.ones(len(order), bool)
     first[1:] = labels[order[1:]] != labels[order[:-1]]
-    found = np.empty(len(rows), np.int64)
-    found[order] = order[first][np.cumsum(first) - 1]
-    return found
+    kept = np.empty(len(rows), np.int64)
+    kept[order] = order[first][np.cumsum(first) - 1]
+    return kept
 
 
 def draw_splits(rows: np.ndarray, clusters: DuplicateClusters) -> None:
-    """Gives every cluster one split: that of the least group among its documents.
+    """Assigns one split to every cluster: that of its smallest group hash.
 
-    Documents of one group (``split.by``) stay together too, so that what is joined by
-    either falls into the same split.
+    Documents of one group (``split.by``) stay together too, so that documents joined
+    by either fall into the same split.
     """
-    clusters.union_equal(rows["group"])
+    clusters.join(rows["group"])
     labels = clusters.labels()
     order = np.lexsort((rows["id_low"], rows["id_high"], rows["group"], labels))
     first = np.ones(len(order), bool)

@@ -102,7 +102,7 @@ class DuplicateClusters:
         self._parents = np.arange(num_documents)
         self._rejected = np.zeros(0, np.int64)
 
-    def union_equal(self, keys: np.ndarray, present: np.ndarray | None = None) -> None:
+    def join(self, keys: np.ndarray, present: np.ndarray | None = None) -> None:
         """Joins the documents whose keys are equal.
 
         Args:
@@ -114,7 +114,7 @@ class DuplicateClusters:
             least = np.minimum.reduceat(members, splits[:-1])
             self._union(members, np.repeat(least, np.diff(splits)))
 
-    def union_verified(
+    def join_verified(
         self, keys: np.ndarray, verify: Verify, present: np.ndarray | None = None
     ) -> None:
         """Joins the documents whose keys are equal and that form a true pair.

@@ -1,4 +1,4 @@
-"""Spans: paragraphs and runs of three sentences, found, hashed, compared and cut.
+"""Passages: paragraphs and runs of three sentences, found, hashed, compared and cut.
 
 A span that was seen before, in a document of lower rank or further up in the same one,
 is a repeat (three sentences: Raffel et al. 2020, section 2.2). Everything is linear in
@@ -46,7 +46,7 @@ u.k u.s u.s.a viz v vol vols vs
 _ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 
 
-class Spans(NamedTuple):
+class Passages(NamedTuple):
     """Hashes of spans: those of text i are hashes[splits[i]:splits[i+1]]."""
 
     hashes: np.ndarray
@@ -97,7 +97,7 @@ _FINDERS: dict[Unit, Callable[[str], list[tuple[int, int]]]] = {
 }
 
 
-def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Spans:
+def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Passages:
     """Hashes the words of each paragraph, or of every three sentences in a row.
 
     Spans of fewer than min_words words are left out.
@@ -121,7 +121,7 @@ def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Span
     keep = text[:count] == text[width - 1 :]
     keep &= words.splits[width:] - words.splits[:-width] >= min_words
     num_spans = np.bincount(text[:count][keep], minlength=len(texts))
-    return Spans(hashes[keep], position[:count][keep], offsets(num_spans))
+    return Passages(hashes[keep], position[:count][keep], offsets(num_spans))
 
 
 def repeated(

@@ -142,5 +142,6 @@ class QualityFilter:
             if violation := document_filter.check(view):
                 reason = f"{document_filter.name}:{violation.rule}"
                 return FilterResult(view.text, reason, violation.detail)
-        removed.update(view.removed)
+        if view.removed:
+            removed.update(view.removed)
         return FilterResult(view.text, None, None)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import TextView, num_words
+from textmill.components.text.unspaced import UNSPACED, character_class
 from textmill.models.errors import ConfigError
 from textmill.models.paths import FilePath
 
@@ -23,7 +24,7 @@ _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
 _CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
 _ELLIPSES = ("...", "…")
-_SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
+_SCRIPT_WITHOUT_SPACES = re.compile(f"[{character_class(*UNSPACED)}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,8 @@ class C4(Filter):
             return Violation("sentences", f"{num_sentences} sentences < {bound}")
         if self._bad_words and (word := self._bad_words.find(text)):
             return Violation("bad_words", f"holds {word!r}")
-        view.removed.update({f"{self.name}:{r}_line": n for r, n in removed.items()})
+        for rule, count in removed.items():
+            view.removed[f"{self.name}:{rule}_line"] = count
         if text != view.text:
             view.replace(text)
         return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 
-_CJK = "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_CJK += "\uff66-\uff9f\U00020000-\U0003ffff"
+from textmill.components.text.unspaced import character_class
+
+_CJK = character_class("han", "kana", "bopomofo")
 _CJK_CHARACTER = re.compile(f"[{_CJK}]")
 _CJK_RUN = re.compile(f"[{_CJK}]+")
 _CJK_MARKS = "\u3000-\u3004\u3008-\u301f\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"
@@ -26,7 +26,7 @@ class TextView:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.removed: Counter[str] = Counter()
+        self.removed: dict[str, int] = {}
         """Lines that filters removed, by filter and rule."""
 
     def replace(self, text: str) -> None:

@@ -60,7 +60,7 @@ def write(corpus, tmp_path_factory):
                     label="of",
                     limit_per_label=200,
                 ),
-                clean=CleanConfig(dedup="near", repeats="paragraphs"),
+                clean=CleanConfig(dedup="near", repeated_passages="paragraphs"),
                 split=SplitConfig(train=0.8, eval=0.1, test=0.1),
                 limits=LimitsConfig(),
                 num_shards=3,

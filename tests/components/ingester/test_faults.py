@@ -282,7 +282,7 @@ def test_a_run_after_a_kill_gives_the_bytes_of_a_clean_one(tmp_path):
         stderr=subprocess.DEVNULL,
     )
     assert child.stdout.readline() == b"started\n"
-    while child.poll() is None and not list(work.glob("exchange/lines-*")):
+    while child.poll() is None and not list(work.glob("scratch/lines-*")):
         time.sleep(0.005)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()

@@ -123,7 +123,9 @@ def test_verification_separates_documents_that_only_share_a_band(run):
 def test_a_paragraph_stands_in_one_document_only(run):
     shared = "This very paragraph is found on each of the pages here."
     rows = [{"id": str(n), "text": f"{story(n)}\n\n{shared}"} for n in range(3)]
-    documents = run(rows, clean=CleanConfig(repeats="paragraphs"), split=ALL_TRAIN)
+    documents = run(
+        rows, clean=CleanConfig(repeated_passages="paragraphs"), split=ALL_TRAIN
+    )
     texts = [document["text"] for document in documents.read("train")]
     assert sum(shared in text for text in texts) == 1
     assert all(story(n) in " ".join(texts) for n in range(3))
@@ -133,7 +135,9 @@ def test_a_paragraph_stands_in_one_document_only(run):
 
 def test_a_document_of_repeats_alone_is_dropped(run):
     rows = [{"id": n, "text": story(1)} for n in "ab"]
-    documents = run(rows, clean=CleanConfig(repeats="paragraphs"), split=ALL_TRAIN)
+    documents = run(
+        rows, clean=CleanConfig(repeated_passages="paragraphs"), split=ALL_TRAIN
+    )
     assert len(ids(documents)) == 1
     assert ledger(documents)["dropped"] == {"repeated": 1}
 

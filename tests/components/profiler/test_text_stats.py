@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from textmill.components.profiler.drift import jensen_shannon, l_infinity
 from textmill.components.profiler.sketches import (
     SKETCH_SIZE,
-    Lengths,
-    Sketch,
-    Terms,
+    BottomKSketch,
+    LengthHistogram,
+    TopTerms,
 )
 from textmill.components.profiler.text_stats import GRAM, SCRIPTS, count_texts
 
@@ -24,14 +24,14 @@ TEXTS = st.lists(st.text(), max_size=8)
 @given(TEXTS)
 @settings(deadline=None)
 def test_words_are_those_of_split(texts):
-    found = count_texts(texts, Terms()).num_words if texts else []
+    found = count_texts(texts, TopTerms()).num_words if texts else []
     assert list(found) == [len(text.split()) for text in texts]
 
 
 @given(st.lists(st.text("aAbé 1_-\n"), min_size=1, max_size=8))
 @settings(deadline=None)
 def test_terms_are_those_of_a_loop(texts):
-    terms = Terms()
+    terms = TopTerms()
     count_texts(texts, terms)
     terms.seal()
     words = Counter(
@@ -47,15 +47,15 @@ def test_sequences_are_those_of_a_loop(text):
     text *= 5
     words = re.findall("[ab]+|天", text)
     expected = {tuple(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)}
-    found = count_texts([text, text], Terms()).grams
+    found = count_texts([text, text], TopTerms()).grams
     assert len(set(found.tolist())) == len(expected)
     assert len(found) == 2 * max(0, len(words) - GRAM + 1)
 
 
 def test_a_sequence_hashes_the_same_wherever_it_stands():
     text = "one two three four five six seven eight nine ten eleven twelve thirteen"
-    alone = count_texts([text], Terms()).grams
-    inside = count_texts(["é " * 40, f"天 {text.upper()}"], Terms()).grams
+    alone = count_texts([text], TopTerms()).grams
+    inside = count_texts(["é " * 40, f"天 {text.upper()}"], TopTerms()).grams
     assert set(alone.tolist()) < set(inside.tolist())
 
 
@@ -74,16 +74,16 @@ def test_a_sequence_hashes_the_same_wherever_it_stands():
     ],
 )
 def test_a_text_has_the_script_of_most_letters(text, script):
-    [found] = count_texts([text], Terms()).scripts
+    [found] = count_texts([text], TopTerms()).scripts
     assert SCRIPTS[found] == script
 
 
 def test_a_text_without_letters_has_no_script():
-    assert count_texts(["12 !?", ""], Terms()).scripts.tolist() == [-1, -1]
+    assert count_texts(["12 !?", ""], TopTerms()).scripts.tolist() == [-1, -1]
 
 
 def test_marks_belong_to_their_word():
-    terms = Terms()
+    terms = TopTerms()
     count_texts(["हिन्दी हिन्दी"], terms)
     terms.seal()
     assert terms.ranked() == [("हिन्दी", 2)]
@@ -91,7 +91,7 @@ def test_marks_belong_to_their_word():
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 100))
 def test_percentiles_are_lengths_that_occur(lengths, percent):
-    found = Lengths.of(np.array(lengths)).percentile(percent)
+    found = LengthHistogram.of(np.array(lengths)).percentile(percent)
     assert found in lengths
     assert sum(length <= found for length in lengths) * 100 >= percent * len(lengths)
     shorter = sum(length < found for length in lengths)
@@ -99,7 +99,10 @@ def test_percentiles_are_lengths_that_occur(lengths, percent):
 
 
 def test_lengths_add_up():
-    one, two = Lengths.of(np.array([1, 1, 7])), Lengths.of(np.array([7, 30]))
+    one, two = (
+        LengthHistogram.of(np.array([1, 1, 7])),
+        LengthHistogram.of(np.array([7, 30])),
+    )
     both = one + two
     assert both.values.tolist() == [1, 7, 30]
     assert both.counts.tolist() == [2, 2, 1]
@@ -110,7 +113,7 @@ def test_lengths_add_up():
 
 def test_sealed_terms_keep_the_most_frequent_and_add_up():
     def tally(*words):
-        terms = Terms()
+        terms = TopTerms()
         count_texts([" ".join(words)], terms)
         terms.seal(limit=2)
         return terms
@@ -124,18 +127,18 @@ def test_sealed_terms_keep_the_most_frequent_and_add_up():
 
 
 def test_a_sketch_is_exact_while_it_is_small():
-    one, two = Sketch(), Sketch()
+    one, two = BottomKSketch(), BottomKSketch()
     one.add(np.array([1, 2, 2, 3], np.uint64))
     two.add(np.array([2, 3, 4, 5, 6], np.uint64))
     assert one.share_in(two) == 2 / 3
     assert two.share_in(one) == 2 / 5
-    assert Sketch().share_in(one) is None
-    assert one.share_in(Sketch()) == 0
+    assert BottomKSketch().share_in(one) is None
+    assert one.share_in(BottomKSketch()) == 0
 
 
 def test_large_sets_are_sampled_alike_however_they_were_added():
     hashes = np.random.default_rng(0).integers(0, 1 << 64, 1_000_000, np.uint64)
-    whole, parts, half = Sketch(), Sketch(), Sketch()
+    whole, parts, half = BottomKSketch(), BottomKSketch(), BottomKSketch()
     whole.add(hashes)
     for part in np.array_split(hashes[::-1], 7):
         parts.add(part)

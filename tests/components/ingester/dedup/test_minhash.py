@@ -125,7 +125,7 @@ def test_documents_without_ngrams_have_no_keys():
     assert not empty.any()
     assert near_keys(*ngram_hashes([], 5), **SHAPE).shape == (0, 14)
     clusters = DuplicateClusters(6)
-    clusters.union_equal(keys[:, 0])
+    clusters.join(keys[:, 0])
     assert clusters.labels().tolist() == [0, 1, 2, 3, 4, 5]
 
 
@@ -175,21 +175,21 @@ def test_clusters_are_the_connected_components(case):
     size, bands = case
     clusters = DuplicateClusters(size)
     for keys in bands:
-        clusters.union_equal(np.array(keys, np.uint64))
+        clusters.join(np.array(keys, np.uint64))
     assert clusters.labels().tolist() == labels_of(bands, size)
 
 
 def test_clusters_are_transitive_across_bands():
     clusters = DuplicateClusters(7)
-    clusters.union_equal(np.array([1, 1, 2, 2, 3, 4, 5], np.uint64))
-    clusters.union_equal(np.array([1, 2, 2, 3, 3, 4, 5], np.uint64))
+    clusters.join(np.array([1, 1, 2, 2, 3, 4, 5], np.uint64))
+    clusters.join(np.array([1, 2, 2, 3, 3, 4, 5], np.uint64))
     assert clusters.labels().tolist() == [0, 0, 0, 0, 0, 5, 6]
 
 
 def test_documents_that_take_no_part_are_not_joined():
     clusters = DuplicateClusters(4)
     keys = np.array([9, 9, 9, 0], np.uint64)
-    clusters.union_equal(keys, np.array([True, False, True, False]))
+    clusters.join(keys, np.array([True, False, True, False]))
     assert clusters.labels().tolist() == [0, 1, 0, 3]
 
 
@@ -200,7 +200,7 @@ def test_a_long_chain_is_one_cluster():
     for shift in (0, 1):
         keys = np.empty(size, np.uint64)
         keys[order] = (np.arange(size) + shift) // 2 + 1
-        clusters.union_equal(keys)
+        clusters.join(keys)
     assert not clusters.labels().any()
 
 
@@ -223,9 +223,9 @@ def test_clusters_are_the_same_sets_in_any_order_of_documents_and_bands(verified
         for band in band_order:
             keys = bands[band][order]
             if verified:
-                clusters.union_verified(keys, at_least(0.5, lambda i: sets[order[i]]))
+                clusters.join_verified(keys, at_least(0.5, lambda i: sets[order[i]]))
             else:
-                clusters.union_equal(keys)
+                clusters.join(keys)
         return as_sets(clusters.labels(), order)
 
     expected = clusters_of(np.arange(size), range(num_bands))
@@ -252,7 +252,7 @@ def test_verified_clusters_are_the_components_of_all_true_pairs(case, true):
     clusters = DuplicateClusters(size)
     edges = []
     for keys in bands:
-        clusters.union_verified(np.array(keys, np.uint64), verify)
+        clusters.join_verified(np.array(keys, np.uint64), verify)
         for i, j in true:
             if i < j < size and keys[i] and keys[i] == keys[j]:
                 edges.append([int(k in (i, j)) for k in range(size)])
@@ -263,7 +263,7 @@ def test_verified_clusters_are_the_components_of_all_true_pairs(case, true):
 def test_a_true_pair_is_found_behind_a_first_that_is_like_neither():
     sets = [np.array([1, 2, 3]), np.array([7, 8, 9]), np.array([7, 8, 9, 10])]
     clusters = DuplicateClusters(3)
-    clusters.union_verified(np.ones(3, np.uint64), at_least(0.75, sets.__getitem__))
+    clusters.join_verified(np.ones(3, np.uint64), at_least(0.75, sets.__getitem__))
     assert clusters.labels().tolist() == [0, 1, 1]
 
 
@@ -276,7 +276,7 @@ def test_documents_that_are_alike_cost_one_comparison_each():
 
     clusters = DuplicateClusters(1000)
     for _ in range(3):
-        clusters.union_verified(np.ones(1000, np.uint64), verify)
+        clusters.join_verified(np.ones(1000, np.uint64), verify)
     assert sum(num_asked) == 999
 
 
@@ -289,5 +289,5 @@ def test_near_duplicates_of_real_text_are_found(data):
     keys = near_keys(values, splits, **SHAPE)
     clusters = DuplicateClusters(200)
     for band in keys.T:
-        clusters.union_equal(band)
+        clusters.join(band)
     assert clusters.labels().tolist() == [*range(100), *range(100)]

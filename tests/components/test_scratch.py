@@ -14,7 +14,12 @@ from textmill.components.ingester import IngesterConfig, ingest
 from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.scratch import ScratchDir, local, open_exchange, writing
+from textmill.components.scratch import (
+    ScratchDir,
+    cached_path,
+    open_scratch_dir,
+    uploading,
+)
 from textmill.models.errors import ConfigError, DataError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
@@ -48,7 +53,7 @@ def make(folder, beam):
         folder,
         beam,
         jsonl="gs://bucket/in/*.jsonl",
-        clean=CleanConfig(dedup="near", repeats="sentences"),
+        clean=CleanConfig(dedup="near", repeated_passages="sentences"),
         num_shards=2,
         examples=True,
     )
@@ -96,12 +101,12 @@ def test_files_that_workers_cannot_read_are_named_before_anything_runs(
 
 def test_on_one_disk_a_place_is_a_path(tmp_path):
     context = Context(work_dir=tmp_path / "work")
-    with open_exchange(context, beside=tmp_path) as exchange:
-        assert exchange == ScratchDir(str(tmp_path / "work" / "exchange"))
-        with writing(exchange.place("a-1")) as path:
+    with open_scratch_dir(context, parent=tmp_path) as scratch:
+        assert scratch == ScratchDir(str(tmp_path / "work" / "scratch"))
+        with uploading(scratch.path("a-1")) as path:
             path.write_text("x")
-        assert exchange.names("a-") == ["a-1"]
-        assert local(exchange.place("a-1")).read_text() == "x"
-        assert exchange.give(tmp_path / "given") == str(tmp_path / "given")
-        assert exchange.target(tmp_path, "made") == str(tmp_path / "made")
-    assert not (tmp_path / "work" / "exchange").exists()
+        assert scratch.names("a-") == ["a-1"]
+        assert cached_path(scratch.path("a-1")).read_text() == "x"
+        assert scratch.upload(tmp_path / "given") == str(tmp_path / "given")
+        assert scratch.target(tmp_path, "made") == str(tmp_path / "made")
+    assert not (tmp_path / "work" / "scratch").exists()
