@@ -214,6 +214,8 @@ class Context:
     """Returns True once the executor should save its state and raise ``Preempted``."""
     beam: Mapping[str, Any] = field(default_factory=dict)
     """Beam pipeline options (``run.beam``)."""
+    key: str | None = None
+    """The cache key, which a checkpoint must agree with; None outside of a runner."""
 
 
 class ExternalVersion(NamedTuple):

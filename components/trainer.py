@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import textmill.models as models
 from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,
@@ -22,16 +21,16 @@ from textmill.components.base import (
     Input,
     Output,
     canonical_json,
-    sha256_file,
 )
+from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
-from textmill.models.families import ModelConfig, TaskName
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
     from textmill.models.rows import RowReader
-    from textmill.models.tasks import Task
+    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
     from textmill.models.training.monitor import TrainingMonitor
 
@@ -101,10 +100,10 @@ def train(
         strategy=strategy,
     )
     checkpoints = live = None
-    if context.work_dir is not None:
+    if context.work_dir is not None and context.key is not None:
         checkpoints = Checkpoints(
             context.work_dir / "checkpoints",
-            fingerprint=_fingerprint(config, rows=rows, base=base),
+            key=context.key,
             writes=is_chief,
         )
         live = context.work_dir / logs.EVENTS if is_chief else None
@@ -133,17 +132,9 @@ def _watcher(
     from textmill.models.training.monitor import TrainingMonitor
     from textmill.models.training.samples import write_samples
 
-    next_token = config.task == "causal_lm"
-
     def flops(width: int) -> float:
-        return train_flops(
-            task.config,
-            task=config.task,
-            vocabulary_size=task.vocabulary_size,
-            length=width - next_token,
-            slots=getattr(task, "num_slots", None),
-            num_labels=task.num_labels,
-        )
+        length = width - TASKS[config.task].next_token
+        return train_flops(task.config, length=length, head=task.head_flops(length))
 
     return TrainingMonitor(
         folder,
@@ -161,12 +152,12 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from textmill.models.tasks import TASKS, Masking
+    from textmill.models.tasks.masking import Masking
 
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
-    task = TASKS[config.task](
+    task = TASKS[config.task].load()(
         shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,
@@ -213,16 +204,6 @@ def _masking(config: TrainingConfig) -> dict[str, Any]:
 
 def _has_pairs(rows: TokenRows) -> bool:
     return bool(rows.facts["schema"]["parts"] == "sentences")
-
-
-def _fingerprint(
-    config: TrainerConfig, *, rows: TokenRows, base: TrainedModel | None
-) -> str:
-    """Names config, data and code: what a checkpoint must agree with."""
-    sources = Path(models.__path__[0]).rglob("*.py")
-    code = sorted(sha256_file(path) for path in sources)
-    named = [asdict(config), rows.digest, base.digest if base else None]
-    return hashlib.sha256(canonical_json([*named, code])).hexdigest()
 
 
 def _write_model(

@@ -1,180 +1,35 @@
-"""The families: which backbone a model has, and which tasks it can learn.
-
-The one dispatch from a family's name to its module. Importing this file costs nothing;
-the modules import Keras.
-"""
+"""FAMILIES: the light table of backbones. Loading a row's module imports Keras."""
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
 
-FamilyName = Literal["bert", "gpt", "lstm"]
-TaskName = Literal["masked_lm", "causal_lm", "classify"]
-
-_MULTIPLE = 32
+from textmill.models.registry import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
-    """A backbone's module and the tasks that it can learn."""
+    """A row of ``FAMILIES``: the module of a backbone and its original's norm."""
 
     module: str
-    tasks: tuple[str, ...]
+    """It defines ``build_backbone``, ``inputs``, ``sequence`` and ``pooled``."""
+    norm: Literal["post", "pre"] | None = None
+    """Of the original's transformer blocks; None where there are no such blocks."""
 
     def load(self) -> ModuleType:
-        """Imports the family's module (``build``, ``features``)."""
+        """Imports the module."""
         return importlib.import_module(self.module)
 
 
-FAMILIES: dict[str, Family] = {
-    "bert": Family("textmill.models.backbones.bert", ("masked_lm", "classify")),
-    "gpt": Family("textmill.models.backbones.gpt", ("causal_lm", "classify")),
-    "lstm": Family("textmill.models.backbones.lstm", ("classify",)),
-}
-
-LABELLED_TASKS = ("classify",)
-METRICS: dict[str, tuple[str, ...]] = {
-    "masked_lm": ("loss", "perplexity", "bits_per_byte", "accuracy", "next_accuracy"),
-    "causal_lm": ("loss", "perplexity", "bits_per_byte", "accuracy"),
-    "classify": ("accuracy", "macro_f1", "macro_precision", "macro_recall", "loss"),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockConfig:
-    """How a transformer's blocks are made, in full: see ``ModelConfig``."""
-
-    norm: Literal["post", "pre"]
-    """Normalizes a block's output or its input."""
-    positions: Literal["learned", "rotary"] = "learned"
-    """Learned vectors, or rotated queries and keys."""
-    activation: Literal["gelu", "gelu_exact", "geglu"] = "gelu"
-    """Of the feed-forward layers."""
-    biases: bool = True
-    """Layers add biases."""
-    tied_embeddings: bool = True
-    """The output layer is the token embedding."""
-    zero_outputs: bool = False
-    """Blocks begin as the identity."""
-    qk_norm: bool = False
-    """Normalizes queries and keys in every head."""
-
-
-_CLASSIC = {"bert": BlockConfig(norm="post"), "gpt": BlockConfig(norm="pre")}
-_MODERN = BlockConfig(
-    norm="pre",
-    positions="rotary",
-    activation="geglu",
-    biases=False,
-    zero_outputs=True,
-    qk_norm=True,
+FAMILIES = Table(
+    "textmill.families",
+    "family",
+    {
+        "bert": Family(module="textmill.models.backbones.bert", norm="post"),
+        "gpt": Family(module="textmill.models.backbones.gpt", norm="pre"),
+        "lstm": Family(module="textmill.models.backbones.lstm"),
+    },
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The shape of a model."""
-
-    family: FamilyName = "bert"
-    """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right
-    (causal_lm, classify); ``lstm`` is the cheap baseline to beat (classify)."""
-    layers: int = 2
-    """Transformer blocks, or LSTM layers."""
-    width: int = 128
-    """Size of a token's hidden state."""
-    heads: int = 2
-    """Attention heads; they divide the width. lstm has none."""
-    sequence_length: int = 128
-    """The longest input in tokens, special tokens included."""
-    feed_forward: int | None = None
-    """Hidden size of the feed-forward layers; None is 4 x width, or, with geglu, whose
-    layers have three matrices in place of two, the 8/3 x width of as many weights, up
-    to a multiple of 32."""
-    dropout: float = 0.1
-    """Share of activations dropped while training."""
-    pooling: Literal["mean", "first"] = "mean"
-    """What a bert classifier reads: the mean of the tokens' states, or, as in the
-    original, the first token's through a tanh layer. gpt reads the last token, lstm
-    the mean."""
-    recipe: Literal["classic", "modern"] = "classic"
-    """What the choices below are where they are None. classic is the original, by
-    KerasHub: BERT's norm is post, GPT-2's pre; both have learned positions, gelu,
-    biases, tied embeddings, and neither zero outputs nor qk_norm. modern is pre,
-    rotary, geglu, no biases, tied embeddings, zero outputs and qk_norm."""
-    norm: Literal["post", "pre"] | None = None
-    """Whether a block normalizes its output or, which trains faster, its input."""
-    positions: Literal["learned", "rotary"] | None = None
-    """A vector a position, added to the token's, or queries and keys turned by angles
-    that grow with the position (Su et al., 2021)."""
-    activation: Literal["gelu", "gelu_exact", "geglu"] | None = None
-    """Of the feed-forward layers: gelu by tanh, as in the originals; by the error
-    function, as in Hugging Face's BERT; or a linear layer gated by it (Shazeer,
-    2020)."""
-    biases: bool | None = None
-    """Whether the layers of blocks add biases, and norms shift."""
-    tied_embeddings: bool | None = None
-    """Whether a language model's output layer is its token embedding."""
-    zero_outputs: bool | None = None
-    """Whether the last matrix of every attention and feed-forward layer begins at zero,
-    so that blocks begin as the identity; and causal_lm's output layer, if not tied."""
-    qk_norm: bool | None = None
-    """Whether queries and keys are normalized in every head (Henry et al., 2020)."""
-    loss_chunk: int | None = None
-    """causal_lm: tokens whose logits are in memory at once; None is all of a batch.
-    With a large vocabulary they are most of what training keeps in memory. The loss is
-    the same; its logits are computed twice."""
-    recompute: bool = False
-    """Whether training keeps only the inputs of blocks and computes the rest again for
-    the gradients: much less memory, a third more time, the same update."""
-
-    @property
-    def is_classic(self) -> bool:
-        """Whether the family's original has these blocks, so that KerasHub does."""
-        own = replace(self.choices, tied_embeddings=True)
-        if own.activation == "gelu_exact":
-            own = replace(own, activation="gelu")
-        return own == _CLASSIC[self.family]
-
-    @property
-    def choices(self) -> BlockConfig:
-        """The recipe with the config's own choices in its place."""
-        base = _MODERN if self.recipe == "modern" else _CLASSIC[self.family]
-        own = {f.name: getattr(self, f.name) for f in fields(BlockConfig)}
-        return replace(base, **{k: v for k, v in own.items() if v is not None})
-
-    @property
-    def feed_forward_size(self) -> int:
-        """Hidden size of the feed-forward layers."""
-        if self.feed_forward is not None:
-            return self.feed_forward
-        if self.choices.activation == "geglu":
-            return -(-8 * self.width // (3 * _MULTIPLE)) * _MULTIPLE
-        return 4 * self.width
-
-    def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "sequence_length", "loss_chunk"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} of 1 or more, got {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
-        self._check_blocks()
-        if self.loss_chunk is not None and self.family != "gpt":
-            raise ValueError(f"family gpt beside loss_chunk, got {self.family}")
-
-    def _check_blocks(self) -> None:
-        if self.family == "lstm":
-            for name in ("recipe", "recompute", *(f.name for f in fields(BlockConfig))):
-                if getattr(self, name) not in (None, False, "classic"):
-                    raise ValueError(f"a transformer (bert or gpt) beside {name}")
-            return
-        if self.width % self.heads:
-            raise ValueError(f"heads that divide width {self.width}, got {self.heads}")
-        if self.choices.positions == "rotary" and self.width // self.heads % 2:
-            raise ValueError(
-                f"an even width of a head for rotary positions, got {self.width} / "
-                f"{self.heads}"
-            )

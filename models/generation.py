@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from textmill.models.tasks import CausalLM
+from textmill.models.tasks.causal_lm import CausalLM
 
 
 def generate(

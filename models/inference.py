@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader
-from textmill.models.tasks import TASKS, Masking, Task
+from textmill.models.tasks import TASKS
+from textmill.models.tasks.masking import Masking
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
 from textmill.models.training.sampler import row_keys
 from textmill.models.weights import load_weights
@@ -35,7 +37,7 @@ def load_task(
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     loaded = load_tokenizer(tokenizer)
-    task = TASKS[facts["task"]](
+    task = TASKS[facts["task"]].load()(
         ModelConfig(**facts["model"]),
         vocabulary_size=loaded.size,
         specials=loaded.specials,

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from textmill.models.errors import IntegrityError
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 
 _HEAD = "head/"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
@@ -15,12 +16,13 @@ from textmill.components.infra_validator import (
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import (
+    Packing,
+    RowLayout,
     TokenizeConfig,
     Tokenizer,
-    TokenizerConfig,
 )
 from textmill.components.trainer import Trainer, TrainerConfig
-from textmill.models.families import LABELLED_TASKS
+from textmill.models.tasks import TASKS
 from textmill.pipeline.config.schema import PipelineConfig, StageConfig
 
 
@@ -164,24 +166,24 @@ def _evaluator(
     )
 
 
-def _row_layout(config: PipelineConfig, stage: StageConfig) -> TokenizerConfig:
-    labelled = stage.task in LABELLED_TASKS
-    packing = stage.tokenize.packing or ("pad" if labelled else "concat")
-    next_token = stage.task == "causal_lm"
+def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
+    task = TASKS[stage.task]
+    packing = stage.tokenize.packing or cast(Packing, task.packings[0])
+    next_token = task.next_token
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
-    return TokenizerConfig(
+    return RowLayout(
         sequence_length=config.model.sequence_length + next_token,
         packing=packing,
         attention=stage.tokenize.attention,
         overlap=int(next_token and packing == "concat"),
         start=not next_token,
         next_token=next_token,
-        words=stage.tokenize.words if stage.task == "masked_lm" else None,
+        words=stage.tokenize.words if task.marks_words else None,
         prompt=stage.tokenize.prompt if packing == "response" else None,
         short_seq_prob=pairs.short_seq_prob,
         dupe_factor=pairs.dupe_factor,
         seed=config.seed if packing == "sentence_pair" else 0,
-        labelled=labelled,
+        labelled=task.target == "label",
         examples=stage.tokenize.examples,
     )
 

@@ -35,7 +35,7 @@ PROMISED = {
         "README.md artifacts base evaluator exporter infra_validator ingester profiler"
         " pusher reporter tokenizer trainer vocabulary_learner"
     ),
-    "models": "README.md backbones families rows tasks tokenizers training",
+    "models": "README.md backbones config families rows tasks tokenizers training",
     "configs": (
         "README.md bert_base.yaml gpt2_124m.yaml gpt_docs.yaml gpt_shakespeare.yaml"
         " dataflow.yaml flink.yaml kubeflow.yaml quickstart.yaml vertex.yaml"

@@ -1,7 +1,13 @@
 """One import name: the distribution installs ``textmill`` and nothing else."""
 
+import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDERS = ("components", "models", "pipeline")
@@ -44,3 +50,81 @@ def test_the_type_checker_sees_the_same_tree():
         assert (links / top).resolve() == REPOSITORY / top
     init = links / "__init__.py"
     assert init.resolve() == REPOSITORY / LIBRARY / "__init__.py"
+
+
+SCRIPT = """
+import components.parts
+import models
+import pipeline
+import textmill as tm
+import textmill.components.base
+import textmill.models.errors
+
+if __name__ == "__main__":
+    assert (models.NAME, components.parts.NAME, pipeline.NAME) == ("mine",) * 3
+    assert textmill.components.base is not components
+    run = tm.run("tiny.yaml", root="root", only=["ingest.lines"], progress=False)
+    print(run.status, textmill.__file__)
+"""
+CONFIG = """
+name: tiny
+datasets: {lines: {source: {jsonl: lines.jsonl}}}
+vocabulary: {kind: wordpiece, size: 80, learn_from: lines}
+model: {family: bert, layers: 1, width: 16, heads: 2, sequence_length: 24}
+stages: {}
+run: {beam: {direct_running_mode: multi_processing}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with its own models.py, components/ and pipeline/."""
+    folder = tmp_path / "project"
+    for package in ("components", "pipeline"):
+        (folder / package).mkdir(parents=True)
+    (folder / "models.py").write_text('NAME = "mine"\n')
+    (folder / "components/__init__.py").touch()
+    (folder / "components/parts.py").write_text('NAME = "mine"\n')
+    (folder / "pipeline/__init__.py").write_text('NAME = "mine"\n')
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "tiny.yaml").write_text(CONFIG)
+    lines = (json.dumps({"text": f"line number {i}"}) + "\n" for i in range(40))
+    (folder / "lines.jsonl").write_text("".join(lines))
+    return folder
+
+
+def run_script(project, path):
+    """Runs the script; returns the file of textmill that it imported."""
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    status, file = done.stdout.split()
+    assert status == "succeeded"
+    return Path(file)
+
+
+def test_a_project_with_the_same_folder_names_uses_textmill(project):
+    file = run_script(project, REPOSITORY / ".ci" / "typing")
+    assert file.resolve() == REPOSITORY / LIBRARY / "__init__.py"
+
+
+@pytest.mark.slow
+def test_so_it_does_with_the_editable_installation_of_this_environment(project):
+    file = run_script(project, "")
+    assert file.as_posix().endswith(f"{LIBRARY}/__init__.py")
+
+
+@pytest.mark.slow
+def test_so_it_does_with_the_wheel(project, tmp_path):
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    command = [*pip, "install", "--no-deps", "--target", str(site), str(REPOSITORY)]
+    subprocess.run(command, check=True)
+    assert run_script(project, site) == site / "textmill" / "__init__.py"
+    installed = {path.name for path in site.iterdir()}
+    assert not installed & set(FOLDERS)

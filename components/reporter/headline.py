@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from textmill.models.families import METRICS as TASK_METRICS
 from textmill.models.metrics import METRICS
+from textmill.models.tasks import TASKS
 
 DONE = ("ran", "cached")
 
@@ -133,10 +133,10 @@ def order_metrics(task: str | None, metrics: Iterable[str]) -> list[str]:
     names = set(metrics)
     if task is None:
         shared = {
-            name: len(names.intersection(TASK_METRICS[name])) for name in TASK_METRICS
+            name: len(names.intersection(row.metrics)) for name, row in TASKS.items()
         }
         task = max(shared, key=shared.__getitem__)
-    order = TASK_METRICS.get(task, ())
+    order = TASKS[task].metrics if task in TASKS else ()
     return [name for name in order if name in names] + sorted(names.difference(order))
 
 

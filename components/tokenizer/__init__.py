@@ -50,7 +50,7 @@ class TokenizeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenizerConfig:
+class RowLayout:
     """The shape of token rows."""
 
     sequence_length: int
@@ -90,7 +90,7 @@ def tokenize(
     documents: Input[Documents],
     vocabulary: Input[Vocabulary],
     rows: Output[TokenRows],
-    config: TokenizerConfig,
+    config: RowLayout,
     context: Context,
 ) -> None:
     """Writes one split of rows for every split of documents.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer, place
 
 _WINDOW_TOKENS, _WINDOW_ROWS = 1 << 20, 2048
@@ -69,7 +69,7 @@ class BestFit(Packer):
     or, inside a document, with the token before, so that every token has its target.
     """
 
-    def __init__(self, config: TokenizerConfig, **parts: Any) -> None:
+    def __init__(self, config: RowLayout, **parts: Any) -> None:
         super().__init__(config, **parts)
         self._frame = 0 if config.next_token else config.start + config.end
         self._capacity = config.sequence_length - config.next_token
@@ -130,7 +130,7 @@ class BestFit(Packer):
         full = _Pieces(source, np.full(len(source), room), number > 0)
         skipped = num_full * room
         rest = _Pieces(splits[:-1] + skipped, sizes - skipped, num_full > 0)
-        self._count(cut=(num_full > 0).sum())
+        self._count(truncated=(num_full > 0).sum())
         return full, rest
 
     def _fill(

@@ -35,7 +35,7 @@ from textmill.components.scratch import (
     uploading,
 )
 from textmill.components.shards import read_batches
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import BestFit
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
@@ -57,7 +57,7 @@ _COUNTS = "counts.json"
 _WIDE_FROM = 1 << 16
 
 
-def schema_of(config: TokenizerConfig, *, vocabulary_size: int) -> RowSchema:
+def schema_of(config: RowLayout, *, vocabulary_size: int) -> RowSchema:
     """Returns the layout of the rows that a config makes."""
     parts: Parts = "none"
     if config.packing in ("concat", "best_fit") and config.attention == "document":
@@ -79,7 +79,7 @@ def tokenize_shards(
     documents: Documents,
     vocabulary: Vocabulary,
     rows: TokenRows,
-    config: TokenizerConfig,
+    config: RowLayout,
     context: Context,
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
@@ -116,7 +116,7 @@ class _Task(NamedTuple):
 
 
 def _work(
-    documents: Documents, rows: TokenRows, config: TokenizerConfig, scratch: ScratchDir
+    documents: Documents, rows: TokenRows, config: RowLayout, scratch: ScratchDir
 ) -> Iterator[_Task]:
     for split in documents.splits:
         shards = documents.shards(split)
@@ -166,8 +166,9 @@ def _record(
 def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
     """Returns how well rows are filled, beside the ledger of tokens."""
     slots = max(1, counts["rows"] * schema.sequence_length)
-    kept = {name: counts[name] for name in ("in", "out", "dropped", "documents", "cut")}
-    return kept | {"fill": round(counts["used"] / slots, 6)}
+    names = ("in", "out", "dropped", "documents", "truncated")
+    ledger = {name: counts[name] for name in names}
+    return ledger | {"fill": round(counts["used"] / slots, 6)}
 
 
 class _TokenizeShard(beam.DoFn):
@@ -177,7 +178,7 @@ class _TokenizeShard(beam.DoFn):
         self,
         vocabulary: list[str],
         schema: RowSchema,
-        config: TokenizerConfig,
+        config: RowLayout,
         documents: Documents,
     ) -> None:
         self._vocabulary, self._schema, self._config = vocabulary, schema, config

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.models.rows import RowSchema
 from textmill.models.tokenizers import SpecialTokens
 
@@ -18,7 +18,7 @@ WORD, PART = 1 << 30, 1 << 29
 """Flags: a token begins a word; a token begins a part of its row."""
 _ID = PART - 1
 
-COUNTS = ("in", "out", "dropped", "documents", "cut", "rows", "used", "parts")
+COUNTS = ("in", "out", "dropped", "documents", "truncated", "rows", "used", "parts")
 """Tokens in, in rows, and cut off; documents, and those in more than one row or cut;
 rows, tokens of all kinds inside them, and marked parts."""
 
@@ -29,7 +29,7 @@ class Packer:
     """What packers share: framing, counting, and rows as they are written."""
 
     def __init__(
-        self, config: TokenizerConfig, *, schema: RowSchema, specials: SpecialTokens
+        self, config: RowLayout, *, schema: RowSchema, specials: SpecialTokens
     ) -> None:
         self._config, self._schema = config, schema
         self._pad = specials.pad
@@ -135,7 +135,7 @@ class Pad(Packer):
             buffer[num, kept + start] = self._end
         given, out = sizes.sum(), kept.sum()
         self._count(in_=given, out=out, dropped=given - out)
-        self._count(documents=len(sizes), cut=(kept < sizes).sum())
+        self._count(documents=len(sizes), truncated=(kept < sizes).sum())
         return self._finish(buffer, kept + start + end)
 
 
@@ -146,7 +146,7 @@ class Concat(Packer):
     rows overlap by ``overlap`` tokens. End tokens count as tokens of their documents.
     """
 
-    def __init__(self, config: TokenizerConfig, **parts: Any) -> None:
+    def __init__(self, config: RowLayout, **parts: Any) -> None:
         super().__init__(config, **parts)
         self._body = config.sequence_length - config.start
         self._stride = self._body - config.overlap
@@ -180,7 +180,7 @@ class Concat(Packer):
     def _count_documents(self, splits: np.ndarray) -> None:
         first, stop = splits[:-1] + self._given, splits[1:] + self._given
         row_stop = first // self._stride * self._stride + self._body
-        self._count(documents=len(first), cut=(stop > row_stop).sum())
+        self._count(documents=len(first), truncated=(stop > row_stop).sum())
         self._count(in_=splits[-1])
         self._given += int(splits[-1])
 

@@ -56,5 +56,5 @@ class Response(Packer):
         kept, total = (prompt + answer).sum(), (given + wanted).sum()
         cut = (prompt < given) | ~whole
         self._count(in_=total, out=kept, dropped=total - kept)
-        self._count(documents=len(sizes), cut=cut.sum())
+        self._count(documents=len(sizes), truncated=cut.sum())
         return self._finish(buffer, length)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer
 from textmill.models.hashing import StatelessRandom
 
@@ -49,7 +49,7 @@ class SentencePair(Packer):
     sentence that is longer than a row is cut into rows.
     """
 
-    def __init__(self, config: TokenizerConfig, **parts: Any) -> None:
+    def __init__(self, config: RowLayout, **parts: Any) -> None:
         super().__init__(config, **parts)
         self._room = config.sequence_length - 3
         assert self._room >= 2, "special tokens leave no room"
@@ -122,7 +122,7 @@ class SentencePair(Packer):
             self._count(dropped=own - len(first) - len(second) * follows)
             pairs.append(_Pair(first, second, follows))
         assert given == size
-        self._count(in_=size, cut=len(pairs) > 1)
+        self._count(in_=size, truncated=len(pairs) > 1)
         return pairs
 
     def _rows(self, pairs: list[_Pair]) -> np.ndarray:

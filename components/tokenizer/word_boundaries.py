@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import WORD
 from textmill.models.errors import ConfigError
 from textmill.models.tokenizers import Tokenizer
@@ -25,7 +25,7 @@ class Words:
     """Sets ``WORD`` in the tokens that begin a word."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._flags = np.where(tokenizer.starts_word(), WORD, 0).astype(np.int32)
+        self._flags = np.where(tokenizer.word_start_flags(), WORD, 0).astype(np.int32)
 
     def mark(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
         """Returns the ids ``flat[splits[i]:splits[i + 1]]`` of text i with flags."""
@@ -42,7 +42,7 @@ class ChineseWords(Words):
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(tokenizer)
         self._jieba = _load_jieba()
-        entries = [entry.removeprefix(_CONTINUES) for entry in tokenizer.entries]
+        entries = [entry.removeprefix(_CONTINUES) for entry in tokenizer.tokens]
         self._texts = np.array([e.removeprefix(_SPACE) for e in entries], object)
         self._opens = np.array([e.startswith(_SPACE) for e in entries], bool)
         sizes = [len(text) if _is_chinese(text) else 0 for text in self._texts]
@@ -73,7 +73,7 @@ class ChineseWords(Words):
         return marked
 
 
-def make_words(config: TokenizerConfig, tokenizer: Tokenizer) -> Words | None:
+def make_words(config: RowLayout, tokenizer: Tokenizer) -> Words | None:
     """Returns what marks words; None where none are wanted.
 
     Raises:

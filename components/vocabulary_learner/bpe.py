@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 
 MIN_COUNT = 2
@@ -83,3 +83,16 @@ def _merge_word(
                 won.append((joined, pieces[at + 1]))
         at += 1
     return lost, won
+
+
+def learn_merges(counts: Mapping[str, int], *, num_entries: int) -> list[Pair]:
+    """Returns the merges that make up to so many entries, in their order."""
+    words = [(list(word), count) for word, count in sorted(counts.items())]
+    merges: list[Pair] = []
+    products: set[str] = set()
+    for pair, joined in Merger(words, "".join).merges():
+        if len(products) >= num_entries:
+            break
+        merges.append(pair)
+        products.add(joined)
+    return merges

@@ -14,7 +14,7 @@ import keras_hub
 from textmill.models.backbones import transformer
 from textmill.models.backbones.attention import over_documents, separate
 from textmill.models.backbones.pooling import mean_of_tokens
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 
 _BASE_WIDTH = 768
 

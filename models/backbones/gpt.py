@@ -12,7 +12,7 @@ import keras_hub
 
 from textmill.models.backbones import transformer
 from textmill.models.backbones.attention import over_documents, separate
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keras
 
 from textmill.models.backbones.pooling import mean_of_tokens
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:

@@ -16,7 +16,7 @@ from keras import ops
 
 from textmill.models.backbones.activation_checkpointing import recompute
 from textmill.models.backbones.attention import over_documents, separate
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 
 _BASE_WIDTH, _BASE_DEVIATION = 768, 0.02
 _EPSILON = 1e-6

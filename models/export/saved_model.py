@@ -17,7 +17,9 @@ from typing_extensions import override
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.export.runtime import to_python
 from textmill.models.generation import generate
-from textmill.models.tasks import CausalLM, Classify, Rows, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.classify import Classify
+from textmill.models.tasks.task import Rows, Task
 from textmill.models.tokenizers import Tokenizer
 
 Answers = dict[str, tf.Tensor]
@@ -105,7 +107,7 @@ class WriteServer(Server):
     @override
     def rows(self, text: tf.Tensor) -> Rows:
         s = self._tokenizer.specials
-        tokens = self._tokenizer.receive(text)[:, -self._length :]
+        tokens = self._tokenizer.tokenize_untrusted(text)[:, -self._length :]
         row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
         length = tf.cast(row.row_lengths(), tf.int32)
         ids = row.to_tensor(s.pad, shape=[None, self._length + 1])

@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from textmill.models.families import METRICS as TASK_METRICS
 from textmill.models.registry import Table, load_object
+from textmill.models.tasks import TASKS
 
 if TYPE_CHECKING:
     from textmill.models.metrics.metric import Metric
@@ -74,5 +74,5 @@ METRICS = Table(
 
 def metric_names(task: str) -> list[str]:
     """Returns the metrics of a task: those that its row names, then plugged-in ones."""
-    names = list(TASK_METRICS[task])
+    names = list(TASKS[task].metrics)
     return names + [n for n, row in METRICS.items() if task in row.tasks]

@@ -12,8 +12,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained import CONFIG, PretrainedConfig
 
 Tensors = dict[str, np.ndarray]

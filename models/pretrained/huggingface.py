@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained.files import Tensors, check_shape
 
 _BLOCK = "backbone/transformer_layer_"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained.files import Tensors, check_shape
 
 _CLASSES = {"BertBackbone": "bert", "GPT2Backbone": "gpt"}

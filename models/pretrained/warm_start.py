@@ -14,7 +14,7 @@ from textmill.models.pretrained import (
     keras_hub,
 )
 from textmill.models.pretrained.files import read_config, read_tensors
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, import_tokenizer
 from textmill.models.weights import warm_start
 
@@ -51,5 +51,5 @@ def _check_vocabulary(init: PretrainedConfig, tokenizer: Tokenizer) -> None:
 
 def _digest(tokenizer: Tokenizer) -> str:
     """Returns the SHA-256 over entries and control tokens: what ids mean."""
-    entries = [list(tokenizer.entries), vars(tokenizer.specials)]
+    entries = [list(tokenizer.tokens), vars(tokenizer.specials)]
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

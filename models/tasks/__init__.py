@@ -1,29 +1,83 @@
-"""The tasks: what a model computes from rows, and how far off it is.
+"""TASKS: the light table of what a model can learn. Adding a task = a file and a row.
 
-A task turns rows into features (mask, shift), builds the model, and returns sums, never
-means: the loop adds those of all rows and replicas and divides once.
+Read in this order: this table; ``task.py``, the base class (features from rows, sums by
+row, never means: the loop adds those of all rows and replicas and divides once);
+``classify.py``, the shortest task; ``masked_lm.py`` with ``masking.py``;
+``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads no TensorFlow;
+``TASKS[name].load()`` does.
 """
 
-from textmill.models.tasks.classify import Classify
-from textmill.models.tasks.language import CausalLM, MaskedLM
-from textmill.models.tasks.masking import Masking, uniform
-from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
+from __future__ import annotations
 
-TASKS: dict[str, type[Task]] = {
-    "masked_lm": MaskedLM,
-    "causal_lm": CausalLM,
-    "classify": Classify,
-}
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
-__all__ = [
-    "TASKS",
-    "CausalLM",
-    "Classify",
-    "Features",
-    "MaskedLM",
-    "Masking",
-    "Rows",
-    "Task",
-    "cross_entropy",
-    "uniform",
-]
+from textmill.models.registry import NameIn, Table, load_object
+
+if TYPE_CHECKING:
+    from textmill.models.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow:
+    """A row of ``TASKS``: what the rest of the pipeline needs to know of a task."""
+
+    path: str
+    """``package.module:Class`` of the ``Task``."""
+    families: tuple[str, ...]
+    """Backbones that can learn it."""
+    target: str = "none"
+    """Kind of target that its documents carry: see ``textmill.models.targets``."""
+    packings: tuple[str, ...]
+    """Ways in which its rows may hold documents; the first is the default."""
+    metrics: tuple[str, ...]
+    """Metrics of its evaluation."""
+    next_token: bool = False
+    """Whether rows hold one token more than the model reads, the target of the last,
+    and documents begin after an end token, as at serving."""
+    marks_words: bool = False
+    """Whether rows mark the first token of every word."""
+
+    def load(self) -> type[Task]:
+        """Imports the task, and with it TensorFlow and Keras."""
+        task: type[Task] = load_object(self.path)
+        return task
+
+
+_LANGUAGE_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
+
+TASKS = Table(
+    "textmill.tasks",
+    "task",
+    {
+        "masked_lm": TaskRow(
+            path="textmill.models.tasks.masked_lm:MaskedLM",
+            families=("bert",),
+            packings=("concat", "pad", "best_fit", "sentence_pair"),
+            metrics=(*_LANGUAGE_METRICS, "next_accuracy"),
+            marks_words=True,
+        ),
+        "causal_lm": TaskRow(
+            path="textmill.models.tasks.causal_lm:CausalLM",
+            families=("gpt",),
+            packings=("concat", "pad", "best_fit", "response"),
+            metrics=_LANGUAGE_METRICS,
+            next_token=True,
+        ),
+        "classify": TaskRow(
+            path="textmill.models.tasks.classify:Classify",
+            families=("bert", "gpt", "lstm"),
+            target="label",
+            packings=("pad",),
+            metrics=(
+                "accuracy",
+                "macro_f1",
+                "macro_precision",
+                "macro_recall",
+                "loss",
+            ),
+        ),
+    },
+)
+
+TaskName = Annotated[str, NameIn(TASKS)]

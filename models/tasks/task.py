@@ -7,7 +7,8 @@ from typing import Any, Literal
 import keras
 import tensorflow as tf
 
-from textmill.models.families import FAMILIES, ModelConfig
+from textmill.models.config import ModelConfig
+from textmill.models.families import FAMILIES
 from textmill.models.tasks.masking import Masking
 from textmill.models.tokenizers import SpecialTokens
 
@@ -111,6 +112,10 @@ class Task:
         if self.attention == "document" and "segments" in rows:
             return rows["segments"][:, :width]
         return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
+
+    def head_flops(self, length: int) -> int:
+        """Returns the operations of the head's forward pass on a row of tokens."""
+        raise NotImplementedError
 
     @property
     def sum_names(self) -> tuple[str, ...]:

@@ -28,8 +28,8 @@ from textmill.models.tokenizers.tokenizer import (
     SpecialTokens,
     Tokenizer,
     normalize,
-    write_entries,
     write_spec,
+    write_tokens,
 )
 
 Merge = tuple[str, str]
@@ -106,7 +106,7 @@ class BytePair(Tokenizer):
         numbers: str | None = None,
     ) -> None:
         super().__init__()
-        self.entries, self.merges = tuple(entries), tuple(merges)
+        self.tokens, self.merges = tuple(entries), tuple(merges)
         self.names = {role: name for role, name in specials.items() if name is not None}
         self.specials, self.size = SpecialTokens.of(entries, self.names), len(entries)
         self.lowercase, self.normalization = lowercase, normalization
@@ -116,7 +116,7 @@ class BytePair(Tokenizer):
         alphabet = byte_alphabet()
         self._alphabet = tf.constant([ord(c) for c in alphabet], tf.int32)
         self._bytes = [_to_bytes(entry) for entry in entries]
-        model = _merging_model(self.entries, self.merges, self.specials)
+        model = _merging_model(self.tokens, self.merges, self.specials)
         self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
         self._op._model_resource = _NamedModel(model)
 
@@ -164,11 +164,11 @@ class BytePair(Tokenizer):
             letters=self._letters,
             numbers=self._numbers,
         )
-        write_entries(folder, self.entries)
+        write_tokens(folder, self.tokens)
         write_merges(folder / MERGES_FILE, self.merges)
 
     @override
-    def starts_word(self) -> np.ndarray:
+    def word_start_flags(self) -> np.ndarray:
         starts = np.array(
             [not (b[:1].isalnum() or b[:1] >= b"\x80") for b in self._bytes], bool
         )

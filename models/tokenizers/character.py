@@ -14,8 +14,8 @@ from textmill.models.tokenizers.tokenizer import (
     SpecialTokens,
     Tokenizer,
     normalize,
-    write_entries,
     write_spec,
+    write_tokens,
 )
 
 _IDEOGRAPHS = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
@@ -38,7 +38,7 @@ class Character(Tokenizer):
         normalization: str = "none",
     ) -> None:
         super().__init__()
-        self.entries, self.lowercase = tuple(tokens), lowercase
+        self.tokens, self.lowercase = tuple(tokens), lowercase
         self.normalization = normalization
         self.specials, self.size = SpecialTokens.of(tokens), len(tokens)
         points = [ord(token) for token in tokens[len(SPECIAL_TOKENS) :]]
@@ -69,9 +69,9 @@ class Character(Tokenizer):
         form = self.normalization
         more = {} if form == "none" else {"normalization": form}
         write_spec(folder, kind=self.kind, lowercase=self.lowercase, **more)
-        write_entries(folder, self.entries)
+        write_tokens(folder, self.tokens)
 
     @override
-    def _starts_word(self, entry: str) -> bool:
+    def _begins_word(self, entry: str) -> bool:
         point = ord(entry[0])
         return not entry.isalnum() or any(a <= point <= b for a, b in _IDEOGRAPHS)

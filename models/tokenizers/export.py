@@ -56,7 +56,7 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
 
     if isinstance(tokenizer, WordPiece):
         made = _wordpiece(tokenizer)
-        text = "".join(f"{entry}\n" for entry in tokenizer.entries)
+        text = "".join(f"{entry}\n" for entry in tokenizer.tokens)
         (folder / "vocab.txt").write_text(text, encoding="utf-8")
     elif isinstance(tokenizer, BytePair):
         made = _byte_pair(tokenizer)
@@ -85,7 +85,7 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def _ids(tokenizer: Tokenizer) -> dict[str, int]:
-    return {entry: number for number, entry in enumerate(tokenizer.entries)}
+    return {entry: number for number, entry in enumerate(tokenizer.tokens)}
 
 
 def _names(tokenizer: Tokenizer) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _names(tokenizer: Tokenizer) -> dict[str, str]:
     ids |= {"cls_token": s.start, "sep_token": s.end}
     more = {"mask_token": s.mask, "unk_token": s.unknown}
     ids |= {name: number for name, number in more.items() if number is not None}
-    return {name: tokenizer.entries[number] for name, number in sorted(ids.items())}
+    return {name: tokenizer.tokens[number] for name, number in sorted(ids.items())}
 
 
 def _write_json(file: Path, value: Any) -> None:
@@ -108,7 +108,7 @@ def _frame(tokenizer: Tokenizer) -> Any:
     from tokenizers import processors
 
     s = tokenizer.specials
-    start, end = tokenizer.entries[s.start], tokenizer.entries[s.end]
+    start, end = tokenizer.tokens[s.start], tokenizer.tokens[s.end]
     return processors.TemplateProcessing(
         single=f"{start} $A {end}",
         pair=f"{start} $A {end} $B:1 {end}:1",
@@ -202,7 +202,7 @@ def _export_keras_hub(tokenizer: Tokenizer, folder: Path) -> None:
     if isinstance(tokenizer, WordPiece):
         lower = tokenizer.lowercase
         made = hub.BertTokenizer(
-            vocabulary=list(tokenizer.entries), lowercase=lower, strip_accents=lower
+            vocabulary=list(tokenizer.tokens), lowercase=lower, strip_accents=lower
         )
     elif isinstance(tokenizer, BytePair) and _normalizer(tokenizer) is None:
         made = hub.BytePairTokenizer(

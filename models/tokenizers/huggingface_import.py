@@ -18,7 +18,7 @@ from textmill.models.tokenizers.byte_pair import (
     byte_alphabet,
     read_merges,
 )
-from textmill.models.tokenizers.huggingface_normalizers import (
+from textmill.models.tokenizers.huggingface_json import (
     by_id,
     read_json,
     read_tokenizer_json,
@@ -142,7 +142,7 @@ def _read_wordpiece(
             "around Chinese characters; learn a vocabulary instead"
         )
     if file.name == TOKENIZER_JSON:
-        entries: Sequence[str] = read_tokenizer_json(file).entries
+        entries: Sequence[str] = read_tokenizer_json(file).tokens
     else:
         entries = _read_lines(file)
     form = options["normalization"] or "bert"
@@ -190,7 +190,7 @@ def _read_byte_pair(
         )
     if files[0].name == TOKENIZER_JSON:
         found = read_tokenizer_json(files[0])
-        entries, merges = found.entries, found.merges
+        entries, merges = found.tokens, found.merges
     elif len(files) == 1:
         raise ConfigError(f"{files[0]}: expected merges.txt beside it, found none")
     else:

@@ -45,8 +45,8 @@ class SentencePiece(Tokenizer):
     def __init__(self, model: bytes) -> None:
         super().__init__()
         proto = _parse(model)
-        self.entries = tuple(piece.piece for piece in proto.pieces)
-        self.size = len(self.entries)
+        self.tokens = tuple(piece.piece for piece in proto.pieces)
+        self.size = len(self.tokens)
         self.specials = _specials(proto)
         for i in self.specials.control:
             if proto.pieces[i].type not in (CONTROL, UNKNOWN):
@@ -69,7 +69,7 @@ class SentencePiece(Tokenizer):
         (folder / SENTENCEPIECE_FILE).write_bytes(self.model)
 
     @override
-    def _starts_word(self, entry: str) -> bool:
+    def _begins_word(self, entry: str) -> bool:
         return entry.startswith(SPACE)
 
 

@@ -73,14 +73,14 @@ class Tokenizer(tf.Module):
 
     Attributes:
         specials: ids of the control tokens.
-        size: number of entries.
-        entries: the entries by id, as the kind spells them.
+        size: number of tokens.
+        tokens: the vocabulary's tokens by id, in the kind's own notation.
     """
 
     kind: str
     specials: SpecialTokens
     size: int
-    entries: Sequence[str]
+    tokens: Sequence[str]
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Tokenizes UTF-8 texts ``[n]`` to int32 ids ``[n, None]``."""
@@ -94,22 +94,22 @@ class Tokenizer(tf.Module):
         """Writes the tokenizer's files."""
         raise NotImplementedError
 
-    def starts_word(self) -> np.ndarray:
+    def word_start_flags(self) -> np.ndarray:
         """Tells which entries begin a word: bool ``[size]``.
 
         Control tokens do: they never continue the word before them. Where an entry
         alone does not tell, the kind's class says what is taken.
         """
-        starts = np.array([self._starts_word(entry) for entry in self.entries], bool)
+        starts = np.array([self._begins_word(entry) for entry in self.tokens], bool)
         starts[list(self.specials.control)] = True
         if self.specials.unknown is not None:
             starts[self.specials.unknown] = True
         return starts
 
-    def _starts_word(self, entry: str) -> bool:
+    def _begins_word(self, entry: str) -> bool:
         raise NotImplementedError
 
-    def receive(self, texts: tf.Tensor) -> tf.RaggedTensor:
+    def tokenize_untrusted(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Tokenizes what comes from outside: broken UTF-8 becomes U+FFFD first.
 
         Documents hold none, so that their ids are those of ``__call__``.
@@ -124,7 +124,7 @@ class Tokenizer(tf.Module):
         Returns:
             int32 ids ``[n, <= length]`` and int32 lengths ``[n]``.
         """
-        tokens = self.receive(texts)[:, : length - 2]
+        tokens = self.tokenize_untrusted(texts)[:, : length - 2]
         rows = tokens.nrows()
         start = tf.fill([rows, 1], self.specials.start)
         end = tf.fill([rows, 1], self.specials.end)
@@ -156,7 +156,7 @@ def write_spec(folder: Path, **spec: object) -> None:
     (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def write_entries(folder: Path, entries: Sequence[str]) -> None:
+def write_tokens(folder: Path, entries: Sequence[str]) -> None:
     """Writes entries as a JSON list, one a line."""
     text = json.dumps(entries, ensure_ascii=False, indent=0)
     (folder / VOCABULARY_FILE).write_text(text + "\n", encoding="utf-8")

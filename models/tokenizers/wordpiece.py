@@ -13,8 +13,8 @@ from textmill.models.tokenizers.tokenizer import (
     SPECIAL_TOKENS,
     SpecialTokens,
     Tokenizer,
-    write_entries,
     write_spec,
+    write_tokens,
 )
 
 PREFIX = "##"
@@ -53,7 +53,7 @@ class WordPiece(Tokenizer):
         self, tokens: Sequence[str], *, lowercase: bool = True, normalization: str
     ) -> None:
         super().__init__()
-        self.entries, self.lowercase = tuple(tokens), lowercase
+        self.tokens, self.lowercase = tuple(tokens), lowercase
         self.normalization = normalization
         self.specials, self.size = SpecialTokens.of(tokens), len(tokens)
         self._op = tf_text.FastBertTokenizer(
@@ -82,8 +82,8 @@ class WordPiece(Tokenizer):
             lowercase=self.lowercase,
             normalization=self.normalization,
         )
-        write_entries(folder, self.entries)
+        write_tokens(folder, self.tokens)
 
     @override
-    def _starts_word(self, entry: str) -> bool:
+    def _begins_word(self, entry: str) -> bool:
         return not entry.startswith(PREFIX)

@@ -38,15 +38,16 @@ class Checkpoints:
 
     Args:
         folder: where they lie; made when the first is saved.
-        fingerprint: names config, data and code; another run's state is never loaded.
+        key: the cache key of config, data and code; the state of a run with another
+            key is never loaded.
         writes: False in all workers but the chief, which restore the same state.
 
     Attributes:
         warnings: what was not usable, and why.
     """
 
-    def __init__(self, folder: Path, *, fingerprint: str, writes: bool = True) -> None:
-        self._folder, self._fingerprint, self._writes = folder, fingerprint, writes
+    def __init__(self, folder: Path, *, key: str, writes: bool = True) -> None:
+        self._folder, self._key, self._writes = folder, key, writes
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
         self.warnings: list[str] = []
@@ -79,7 +80,7 @@ class Checkpoints:
         staging.mkdir(parents=True)
         named = {
             "step": snapshot.step,
-            "fingerprint": self._fingerprint,
+            "key": self._key,
             "state": snapshot.state,
         }
         files = {_TENSORS: save(snapshot.tensors), _STATE: json.dumps(named).encode()}
@@ -113,7 +114,7 @@ class Checkpoints:
             if _digest(data) != digests[name]:
                 raise ValueError(f"{name} was cut or altered")
         named = json.loads(files[_STATE])
-        if named["fingerprint"] != self._fingerprint:
+        if named["key"] != self._key:
             raise IntegrityError(
                 f"{folder}: expected the state of this config, data and code, found "
                 "that of another; it is a new run: remove the folder to train from the "

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from textmill.models.methods import METHODS, method_config
+from textmill.models.registry import NameIn
 
 StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -147,6 +151,11 @@ class TrainingConfig:
     """Steps a call of the compiled loop, and between two points of the curves."""
     checkpoint_every: int = 200
     """Steps between checkpoints; a killed run loses at most these."""
+    methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
+        default_factory=dict
+    )
+    """Training methods and their knobs, by name: ``{freeze: {weights: [backbone/]}}``
+    trains the head alone."""
     profile: ProfileWindowConfig | None = None
     """Steps that TensorFlow's profiler records for TensorBoard."""
 
@@ -157,6 +166,8 @@ class TrainingConfig:
             got = " and ".join(given) or "none"
             raise ValueError(f"one of steps, epochs and budget, got {got}")
         self._check_ranges()
+        for name, knobs in self.methods.items():
+            method_config(name, knobs)
         self._check_budget()
         self._check_ramp()
         if self.longest_span is not None and self.mask_span is None:

@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from textmill.models.errors import Diverged, MachineError, Preempted
+from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.checkpoint import Checkpoints, Snapshot
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.monitor import Call, TrainingMonitor
@@ -90,6 +91,7 @@ class TrainingRun:
         set_precision(config.precision)  # It was cleared, too.
         with strategy.scope():
             self.task = make_task()
+            self._methods = build_methods(config.methods, self.task)
             self._optimizer = make_optimizer(self.task.model, config)
             self._step = Step(
                 self.task,
@@ -97,6 +99,7 @@ class TrainingRun:
                 strategy=strategy,
                 shares=self._shares,
                 config=config,
+                methods=list(self._methods.values()),
             )
         self._judge = Judge(
             self.task,
@@ -331,6 +334,8 @@ class TrainingRun:
             "optimizer": self._optimizer.variables,
             "scale": self._step.scale.variables if self._step.scale else [],
         }
+        for name, method in self._methods.items():
+            named[f"method-{name}"] = method.variables
         return {
             f"{owner}/{i:05d}": v
             for owner, vs in named.items()

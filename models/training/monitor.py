@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.ceiling import measure_ceiling
 from textmill.models.training.config import ProfileWindowConfig
 from textmill.models.training.tensorboard import Events

@@ -11,7 +11,9 @@ import tensorflow as tf
 from textmill.models.generation import generate
 from textmill.models.inference import row_batches
 from textmill.models.rows import RowReader
-from textmill.models.tasks import CausalLM, MaskedLM, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.masked_lm import MaskedLM
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer
 
 _ROWS, _WRITTEN = 3, 24
@@ -35,10 +37,10 @@ def _masked(task: MaskedLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -
     logits = keras.ops.convert_to_numpy(task.logits(features))
     lines = []
     for row in range(_ROWS):
-        words = [tokenizer.entries[i] for i in features["ids"][row].numpy()]
+        words = [tokenizer.tokens[i] for i in features["ids"][row].numpy()]
         for slot in np.flatnonzero(features["weights"][row].numpy()):
-            taken = tokenizer.entries[int(logits[row, slot].argmax())]
-            real = tokenizer.entries[int(features["targets"][row, slot])]
+            taken = tokenizer.tokens[int(logits[row, slot].argmax())]
+            real = tokenizer.tokens[int(features["targets"][row, slot])]
             right = "" if taken == real else f" (`{real}`)"
             words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
         lines.append(" ".join(words[: int(batch["length"][row])]))

@@ -8,13 +8,16 @@ and leaves no state behind.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.tasks import Task
+from textmill.models.methods.method import Method
+from textmill.models.tasks.task import Task
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,
@@ -66,8 +69,9 @@ class Step:
         strategy: tf.distribute.Strategy,
         shares: ReplicaContext,
         config: TrainingConfig,
+        methods: Sequence[Method] = (),
     ) -> None:
-        self._task, self._optimizer = task, optimizer
+        self._task, self._optimizer, self._methods = task, optimizer, methods
         self._strategy, self._shares, self._config = strategy, shares, config
         self.names = (*task.sum_names, "norm", "scale")
         self.scale = LossScale() if config.precision == "mixed_float16" else None
@@ -126,6 +130,8 @@ class Step:
             now = {name: value[i] for name, value in fed.items()}
             now["scale"] = tf.convert_to_tensor(self.scale.value) if self.scale else 1.0
             found = self._one(batch, now)
+            for method in self._methods:
+                self._if_finite(found, partial(method.after_update, now["number"]))
             if self.scale:
                 self.scale.adapt(tf.math.is_finite(found[-2]))
             return i + 1, out.write(i, found)
@@ -197,9 +203,12 @@ class Step:
         with keras.StatelessScope(seeds, initialize_variables=False):
             with tf.GradientTape() as tape:
                 sums = _totals(self._task.sums(features, training=True))
-                objective = self._task.objective(sums) * now["scale"]
+                loss = self._task.objective(sums)
+                for method in self._methods:
+                    loss = method.change_loss(loss, sums, features)
+                loss = loss * now["scale"]
             # In the scope too: layers that compute again on the way back read seeds.
-            found = tape.gradient(objective, self._variables)
+            found = tape.gradient(loss, self._variables)
         self._connected = [gradient is not None for gradient in found]
         gradients = [
             tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)
@@ -221,6 +230,8 @@ class Step:
         """Divides once by the weight of all rows, and clips."""
         factor = 1.0 / (tf.maximum(sums["weight"], 1.0) * now["scale"])
         gradients = [tf.cast(g, tf.float32) * factor for g in gradients]
+        for method in self._methods:
+            gradients = method.change_gradients(gradients, self._variables)
         clipped = [not matches(v, self._config.no_clip) for v in self._variables]
         counted = zip(gradients, clipped, strict=True)
         norm = tf.linalg.global_norm([g for g, is_clipped in counted if is_clipped])

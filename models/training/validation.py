@@ -11,7 +11,7 @@ import numpy as np
 from textmill.models.errors import ConfigError
 from textmill.models.inference import row_batches
 from textmill.models.rows import RowReader
-from textmill.models.tasks import Task
+from textmill.models.tasks.task import Task
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,

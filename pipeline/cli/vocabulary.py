@@ -23,7 +23,7 @@ vocabulary_app = typer.Typer(
 
 
 @vocabulary_app.command()
-def cut(
+def encode(
     config: Config,
     texts: Annotated[
         list[str] | None,
@@ -38,8 +38,8 @@ def cut(
 
     tokenizer = _load(config, overrides, root)
     for text in read_texts(texts):
-        [ids] = tokenizer.receive([text]).to_list()
-        tokens = [tokenizer.entries[number] for number in ids]
+        [ids] = tokenizer.tokenize_untrusted([text]).to_list()
+        tokens = [tokenizer.tokens[number] for number in ids]
         if as_json:
             found = {"text": text, "tokens": tokens, "ids": ids}
             print(json.dumps(found, ensure_ascii=False))

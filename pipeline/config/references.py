@@ -10,10 +10,10 @@ import os
 import re
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, get_args
+from typing import Any
 
 from textmill.models.errors import did_you_mean, one_of
-from textmill.models.families import LABELLED_TASKS, TaskName
+from textmill.models.tasks import TASKS
 from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.yaml import as_mapping, join
 from textmill.pipeline.secrets import REFERENCE
@@ -31,7 +31,6 @@ _STAGE_STEPS = (
     "push",
 )
 _STEPS = ("all", *_DATASET_STEPS, "vocabulary", *_STAGE_STEPS, "report")
-_PRETRAINING = tuple(t for t in get_args(TaskName) if t not in LABELLED_TASKS)
 
 
 def check_references(
@@ -130,7 +129,7 @@ def _check_init(
     name: Any, path: str, config: Mapping[str, Any], violations: Violations
 ) -> None:
     stages = as_mapping(config.get("stages"))
-    pretraining = [t for t in get_args(TaskName) if t not in LABELLED_TASKS]
+    pretraining = [task for task, row in TASKS.items() if row.target == "none"]
     if not isinstance(name, str):
         return
     if name not in stages:
@@ -138,7 +137,7 @@ def _check_init(
         violations.add(
             path, f"a stage ({one_of(known)})", name, did_you_mean(name, known)
         )
-    elif (task := as_mapping(stages[name]).get("task")) in LABELLED_TASKS:
+    elif (task := as_mapping(stages[name]).get("task")) in set(TASKS) - {*pretraining}:
         violations.add(
             path, f"a stage of task {one_of(pretraining)}", name, f" ({task})"
         )

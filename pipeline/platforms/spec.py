@@ -33,7 +33,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Artifact, Channel, Component
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.families import LABELLED_TASKS
+from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.pipeline import Pipeline
@@ -248,7 +248,8 @@ def _classifies(pipeline: Pipeline, node: Component) -> bool:
     if Evaluation not in {c.type for c in node.outputs.values()}:
         return False
     assert isinstance(model, Channel)
-    return pipeline.node(model.producer).config.task in LABELLED_TASKS
+    task = pipeline.node(model.producer).config.task
+    return TASKS[task].target == "label"
 
 
 def _task(

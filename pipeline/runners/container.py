@@ -207,7 +207,10 @@ def _join_training(
             outputs[name] = port.type(Path(folder) / name)
             outputs[name].path.mkdir()
         context = Context(
-            work_dir=work, should_stop=lambda: deadline.is_over, beam=job.beam
+            work_dir=work,
+            should_stop=lambda: deadline.is_over,
+            beam=job.beam,
+            key=job.key,
         )
         config = resolve_secrets(node.config)
         node.execute(config=config, inputs=inputs, outputs=outputs, context=context)

@@ -164,6 +164,7 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
                 report=_throttled(send),
                 should_stop=should_stop,
                 beam=job.beam,
+                key=job.key,
             )
             _execute_and_publish(job, component, config, inputs, context)
     return Outcome("ran")

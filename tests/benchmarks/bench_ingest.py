@@ -28,7 +28,7 @@ from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     learn_vocabulary,
@@ -82,7 +82,7 @@ def ours(path: Path, folder: Path, dedup: str) -> dict[str, float]:
         documents=documents,
         vocabulary=vocabulary,
         rows=rows,
-        config=TokenizerConfig(sequence_length=128, packing="concat"),
+        config=RowLayout(sequence_length=128, packing="concat"),
         context=Context(),
     )
     return {"ingest": middle - begin, "tokenize": time.perf_counter() - middle}

@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from tests.conftest import write_documents
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Context
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.models.tokenizers import import_tokenizer
 from textmill.pipeline.publish import seal
 
@@ -53,7 +53,7 @@ def quality(
             documents=documents,
             vocabulary=vocabulary,
             rows=rows,
-            config=TokenizerConfig(sequence_length=length, packing=packing),
+            config=RowLayout(sequence_length=length, packing=packing),
             context=Context(),
         )
         found: dict[str, float] = rows.facts["tokens"]["train"]
@@ -82,7 +82,7 @@ def main() -> None:
             for length in LENGTHS:
                 for packing in PACKINGS:
                     found = quality(documents, vocabulary, packing, length)
-                    cut = found["cut"] / found["documents"]
+                    cut = found["truncated"] / found["documents"]
                     dropped = found["dropped"] / found["in"]
                     cells = (f"{found['rows']:,}", f"{found['fill']:.4f}")
                     shares = (f"{cut:.1%}", f"{dropped:.1%}")

@@ -26,9 +26,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader, RowSchema, frame_rows
-from textmill.models.tasks import CausalLM, MaskedLM, Task
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.masked_lm import MaskedLM
+from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import SpecialTokens
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.loop import TrainingRun

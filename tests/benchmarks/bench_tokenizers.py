@@ -32,7 +32,7 @@ from tests.conftest import write_documents
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Context
 from textmill.components.shards import group
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.vocabulary_learner import VocabularyConfig
 from textmill.components.vocabulary_learner.engine import learn_tokenizer
 from textmill.models.tokenizers import Tokenizer, export_tokenizer, import_tokenizer
@@ -87,7 +87,7 @@ def run_component(documents: Documents, vocabulary: Vocabulary, folder: Path) ->
             documents=documents,
             vocabulary=vocabulary,
             rows=TokenRows(Path(target)),
-            config=TokenizerConfig(sequence_length=128, packing="concat"),
+            config=RowLayout(sequence_length=128, packing="concat"),
             context=Context(),
         )
 

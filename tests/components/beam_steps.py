@@ -11,7 +11,7 @@ from textmill.components.ingester import IngesterConfig, ingest
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.profiler import ProfilerConfig, profile
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     learn_vocabulary,
@@ -57,7 +57,7 @@ def run_steps(folder, beam, *, jsonl, clean, num_shards, examples=False):
         documents=documents,
         vocabulary=vocabulary,
         rows=rows,
-        config=TokenizerConfig(sequence_length=16, packing="concat", examples=examples),
+        config=RowLayout(sequence_length=16, packing="concat", examples=examples),
         context=context,
     )
     seal(rows)

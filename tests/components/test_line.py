@@ -29,10 +29,10 @@ from textmill.components.infra_validator import InfraValidatorConfig, validate
 from textmill.components.predictor import PredictorConfig, predict
 from textmill.components.predictor.saved_model import load_saved_model, predict_texts
 from textmill.components.pusher import PusherConfig, push
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import TrainerConfig, train
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, DataError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 
@@ -51,9 +51,7 @@ def line(documents, vocabulary, tmp_path_factory):
             documents=documents,
             vocabulary=vocabulary,
             rows=rows,
-            config=TokenizerConfig(
-                sequence_length=24, packing=packing, labelled=labelled
-            ),
+            config=RowLayout(sequence_length=24, packing=packing, labelled=labelled),
             context=Context(),
         )
         seal(rows)
@@ -239,7 +237,7 @@ def test_one_class_in_the_split_is_never_a_pass(line, vocabulary, tmp_path):
         documents=documents,
         vocabulary=vocabulary,
         rows=made,
-        config=TokenizerConfig(sequence_length=24, labelled=True),
+        config=RowLayout(sequence_length=24, labelled=True),
         context=Context(),
     )
     seal(made)

@@ -12,14 +12,14 @@ from textmill.components.artifacts import (
     Vocabulary,
 )
 from textmill.components.base import Context
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import Trainer, TrainerConfig, train
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     learn_vocabulary,
 )
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
@@ -60,7 +60,7 @@ def trained(folder, documents, tmp_path, *, words=None):
         documents=documents,
         vocabulary=seal_and_return(vocabulary),
         rows=rows,
-        config=TokenizerConfig(sequence_length=10, packing="pad", labelled=True),
+        config=RowLayout(sequence_length=10, packing="pad", labelled=True),
         context=Context(),
     )
     model = TrainedModel(tmp_path / "model")

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from textmill.models.backbones.attention import separate
-from textmill.models.families import ModelConfig
+from textmill.models.config import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
 
@@ -18,7 +18,7 @@ def task_of(family, attention):
         family=family, layers=2, width=16, heads=2, sequence_length=12, dropout=0.1
     )
     kind = {"bert": "masked_lm", "gpt": "causal_lm"}[family]
-    return TASKS[kind](
+    return TASKS[kind].load()(
         shape, vocabulary_size=20, specials=SPECIALS, seed=3, attention=attention
     )
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
-from textmill.models.tasks import TASKS, cross_entropy
+from textmill.models.config import ModelConfig
+from textmill.models.tasks import TASKS
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.task import cross_entropy
 from textmill.models.tokenizers import SpecialTokens
 
 SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
@@ -24,7 +25,7 @@ FEATURES = {
 def update(shape, task, *, compiled, seed=7):
     """Returns the sums and gradients of one step from the same start."""
     keras.utils.clear_session()
-    made = TASKS[task](shape, vocabulary_size=50, specials=SPECIALS, seed=seed)
+    made = TASKS[task].load()(shape, vocabulary_size=50, specials=SPECIALS, seed=seed)
     slots = (3, 4) if task == "masked_lm" else (3, 12)
     generator = np.random.default_rng(2)
     features = {
@@ -96,7 +97,7 @@ def test_a_chunked_model_makes_the_plain_update(tied, compiled):
 def test_no_tensor_of_a_chunked_step_has_all_logits():
     def largest(shape):
         keras.utils.clear_session()
-        made = TASKS["causal_lm"](shape, vocabulary_size=5000, specials=SPECIALS)
+        made = TASKS["causal_lm"].load()(shape, vocabulary_size=5000, specials=SPECIALS)
         features = {k: tf.constant(v) for k, v in FEATURES.items()}
         features |= {"targets": features["ids"], "weights": tf.ones([3, 12])}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
-from textmill.models.tasks import MaskedLM, Masking, uniform
+from textmill.models.config import ModelConfig
+from textmill.models.tasks.masked_lm import MaskedLM
+from textmill.models.tasks.masking import Masking, uniform
 from textmill.models.tokenizers import SpecialTokens
 from textmill.models.training.sampler import Sampler, row_keys
 

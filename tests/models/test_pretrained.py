@@ -20,8 +20,8 @@ from tests.models.pretrained_folders import (
     write_bert,
     write_gpt,
 )
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.families import ModelConfig
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.pretrained.warm_start import start_from_folder
 from textmill.models.tasks import TASKS
@@ -43,7 +43,7 @@ def start(folder, shape, task, *, kind="huggingface", tokenizer=None):
     keras.utils.clear_session()
     init = PretrainedConfig(**{kind: str(folder)})
     tokenizer = tokenizer or import_tokenizer(folder)
-    made = TASKS[task](
+    made = TASKS[task].load()(
         shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,

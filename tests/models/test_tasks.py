@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.families import ModelConfig
-from textmill.models.tasks import CausalLM, cross_entropy
+from textmill.models.config import ModelConfig
+from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.task import cross_entropy
 from textmill.models.tokenizers import SpecialTokens
 
 SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)

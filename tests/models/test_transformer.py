@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from textmill.models.backbones.transformer import rotary, turn
-from textmill.models.families import BlockConfig, ModelConfig
+from textmill.models.config import BlockConfig, ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
 
@@ -31,7 +31,7 @@ OTHER = {
 
 def make(shape, task, **knobs):
     keras.utils.clear_session()
-    made = TASKS[task](
+    made = TASKS[task].load()(
         shape, vocabulary_size=40, specials=SPECIALS, seed=3, num_labels=3, **knobs
     )
     generator = np.random.default_rng(0)
@@ -100,7 +100,7 @@ def test_turned_products_depend_on_the_distance_alone():
 
 
 def test_zero_outputs_begin_as_the_normalized_embedding():
-    task = TASKS["masked_lm"](MODERN, vocabulary_size=40, specials=SPECIALS)
+    task = TASKS["masked_lm"].load()(MODERN, vocabulary_size=40, specials=SPECIALS)
     found = states(task, TOKENS, TWO)
     embedding = task.backbone.token_embedding.embeddings.numpy()[TOKENS[0]]
     embedding += task.backbone.get_layer("segment_embedding").embeddings.numpy()[0]

@@ -280,3 +280,43 @@ def test_bad_input_gives_one_message(tmp_path, old, new, code, sentence):
     assert done.returncode == code
     assert sentence in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+def copy_code(folder: Path) -> Path:
+    """Copies the source code; returns the path to import it from."""
+    for name in ("models", "components", "pipeline", ".ci/typing"):
+        shutil.copytree(REPO / name, folder / name, symlinks=True)
+    return folder / ".ci/typing"
+
+
+def test_an_edited_comment_resumes_and_an_edited_line_trains_from_the_start(tmp_path):
+    write_project(tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(copy_code(tmp_path))}
+    command = [sys.executable, *RUN, "--until", "train.pretrain"]
+    command += ["--set", "stages.pretrain.train.steps=400"]
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True}
+    work = tmp_path / "root/work/train.pretrain"
+    runner = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (checkpoints := list(work.glob("*/checkpoints/step-????????"))):
+        assert runner.poll() is None
+        time.sleep(0.05)
+    os.killpg(runner.pid, signal.SIGKILL)
+    runner.wait()
+    key = checkpoints[0].parts[-3]
+
+    loop = tmp_path / "models/training/loop.py"
+    loop.write_text(f"# Another comment.\n{loop.read_text()}")
+    assert subprocess.run(command, check=False, **options).returncode == 0
+    trained = tmp_path / "root/artifacts/train.pretrain"
+    assert [folder.name for folder in trained.iterdir()] == [key]
+
+    loop.write_text(f"{loop.read_text()}\n_ANOTHER = 1\n")
+    assert subprocess.run(command, check=False, **options).returncode == 0
+    assert len(list(trained.iterdir())) == 2

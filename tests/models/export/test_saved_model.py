@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from textmill.models.config import ModelConfig
 from textmill.models.export.runtime import SavedModelRuntime
 from textmill.models.export.saved_model import make_server, reference_answers, save
-from textmill.models.families import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
 
@@ -15,7 +15,7 @@ def answers(request, tmp_path_factory):
     """What the exported model answers, and what the trained one does."""
     tokenizer = Character([*SPECIAL_TOKENS, *" ab"])
     family = "gpt" if request.param == "causal_lm" else "bert"
-    task = TASKS[request.param](
+    task = TASKS[request.param].load()(
         ModelConfig(family=family, layers=1, width=8, heads=2, sequence_length=12),
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,

@@ -46,7 +46,7 @@ def train(folder: Path, family: str, steps: int, pipe: int) -> None:
     )
     os.write(pipe, b"0\n")
     run.run(
-        checkpoints=Checkpoints(folder / "checkpoints", fingerprint="x"),
+        checkpoints=Checkpoints(folder / "checkpoints", key="x"),
         report=lambda event: os.write(pipe, b"%d\n" % event["step"]) and None,
         should_stop=lambda: bool(stopped),
     )

@@ -94,7 +94,7 @@ def saving(folder: Path) -> None:
     run = make_run(
         folder / f"at-{number}", strategy=strategy, **{**KNOBS, "steps": 4000}
     )
-    checkpoints = Checkpoints(folder / "c", fingerprint="x", writes=number == 0)
+    checkpoints = Checkpoints(folder / "c", key="x", writes=number == 0)
     try:
         run.run(
             checkpoints=checkpoints,

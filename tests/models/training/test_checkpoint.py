@@ -7,7 +7,7 @@ from textmill.models.training.checkpoint import Checkpoints, Snapshot
 
 @pytest.fixture
 def checkpoints(tmp_path):
-    saved = Checkpoints(tmp_path, fingerprint="a")
+    saved = Checkpoints(tmp_path, key="a")
     for step in (1, 2, 3):
         tensors = {"w": np.full(4, step, np.float32)}
         saved.save(Snapshot(step, tensors, {"note": step}))
@@ -45,18 +45,18 @@ def test_a_half_written_one_is_not_seen(checkpoints, tmp_path):
 
 def test_another_runs_state_is_refused(checkpoints, tmp_path):
     with pytest.raises(IntegrityError, match=r"step-00000003: expected the state of"):
-        Checkpoints(tmp_path, fingerprint="b").restore()
+        Checkpoints(tmp_path, key="b").restore()
 
 
 def test_workers_restore_what_the_chief_wrote_and_write_nothing(checkpoints, tmp_path):
-    worker = Checkpoints(tmp_path, fingerprint="a", writes=False)
+    worker = Checkpoints(tmp_path, key="a", writes=False)
     worker.save(Snapshot(4, {"w": np.zeros(1, np.float32)}, {}))
     worker.join()
     assert worker.restore().step == 3
 
 
 def test_a_disk_that_refuses_is_heard_of_at_the_next_save(checkpoints, tmp_path):
-    blocked = Checkpoints(tmp_path / "step-00000003" / "state.json", fingerprint="a")
+    blocked = Checkpoints(tmp_path / "step-00000003" / "state.json", key="a")
     blocked.save(Snapshot(4, {"w": np.zeros(1, np.float32)}, {}))
     with pytest.raises(NotADirectoryError):
         blocked.join()

@@ -63,11 +63,11 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
     whole = make_run(tmp_path)
     finish(whole)
     folder = tmp_path / "checkpoints"
-    finish(make_run(tmp_path), Checkpoints(folder, fingerprint="x"))
+    finish(make_run(tmp_path), Checkpoints(folder, key="x"))
     newest = max(folder.glob("step-*"))
     tensors = newest / "tensors.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-9])
     resumed = make_run(tmp_path)
-    finish(resumed, Checkpoints(folder, fingerprint="x"))
+    finish(resumed, Checkpoints(folder, key="x"))
     assert f"{newest.name} is not usable" in capsys.readouterr().out
     assert resumed.history == whole.history

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.models.training.runs import SPECIALS, finish, make_run
+from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, Diverged, Preempted
-from textmill.models.families import ModelConfig
 from textmill.models.rows import RowReader, RowSchema, frame_rows
-from textmill.models.tasks import Classify
+from textmill.models.tasks.classify import Classify
 from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.loop import TrainingRun
@@ -28,11 +28,11 @@ def test_a_stopped_run_ends_with_the_bits_of_an_uninterrupted_one(
     whole = make_run(tmp_path, **knobs)
     wanted = finish(whole)
     for stop in (3, 13):
-        checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+        checkpoints = Checkpoints(tmp_path / "c", key="x")
         with pytest.raises(Preempted):
             finish(make_run(tmp_path, **knobs), checkpoints, stop_after=stop)
     resumed = make_run(tmp_path, **knobs)
-    found = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    found = finish(resumed, Checkpoints(tmp_path / "c", key="x"))
     assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
     assert resumed.history == whole.history
 
@@ -71,11 +71,11 @@ def test_batches_of_several_shapes_give_the_same_bits_after_a_stop(
     assert run.num_steps == num_steps
     grown = finish(run)
     stopped = make_run(tmp_path, eval_rows=False, **knobs)
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    checkpoints = Checkpoints(tmp_path / "c", key="x")
     with pytest.raises(Preempted):
         finish(stopped, checkpoints, stop_after=7)
     resumed = make_run(tmp_path, eval_rows=False, **knobs)
-    again = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    again = finish(resumed, Checkpoints(tmp_path / "c", key="x"))
     assert all(np.array_equal(a, b) for a, b in zip(grown, again, strict=True))
 
 
@@ -98,11 +98,11 @@ def test_a_run_stopped_before_an_early_end_ends_alike(tmp_path):
     knobs |= {"best": "loss", "patience": 2}
     whole = make_run(tmp_path, **knobs)
     wanted = finish(whole)
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    checkpoints = Checkpoints(tmp_path / "c", key="x")
     with pytest.raises(Preempted):
         finish(make_run(tmp_path, **knobs), checkpoints, stop_after=whole.step - 2)
     resumed = make_run(tmp_path, **knobs)
-    found = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    found = finish(resumed, Checkpoints(tmp_path / "c", key="x"))
     assert resumed.history == whole.history
     assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
 
@@ -135,12 +135,12 @@ def test_an_average_is_that_of_the_weights_on_the_way(average, tmp_path):
 
 def test_a_budget_ends_the_run_and_outlives_a_restart(tmp_path):
     knobs = {"budget": "3s", "eval_rows": False, "log_every": 1}
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    checkpoints = Checkpoints(tmp_path / "c", key="x")
     with pytest.raises(Preempted):
         finish(make_run(tmp_path, **knobs), checkpoints, stop_after=1)
-    spent = Checkpoints(tmp_path / "c", fingerprint="x").restore().state["seconds"]
+    spent = Checkpoints(tmp_path / "c", key="x").restore().state["seconds"]
     run = make_run(tmp_path, **knobs)
-    finish(run, Checkpoints(tmp_path / "c", fingerprint="x"))
+    finish(run, Checkpoints(tmp_path / "c", key="x"))
     assert run.state.seconds >= 3.0 > spent > 0.0
     rates = list(points(run, "train/learning_rate").values())
     assert rates == [*sorted(rates[: (i := int(np.argmax(rates)))]), *rates[i:]]
@@ -204,9 +204,9 @@ def test_a_rollback_leaves_out_the_steps_with_the_row_that_breaks_them(tmp_path)
     assert all(np.isfinite(value).all() for value in found if value.shape != (40, 8))
     stopped = make_poisoned_run(tmp_path, on_nan="rollback")
     with pytest.raises(Preempted):
-        finish(stopped, Checkpoints(tmp_path / "c", fingerprint="x"), stop_after=7)
+        finish(stopped, Checkpoints(tmp_path / "c", key="x"), stop_after=7)
     resumed = make_poisoned_run(tmp_path, on_nan="rollback")
-    again = finish(resumed, Checkpoints(tmp_path / "c", fingerprint="x"))
+    again = finish(resumed, Checkpoints(tmp_path / "c", key="x"))
     assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
 
 

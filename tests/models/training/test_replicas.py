@@ -118,7 +118,7 @@ def test_a_lost_worker_ends_all_and_a_restart_goes_on(tmp_path):
     out, errors = first.communicate(timeout=120)
     assert first.returncode == MachineError.exit_code, errors.decode()[-2000:]
     assert b"a worker of the run is gone" in errors
-    kept = Checkpoints(tmp_path / "c", fingerprint="x").restore().step
+    kept = Checkpoints(tmp_path / "c", key="x").restore().step
     assert 36 <= kept <= int(out.splitlines()[-1])
     again = start_workers(tmp_path, "saving")
     steps = [int(worker.stdout.readline()) for worker in again]

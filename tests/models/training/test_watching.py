@@ -57,11 +57,11 @@ def test_scalars_go_to_events_and_to_lines_and_change_nothing(tmp_path):
 
 
 def test_a_resumed_run_shows_every_point_once(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    checkpoints = Checkpoints(tmp_path / "c", key="x")
     with pytest.raises(Preempted):
         finish(make_run(tmp_path), checkpoints, 13, watcher=watcher(tmp_path))
     run = make_run(tmp_path)
-    checkpoints = Checkpoints(tmp_path / "c", fingerprint="x")
+    checkpoints = Checkpoints(tmp_path / "c", key="x")
     finish(run, checkpoints, watcher=watcher(tmp_path))
     lines = read(tmp_path)
     assert [p for p in lines if not p["name"].startswith("time/")] == run.history

@@ -249,7 +249,7 @@ def test_a_stage_waits_for_a_profile_that_may_fail(tmp_path):
 
 
 def test_vocabulary_cut_shows_tokens_as_the_model_has_them(folder):
-    arguments = ("vocabulary", "cut", "c.yaml", "Note 3天", "é")
+    arguments = ("vocabulary", "encode", "c.yaml", "Note 3天", "é")
     out, _ = textmill(*arguments, folder=folder)
     assert out == "n o t e   3 天\n[UNK]\n"
     out, _ = textmill(*arguments, "--json", folder=folder)
@@ -274,7 +274,7 @@ def test_vocabulary_export_writes_files_that_hugging_face_reads(folder):
 
 
 def test_a_vocabulary_that_was_not_made_names_the_command(folder):
-    arguments = ("vocabulary", "cut", "c.yaml", "x", "--root", "nowhere")
+    arguments = ("vocabulary", "encode", "c.yaml", "x", "--root", "nowhere")
     _, err = textmill(*arguments, folder=folder, code=2)
     assert "expected a result of vocabulary, found none" in err
     assert "`textmill run c.yaml --until vocabulary`" in err

@@ -4,8 +4,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.vocabulary_learner.bpe import MIN_COUNT, Merger
-from textmill.components.vocabulary_learner.byte_pair import learn_merges
+from textmill.components.vocabulary_learner.bpe import MIN_COUNT, Merger, learn_merges
 from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 
 COUNTS = st.dictionaries(st.text("abc", min_size=1, max_size=9), st.integers(1, 9))

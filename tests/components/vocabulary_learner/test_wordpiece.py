@@ -27,7 +27,7 @@ def test_another_process_and_another_order_give_the_same_entries():
 from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 print(learn_pieces(dict(reversed({counts!r}.items())), size=60))
 """
-    root = Path(__file__).parents[2] / ".ci/typing"
+    root = Path(__file__).parents[3] / ".ci/typing"
     said = {
         subprocess.run(
             [sys.executable, "-c", code],

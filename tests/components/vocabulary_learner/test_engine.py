@@ -62,11 +62,11 @@ def test_byte_pairs_begin_with_control_tokens_and_bytes(documents, tmp_path):
     tokenizer = load_tokenizer(made.path)
     assert tokenizer.size == made.facts["size"] == 300
     names = ("<|pad|>", "<|start|>", "<|endoftext|>", "<|mask|>", "Ā")
-    assert tokenizer.entries[:5] == names
-    assert len(set(tokenizer.entries)) == 300
+    assert tokenizer.tokens[:5] == names
+    assert len(set(tokenizer.tokens)) == 300
     s = tokenizer.specials
     assert (s.pad, s.unknown, s.start, s.end, s.mask) == (0, None, 1, 2, 3)
-    assert tokenizer.entries[260:] == tuple(a + b for a, b in tokenizer.merges)
+    assert tokenizer.tokens[260:] == tuple(a + b for a, b in tokenizer.merges)
     assert not tokenizer.lowercase
 
 

@@ -23,7 +23,7 @@ def ids_of(peer, texts):
 
 def byte_level(tokenizer):
     """Returns Hugging Face's tokenizer of the same entries and merges."""
-    entries = {entry: i for i, entry in enumerate(tokenizer.entries)}
+    entries = {entry: i for i, entry in enumerate(tokenizer.tokens)}
     peer = tokenizers.Tokenizer(tokenizers.models.BPE(entries, list(tokenizer.merges)))
     peer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
         add_prefix_space=False, use_regex=True

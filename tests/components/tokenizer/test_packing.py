@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.tokenizer import TokenizerConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import best_fit
 from textmill.components.tokenizer.engine import PACKERS, schema_of
 from textmill.components.tokenizer.packing import WORD
@@ -20,7 +20,7 @@ NEXT = {"start": False, "next_token": True}
 
 def pack(batches, *, flags=0, names=None, **knobs):
     """Packs lists of documents; of sentences for pairs, of two lists for responses."""
-    config = TokenizerConfig(**knobs)
+    config = RowLayout(**knobs)
     schema = schema_of(config, vocabulary_size=100)
     packer = PACKERS[config.packing](config, schema=schema, specials=SPECIALS)
     rows, number = [], 0
@@ -54,7 +54,7 @@ def test_pad_gives_a_row_to_each_document_and_cuts_it():
     rows, counts, _ = pack([[[5, 6, 7, 8], []], [[9]]], sequence_length=5)
     assert ids(rows) == [[2, 5, 6, 7, 3], [2, 3], [2, 9, 3]]
     assert ledger(counts) == {"in": 5, "out": 4, "dropped": 1}
-    assert (counts["documents"], counts["cut"]) == (3, 1)
+    assert (counts["documents"], counts["truncated"]) == (3, 1)
 
 
 def test_pad_for_a_next_token_model_begins_where_serving_begins():
@@ -69,7 +69,7 @@ def test_concat_fills_rows_across_documents():
     )
     assert ids(rows) == [[2, 5, 6, 3], [2, 7, 8, 9], [2, 3]]
     assert ledger(counts) == {"in": 7, "out": 7, "dropped": 0}
-    assert (counts["documents"], counts["cut"]) == (2, 1)
+    assert (counts["documents"], counts["truncated"]) == (2, 1)
     segments = schema.unpack(rows)["segments"].tolist()
     assert segments == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
 
@@ -156,7 +156,7 @@ def test_best_fit_puts_whole_documents_together():
     rows, counts, schema = pack([batch], sequence_length=9, packing="best_fit")
     assert ids(rows) == [[2, *[6] * 7, 3], [2, *[5] * 4, 3, 2, 7, 3], [2, 8, 8, 8, 3]]
     assert schema.unpack(rows)["segments"][1].tolist() == [1] * 6 + [2] * 3
-    assert (counts["cut"], counts["parts"]) == (0, 4)
+    assert (counts["truncated"], counts["parts"]) == (0, 4)
 
 
 def test_best_fit_cuts_a_long_document_into_full_rows_and_a_rest():
@@ -165,7 +165,7 @@ def test_best_fit_cuts_a_long_document_into_full_rows_and_a_rest():
     )
     assert ids(rows) == [[2, 13, 14, 3], [2, 20, 3], [2, 5, 6, 7, 8, 3],
                          [2, 9, 10, 11, 12, 3]]  # fmt: skip
-    assert (counts["cut"], counts["documents"]) == (1, 2)
+    assert (counts["truncated"], counts["documents"]) == (1, 2)
 
 
 def test_best_fit_gives_every_next_token_its_context():
@@ -195,7 +195,7 @@ def test_best_fit_keeps_every_document_together(batches, length, next_token):
     tokens = [t for row in ids(rows) for t in row if t > 4]
     room = length - 1 if next_token else length - 2
     sizes = [len(d) + next_token for d in given_documents]
-    assert counts["cut"] == sum(size > room for size in sizes)
+    assert counts["truncated"] == sum(size > room for size in sizes)
     assert counts["in"] == counts["out"] == sum(sizes)
     if not next_token:
         assert Counter(tokens) == Counter(t for d in given_documents for t in d)
@@ -340,11 +340,11 @@ def test_a_long_prompt_keeps_its_end_and_a_long_response_its_beginning():
         [3, 9, 10, 11, 12, 13, 14, 50, 3],
         [3, 5, 50, 51, 52, 53, 54, 55, 56],
     ]
-    assert counts["in"] == 45 and counts["out"] == 24 and counts["cut"] == 3
+    assert counts["in"] == 45 and counts["out"] == 24 and counts["truncated"] == 3
 
 
 def test_a_document_without_its_prompt_names_the_columns():
-    config = TokenizerConfig(
+    config = RowLayout(
         sequence_length=8, packing="response", prompt="questions", **NEXT
     )
     schema = schema_of(config, vocabulary_size=9)

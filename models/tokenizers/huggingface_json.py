@@ -27,7 +27,7 @@ class TokenizerJson:
     """What a ``tokenizer.json`` says."""
 
     kind: str
-    entries: list[str]
+    tokens: list[str]
     merges: list[Merge] = field(default_factory=list)
     model: bytes = b""
     """Unigram: the same as a SentencePiece model."""

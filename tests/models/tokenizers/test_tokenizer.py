@@ -44,7 +44,7 @@ def test_pack_frames_cuts_and_pads(wordpiece):
 
 
 def test_broken_utf8_is_received_as_replacement_characters(wordpiece):
-    received = wordpiece.receive(tf.constant([b"\xff boat \xc3"])).to_list()
+    received = wordpiece.tokenize_untrusted(tf.constant([b"\xff boat \xc3"])).to_list()
     assert received == wordpiece(tf.constant(["\ufffd boat \ufffd"])).to_list()
 
 
@@ -53,7 +53,7 @@ def test_broken_utf8_is_received_as_replacement_characters(wordpiece):
 def test_graph_and_eager_ids_are_the_same_on_hostile_text(wordpiece, graph, texts):
     texts = tf.constant(texts)
     assert graph(texts).to_list() == wordpiece(texts).to_list()
-    assert wordpiece.receive(texts).to_list() == wordpiece(texts).to_list()
+    assert wordpiece.tokenize_untrusted(texts).to_list() == wordpiece(texts).to_list()
 
 
 def test_characters_round_trip_and_unknown_ones_do_not():

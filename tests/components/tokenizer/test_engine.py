@@ -15,7 +15,7 @@ from textmill.components.ingester import Ingester, IngesterConfig
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.tokenizer import TokenizerConfig, tokenize
+from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.vocabulary_learner import (
     VocabularyConfig,
     learn_vocabulary,
@@ -92,7 +92,7 @@ def rows_of(documents, vocabulary, folder, *, beam=None, **knobs):
         documents=documents,
         vocabulary=vocabulary,
         rows=rows,
-        config=TokenizerConfig(**{"sequence_length": 16, **knobs}),
+        config=RowLayout(**{"sequence_length": 16, **knobs}),
         context=Context(beam=beam or {}),
     )
     seal(rows)
@@ -132,7 +132,7 @@ def test_the_order_of_source_files_changes_no_byte(shape, expected, entries, tmp
 def test_processes_and_a_portable_runner_change_no_byte(
     expected, corpus, entries, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / ".ci/typing"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3] / ".ci/typing"))
     portable = {
         "runner": "PortableRunner",
         "job_endpoint": "embed",
@@ -185,13 +185,13 @@ def test_pad_says_what_it_dropped(expected):
     counts = expected("pad").facts["tokens"]["train"]
     assert counts["dropped"] > 0
     assert counts["in"] == counts["out"] + counts["dropped"]
-    assert 0 < counts["cut"] < counts["documents"]
+    assert 0 < counts["truncated"] < counts["documents"]
 
 
 def test_chinese_words_are_cut_by_jieba(expected, entries):
     tokenizer = load_tokenizer(entries.path)
     columns = columns_of(expected("best_fit"), "train")
-    token = {entry: i for i, entry in enumerate(tokenizer.entries)}
+    token = {entry: i for i, entry in enumerate(tokenizer.tokens)}
     mill = [token["磨"], token["坊"]]
     found = 0
     for ids, starts in zip(columns["ids"], columns["word_starts"], strict=True):
@@ -223,7 +223,7 @@ def test_examples_hold_the_same_rows_for_tensorflow(shape, corpus, entries, tmp_
 def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path):
     from textmill.components.tokenizer.engine import schema_of
 
-    config = TokenizerConfig(sequence_length=8)
+    config = RowLayout(sequence_length=8)
     assert schema_of(config, vocabulary_size=65_536).dtype["ids"].base == np.uint16
     assert schema_of(config, vocabulary_size=65_537).dtype["ids"].base == np.uint32
 
@@ -244,7 +244,7 @@ def test_a_shard_that_is_not_what_was_written_is_refused(change, entries, tmp_pa
         shard.unlink()
     with pytest.raises(IntegrityError, match=shard.name):
         Tokenizer.execute(
-            config=TokenizerConfig(sequence_length=16),
+            config=RowLayout(sequence_length=16),
             inputs={"documents": documents, "vocabulary": entries},
             outputs={"rows": TokenRows(tmp_path / "rows")},
         )

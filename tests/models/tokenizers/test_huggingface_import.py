@@ -131,7 +131,7 @@ def test_settings_beside_the_entries_count(tmp_path):
 
 def test_windows_line_ends_are_no_part_of_entries(tmp_path):
     (tmp_path / "vocab.txt").write_bytes("\r\n".join([*ENTRIES, ""]).encode())
-    assert import_tokenizer(tmp_path).entries == tuple(ENTRIES)
+    assert import_tokenizer(tmp_path).tokens == tuple(ENTRIES)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_control_token_that_text_would_match_is_made_one(learned, tmp_path):
 
     model = edited(learned, to_user_defined)
     ours = SentencePiece(model)
-    assert ours.entries[4] == "[MASK]"
+    assert ours.tokens[4] == "[MASK]"
     assert 4 not in ids(ours, ["the [MASK] boat"])[0]
     ours.save(tmp_path)
     assert ids(load_tokenizer(tmp_path)) == ids(learned("sentencepiece"))
@@ -275,21 +275,21 @@ def test_a_sentencepiece_model_without_padding_pads_with_the_end(learned):
 
 def test_entries_that_begin_words_are_told():
     made = WordPiece(ENTRIES, normalization="bert")
-    assert made.starts_word().tolist() == [True] * 7 + [False]
+    assert made.word_start_flags().tolist() == [True] * 7 + [False]
     made = Character([*SPECIAL_TOKENS, *" 1a中"])
-    assert made.starts_word().tolist() == [True] * 6 + [False, False, True]
+    assert made.word_start_flags().tolist() == [True] * 6 + [False, False, True]
     made = BytePair(
         [*byte_alphabet(), "Ġb", "bo", "<|end|>"],
         [("Ġ", "b"), ("b", "o")],
         specials=dict.fromkeys(("pad", "start", "end"), "<|end|>"),
     )
-    starts = dict(zip(made.entries, made.starts_word().tolist(), strict=True))
+    starts = dict(zip(made.tokens, made.word_start_flags().tolist(), strict=True))
     told = [starts[entry] for entry in ("Ġb", "bo", "b", "1", "!", "Ċ", "é", "<|end|>")]
     assert told == [True, False, False, False, True, True, False, True]
 
 
 def test_sentencepiece_words_begin_with_its_space(learned):
     made = learned("sentencepiece")
-    starts = made.starts_word()
+    starts = made.word_start_flags()
     assert starts[:5].all()
-    assert [e[0] == "▁" for e in made.entries[5:]] == starts[5:].tolist()
+    assert [e[0] == "▁" for e in made.tokens[5:]] == starts[5:].tolist()

@@ -1,0 +1,141 @@
+"""Checks that a stage's data set, rows and knobs fit its task, by the table TASKS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from textmill.components.evaluator.thresholds import RULE
+from textmill.components.tokenizer import Packing, TokenizeConfig
+from textmill.models.config import ModelConfig
+from textmill.models.errors import Violation, did_you_mean, one_of
+from textmill.models.families import FAMILIES
+from textmill.models.metrics import METRICS, metric_names
+from textmill.models.tasks import TASKS, TaskRow
+from textmill.models.training.config import TrainingConfig
+from textmill.pipeline.config.yaml import as_mapping
+
+_PACKINGS_OF = {
+    "attention": ("concat", "best_fit"),
+    "prompt": ("response",),
+    "short_seq_prob": ("sentence_pair",),
+    "dupe_factor": ("sentence_pair",),
+}
+"""The packings that read a knob of ``tokenize``."""
+_MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
+
+
+def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
+    """Yields thresholds, rows and knobs that a stage's task does not have."""
+    row = _row(stage)
+    yield from _check_thresholds(stage, row)
+    if row is not None:
+        yield from _check_packing(stage, row)
+        yield from _check_masking(stage, row)
+
+
+def check_task_fits(
+    stage: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields what the file's model, vocabulary and data set lack for a stage's task."""
+    row, model = _row(stage), as_mapping(config.get("model"))
+    vocabulary = as_mapping(config.get("vocabulary"))
+    family = str(model.get("family", ModelConfig.family))
+    yield from _check_init(stage, family, vocabulary)
+    if row is None:
+        return
+    if family in FAMILIES and family not in row.families:
+        tasks = [name for name, other in TASKS.items() if family in other.families]
+        expected = f"a task that {family} can learn ({one_of(tasks)})"
+        yield Violation("task", expected, stage["task"])
+    if row.target != "none":
+        yield from _check_target(stage, row.target, config)
+    words = as_mapping(stage.get("tokenize")).get("words")
+    if words == "jieba" and vocabulary.get("kind") == "bpe":
+        expected = "a vocabulary with Chinese characters, for jieba"
+        yield Violation("tokenize.words", expected, "kind bpe, whose entries are bytes")
+
+
+def _row(stage: Mapping[str, Any]) -> TaskRow | None:
+    task = stage.get("task")
+    return TASKS[task] if isinstance(task, str) and task in TASKS else None
+
+
+def _check_thresholds(
+    stage: Mapping[str, Any], row: TaskRow | None
+) -> Iterator[Violation]:
+    metrics = list(METRICS) if row is None else metric_names(stage["task"])
+    thresholds = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
+    for name, value in thresholds.items():
+        path = f"evaluate.thresholds.{name}"
+        rule = RULE.fullmatch(value) if isinstance(value, str) else None
+        if name not in metrics:
+            hint = did_you_mean(name, metrics)
+            yield Violation(path, f"a metric ({one_of(metrics)})", name, hint)
+        elif rule is None:
+            expected = "a comparison such as '>= 0.6' or '>= pushed - 0.01'"
+            yield Violation(path, expected, value)
+        elif rule["pushed"] and stage.get("push") is None:
+            yield Violation(path, "push in a stage with a rule about 'pushed'", value)
+
+
+def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    tokenize = as_mapping(stage.get("tokenize"))
+    packing = tokenize.get("packing") or row.packings[0]
+    if packing not in get_args(Packing):
+        return
+    if packing not in row.packings:
+        expected = f"{one_of(row.packings)} for task {stage['task']}"
+        yield Violation("tokenize.packing", expected, packing)
+    if packing == "response" and tokenize.get("prompt") is None:
+        hint = "; add prompt: NAME"
+        yield Violation("tokenize", "the column of the prompt", None, hint)
+    for name, packings in _PACKINGS_OF.items():
+        if _is_set(TokenizeConfig, tokenize, name) and packing not in packings:
+            expected = f"packing {one_of(packings)} with {name}"
+            yield Violation(f"tokenize.{name}", expected, packing)
+
+
+def _check_masking(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields knobs of masking that the task does not read."""
+    for part, owner, names in (
+        ("tokenize", TokenizeConfig, ("words",)),
+        ("train", TrainingConfig, _MASKING),
+    ):
+        values = as_mapping(stage.get(part))
+        for name in names:
+            if not row.marks_words and _is_set(owner, values, name):
+                tasks = [name for name, other in TASKS.items() if other.marks_words]
+                expected = f"task {one_of(tasks)} with {name}"
+                yield Violation(f"{part}.{name}", expected, stage["task"])
+
+
+def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
+    """Returns True if a value is given that differs from its default."""
+    return values.get(name) not in (None, getattr(owner, name))
+
+
+def _check_init(
+    stage: Mapping[str, Any], family: str, vocabulary: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields a pretrained folder with another family, or with a learned vocabulary."""
+    for kind in as_mapping(stage.get("init")):
+        if family == "lstm":
+            yield Violation(f"init.{kind}", "model.family bert or gpt", family)
+        if (learned := vocabulary.get("learn_from")) is not None:
+            expected = "the folder's vocabulary, by vocabulary.file"
+            got = f"vocabulary.learn_from: {learned}"
+            yield Violation(f"init.{kind}", expected, got)
+
+
+def _check_target(
+    stage: Mapping[str, Any], kind: str, config: Mapping[str, Any]
+) -> Iterator[Violation]:
+    name = stage.get("dataset")
+    dataset = as_mapping(as_mapping(config.get("datasets")).get(str(name)))
+    sources = [dataset.get("source"), *as_mapping(dataset.get("sources")).values()]
+    given = [source for source in sources if isinstance(source, dict)]
+    if given and all(source.get(kind) is None for source in given):
+        expected = f"a data set with a {kind} column for task {stage['task']}"
+        hint = f"; name the column in datasets.{name}.source.{kind}"
+        yield Violation("dataset", expected, name, hint)
