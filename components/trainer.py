@@ -25,7 +25,7 @@ from textmill.components.base import (
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
-from textmill.models.tasks import TaskName
+from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
@@ -132,17 +132,9 @@ def _watcher(
     from textmill.models.training.monitor import TrainingMonitor
     from textmill.models.training.samples import write_samples
 
-    next_token = config.task == "causal_lm"
-
     def flops(width: int) -> float:
-        return train_flops(
-            task.config,
-            task=config.task,
-            vocabulary_size=task.vocabulary_size,
-            length=width - next_token,
-            slots=getattr(task, "num_slots", None),
-            num_labels=task.num_labels,
-        )
+        length = width - TASKS[config.task].next_token
+        return train_flops(task.config, length=length, head=task.head_flops(length))
 
     return TrainingMonitor(
         folder,
@@ -160,7 +152,6 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from textmill.models.tasks import TASKS
     from textmill.models.tasks.masking import Masking
 
     shape = config.model

@@ -1,7 +1,7 @@
 """Ingestion: sources become documents.
 
 Reading order: this file; ``config``, whose parts are in the wings; ``engine``, the Beam
-pipeline; ``partitions`` and ``documents``, from a file range to lines and an ``index``;
+pipeline; ``partitions`` and ``documents``, from a file range to lines and an index;
 ``selection``, the rules over the whole data set; ``spill_files``, ``shard_writer``.
 Wings: ``sources``, ``readers``, ``cleaning``, ``filters``, ``dedup``, ``sampling``,
 ``augment``.

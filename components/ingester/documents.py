@@ -1,4 +1,4 @@
-"""Builds documents: rows become lines of JSON and rows of the index."""
+"""Builds documents: rows become lines of JSON, and rows of numbers in the index."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 import orjson
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.ingester.cleaning.text_cleaner import length_reason
-from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
+from textmill.components.ingester.cleaning.text_pipeline import (
+    TextPipeline,
+    length_reason,
+)
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Passages, span_hashes
-from textmill.components.ingester.index import INDEX
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
@@ -25,6 +26,27 @@ from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import did_you_mean
+
+INDEX = np.dtype(
+    [
+        ("order", "<u8"),
+        ("id_high", "<u8"),
+        ("id_low", "<u8"),
+        ("text_high", "<u8"),
+        ("text_low", "<u8"),
+        ("group", "<u8"),
+        ("offset", "<u8"),
+        ("length", "<u8"),
+        ("text_bytes", "<u8"),
+        ("part", "<u4"),
+        ("number", "<u4"),
+        ("label", "<i4"),
+        ("source", "<u2"),
+        ("split", "u1"),
+        ("contaminated", "?"),
+    ]
+)
+"""One document: hashes of its id, text and split key, and the place of its line."""
 
 _NO_HASH = bytes(16)
 _OWN = ("id", "text", "label")
@@ -66,7 +88,7 @@ class DocumentBuilder:
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
-        self._pipeline = TextPipeline(self.dataset, seed=self.seed)
+        self._pipeline = TextPipeline(clean, seed=self.seed)
         self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
@@ -237,6 +259,23 @@ class DocumentBuilder:
         plain = [name for name in others if type(row[name]) in (str, int, float, bool)]
         self.columns.update(plain)
         return plain
+
+
+def duplicates(rows: np.ndarray, order: np.ndarray, *keys: str) -> np.ndarray:
+    """Returns a mask of the rows equal in all keys to the row before them in an order.
+
+    Args:
+        rows: of INDEX, [n].
+        order: their positions, sorted by the keys, [n].
+        keys: columns of INDEX.
+    """
+    same = np.ones(max(len(rows) - 1, 0), bool)
+    for key in keys:
+        values = rows[key][order]
+        same &= values[1:] == values[:-1]
+    mask = np.zeros(len(rows), bool)
+    mask[order[1:][same]] = True
+    return mask
 
 
 def _hash(value: bytes, size: int, key: bytes) -> bytes:

@@ -23,7 +23,7 @@ from textmill.components.ingester.dedup.clusters import (
     representatives,
 )
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
-from textmill.components.ingester.index import INDEX, duplicates
+from textmill.components.ingester.documents import INDEX, duplicates
 from textmill.components.ingester.partitions import PartitionOutput
 from textmill.components.ingester.sampling.label_limit import over_label_limit
 from textmill.components.ingester.sampling.mixing import copies, reorder

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from textmill.components.profiler.sketches import TopTerms
+from textmill.components.text.shingles import ngrams
+from textmill.components.text.unspaced import UNSPACED
+from textmill.components.text.word_hashing import word_hashes
 from textmill.models.hashing import GOLDEN, mix64
 
 GRAM = 13
@@ -36,16 +39,10 @@ _RANGES = (
     ("Ethiopic", "1200-139F 2D80-2DDF AB00-AB2F"),
     ("Hangul", "1100-11FF 3130-318F A960-A97F AC00-D7FF"),
     ("other", ""),
-    ("Thai", "0E00-0E7F"),
-    ("Lao", "0E80-0EFF"),
-    ("Myanmar", "1000-109F AA60-AA7F"),
-    ("Khmer", "1780-17FF"),
-    ("Kana", "3040-30FF 31F0-31FF FF66-FF9F"),
-    ("Han", "3005-3007 3400-4DBF 4E00-9FFF F900-FAFF 20000-323AF"),
 )
-SCRIPTS = tuple(name for name, _ in _RANGES)
-UNSPACED_SCRIPTS = SCRIPTS[SCRIPTS.index("Thai") :]
+UNSPACED_SCRIPTS = tuple(name.title() for name in UNSPACED)
 """Those written without spaces: their terms are pairs of characters."""
+SCRIPTS = (*(name for name, _ in _RANGES), *UNSPACED_SCRIPTS)
 _FIRST_UNSPACED = _FIRST_SCRIPT + SCRIPTS.index(UNSPACED_SCRIPTS[0])
 _LAST_LETTER = 0x33480
 
@@ -60,16 +57,22 @@ def _classes() -> np.ndarray:
     kinds = [unicodedata.category(chr(point))[0] for point in range(_LAST_LETTER)]
     letters = np.array([kind == "L" for kind in kinds])
     table[:_LAST_LETTER][letters] = _FIRST_SCRIPT + SCRIPTS.index("other")
-    for index, (_, ranges) in enumerate(_RANGES):
-        for pair in ranges.split():
-            low, high = (int(end, 16) for end in pair.split("-"))
-            table[low : high + 1][letters[low : high + 1]] = _FIRST_SCRIPT + index
+    ranges = [_parse(text) for _, text in _RANGES] + list(UNSPACED.values())
+    for index, pairs in enumerate(ranges):
+        for begin, end in pairs:
+            in_range = slice(begin, min(end, _LAST_LETTER))
+            table[in_range][letters[in_range]] = _FIRST_SCRIPT + index
     for point, kind in enumerate(kinds):
         if kind in "NM":
             table[point] = _DIGIT if kind == "N" else _MARK
         elif kind in "ZC" and chr(point).isspace():
             table[point] = _SPACE
     return table
+
+
+def _parse(ranges: str) -> tuple[tuple[int, int], ...]:
+    pairs = (pair.split("-") for pair in ranges.split())
+    return tuple((int(first, 16), int(last, 16) + 1) for first, last in pairs)
 
 
 @functools.lru_cache(maxsize=4)
@@ -111,7 +114,7 @@ def count_texts(texts: Sequence[str], terms: TopTerms) -> BlockCounts:
     return BlockCounts(
         num_words=block.num_words(),
         scripts=block.scripts(),
-        grams=block.grams(),
+        grams=long_ngrams(texts),
     )
 
 
@@ -176,29 +179,16 @@ class _Block:
             np.maximum(most, number, out=most)
         return script
 
-    def grams(self) -> np.ndarray:
-        """Returns the hash of every 13 words in a row that one document holds.
 
-        A word is a run of letters and digits, or a character of a script without
-        spaces.
-        """
-        starts, ends = self._spaced_runs(_DIGIT)
-        if self._unspaced is not None:
-            single = np.flatnonzero(self._unspaced)
-            starts = np.concatenate([starts, single])
-            ends = np.concatenate([ends, single + 1])
-            order = np.argsort(starts)
-            starts, ends = starts[order], ends[order]
-        if len(starts) < GRAM:
-            return np.empty(0, np.uint64)
-        words = self._hash(starts, ends)
-        num_grams = len(words) - GRAM + 1
-        grams = np.zeros(num_grams, np.uint64)
-        for offset in range(GRAM):
-            grams *= _BASE
-            grams += words[offset : offset + num_grams]
-        document = np.searchsorted(self._begins, starts, side="right")
-        return mix64(grams[document[GRAM - 1 :] == document[:num_grams]])
+def long_ngrams(texts: Sequence[str]) -> np.ndarray:
+    """Returns the hash of every 13 words in a row of one text, uint64.
+
+    They are the n-grams of decontamination, without those of shorter texts.
+    """
+    words = word_hashes(texts)
+    values, splits = ngrams(words, GRAM)
+    is_long = np.diff(words.splits) >= GRAM
+    return values[np.repeat(is_long, np.diff(splits))]
 
 
 def _starts(flags: np.ndarray) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Text tables and n-gram hashing shared by every step."""
+"""Text tables and n-gram hashing for every step: unspaced, word_hashing, shingles."""

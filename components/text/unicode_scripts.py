@@ -7,6 +7,8 @@ from functools import cache
 
 import numpy as np
 
+from textmill.components.text.unspaced import UNSPACED
+
 SCRIPTS = (
     (
         "latin",
@@ -17,16 +19,8 @@ SCRIPTS = (
     ("cyrillic", "ru", ((0x400, 0x530),)),
     ("arabic", "ar", ((0x620, 0x660), (0x66E, 0x6D4), (0x6FA, 0x700), (0x750, 0x780))),
     ("devanagari", "hi", ((0x900, 0x964), (0x971, 0x980))),
-    (
-        "han",
-        "zh",
-        ((0x3005, 0x3008), (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00)),
-    ),
-    (
-        "kana",
-        "ja",
-        ((0x3041, 0x3097), (0x309D, 0x30FB), (0x30FC, 0x3100), (0xFF66, 0xFFA0)),
-    ),
+    ("han", "zh", UNSPACED["han"]),
+    ("kana", "ja", UNSPACED["kana"]),
     ("hangul", "ko", ((0x1100, 0x1200), (0x3131, 0x318F), (0xAC00, 0xD7A4))),
     ("greek", "el", ((0x370, 0x374), (0x376, 0x37E), (0x386, 0x3E2), (0x1F00, 0x2000))),
     ("hebrew", "he", ((0x5D0, 0x5EB),)),
@@ -39,13 +33,13 @@ SCRIPTS = (
     ("kannada", "kn", ((0xC80, 0xCE6),)),
     ("malayalam", "ml", ((0xD00, 0xD66),)),
     ("sinhala", "si", ((0xD82, 0xDE6),)),
-    ("thai", "th", ((0xE01, 0xE3B), (0xE40, 0xE4F))),
-    ("lao", "lo", ((0xE81, 0xED0),)),
+    ("thai", "th", UNSPACED["thai"]),
+    ("lao", "lo", UNSPACED["lao"]),
     ("tibetan", "bo", ((0xF40, 0xFBD),)),
-    ("myanmar", "my", ((0x1000, 0x1040), (0x1050, 0x1090))),
+    ("myanmar", "my", UNSPACED["myanmar"]),
     ("georgian", "ka", ((0x10A0, 0x1100),)),
     ("ethiopic", "am", ((0x1200, 0x1360),)),
-    ("khmer", "km", ((0x1780, 0x17D4),)),
+    ("khmer", "km", UNSPACED["khmer"]),
 )
 """A script, the language that it most often writes (none for Latin), and the code
 points of its letters and vowel signs, each range without its end."""

@@ -12,31 +12,15 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from textmill.components.text.unspaced import UNSPACED
 from textmill.models.hashing import mix64, odd_constant
 
 _SEPARATOR, _LETTER, _ALONE, _IGNORED = range(4)
-_WITHOUT_SPACES = (
-    (0x0E00, 0x0F00),  # Thai, Lao
-    (0x1000, 0x10A0),  # Myanmar
-    (0x1780, 0x1800),  # Khmer
-    (0x3005, 0x3008),  # Han: iteration mark, closing mark, zero
-    (0x3021, 0x302A),  # Han: Hangzhou numerals
-    (0x3041, 0x3130),  # Hiragana, Katakana, Bopomofo
-    (0x31A0, 0x3200),  # Bopomofo, strokes, Katakana
-    (0x3400, 0x4DC0),  # Han
-    (0x4E00, 0xA000),  # Han
-    (0xA9E0, 0xAA00),  # Myanmar
-    (0xAA60, 0xAA80),  # Myanmar
-    (0xF900, 0xFB00),  # Han
-    (0xFF66, 0xFFA0),  # Katakana, half width
-    (0x1AFF0, 0x1B170),  # Kana
-    (0x20000, 0x40000),  # Han
-)
 _NUM_KINDS = 0x40000
 
 _CHUNK_CHARS = 1 << 18
@@ -185,9 +169,9 @@ def _kinds() -> np.ndarray:
     kinds[0xFE00:0xFE10] = _IGNORED  # variation selectors
     kinds[0x20000:_NUM_KINDS] = _LETTER
     kinds[_NUM_KINDS] = _IGNORED  # tags, variation selectors, private use
-    for begin, end in _WITHOUT_SPACES:
-        here = kinds[begin:end]
-        here[here == _LETTER] = _ALONE
+    for begin, end in chain.from_iterable(UNSPACED.values()):
+        letters = kinds[begin:end]
+        letters[letters == _LETTER] = _ALONE
     return kinds
 
 

@@ -50,6 +50,10 @@ class CausalLM(Task):
         return tf.transpose(self._output.kernel)
 
     @override
+    def head_flops(self, length: int) -> int:
+        return length * 2 * self.config.width * self.vocabulary_size
+
+    @override
     def features(self, rows: Rows) -> Features:
         ids, length = rows["ids"], rows["length"]
         width = tf.shape(ids)[1] - 1

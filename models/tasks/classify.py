@@ -23,6 +23,10 @@ class Classify(Task):
         return keras.Model(self._inputs, logits)
 
     @override
+    def head_flops(self, length: int) -> int:
+        return 2 * self.config.width * self.num_labels
+
+    @override
     def features(self, rows: Rows) -> Features:
         return {
             "ids": rows["ids"],

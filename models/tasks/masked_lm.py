@@ -62,6 +62,11 @@ class MaskedLM(Task):
         return keras.Model(inputs, {"tokens": logits, "next": next_logits})
 
     @override
+    def head_flops(self, length: int) -> int:
+        width = self.config.width
+        return self.num_slots * 2 * width * (width + self.vocabulary_size)
+
+    @override
     def features(self, rows: Rows) -> Features:
         ids = rows["ids"]
         width = ids.shape[1] or tf.shape(ids)[1]

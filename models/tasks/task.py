@@ -115,6 +115,10 @@ class Task:
             return rows["segments"][:, :width]
         return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
 
+    def head_flops(self, length: int) -> int:
+        """Returns the operations of the head's forward pass on a row of tokens."""
+        raise NotImplementedError
+
     @property
     def sum_names(self) -> tuple[str, ...]:
         """The names of what ``sums`` returns, in its order."""

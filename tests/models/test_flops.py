@@ -29,11 +29,15 @@ def dot_flops(program):
     return total
 
 
-def compiled(shape, task_name, *, training=False):
-    """Returns the HLO of a task's sums, or of their gradient, for one row."""
-    task = TASKS[task_name].load()(
+def make(shape, task):
+    return TASKS[task].load()(
         shape, vocabulary_size=VOCABULARY, specials=SPECIALS, num_labels=4
     )
+
+
+def compiled(shape, task_name, *, training=False):
+    """Returns the HLO of a task's sums, or of their gradient, for one row."""
+    task = make(shape, task_name)
     slots = {"masked_lm": [1, SLOTS], "causal_lm": [1, LENGTH], "classify": [1]}
     features = {
         "ids": tf.fill([1, LENGTH], 7),
@@ -67,14 +71,8 @@ MODERN = replace(GPT, recipe="modern")
 
 
 def formula(shape, task):
-    return train_flops(
-        shape,
-        task=task,
-        vocabulary_size=VOCABULARY,
-        length=LENGTH,
-        slots=SLOTS,
-        num_labels=4,
-    )
+    head = make(shape, task).head_flops(LENGTH)
+    return train_flops(shape, length=LENGTH, head=head)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +119,5 @@ def test_a_row_of_bert_base_takes_the_published_count():
     weights = 12 * (4 * 768 * 768 + 2 * 768 * 3072)
     attention = 12 * 4 * 768 * 512
     head = 77 * (2 * 768 * 768 + 2 * 768 * 30522)
-    found = train_flops(
-        base, task="masked_lm", vocabulary_size=30522, length=512, slots=77
-    )
-    assert found == 6 * 512 * weights + 3 * 512 * attention + 3 * head
+    flops = train_flops(base, length=512, head=head)
+    assert flops == 6 * 512 * weights + 3 * 512 * attention + 3 * head

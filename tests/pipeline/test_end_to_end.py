@@ -141,12 +141,12 @@ def test_tensorboard_shows_every_training(project):
         wanted = {"train/loss", "eval/loss", "time/tokens_per_second", "time/mfu"}
         for _ in range(60):
             with urllib.request.urlopen(f"{url}data/plugin/scalars/tags") as answer:
-                found = json.load(answer)
-            if len(found) == 2:
+                tags_by_run = json.load(answer)
+            if len(tags_by_run) == 2:
                 break
             time.sleep(0.5)
-        assert sorted(run.split("/")[0] for run in found) == TRAINED
-        assert all(wanted <= set(tags) for tags in found.values())
+        assert sorted(run.split("/")[0] for run in tags_by_run) == TRAINED
+        assert all(wanted <= set(tags) for tags in tags_by_run.values())
     finally:
         served.terminate()
         served.communicate()
@@ -197,8 +197,10 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
         time.sleep(random_pause.uniform(3, 14))
         os.killpg(runner.pid, signal.SIGKILL)
         runner.wait()
-        kept = {p.parts[-3] for p in (tmp_path / "root").glob("artifacts/*/*/*.json")}
-        assert finished <= kept
+        published = {
+            p.parts[-3] for p in (tmp_path / "root").glob("artifacts/*/*/*.json")
+        }
+        assert finished <= published
         finished = {
             p.parent.parent.name
             for p in (tmp_path / "root").glob("artifacts/*/*/execution.json")
@@ -212,8 +214,8 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
 
 def run_by_kfp(folder: Path, root: Path) -> dict[str, str]:
     """Runs the file on KFP's own local runner; returns the states of the nodes."""
-    told = ("--root", str(root), "--on", "kubeflow-local", "--json")
-    done = textmill("run", "tiny.yaml", *told, cwd=folder)
+    options = ("--root", str(root), "--on", "kubeflow-local", "--json")
+    done = textmill("run", "tiny.yaml", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     nodes = json.loads(done.stdout)["nodes"]
     return {name: node["state"] for name, node in nodes.items()}
@@ -243,8 +245,8 @@ def test_a_model_worse_than_the_pushed_one_is_not_pushed(project, tmp_path):
     verb = summary["stages"]["verb"]
     assert (verb["blessed"], verb["pushed"]) == (False, None)
     place = summary["nodes"]["evaluate.verb"]["outputs"]["evaluation"]
-    found = json.loads((folder / "root" / place / "metrics.json").read_text())
-    [threshold] = found["thresholds"]
+    evaluation = json.loads((folder / "root" / place / "metrics.json").read_text())
+    [threshold] = evaluation["thresholds"]
     assert threshold["version"] == 1
     assert threshold["bound"] > threshold["value"]
     again = json.loads(textmill(*RUN[2:], *more, cwd=folder).stdout)

@@ -1,4 +1,4 @@
-"""The graph: order, selection, and what is refused before anything runs."""
+"""The graph: order, selection, and refused graphs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it."""
+"""Progress on standard error: lines, live tables and the expected time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The index: what it holds, what it refuses, and that it can be made anew."""
+"""The metadata store: its content, its refusals, and rebuilding it from disk."""
 
 from __future__ import annotations
 
@@ -124,15 +124,15 @@ def test_a_root_that_is_a_file_is_refused(tmp_path):
 
 def test_only_runs_of_ended_processes_are_marked_abandoned(tmp_path):
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    mine = process_identity()
-    another = mine | {"pid": sleeper.pid}
+    own = process_identity()
+    another = own | {"pid": sleeper.pid}
     with MetadataStore(tmp_path) as store:
-        store.record_run(summary("mine", status="running", process=mine))
+        store.record_run(summary("mine", status="running", process=own))
         # The pid lives, but its process began at another time.
         store.record_run(summary("reused", status="running", process=another))
-        gone = mine | {"pid": 2**22 + 1}
+        gone = own | {"pid": 2**22 + 1}
         store.record_run(summary("gone", status="running", process=gone))
-        far = mine | {"host": "elsewhere", "pid": 1}
+        far = own | {"host": "elsewhere", "pid": 1}
         store.record_run(summary("far", status="running", process=far))
         assert sorted(store.abandon_dead_runs()) == ["gone", "reused"]
         statuses = {run["run_id"]: run["status"] for run in store.runs()}

@@ -70,12 +70,12 @@ def gather(*, words: Output[Words], config: GatherConfig) -> None:
 class Gatherer(Component, executor=gather):
     @classmethod
     def external_files(cls, config: GatherConfig) -> list[Path | ExternalVersion]:
-        found = []
+        files = []
         for pattern in config.globs.values():
             if "://" in pattern:
-                found.append(ExternalVersion(pattern, "10 crc-7"))
-            found += map(Path, glob.glob(pattern))
-        return found
+                files.append(ExternalVersion(pattern, "10 crc-7"))
+            files += map(Path, glob.glob(pattern))
+        return files
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from textmill.components.text.unspaced import character_class
 from textmill.models.errors import ConfigError, DataError
 
-_IDEOGRAPHS = "\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff"
-_IDEOGRAPHS += "\uf900-\ufaff\U00020000-\U0003fffd"
+_IDEOGRAPHS = character_class("han", "kana", "bopomofo")
 _MARKS = (
     r"!-/:-@\[-`{-~\u00a1-\u00bf\u2010-\u2027\u2030-\u205e\u20a0-\u20bf"
     r"\u2190-\u2bff\u3001-\u3004\u3008-\u3020\u30fb\uff01-\uff0f\uff1a-\uff20"
@@ -130,15 +130,15 @@ def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
         if not word or len(word.split()) != 1 or word != word.strip():
             raise DataError(
                 f"{where}: expected one word before the first tab, found {word!r}; "
-                "mend or delete the line"
+                "correct or delete the line"
             )
         others = [other.strip() for other in others]
         fresh = {other: None for other in others if other.casefold() != word}
         if not all(others) or not fresh:
             raise DataError(
-                f"{where}: expected a tab and a synonym behind {word!r}, "
+                f"{where}: expected a tab and a synonym after {word!r}, "
                 f"found {'none but itself or an empty one' if others else 'none'}; "
-                "mend or delete the line"
+                "correct or delete the line"
             )
         table.setdefault(word, {}).update(fresh)
     return {word: tuple(others) for word, others in table.items()}

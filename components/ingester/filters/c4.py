@@ -15,6 +15,7 @@ from pathlib import Path
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import TextView, num_words
+from textmill.components.text.unspaced import UNSPACED, character_class
 from textmill.models.errors import ConfigError
 from textmill.models.paths import FilePath
 
@@ -23,7 +24,7 @@ _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 _SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
 _CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
 _ELLIPSES = ("...", "…")
-_SCRIPT_WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u3041-\u30ff\u3400-\u9fff]")
+_SCRIPT_WITHOUT_SPACES = re.compile(f"[{character_class(*UNSPACED)}]")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-_CJK = "\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_CJK += "\uff66-\uff9f\U00020000-\U0003ffff"
+from textmill.components.text.unspaced import character_class
+
+_CJK = character_class("han", "kana", "bopomofo")
 _CJK_CHARACTER = re.compile(f"[{_CJK}]")
 _CJK_RUN = re.compile(f"[{_CJK}]+")
 _CJK_MARKS = "\u3000-\u3004\u3008-\u301f\u3030\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from textmill.components.ingester.index import duplicates
+from textmill.components.ingester.documents import duplicates
 
 
 def over_label_limit(rows: np.ndarray, source: int, limit: int) -> np.ndarray:

@@ -122,7 +122,8 @@ def match_files(source: SourceConfig) -> list[SourceFile]:
 
 
 def _resolution(source: SourceConfig) -> Resolution:
-    if not READERS[source.reader].takes_files:
+    has_braces = any("{" in pattern for pattern in source.patterns)
+    if not has_braces or not READERS[source.reader].takes_files:
         return Resolution({}, {})
     return resolve(source, _list)
 

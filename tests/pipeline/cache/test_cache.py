@@ -1,4 +1,4 @@
-"""The cache: what a key covers, what it does not, and the reasons that are given."""
+"""Cache keys: their parts, and the explanations of a miss."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def make(pipeline: Pipeline, root: Path, run_id: str = "r") -> None:
 def execute(node: Component, root, key, parts, inputs, artifacts) -> None:
     staging = publish.staging_dir(root, node.id, key)
     final = publish.published_dir(root, node.id, key)
-    made = {name: c.type(staging / name) for name, c in node.outputs.items()}
+    outputs = {name: c.type(staging / name) for name, c in node.outputs.items()}
     if not final.exists():
-        type(node).execute(config=node.config, inputs=inputs, outputs=made)
-        for artifact in made.values():
+        type(node).execute(config=node.config, inputs=inputs, outputs=outputs)
+        for artifact in outputs.values():
             publish.seal(artifact)
-        now = time.time()
-        execution = {"node": node.id, "key": key, "parts": parts, "finished": now}
-        execution["outputs"] = {name: a.digest for name, a in made.items()}
+        finished = time.time()
+        execution = {"node": node.id, "key": key, "parts": parts, "finished": finished}
+        execution["outputs"] = {name: a.digest for name, a in outputs.items()}
         publish.commit(staging, final, execution=execution)
     for name, channel in node.outputs.items():
         artifacts[channel] = channel.type(final / name)

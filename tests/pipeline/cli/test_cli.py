@@ -340,10 +340,10 @@ def test_a_curve_keeps_its_name_when_its_training_ends(tmp_path):
     )
     link(tmp_path, folder)
     assert (folder / "train.a" / "1f").readlink() == live
-    kept = tmp_path / "artifacts" / "train.a" / "1f" / "logs" / "events"
-    kept.mkdir(parents=True)
+    published = tmp_path / "artifacts" / "train.a" / "1f" / "logs" / "events"
+    published.mkdir(parents=True)
     link(tmp_path, folder)
-    assert (folder / "train.a" / "1f").readlink() == kept
+    assert (folder / "train.a" / "1f").readlink() == published
     shutil.rmtree(tmp_path / "artifacts")
     shutil.rmtree(tmp_path / "work")
     link(tmp_path, folder)

@@ -74,14 +74,14 @@ def test_peek_shows_the_first_documents_in_shard_order(folder):
 
 def test_peek_finds_text_in_any_case_and_prints_json(folder):
     arguments = ("peek", "c.yaml", "docs", "--grep", "NOTE 3 ", "--json")
-    found = [
+    documents = [
         json.loads(line)
         for split in ("train", "eval")
         for line in textmill("data", *arguments, "--split", split, folder=folder)[
             0
         ].splitlines()
     ]
-    assert found == [{"id": "d3", "text": "note 3 on rain", "label": "b"}]
+    assert documents == [{"id": "d3", "text": "note 3 on rain", "label": "b"}]
 
 
 def test_peek_names_the_splits_there_are(folder):
@@ -152,7 +152,9 @@ def test_two_profiles_are_compared_by_run_and_by_path(folder):
     assert labels.endswith("l-infinity 'c' from 0.0% to 90.9%")
     assert "new label: c" in lines
     same = textmill("data", "diff", before, file.parent, "--json", folder=folder)[0]
-    assert {one["value"] for found in json.loads(same).values() for one in found} == {0}
+    assert {
+        one["value"] for measures in json.loads(same).values() for one in measures
+    } == {0}
 
 
 def test_dead_letters_are_shown_with_their_place(folder):
@@ -210,9 +212,9 @@ def load(folder, profile):
 
 def test_paths_of_a_profile_are_relative_to_the_file(tmp_path):
     loaded = load(tmp_path, "{schema: s.yaml, baseline: ../old/profile.json}")
-    found = loaded.config.datasets["docs"].profile
-    assert found.schema == str(tmp_path / "s.yaml")
-    assert found.baseline == str(tmp_path.parent / "old" / "profile.json")
+    profile = loaded.config.datasets["docs"].profile
+    assert profile.schema == str(tmp_path / "s.yaml")
+    assert profile.baseline == str(tmp_path.parent / "old" / "profile.json")
 
 
 def test_a_changed_profile_does_not_ingest_again(tmp_path):

@@ -349,7 +349,7 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
         str(tmp_path.parent / "a"),
         "gs://b/c",
     )
-    for source, found in {
+    for source, paths in {
         "{jsonl: {train: a, test: [b, s3://b/c]}}": {
             "train": str(tmp_path / "a"),
             "test": (str(tmp_path / "b"), "s3://b/c"),
@@ -361,7 +361,7 @@ def test_paths_are_relative_to_the_file_and_those_of_set_to_the_shell(write, tmp
     }.items():
         config = load_config(path, [f"datasets.docs.source={source}"]).config
         source = config.datasets["docs"].source
-        assert getattr(source, source.reader) == found
+        assert getattr(source, source.reader) == paths
     config = load_config(path, ["datasets.docs.source={tfds: a, data_dir: b}"]).config
     assert config.datasets["docs"].source.data_dir == str(tmp_path / "b")
 
@@ -441,9 +441,9 @@ def test_the_schema_describes_every_field(write):
     ],
 )
 def test_plain_scalars_follow_yaml_1_2(text, value):
-    found = read_scalar(text)
-    assert found == value
-    assert type(found) is type(value)
+    scalar = read_scalar(text)
+    assert scalar == value
+    assert type(scalar) is type(value)
 
 
 @given(

@@ -45,8 +45,8 @@ def specs(text):
 @pytest.mark.parametrize("to", CASES)
 def test_a_compiled_file_equals_the_reviewed_one(to):
     name, root, overrides = CASES[to]
-    found = compiled(to, name, *overrides, root=root)
-    assert found == (GOLDEN / f"{to}.yaml").read_text()
+    text = compiled(to, name, *overrides, root=root)
+    assert text == (GOLDEN / f"{to}.yaml").read_text()
 
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
@@ -128,8 +128,8 @@ def test_the_last_step_runs_after_failures():
 
 
 def test_parameters_have_the_types_and_values_of_the_config():
-    told = specs(compiled("kubeflow"))[0]["root"]["inputDefinitions"]["parameters"]
-    assert told["stages__library__train__learning_rate"] == {
+    inputs = specs(compiled("kubeflow"))[0]["root"]["inputDefinitions"]["parameters"]
+    assert inputs["stages__library__train__learning_rate"] == {
         "parameterType": "NUMBER_DOUBLE",
         "defaultValue": 0.0005,
         "isOptional": True,
@@ -224,8 +224,8 @@ def test_the_narrower_word_on_a_node_wins():
         "train": NodeConfig(memory="16Gi", env={"B": "2"}),
         "train/library": NodeConfig(cpu=4),
     }
-    found = node_config(given, "train.library")
-    assert found == NodeConfig(
+    merged = node_config(given, "train.library")
+    assert merged == NodeConfig(
         cpu=4, memory="16Gi", retries=1, env={"A": "1", "B": "2"}
     )
     assert node_config(given, "report") == given["all"]

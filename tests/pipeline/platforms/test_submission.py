@@ -162,7 +162,7 @@ def test_a_service_that_stays_away_is_given_up(platform, service, asked, no_wait
 
 def test_two_concurrent_processes_start_one_run(platform, service, asked, monkeypatch):
     barrier = threading.Barrier(2, timeout=20)
-    found = []
+    results = []
 
     def one():
         host = platform()
@@ -175,14 +175,14 @@ def test_two_concurrent_processes_start_one_run(platform, service, asked, monkey
             return known
 
         host.find = both_find_none
-        found.append(submit(host, asked))
+        results.append(submit(host, asked))
 
     threads = [threading.Thread(target=one) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert len({id for id, _ in found}) == 1
+    assert len({id for id, _ in results}) == 1
     assert begun(service) == 1
 
 
@@ -195,12 +195,12 @@ def test_a_run_is_followed_to_its_end(platform, service, asked):
         ("FAILED", {"ingest-letters": "SUCCEEDED", "vocabulary": "FAILED"}),
     ]
     service.faults.append(Fault("GET", id.rpartition("/")[2], status=503))
-    told = []
+    reports = []
     status = follow(
-        platform(), id, report=lambda *news: told.append(news), poll_seconds=0.0
+        platform(), id, report=lambda *news: reports.append(news), poll_seconds=0.0
     )
     assert status.state == "failed"
-    assert told == [
+    assert reports == [
         ("ingest-letters", "running"),
         ("ingest-letters", "succeeded"),
         ("vocabulary", "running"),
@@ -278,10 +278,11 @@ def test_the_command_submits_follows_and_cancels(service, tmp_path):
     }
 
     def textmill(*more):
-        told = ("submit", "configs/vertex.yaml", "--to", "vertex", "--root", "gs://b/r")
-        here = ("--set", f"run.vertex.endpoint={service.url}", "--poll-seconds", "0.01")
+        command = ["submit", "configs/vertex.yaml", "--to", "vertex"]
+        options = ["--root", "gs://b/r", "--poll-seconds", "0.01"]
+        options += ["--set", f"run.vertex.endpoint={service.url}"]
         return subprocess.run(
-            [sys.executable, "-m", "textmill.pipeline.cli", *told, *here, *more],
+            [sys.executable, "-m", "textmill.pipeline.cli", *command, *options, *more],
             cwd=REPOSITORY,
             env=environment,
             capture_output=True,

@@ -49,12 +49,12 @@ def pools(project):
 
 def start(project, root, pool, variables):
     """Starts one replica of a pool, in place of its container."""
-    told = pool["containerSpec"]
-    assert told["command"][0] == "python3"
-    arguments = told["args"][: told["args"].index("--executor_input")]
+    container = pool["containerSpec"]
+    assert container["command"][0] == "python3"
+    arguments = container["args"][: container["args"].index("--executor_input")]
     places = ["--root", str(root), "--project", str(project)]
     return subprocess.Popen(
-        [sys.executable, *told["command"][1:], *arguments, *places],
+        [sys.executable, *container["command"][1:], *arguments, *places],
         env=os.environ
         | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": str(REPOSITORY / ".ci/typing")}
         | variables,
@@ -77,8 +77,9 @@ def launch(project, root, specs):
     for number, pool in enumerate(replicas):
         kind, index = ("worker", number - 1) if number else ("chief", 0)
         task = {"type": kind, "index": index, "trial": ""}
-        told = {"cluster": cluster, "task": task, "environment": "cloud"}
-        processes.append(start(project, root, pool, {"TF_CONFIG": json.dumps(told)}))
+        tf_config = {"cluster": cluster, "task": task, "environment": "cloud"}
+        variables = {"TF_CONFIG": json.dumps(tf_config)}
+        processes.append(start(project, root, pool, variables))
     for process in processes:
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
@@ -133,8 +134,8 @@ def test_two_machines_make_the_weights_of_one(project, tmp_path):
 )
 def test_one_machine_writes(monkeypatch, cluster, task, expected):
     kind, index = task
-    told = {"cluster": cluster, "task": {"type": kind, "index": index}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    tf_config = {"cluster": cluster, "task": {"type": kind, "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(tf_config))
     assert is_chief() is expected
 
 

@@ -1,4 +1,4 @@
-"""The runner, with real worker processes: what ends, what goes on, what is left."""
+"""The local runner with real worker processes: results, failures and kills."""
 
 from __future__ import annotations
 
@@ -87,22 +87,22 @@ def start_counting(root, source, *, steps=30, seconds=0.02, limit=None):
 
 def wait_for(condition, seconds=20):
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
-    return found
+    return result
 
 
 def processes_below(root):
     """Pids of workers whose log lies below the root."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and str(root) in os.readlink(entry / "fd/1"):
-                found.append(int(entry.name))
+                pids.append(int(entry.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def test_a_first_run_runs_everything_and_the_next_one_nothing(source, root):
@@ -463,7 +463,7 @@ def test_the_plan_names_a_resumable_node_as_still_to_run(source, root):
     wait_for(lambda: list(root.glob("work/count/*/step")))
     process.terminate()
     process.communicate(timeout=20)
-    found = {
+    states_by_node = {
         node.id: node.state for node in plan(toy.counting(source, steps=100), root)
     }
-    assert found == {"read": "cached", "count": "run", "shout": "waits"}
+    assert states_by_node == {"read": "cached", "count": "run", "shout": "waits"}

@@ -71,14 +71,14 @@ def service(monkeypatch):
 
 def entry(project, service, node, root):
     """Starts the entry in a process of its own."""
-    told = ["--node", node, "--root", root, "--project", str(project)]
+    options = ["--node", node, "--root", root, "--project", str(project)]
     environment = {
         "TEXTMILL_CONFIG": CONFIG,
         "PYTHONPATH": SOURCES,
     }
     environment["TMPDIR"] = str(project)  # A kill leaves a mirror behind.
     return subprocess.Popen(
-        [sys.executable, "-m", "textmill.pipeline.runners.run_component", *told],
+        [sys.executable, "-m", "textmill.pipeline.runners.run_component", *options],
         env=os.environ | environment,
         cwd=project,
         stdout=subprocess.PIPE,
@@ -89,11 +89,11 @@ def entry(project, service, node, root):
 
 
 class Platform:
-    """Calls the entry as KFP does, and keeps what it is told of artifacts."""
+    """Calls the entry point as KFP does, and records the artifacts of its output."""
 
     def __init__(self, project, root):
         self.project, self.root = project, root
-        self.told = {}
+        self.artifacts = {}
         self.values = {}
         loaded = parse_config(CONFIG, project / "config.yaml")
         self.pipeline = create_pipeline(loaded, project / "anywhere")
@@ -102,7 +102,7 @@ class Platform:
         node = self.pipeline.node(id)
         place = self.project / "kfp" / id
         artifacts = {
-            name: {"artifacts": [self.told[c.producer, c.output]]}
+            name: {"artifacts": [self.artifacts[c.producer, c.output]]}
             for name, c in wires(node)
         }
         outputs = {
@@ -120,8 +120,11 @@ class Platform:
         code = main(["--node", id, "--executor_input", text, *more])
         if file.exists():
             for name, entry in json.loads(file.read_text())["artifacts"].items():
-                self.told[id, name] = entry["artifacts"][0]
+                self.artifacts[id, name] = entry["artifacts"][0]
         return code
+
+    def digests(self):
+        return {k: entry["metadata"]["digest"] for k, entry in self.artifacts.items()}
 
     def publish(self, run="run-1"):
         given = {"config": CONFIG, "project": str(self.project)}
@@ -138,24 +141,23 @@ def test_a_bucket_gets_the_same_files_as_a_disk(project, service, scheme):
     remote = Platform(project, f"{scheme}://bucket/a/root")
     assert remote.run("ingest.lines") == 0
     assert remote.run("vocabulary") == 0
-    digests = {key: entry["metadata"]["digest"] for key, entry in remote.told.items()}
-    assert digests == {k: e["metadata"]["digest"] for k, e in local.told.items()}
+    assert remote.digests() == local.digests()
     on_disk = {
         f"a/root/{path.relative_to(project / 'root').as_posix()}": path.read_bytes()
         for path in (project / "root" / INGESTED).rglob("*")
         if path.is_file() and path.name not in (MANIFEST, "execution.json")
     }
     assert on_disk.items() <= service.objects.items()
-    told = remote.told["ingest.lines", "documents"]["metadata"]
-    assert told["place"] == f"{scheme}://bucket/a/root/{told['path']}"
+    metadata = remote.artifacts["ingest.lines", "documents"]["metadata"]
+    assert metadata["place"] == f"{scheme}://bucket/a/root/{metadata['path']}"
 
 
 def test_results_in_the_bucket_are_not_made_again(project, service, capfd):
     kfp = Platform(project, "gs://bucket/root")
     assert kfp.run("ingest.lines") == 0
-    before, uploads = dict(kfp.told), service.called("POST", "/upload")
+    before, uploads = dict(kfp.artifacts), service.called("POST", "/upload")
     assert kfp.run("ingest.lines", run="run-2") == 0
-    assert kfp.told == before
+    assert kfp.artifacts == before
     assert service.called("POST", "/upload") == uploads + 1  # the note of run-2
     note = json.loads(service.objects["root/runs/run-2/nodes/ingest.lines.json"])
     assert (note["state"], note["seconds"]) == ("cached", 0.0)
@@ -170,7 +172,7 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
     lost = entry(project, service, "train.lines", kfp.root)
     for _ in range(600):
-        if kept := checkpoints(service):
+        if uploaded := checkpoints(service):
             break
         time.sleep(0.1)
     os.killpg(lost.pid, signal.SIGKILL)
@@ -179,7 +181,7 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     said, _ = again.communicate(timeout=120)
     assert again.returncode == 0, said
     first = min(int(step) for step in re.findall(r"train.lines: step=(\d+)", said))
-    assert first > min(kept)
+    assert first > min(uploaded)
     assert not checkpoints(service)
     assert not [name for name in service.objects if name.startswith("root/work/")]
 
@@ -202,8 +204,8 @@ def test_an_incomplete_execution_does_not_count(project, service):
             del service.objects[name]
     del service.objects[seal]
     assert kfp.run("ingest.lines") == 0
-    made = {n: d for n, d in whole.items() if n.endswith(".zst")}
-    assert made.items() <= service.objects.items()
+    shards = {n: d for n, d in whole.items() if n.endswith(".zst")}
+    assert shards.items() <= service.objects.items()
 
 
 def test_altered_bytes_are_detected_before_use(project, service, capfd):
@@ -231,7 +233,8 @@ def test_a_value_of_the_submission_reaches_the_node(project):
         "vocabulary__lowercase": False,
     }
     assert kfp.run("ingest.lines") == 0
-    path = project / "root" / kfp.told["ingest.lines", "documents"]["metadata"]["path"]
+    metadata = kfp.artifacts["ingest.lines", "documents"]["metadata"]
+    path = project / "root" / metadata["path"]
     assert len(list(path.glob("train-*-of-00003.jsonl.zst"))) == 3
 
 
@@ -243,7 +246,7 @@ def test_the_newest_span_is_resolved_when_the_step_runs(project):
         (project / f"span-{span}" / "x.jsonl").write_text("".join(lines[:count]))
     kfp.values = {"datasets__lines__source__jsonl": "span-{SPAN}/*.jsonl"}
     assert kfp.run("ingest.lines") == 0
-    path = kfp.told["ingest.lines", "documents"]["metadata"]["path"]
+    path = kfp.artifacts["ingest.lines", "documents"]["metadata"]["path"]
     ledger = json.loads((project / "root" / path / "ledger.json").read_text())
     assert ledger["read"] == 70
 
@@ -272,15 +275,18 @@ def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service
 
 
 def pushed_version(root, folder, model):
-    """Returns a mirror, and what it is about to send as version 1."""
+    """Returns a mirror, and the outputs of a push of version 1."""
     mirror = Mirror(root, folder)
     version = mirror.path / "pushed" / "lines" / "1"
     (version / PushedModel.CARD).parent.mkdir(parents=True)
     (version / PushedModel.MODEL).write_text(model)
     (version / PushedModel.CARD).write_text(model)
-    made = PushedModel(mirror.path / "artifacts")
-    made.facts = {"pushed": True, "destination": os.path.relpath(version, made.path)}
-    return mirror, {"pushed": made}
+    artifact = PushedModel(mirror.path / "artifacts")
+    artifact.facts = {
+        "pushed": True,
+        "destination": os.path.relpath(version, artifact.path),
+    }
+    return mirror, {"pushed": artifact}
 
 
 @pytest.mark.parametrize("scheme", ["gs", "s3"])
@@ -359,10 +365,10 @@ def test_without_kfp_inputs_come_from_the_root_by_key(project, monkeypatch):
     root = str(project / "root")
     kfp = Platform(project, root)
     monkeypatch.setenv("TEXTMILL_CONFIG", CONFIG)
-    told = ["--node", "vocabulary", "--root", root, "--project", str(project)]
-    assert main(told) == 2
+    options = ["--node", "vocabulary", "--root", root, "--project", str(project)]
+    assert main(options) == 2
     assert kfp.run("ingest.lines") == 0
-    assert main(told) == 0
+    assert main(options) == 0
     assert kfp.run("vocabulary") == 0
     note = project / "root/runs/run-1/nodes/vocabulary.json"
     assert json.loads(note.read_text())["state"] == "cached"
@@ -378,10 +384,10 @@ def test_a_node_that_takes_too_long_is_ended(project):
         "--timeout",
         "1",
     ]
-    told = ["--node", "ingest.lines", "--root", "root", "--project", str(project)]
+    options = ["--node", "ingest.lines", "--root", "root", "--project", str(project)]
     started = time.monotonic()
     done = subprocess.run(
-        [*command, *told],
+        [*command, *options],
         env=os.environ | {"TEXTMILL_CONFIG": CONFIG, "PYTHONPATH": SOURCES},
         cwd=project,
         capture_output=True,

@@ -7,6 +7,8 @@ from textmill.components.ingester.dedup.decontamination import (
     contamination,
     ngram_index,
 )
+from textmill.components.profiler.sketches import BottomKSketch, TopTerms
+from textmill.components.profiler.text_stats import GRAM, count_texts
 from textmill.components.text.shingles import ngram_hashes
 
 QUESTION = (
@@ -70,3 +72,16 @@ def test_a_large_index_answers_as_a_set_does():
     index = ngram_index(values[::2])
     found = contamination(values, np.arange(200_001), index)
     assert found.tolist() == [1.0, 0.0] * 100_000
+
+
+def test_decontamination_and_the_profiler_report_the_same_overlap():
+    shared = " ".join(f"Word{n}" for n in range(40))
+    train = [shared + " ends here.", "天地玄黄宇宙洪荒日月盈昃辰宿列张"]
+    texts = [f"{shared.upper()}; {' '.join(f'other{n}' for n in range(30))}", "short"]
+    index = ngram_index(ngram_hashes(train, GRAM).values)
+    values, splits = ngram_hashes(texts[:1], GRAM)
+    [share] = contamination(values, splits, index)
+    profiled, learned = BottomKSketch(), BottomKSketch()
+    profiled.add(count_texts(texts, TopTerms()).grams)
+    learned.add(count_texts(train, TopTerms()).grams)
+    assert profiled.share_in(learned) == share == 28 / 58

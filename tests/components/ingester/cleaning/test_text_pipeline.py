@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from textmill.components.ingester.cleaning import boilerplate, markup
 from textmill.components.ingester.cleaning.config import CleanConfig
-from textmill.components.ingester.cleaning.text_cleaner import (
+from textmill.components.ingester.cleaning.text_pipeline import (
     TextCleaner,
     strip_citations,
     strip_controls,
