@@ -20,7 +20,7 @@ TIMES = {"tokens_per_second", "input_wait", "goodput", "memory_gib", "mfu"}
 class Entries:
     """A tokenizer of entries that are numbers."""
 
-    entries = [f"t{i}" for i in range(40)]  # noqa: RUF012
+    tokens = [f"t{i}" for i in range(40)]  # noqa: RUF012
 
     def detokenize(self, ids):
         return tf.strings.reduce_join(tf.strings.as_string(ids), 1, separator=" ")
