@@ -49,6 +49,7 @@ class ModelConfig:
     """The shape of a model."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {"recompute": "activation_checkpointing"}
+    """Former keys, for hints."""
 
     family: FamilyName = "bert"
     """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right

@@ -54,6 +54,7 @@ class TrainingConfig:
         "batch_start": "initial_batch",
         "best": "best_metric",
     }
+    """Former keys, for hints."""
 
     steps: int | None = None
     """Optimizer updates."""
