@@ -32,6 +32,6 @@ def save(server: Server, folder: Path) -> None:
 
 
 def reference_answers(server: Server, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns what the trained model answers, without the exported graph."""
+    """Returns the trained model's answers, computed without the exported graph."""
     rows = server.reference_rows(texts)
     return to_python(tf.function(server.answer)(rows), len(texts))

@@ -107,8 +107,8 @@ class CausalLM(Task):
     def features(self, rows: Rows) -> Features:
         ids, length = rows["ids"], rows["length"]
         width = tf.shape(ids)[1] - 1
-        at = tf.range(width)[None, :]
-        counts = at + 1 < length[:, None]
+        positions = tf.range(width)[None, :]
+        counts = positions + 1 < length[:, None]
         if "answer" in rows:
             counts &= rows["answer"][:, 1:] > 0
         return {

@@ -37,7 +37,7 @@ class EmbedServer(Server):
 class MaskedLM(Task):
     """Predicts masked tokens: 80 % mask, 10 % random, 10 % kept (BERT, section 3.1).
 
-    With ``next_sentence``, it also tells from the first token's state whether the
+    With ``next_sentence``, it also predicts from the first token's state whether the
     second sentence follows the first. Every row's loss for that counts as much as the
     mean of its masked tokens, so that the whole is the sum of two means.
     """
@@ -129,10 +129,12 @@ class MaskedLM(Task):
     def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         if not self.next_sentence:
             return super().sums(features, training=training)
-        found = self._call(features, training=training)
-        sums = cross_entropy(found["tokens"], features["targets"], features["weights"])
+        outputs = self._call(features, training=training)
+        sums = cross_entropy(
+            outputs["tokens"], features["targets"], features["weights"]
+        )
         real = tf.cast(sums["weight"] > 0.0, tf.float32)
-        follows = cross_entropy(found["next"], features["follows"], real)
+        follows = cross_entropy(outputs["next"], features["follows"], real)
         return {
             **sums,
             "next_loss": follows["loss"] * sums["weight"],
@@ -148,8 +150,8 @@ class MaskedLM(Task):
 
     @override
     def logits(self, features: Features, *, training: bool = False) -> Any:
-        found = self._call(features, training=training)
-        return found["tokens"] if self.next_sentence else found
+        outputs = self._call(features, training=training)
+        return outputs["tokens"] if self.next_sentence else outputs
 
     @override
     def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:

@@ -79,10 +79,10 @@ class Task:
             specials: ids of the control tokens.
             seed: of weights and dropout.
             num_labels: of a classifier.
-            masking: what masked_lm masks.
+            masking: masked_lm: the choice of masked tokens.
             attention: whether a token sees its row or, in rows of several documents,
                 its own document alone. The weights are the same.
-            next_sentence: whether masked_lm also tells if the second sentence follows.
+            next_sentence: masked_lm: also predicts if the second sentence follows.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
@@ -126,7 +126,7 @@ class Task:
 
     @property
     def sum_names(self) -> tuple[str, ...]:
-        """The names of what ``sums`` returns, in its order."""
+        """The names of ``sums``, in their order."""
         return ("loss", "weight", "correct")
 
     def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
