@@ -15,21 +15,20 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import sentences
-from textmill.components.artifacts import PushedModel
-from textmill.components.base import MANIFEST
+from tests.pipeline.loopback import Fault, write_account
+from textmill.components.artifacts import PushedModel, PushedVersion
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError, RemoteError
 from textmill.pipeline.cli.predict import find_model
 from textmill.pipeline.config.load import parse_config
 from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.publish import seal
 from textmill.pipeline.remote.executor_io import wires
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.secret_manager import fetch_secrets
 from textmill.pipeline.remote.tensorboard_sync import sync_events
 from textmill.pipeline.runners.container import send_pushed
 from textmill.pipeline.runners.run_component import main
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from loopback import Fault, serving, write_account
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCES = str(REPOSITORY / ".ci/typing")
@@ -54,19 +53,6 @@ def project(tmp_path):
     rows = "".join(json.dumps(row) + "\n" for row in sentences())
     (tmp_path / "lines.jsonl").write_text(rows)
     return tmp_path
-
-
-@pytest.fixture
-def service(monkeypatch):
-    with serving() as service:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url + "/s3")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        yield service
 
 
 def entry(project, service, node, root):
@@ -251,7 +237,9 @@ def test_the_newest_span_is_resolved_when_the_step_runs(project):
     assert ledger["read"] == 70
 
 
-def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service):
+def test_the_latest_pushed_model_is_resolved_when_the_step_runs(
+    project, service, tmp_path
+):
     kfp = Platform(project, "gs://bucket/root")
     kfp.values = {
         "stages__lines__export": {},
@@ -264,9 +252,13 @@ def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service
     for version, loss in ((3, 9.0), (10, 2.5)):
         card = {"model": f"{version}", "documents": "of another day"}
         card |= {"metrics": {"loss": {"value": loss}}}
-        folder = f"root/pushed/lines/{version}"
-        service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
-        service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
+        pushed = PushedVersion(tmp_path / str(version))
+        pushed.file(PushedVersion.MODEL).write_bytes(b"a graph")
+        pushed.file(PushedVersion.CARD).write_text(json.dumps(card))
+        seal(pushed)
+        for name in (PushedVersion.MODEL, PushedVersion.CARD, MANIFEST):
+            data = (pushed.path / name).read_bytes()
+            service.objects[f"root/pushed/lines/{version}/{name}"] = data
     assert kfp.run("evaluate.lines") == 0
     [name] = [n for n in service.objects if n.endswith("/metrics.json")]
     [threshold] = json.loads(service.objects[name])["thresholds"]
@@ -278,9 +270,9 @@ def pushed_version(root, folder, model):
     """Returns a mirror, and the outputs of a push of version 1."""
     mirror = Mirror(root, folder)
     version = mirror.path / "pushed" / "lines" / "1"
-    (version / PushedModel.CARD).parent.mkdir(parents=True)
-    (version / PushedModel.MODEL).write_text(model)
-    (version / PushedModel.CARD).write_text(model)
+    (version / PushedVersion.CARD).parent.mkdir(parents=True)
+    (version / PushedVersion.MODEL).write_text(model)
+    (version / PushedVersion.CARD).write_text(model)
     artifact = PushedModel(mirror.path / "artifacts")
     artifact.facts = {
         "pushed": True,
@@ -300,7 +292,7 @@ def test_two_runs_never_push_the_same_version(service, tmp_path, scheme):
         send_pushed(second, mirror)
     assert set(service.objects.values()) == {b"one"}
     there = Mirror(root, tmp_path / "c")
-    assert (find_model("lines", there) / PushedModel.MODEL).read_text() == "one"
+    assert (find_model("lines", there) / PushedVersion.MODEL).read_text() == "one"
     with pytest.raises(ConfigError, match=r"\(lines\).*did you mean 'lines'"):
         find_model("line", there)
 
