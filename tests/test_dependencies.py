@@ -25,7 +25,6 @@ DISTRIBUTIONS = {
 NOT_IMPORTED = {
     "s3fs": r"install textmill\[s3\]",
     "scikit-learn": r"docstrings: \[.*\bsklearn\b",
-    "scipy": r"docstrings: \[.*\bscipy\b",
     "tensorboard": r'"tensorboard\.main"',
 }
 """Declared for another use: the pattern of that use in the product or its configs.
