@@ -73,7 +73,9 @@ def overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:
     """Returns, for every two splits, what of the later one is in the earlier, too.
 
     ``documents`` have a text that is there as a whole; ``sequences`` is the share of
-    13-word sequences, estimated on a sample where there are very many, None for none.
+    13-word sequences, each as often as it occurs (a shorter text is one sequence), as
+    decontamination computes it; estimated on a sample where there are very many, None
+    for none.
     """
     found = []
     for earlier, later in combinations(splits, 2):

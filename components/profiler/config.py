@@ -63,8 +63,8 @@ class ProfileConfig:
     max_leakage: float = 0.0
     """Share of a split's documents whose text may be in an earlier split, too."""
     max_overlap: float = 0.1
-    """Share of a split's 13-word sequences that may be in an earlier split, too; both
-    are ``leakage``."""
+    """Share of a split's 13-word sequences that may be in an earlier split, too; a
+    shorter text is one sequence. Both are ``leakage``."""
     max_unknown: float = 0.01
     """Share of unknown tokens above which the vocabulary does not fit the documents."""
     sample_bytes: int = 10_000_000
