@@ -185,7 +185,7 @@ def _start_from_base(
 
     if base.facts["vocabulary"] != vocabulary.digest:
         raise IntegrityError(
-            f"{base.path}: made with vocabulary {base.facts['vocabulary'][:12]}, "
+            f"{base.path}: trained with vocabulary {base.facts['vocabulary'][:12]}, "
             f"this stage's is {vocabulary.digest[:12]}; train the base again"
         )
     tensors = load_file(base.path / base.WEIGHTS)

@@ -123,7 +123,7 @@ def test_weights_in_several_files_of_half_precision_are_read(tmp_path):
     np.testing.assert_array_equal(embedding, word.astype("float32"))
     index["weight_map"][names[0]] = "../two.safetensors"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(IntegrityError, match="not a file beside it"):
+    with pytest.raises(IntegrityError, match="a file in the same folder"):
         start(folder, BERT, "masked_lm")
 
 
@@ -197,7 +197,7 @@ def test_another_vocabulary_is_refused_with_both_digests(tmp_path):
     other = write_bert(tmp_path / "two", bert_tensors(head=False))
     entries = (other / "vocab.txt").read_text().replace("a\nb", "b\na")
     (other / "vocab.txt").write_text(entries)
-    fault = r"made with vocabulary [0-9a-f]{12}, this stage's is [0-9a-f]{12}"
+    fault = r"trained with vocabulary [0-9a-f]{12}, this stage has [0-9a-f]{12}"
     with pytest.raises(IntegrityError, match=fault):
         start(folder, BERT, "classify", tokenizer=import_tokenizer(other))
 
@@ -217,7 +217,7 @@ def test_a_hostile_file_is_refused_by_its_type(tmp_path, name):
     folder = write_bert(tmp_path / "f", bert_tensors(head=False))
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(pickle.dumps(Hostile(tmp_path / "written")))
-    with pytest.raises(ConfigError, match=f"found {name}, which is not opened"):
+    with pytest.raises(ConfigError, match=f"found {name}, which cannot be read"):
         start(folder, BERT, "classify")
     assert not (tmp_path / "written").exists()
 
