@@ -41,7 +41,7 @@ from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair
 from textmill.components.tokenizer.tf_example import write_examples
-from textmill.components.tokenizer.word_boundaries import make_words
+from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.rows import Parts, RowSchema, frame_rows
 from textmill.models.tokenizers import load_tokenizer
 
@@ -187,7 +187,7 @@ class _TokenizeShard(beam.DoFn):
     def setup(self) -> None:
         [folder] = {cached_path(place).parent for place in self._vocabulary}
         self._tokenizer = load_tokenizer(folder)
-        self._words = make_words(self._config, self._tokenizer)
+        self._words = make_word_marker(self._config, self._tokenizer)
 
     def process(self, task: _Task) -> Iterator[dict[str, Any]]:
         packer = self._packer(task.split)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.models.pretrained_folders import bert_tensors, write_bert
+from tests.models.pretrained.pretrained_folders import bert_tensors, write_bert
 from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
-from tests.models.pretrained_folders import (
+from tests.models.pretrained.pretrained_folders import (
     Reference,
     bert_tensors,
     gpt_tensors,
