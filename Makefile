@@ -34,7 +34,7 @@ $(WEIGHTS): $(STAMP)
 	@touch $@
 
 test: $(WEIGHTS)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(BIN)/ruff check .

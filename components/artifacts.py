@@ -13,6 +13,7 @@ from typing import Any
 
 from textmill.components.base import Artifact
 from textmill.components.shards import read_shard
+from textmill.models.errors import IntegrityError
 
 SPLITS = ("train", "eval", "test")
 
@@ -225,9 +226,17 @@ class ServingModel(Artifact):
     SAVED_MODEL = "saved_model"
     PARITY = "parity.json"
 
+    @property
+    def reference(self) -> str:
+        """The seal: its bytes may change under one digest, and are what is served."""
+        return self.seal
+
 
 class Validation(Artifact):
-    """Answers of a fresh process compared with the trainer's: ``validation.json``."""
+    """Answers of a fresh process compared with the trainer's: ``validation.json``.
+
+    Facts: ``serving`` (the seal of the bytes that answered).
+    """
 
     FILE = "validation.json"
 
@@ -245,19 +254,6 @@ class PushedModel(Artifact):
     """
 
     FILE = "push.json"
-    MODEL = "saved_model.pb"
-    CARD = "assets.extra/evaluation.json"
-    """In every pushed version: its model's digest and evaluation."""
-
-    @classmethod
-    def versions(cls, folder: Path) -> list[Path]:
-        """Returns the folders of complete versions below a folder, newest first."""
-        versions = [
-            version
-            for version in folder.glob("*")
-            if version.name.isdecimal() and (version / cls.MODEL).is_file()
-        ]
-        return sorted(versions, key=lambda version: int(version.name), reverse=True)
 
     @property
     def destination(self) -> Path:
@@ -269,11 +265,46 @@ class PushedModel(Artifact):
         return {"pushed": self.destination if self.facts["pushed"] else None}
 
     def missing_reason(self) -> str | None:
-        """Returns the reason if the pushed version has left its destination."""
+        """Returns the reason if the pushed version is gone or damaged."""
         if not self.facts["pushed"]:
             return None
-        model = self.destination / self.MODEL
-        return None if model.exists() else f"{model} is gone"
+        if not (self.destination / PushedVersion.MODEL).exists():
+            return f"{self.destination / PushedVersion.MODEL} is gone"
+        try:
+            PushedVersion(self.destination).verify()
+        except IntegrityError as error:
+            return str(error)
+        return None
+
+
+class PushedVersion(Artifact):
+    """A SavedModel below ``pushed/<stage>/<version>/``, with its evaluation.
+
+    Facts: ``serving`` (the seal of the serving model).
+    """
+
+    MODEL = "saved_model.pb"
+    CARD = "assets.extra/evaluation.json"
+    """The model's digest and evaluation."""
+
+    @classmethod
+    def all(cls, folder: Path) -> list[Path]:
+        """Returns the folders of the versions below a folder, newest first."""
+        versions = [
+            version
+            for version in folder.glob("*")
+            if version.name.isdecimal() and (version / cls.MODEL).is_file()
+        ]
+        return sorted(versions, key=lambda version: int(version.name), reverse=True)
+
+    def read_card(self) -> dict[str, Any]:
+        """Returns the verified evaluation card.
+
+        Raises:
+            IntegrityError: the card or the manifest was altered, or is missing.
+        """
+        card: dict[str, Any] = read_json(self.verify_file(self.CARD))
+        return card
 
 
 class Report(Artifact):

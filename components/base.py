@@ -7,7 +7,6 @@ Standard library only, so that components are cheap to import.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,31 +25,14 @@ from typing import (
     get_type_hints,
 )
 
+from textmill.components.manifest import (
+    MANIFEST,
+    content_digest,
+    list_files,
+    manifest_seal,
+    sha256_file,
+)
 from textmill.models.errors import ConfigError, IntegrityError, did_you_mean
-
-MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 1
-_CHUNK = 1 << 20
-
-
-def canonical_json(value: Any) -> bytes:
-    """Returns the canonical JSON of a value: sorted keys, no spaces, UTF-8."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        ensure_ascii=False,
-        allow_nan=False,
-    ).encode()
-
-
-def sha256_file(path: Path) -> str:
-    """Returns the hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 class Artifact:
@@ -95,6 +77,7 @@ class Artifact:
             manifest: dict[str, Any] = json.loads(file.read_bytes())
             digest, kind = manifest["digest"], manifest["type"]
             recomputed = content_digest(manifest)
+            is_sealed = manifest["seal"] == manifest_seal(manifest)
         except FileNotFoundError:
             raise IntegrityError(
                 f"{file}: expected a manifest, found none; "
@@ -111,12 +94,27 @@ class Artifact:
                 f"{file}: expected digest {digest[:12]}, found {recomputed[:12]}; "
                 "the manifest was altered: delete this folder and run again"
             )
+        if not is_sealed:
+            raise IntegrityError(
+                f"{file}: differs from its seal; the manifest was altered: delete "
+                "this folder and run again"
+            )
         return manifest
 
     @property
     def digest(self) -> str:
         """The hexadecimal SHA-256 of the artifact's content."""
         return str(self.manifest["digest"])
+
+    @property
+    def seal(self) -> str:
+        """The hexadecimal SHA-256 of the whole manifest: digest, facts and files."""
+        return str(self.manifest["seal"])
+
+    @property
+    def reference(self) -> str:
+        """The hash by which consumers refer to it, in cache keys and in lineage."""
+        return self.digest
 
     def file(self, name: str) -> Path:
         """Returns the path of a file to write, and creates its folder."""
@@ -138,27 +136,39 @@ class Artifact:
         Raises:
             IntegrityError: a file is missing, truncated, altered, or not listed.
         """
-        expected = {file["path"]: file for file in self.manifest["files"]}
-        for name, entry in expected.items():
-            path = self.path / name
-            size = path.stat().st_size if path.is_file() else None
-            if size is None:
-                raise IntegrityError(f"{path}: expected {entry['size']} bytes, missing")
-            if size != entry["size"]:
-                raise IntegrityError(
-                    f"{path}: expected {entry['size']} bytes, found {size}; "
-                    "delete its folder and run again"
-                )
-            if (digest := sha256_file(path)) != entry["sha256"]:
-                raise IntegrityError(
-                    f"{path}: expected sha256 {entry['sha256'][:12]}, "
-                    f"found {digest[:12]}; delete its folder and run again"
-                )
+        names = [file["path"] for file in self.manifest["files"]]
+        for name in names:
+            self.verify_file(name)
         for name in list_files(self.path):
-            if name not in expected:
+            if name not in names:
                 raise IntegrityError(
                     f"{self.path / name}: not in the manifest; remove it"
                 )
+
+    def verify_file(self, name: str) -> Path:
+        """Compares one file with the manifest, and returns its path.
+
+        Raises:
+            IntegrityError: the file is missing, truncated, altered, or not listed.
+        """
+        path = self.path / name
+        entry = next((f for f in self.manifest["files"] if f["path"] == name), None)
+        if entry is None:
+            raise IntegrityError(f"{path}: not in the manifest; remove it")
+        size = path.stat().st_size if path.is_file() else None
+        if size is None:
+            raise IntegrityError(f"{path}: expected {entry['size']} bytes, missing")
+        if size != entry["size"]:
+            raise IntegrityError(
+                f"{path}: expected {entry['size']} bytes, found {size}; "
+                "delete its folder and run again"
+            )
+        if (digest := sha256_file(path)) != entry["sha256"]:
+            raise IntegrityError(
+                f"{path}: expected sha256 {entry['sha256'][:12]}, "
+                f"found {digest[:12]}; delete its folder and run again"
+            )
+        return path
 
     def missing_reason(self) -> str | None:
         """Returns the reason if the effect of a published artifact is gone, or None."""
@@ -167,25 +177,6 @@ class Artifact:
     def stage_summary(self) -> dict[str, Any]:
         """Returns the fields that it adds to its stage in the summary of a run."""
         return {}
-
-
-def list_files(folder: Path) -> list[str]:
-    """Returns the relative paths of all files except the manifest, sorted."""
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path != folder / MANIFEST
-    )
-
-
-def content_digest(manifest: Mapping[str, Any]) -> str:
-    """Returns the digest of a manifest's content: its identity, or else its files."""
-    content = {"type": manifest["type"], "format": manifest["format"]}
-    if manifest["identity"] is not None:
-        content["identity"] = manifest["identity"]
-    else:
-        content |= {"files": manifest["files"], "facts": manifest["facts"]}
-    return hashlib.sha256(canonical_json(content)).hexdigest()
 
 
 _INPUT, _OUTPUT = "textmill.input", "textmill.output"

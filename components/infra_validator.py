@@ -70,7 +70,8 @@ def validate(
             "hostile_texts": answers["hostile"],
         },
     )
-    validation.facts = {"serving": serving.digest}
+    validation.facts = {"serving": serving.seal}
+    validation.identity = {"serving": serving.digest}
 
 
 def _ask_fresh_process(saved_model: Path, request: Path) -> Any:

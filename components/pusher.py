@@ -14,15 +14,19 @@ from typing import Any
 from textmill.components.artifacts import (
     Evaluation,
     PushedModel,
+    PushedVersion,
     ServingModel,
     Validation,
     write_json,
 )
 from textmill.components.base import Component, Input, Output
+from textmill.components.durable import flush, make_folder
+from textmill.components.manifest import write_manifest
 from textmill.models.errors import IntegrityError
 from textmill.models.paths import FilePath
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
+_STAGING = ".staging-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +83,7 @@ def _check_lineage(
 ) -> None:
     for name, checked, pushed in (
         ("evaluation", evaluation.facts["model"], serving.facts["model"]),
-        ("validation", validation.facts["serving"], serving.digest),
+        ("validation", validation.facts["serving"], serving.seal),
     ):
         if checked != pushed:
             raise IntegrityError(
@@ -91,14 +95,24 @@ def _check_lineage(
 def _push_all(
     serving: ServingModel, card: dict[str, Any], destinations: list[Path]
 ) -> int:
-    """Copies the SavedModel to the next version everywhere, and returns it."""
+    """Copies the SavedModel to the same version everywhere, and returns its number.
+
+    After a kill between two destinations, the second push completes the first.
+    """
     with ExitStack() as locks:
         for folder in sorted(destinations):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             locks.enter_context(_locked(folder))
-        version = 1 + max(v for folder in destinations for v in (0, *_versions(folder)))
-        for folder in destinations:
-            _copy(serving.path / serving.SAVED_MODEL, card, folder, version)
+            for draft in folder.glob(f"{_STAGING}*"):
+                shutil.rmtree(draft)
+        newest = max(v for folder in destinations for v in (0, *_versions(folder)))
+        holding = [
+            _holds(folder / str(newest), serving, card) for folder in destinations
+        ]
+        version = newest if any(holding) else newest + 1
+        for folder, holds in zip(destinations, holding, strict=True):
+            if not holds:
+                _copy(serving, card, folder, version)
     return version
 
 
@@ -113,18 +127,36 @@ def _versions(folder: Path) -> list[int]:
     return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
 
 
-def _copy(model: Path, card: dict[str, Any], folder: Path, version: int) -> None:
-    """Copies under a hidden name, syncs, and renames: readers never see a part."""
-    staging = folder / f".staging-{version}"
-    shutil.rmtree(staging, ignore_errors=True)
-    shutil.copytree(model, staging)
-    (staging / PushedModel.CARD).parent.mkdir(exist_ok=True)
-    write_json(staging / PushedModel.CARD, card)
-    for path in [*staging.rglob("*"), staging]:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+def _holds(folder: Path, serving: ServingModel, card: dict[str, Any]) -> bool:
+    """Returns True if a version is an undamaged push of this model and evaluation."""
+    if not folder.is_dir():
+        return False
+    try:
+        version = PushedVersion(folder)
+        version.verify()
+        return version.facts["serving"] == serving.seal and version.read_card() == card
+    except IntegrityError:
+        return False
+
+
+def _copy(
+    serving: ServingModel, card: dict[str, Any], folder: Path, version: int
+) -> None:
+    """Copies under a hidden name, seals, and renames: readers never see a part."""
+    staging = folder / f"{_STAGING}{version}"
+    shutil.copytree(serving.path / serving.SAVED_MODEL, staging)
+    (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
+    write_json(staging / PushedVersion.CARD, card)
+    write_manifest(
+        staging,
+        kind=PushedVersion.__name__,
+        facts={"serving": serving.seal},
+        records={},
+        identity=None,
+        created={},
+    )
     staging.rename(folder / str(version))
+    flush(folder)
 
 
 class Pusher(Component, executor=push):

@@ -15,13 +15,8 @@ from textmill.components.artifacts import (
     Vocabulary,
     write_json,
 )
-from textmill.components.base import (
-    Component,
-    Context,
-    Input,
-    Output,
-    canonical_json,
-)
+from textmill.components.base import Component, Context, Input, Output
+from textmill.components.manifest import canonical_json
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig

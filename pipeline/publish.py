@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -19,20 +18,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import (
-    MANIFEST,
-    MANIFEST_FORMAT,
-    Artifact,
-    canonical_json,
-    content_digest,
-    list_files,
-    sha256_file,
-)
+from textmill.components.base import Artifact
+from textmill.components.durable import flush, write_flushed
+from textmill.components.manifest import canonical_json, write_manifest
 from textmill.models.errors import MachineError
 
 EXECUTION = "execution.json"
 _STAGING, _SCRATCH, _REPLACED = ".staging", ".scratch", ".replaced"
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_MACHINE = (
+    errno.EIO,
+    errno.EROFS,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EAGAIN,
+)
 _POLL_SECONDS = 0.1
 
 
@@ -56,11 +60,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with disk_full_errors(path):
         try:
-            _write_flushed(draft, data)
+            write_flushed(draft, data)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _flush(path.parent)
+        flush(path.parent)
 
 
 def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) -> None:
@@ -68,30 +72,20 @@ def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) ->
 
     Args:
         artifact: written by its executor; from now on it reads its manifest.
-        environment: host and time of the execution; not part of the digest.
+        environment: host and time of the execution; neither digest nor seal cover it.
 
     Raises:
         MachineError: the disk is full.
     """
-    names = list_files(artifact.path)
-    assert names, f"{artifact!r}: the executor wrote no file"
-    absent = sorted(set(artifact.records) - set(names))
-    assert not absent, f"{artifact!r}: records of files that are not there: {absent}"
     with disk_full_errors(artifact.path):
-        files = [_describe(artifact, name) for name in names]
-        manifest: dict[str, Any] = {
-            "type": type(artifact).__name__,
-            "format": MANIFEST_FORMAT,
-            "identity": artifact.identity,
-            "facts": artifact.facts,
-            "files": files,
-        }
-        manifest = json.loads(canonical_json(manifest))
-        manifest["digest"] = content_digest(manifest)
-        manifest["created"] = dict(environment or {})
-        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-        _write_flushed(artifact.path / MANIFEST, text.encode() + b"\n")
-        _flush_folders(artifact.path)
+        manifest = write_manifest(
+            artifact.path,
+            kind=type(artifact).__name__,
+            facts=artifact.facts,
+            records=artifact.records,
+            identity=artifact.identity,
+            created=environment or {},
+        )
     artifact.__dict__.pop("manifest", None)
     artifact.facts, artifact.identity = manifest["facts"], manifest["identity"]
 
@@ -106,13 +100,13 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     """
     replaced = final.with_name(final.name + _REPLACED)
     with disk_full_errors(final):
-        _write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
-        _flush(staging)
+        write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
+        flush(staging)
         if final.exists():
             remove(replaced)
             final.rename(replaced)
         staging.rename(final)
-        _flush(final.parent)
+        flush(final.parent)
     remove(replaced)
 
 
@@ -180,6 +174,23 @@ def disk_full_errors(path: Path) -> Iterator[None]:
         raise MachineError(disk_full_message(error, path)) from error
 
 
+def machine_error_message(error: Exception, node: str, path: Path) -> str | None:
+    """Returns the message for an error that the machine caused, else None."""
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return f"{node}: out of memory; free some, then run the same command again"
+    if sentence := disk_full_message(error, path):
+        return sentence
+    if isinstance(error, PermissionError):
+        return f"{error.filename}: {error.strerror}; grant this user the right to it"
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        place = error.filename or path
+        return (
+            f"{place}: {error.strerror}; the disk or the machine failed: check it, "
+            "then run the same command again"
+        )
+    return None
+
+
 def disk_full_message(error: BaseException, path: Path) -> str | None:
     """Returns the message for an error that was caused by a full disk, else None."""
     link: BaseException | None = error
@@ -201,39 +212,8 @@ def _full_sentence(path: Path, code: int) -> str:
     free = shutil.disk_usage(folder).free / 1e9
     return (
         f"{path}: {os.strerror(code)} ({free:.1f} GB free); make room, "
-        "then give the same command again"
+        "then run the same command again"
     )
-
-
-def _describe(artifact: Artifact, name: str) -> dict[str, Any]:
-    path = artifact.path / name
-    assert not path.is_symlink(), f"{path}: an artifact may hold no links"
-    _flush(path)
-    entry = {"path": name, "size": path.stat().st_size, "sha256": sha256_file(path)}
-    if name in artifact.records:
-        entry["records"] = artifact.records[name]
-    return entry
-
-
-def _write_flushed(path: Path, data: bytes) -> None:
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _flush_folders(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        if path.is_dir():
-            _flush(path)
 
 
 @contextmanager

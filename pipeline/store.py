@@ -11,13 +11,13 @@ import json
 import platform
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from textmill.components.base import MANIFEST, canonical_json
+from textmill.components.manifest import MANIFEST, canonical_json
 from textmill.models.errors import (
     ConfigError,
     IntegrityError,
@@ -115,7 +115,7 @@ class MetadataStore:
             " FROM executions WHERE run_id = ? ORDER BY started, id",
             id,
         )
-        summary: dict[str, Any] = json.loads(rows[0]["summary"])
+        summary = self._parse(rows[0]["summary"])
         return summary | {"executions": [dict(row) for row in executions]}
 
     def lineage(self, digest: str) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ class MetadataStore:
         abandoned = []
         running = self._rows("SELECT id, summary FROM runs WHERE status = 'running'")
         for row in running:
-            summary = json.loads(row["summary"])
+            summary = self._parse(row["summary"])
             if not is_running(summary["process"]):
                 summary["status"] = "abandoned"
                 folder = self.root / "runs" / row["id"]
@@ -164,26 +164,42 @@ class MetadataStore:
         return abandoned
 
     def rebuild(self) -> dict[str, int]:
-        """Rebuilds the index from disk; returns the counts by kind."""
-        summaries = [_read_json(file) for file in self.root.glob(f"runs/*/{SUMMARY}")]
-        histories = [
-            _read_json(file)
-            for file in self.root.glob(f"artifacts/*/*/{EXECUTION}")
-            if not file.parent.suffix  # .staging and the like are no executions
-        ]
-        with self._transaction():
-            for table in ("events", "executions", "artifacts", "runs"):
-                self._connection.execute(f"DELETE FROM {table}")
-            for summary in summaries:
-                self._put_run(summary)
-                for node, entry in summary["nodes"].items():
-                    if entry["state"] not in ("ran", "skipped"):
-                        self._put_execution(
-                            entry | {"node": node, "run_id": summary["run_id"]}
-                        )
-            for history in histories:
-                self._put_execution(history | {"state": "ran"})
-        return {"runs": len(summaries), "executions": len(histories)}
+        """Fills an empty index from disk; returns the counts by kind.
+
+        Raises:
+            IntegrityError: a summary, history or manifest is damaged; the index has
+                all others.
+        """
+        damaged: list[str] = []
+        counts = {"runs": 0, "executions": 0}
+        for kind, pattern, put in (
+            ("runs", f"runs/*/{SUMMARY}", self._restore_run),
+            ("executions", f"artifacts/*/*/{EXECUTION}", self._restore_execution),
+        ):
+            for path in sorted(self.root.glob(pattern)):
+                if path.parent.suffix:
+                    continue  # .staging and the like are no executions
+                try:
+                    with self._transaction():
+                        put(json.loads(path.read_bytes()))
+                    counts[kind] += 1
+                except (ValueError, KeyError, TypeError, AttributeError, OSError):
+                    damaged.append(str(path))
+        if damaged:
+            raise IntegrityError(
+                f"{', '.join(damaged)}: damaged; delete their folders. The index has "
+                f"the other {counts['runs']} runs and {counts['executions']} executions"
+            )
+        return counts
+
+    def _restore_run(self, summary: dict[str, Any]) -> None:
+        self._put_run(summary)
+        for node, entry in summary["nodes"].items():
+            if entry["state"] not in ("ran", "skipped"):
+                self._put_execution(entry | {"node": node, "run_id": summary["run_id"]})
+
+    def _restore_execution(self, history: dict[str, Any]) -> None:
+        self._put_execution(history | {"state": "ran"})
 
     def file_digests(self) -> dict[str, tuple[str, str]]:
         """Returns the known (state, sha256) of files by path."""
@@ -235,6 +251,8 @@ class MetadataStore:
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise
         except sqlite3.OperationalError as error:
+            if str(error).startswith("Could not decode"):
+                raise self._damage(error) from error
             name = getattr(error, "sqlite_errorname", "")
             if name.startswith("SQLITE_BUSY"):
                 raise MachineError(
@@ -246,10 +264,20 @@ class MetadataStore:
                 "its disk, then try again"
             ) from error
         except sqlite3.DatabaseError as error:
-            raise IntegrityError(
-                f"{self.path}: damaged ({error}); run `textmill runs rebuild` to "
-                "restore it from the manifests: nothing is lost"
-            ) from error
+            raise self._damage(error) from error
+
+    def _damage(self, error: Exception) -> IntegrityError:
+        return IntegrityError(
+            f"{self.path}: damaged ({error}); run `textmill runs rebuild` to "
+            "restore it from the manifests: nothing is lost"
+        )
+
+    def _parse(self, text: str) -> dict[str, Any]:
+        try:
+            value: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise self._damage(error) from error
+        return value
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -316,20 +344,21 @@ class MetadataStore:
 
 
 def rebuild(root: Path) -> dict[str, int]:
-    """Restores the index from disk; returns the counts by kind.
+    """Replaces the index by a new one, made from disk; returns the counts by kind.
 
     Raises:
         IntegrityError: a history, a summary or a manifest on disk is damaged.
+        ConfigError: a newer Textmill wrote the index.
     """
-    try:
+    with suppress(IntegrityError):
         MetadataStore(root).close()
-    except IntegrityError:
-        for ending in ("", "-wal", "-shm"):
-            (root / (STORE + ending)).unlink(missing_ok=True)
+    for ending in ("", "-wal", "-shm"):
+        (root / (STORE + ending)).unlink(missing_ok=True)
     with MetadataStore(root) as store:
-        counts = store.rebuild()
-        store.abandon_dead_runs()
-    return counts
+        try:
+            return store.rebuild()
+        finally:
+            store.abandon_dead_runs()
 
 
 def process_identity(pid: int | None = None) -> dict[str, Any]:
@@ -362,13 +391,3 @@ def _flat(digests: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((f"{name}.{inner}", digest) for inner, digest in value.items())
         else:
             yield name, value
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise IntegrityError(
-            f"{path}: not JSON ({error}); delete its folder, then rebuild again"
-        ) from error
-    return value

@@ -162,7 +162,9 @@ def test_the_local_runner_reaches_few_modules():
     assert len(modules) <= 20, sorted(modules)
     steps_and_configs = ("pipeline.config", "components.")
     assert {m for m in modules if m.startswith(steps_and_configs)} == {
-        "components.base"
+        "components.base",
+        "components.durable",
+        "components.manifest",
     }
 
 

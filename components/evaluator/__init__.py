@@ -19,13 +19,8 @@ from textmill.components.artifacts import (
     TrainedModel,
     write_json,
 )
-from textmill.components.base import (
-    Component,
-    ExternalVersion,
-    Input,
-    Output,
-    canonical_json,
-)
+from textmill.components.base import Component, ExternalVersion, Input, Output
+from textmill.components.manifest import canonical_json
 
 if TYPE_CHECKING:
     from textmill.components.evaluator.thresholds import Baseline

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from textmill.components.artifacts import PushedModel, read_json
+from textmill.components.artifacts import PushedVersion
 from textmill.models.errors import ConfigError, DataError, did_you_mean
 
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
@@ -113,9 +113,14 @@ def latest_baseline(folder: Path, *, model: str, documents: str) -> Baseline | N
         folder: the stage's pushed versions.
         model: digest of the evaluated model.
         documents: digest of its documents.
+
+    Raises:
+        IntegrityError: a version's card was altered.
     """
-    for version in PushedModel.versions(folder):
-        path = version / PushedModel.CARD
-        if path.is_file() and (card := read_json(path))["model"] != model:
+    for version in PushedVersion.all(folder):
+        if not (version / PushedVersion.CARD).is_file():
+            continue
+        card = PushedVersion(version).read_card()
+        if card["model"] != model:
             return Baseline(int(version.name), card, card["documents"] == documents)
     return None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.components.artifacts import PushedVersion, ServingModel
+from textmill.components.manifest import MANIFEST
 from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
 
@@ -15,17 +17,24 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-def load_saved_model(folder: Path) -> SavedModelRuntime:
+def load_saved_model(folder: Path, *, trust: bool = False) -> SavedModelRuntime:
     """Loads an exported SavedModel, without TensorFlow's messages.
+
+    Args:
+        folder: a pushed version, or ``saved_model`` of a serving model.
+        trust: whether to load a SavedModel without a manifest.
 
     Raises:
         ConfigError: the folder has no SavedModel exported by Textmill.
+        IntegrityError: a file differs from the manifest.
     """
+    if not (folder / PushedVersion.MODEL).is_file():
+        raise ConfigError(f"{folder}: expected a SavedModel, got none")
+    if not trust:
+        _verify(folder)
     with silence_native_logs():
         from textmill.models.export.runtime import SavedModelRuntime
 
-    if not (folder / "saved_model.pb").is_file():
-        raise ConfigError(f"{folder}: expected a SavedModel, got none")
     try:
         return SavedModelRuntime(folder)
     except KeyError as missing:
@@ -33,6 +42,20 @@ def load_saved_model(folder: Path) -> SavedModelRuntime:
             f"{folder}: expected a SavedModel that Textmill exported, "
             f"it has no signature {missing}"
         ) from None
+
+
+def _verify(folder: Path) -> None:
+    """Compares a SavedModel with the manifest that covers it."""
+    if (folder / MANIFEST).is_file():
+        PushedVersion(folder).verify()
+    elif (folder.parent / MANIFEST).is_file():
+        ServingModel(folder.parent).verify()
+    else:
+        raise ConfigError(
+            f"{folder}: expected a SavedModel with a manifest of Textmill, got none; a "
+            "graph can read and write files: load it with --trust (trust=True) only if "
+            "you know who made it"
+        )
 
 
 def predict_texts(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from textmill.components.artifacts import Profile, read_json
-from textmill.components.base import MANIFEST
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError
 
 FORMAT = 2

@@ -19,8 +19,9 @@ from textmill.components.artifacts import (
     Vocabulary,
     write_json,
 )
-from textmill.components.base import Context, sha256_file
+from textmill.components.base import Context
 from textmill.components.beam import open_pipeline
+from textmill.components.manifest import sha256_file
 from textmill.components.profiler import ProfilerConfig
 from textmill.components.profiler.anomalies import (
     Anomaly,

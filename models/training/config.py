@@ -1,4 +1,9 @@
-"""TrainingConfig: the knobs of the training loop. Standard library only."""
+"""TrainingConfig: the knobs of a training run, in slices by the code that reads them.
+
+A slice is one dataclass; ``train`` in YAML is flat. The optimizer's slice is in
+``optimizers/config.py``, a task's own knobs in ``models/tasks/config.py``. Standard
+library only, so that configs are checked without NumPy and TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
+from textmill.models.checks import check_at_least_one, check_below_one, check_share
 from textmill.models.methods import METHODS, method_config
 from textmill.models.registry import NameIn
+from textmill.models.training.optimizers.config import OptimizerConfig
 
 StrategyName = Literal["auto", "one_device", "mirrored", "multi_worker", "tpu"]
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -20,8 +27,8 @@ def parse_duration(text: str) -> int:
     Raises:
         ValueError: it is none of that kind, or no time at all.
     """
-    found = _DURATION.fullmatch(text)
-    parts = found.groups(default="0") if found else ("0", "0", "0")
+    match = _DURATION.fullmatch(text)
+    parts = match.groups(default="0") if match else ("0", "0", "0")
     hours, minutes, seconds = (int(part) for part in parts)
     if not (total := 3600 * hours + 60 * minutes + seconds):
         raise ValueError(f"a time such as 20m, 90s or 1h30m, got {text!r}")
@@ -46,15 +53,8 @@ class ProfileWindowConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
-
-    RENAMED: ClassVar[Mapping[str, str]] = {
-        "no_decay": "weight_decay_exclude",
-        "batch_start": "initial_batch",
-        "best": "best_metric",
-    }
-    """Former keys, for hints."""
+class ScheduleConfig:
+    """The length of a run and its learning rates: ``schedule.py``."""
 
     steps: int | None = None
     """Optimizer updates."""
@@ -64,19 +64,6 @@ class TrainingConfig:
     """Wall time (20m, 90s, 1h30m), in place of steps: the schedule follows the time
     spent so far, which a checkpoint keeps. How many steps fit depends on the machine,
     so that such a run cannot be repeated bit by bit."""
-    global_batch: int = 32
-    """Rows an update, over all replicas."""
-    initial_batch: int | None = None
-    """Rows of the first updates, which double until they are ``global_batch``; None
-    starts with that."""
-    batch_ramp: int = 0
-    """Steps over which they double, in equal stretches."""
-    accumulate: int = 1
-    """Parts that a replica's rows are cut into, one after the other, so that larger
-    batches fit; the update is that of all rows at once."""
-    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "sgd", "muon"] = "adamw"
-    """What turns a gradient into an update. muon leaves embeddings, heads, norms and
-    biases to adamw."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     schedule: Literal["linear", "cosine", "one_cycle", "wsd", "constant"] = "linear"
@@ -88,89 +75,6 @@ class TrainingConfig:
     """Share of the run over which wsd falls."""
     final_learning_rate: float = 0.0
     """Where the schedule ends, as a share of the peak."""
-    layer_decay: float = 1.0
-    """What the rate of each layer is multiplied by, as seen from the layer above it:
-    0.9 lets the lowest learn slowest."""
-    weight_decay: float = 0.01
-    """Decoupled weight decay."""
-    weight_decay_exclude: tuple[str, ...] = (
-        "bias",
-        "beta",
-        "gamma",
-        "embedding",
-        "norm",
-    )
-    """Parts of the paths of weights that are exempt from weight decay (and from the
-    scaling of lamb)."""
-    beta_1: float = 0.9
-    """Decay of the first moment (adamw, lamb, lion, and adamw inside muon)."""
-    beta_2: float = 0.999
-    """Decay of the second moment (adamw, lamb, and adamw inside muon); for lion, of
-    the momentum."""
-    momentum: float = 0.95
-    """Momentum of sgd and muon."""
-    epsilon: float = 1e-8
-    """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
-    from deciding updates, but slows attention, whose first gradients are tiny."""
-    clip_norm: float = 1.0
-    """Largest global norm of the summed gradient; 0 does not clip."""
-    no_clip: tuple[str, ...] = ()
-    """Parts of the paths of weights whose gradients neither count in that norm nor are
-    clipped."""
-    average: Literal["ema", "swa"] | None = None
-    """Whether the model is an average of the weights on the way: one that forgets, or
-    the plain mean of the run's last part. Evaluations measure the average."""
-    average_decay: float = 0.999
-    """How much of the average ema keeps at every step."""
-    average_from: float = 0.75
-    """Share of the run after which swa begins."""
-    dropout: float | None = None
-    """Share of activations dropped in this stage; None is the model's."""
-    mask_rate: float = 0.15
-    """Share of the tokens that masked_lm predicts."""
-    mask_whole_words: bool = False
-    """Whether masked_lm masks all tokens of a word or none (tokenize.words says what a
-    word is)."""
-    mask_span: Literal["geometric", "ngram"] | None = None
-    """Runs of tokens, or of whole words, that masked_lm masks: of a length with chances
-    that fall by a fifth (SpanBERT) or as 1/n (ALBERT); None masks each by itself."""
-    longest_span: int | None = None
-    """The longest run; None is 10 for geometric and 3 for ngram."""
-    dupe_factor: int | None = None
-    """How many masks a row has, in turn by epoch, as if it stood so often in the files
-    of the original script, which also counts special tokens in what mask_rate is of;
-    None draws new masks in every epoch."""
-    length_buckets: bool = False
-    """Whether rows of like length share a batch, which is cut to their length: faster
-    on padded rows; no model sees another token."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Number format of the activations; mixed_float16 scales the loss."""
-    xla: bool = True
-    """Whether the step is compiled by XLA; over several replicas, its gradient is."""
-    eval_every: int | None = None
-    """Steps between evaluations on the eval split; None evaluates at the end."""
-    best_metric: Literal["loss", "accuracy"] | None = None
-    """The metric of the eval split by which the best model seen is kept; None keeps
-    the last."""
-    patience: int | None = None
-    """Evaluations in a row without a better ``best_metric`` (None: loss), after
-    which training ends."""
-    on_nan: Literal["stop", "rollback"] = "stop"
-    """What a loss or gradient that is NaN or infinite does: it ends the run, or
-    training goes back to the last checkpoint and leaves that step and its rows out."""
-    max_rollbacks: int = 3
-    """Rollbacks after which the run ends all the same."""
-    log_every: int = 50
-    """Steps a call of the compiled loop, and between two points of the curves."""
-    checkpoint_every: int = 200
-    """Steps between checkpoints; a killed run loses at most these."""
-    methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
-        default_factory=dict
-    )
-    """Training methods and their knobs, by name: ``{freeze: {weights: [backbone/]}}``
-    trains the head alone."""
-    profile: ProfileWindowConfig | None = None
-    """Steps that TensorFlow's profiler records for TensorBoard."""
 
     def __post_init__(self) -> None:
         lengths = ("steps", "epochs", "budget")
@@ -178,45 +82,39 @@ class TrainingConfig:
         if len(given) != 1:
             got = " and ".join(given) or "none"
             raise ValueError(f"one of steps, epochs and budget, got {got}")
-        self._check_ranges()
-        for name, knobs in self.methods.items():
-            method_config(name, knobs)
-        self._check_budget()
-        self._check_ramp()
-        if self.longest_span is not None and self.mask_span is None:
-            raise ValueError("mask_span beside longest_span, got none")
-
-    def _check_ranges(self) -> None:
-        for name in ("steps", "epochs", "global_batch", "log_every", "accumulate"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise ValueError(f"{name} above 0, got {value}")
-        for name in (
-            *("eval_every", "checkpoint_every", "patience"),
-            *("longest_span", "dupe_factor"),
-        ):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} of 1 or more, got {value}")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(f"layer_decay in (0, 1], got {self.layer_decay}")
-        for name in ("average_decay", "average_from", "momentum"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} in [0, 1), got {getattr(self, name)}")
-        for name in ("mask_rate", "cooldown"):
-            if not 0 < getattr(self, name) < 1:
-                raise ValueError(f"{name} in (0, 1), got {getattr(self, name)}")
-
-    def _check_budget(self) -> None:
-        if self.budget is None:
-            return
-        parse_duration(self.budget)
-        if self.warmup >= 1:
+        check_at_least_one(self, "steps")
+        if self.epochs is not None and self.epochs <= 0:
+            raise ValueError(f"epochs above 0, got {self.epochs}")
+        check_share(self, "cooldown")
+        if self.seconds is not None and self.warmup >= 1:
             raise ValueError(f"warmup below 1 beside budget, got {self.warmup}")
 
-    def _check_ramp(self) -> None:
+    @property
+    def seconds(self) -> int | None:
+        """The budget in seconds, or None."""
+        return None if self.budget is None else parse_duration(self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """The rows of every update: ``sampler.py``."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"batch_start": "initial_batch"}
+    """Former keys, for hints."""
+
+    global_batch: int = 32
+    """Rows an update, over all replicas."""
+    initial_batch: int | None = None
+    """Rows of the first updates, which double until they are ``global_batch``; None
+    starts with that."""
+    batch_ramp: int = 0
+    """Steps over which they double, in equal stretches."""
+    length_buckets: bool = False
+    """Whether rows of like length share a batch, which is cut to their length: faster
+    on padded rows; no model sees another token."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "global_batch")
         start, full = self.initial_batch, self.global_batch
         if (start is None) != (self.batch_ramp == 0):
             raise ValueError("both or neither of initial_batch and batch_ramp, got one")
@@ -232,7 +130,132 @@ class TrainingConfig:
                     f"batch_ramp of a step a doubling or more, got {self.batch_ramp}"
                 )
 
-    @property
-    def seconds(self) -> int | None:
-        """The budget in seconds, or None."""
-        return None if self.budget is None else parse_duration(self.budget)
+
+@dataclass(frozen=True, kw_only=True)
+class StepConfig:
+    """The computation of an update: ``step.py``."""
+
+    accumulate: int = 1
+    """Parts that a replica's rows are cut into, one after the other, so that larger
+    batches fit; the update is that of all rows at once."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Number format of the activations; mixed_float16 scales the loss."""
+    xla: bool = True
+    """Whether the step is compiled by XLA; over several replicas, its gradient is."""
+    clip_norm: float = 1.0
+    """Largest global norm of the summed gradient; 0 does not clip."""
+    no_clip: tuple[str, ...] = ()
+    """Parts of the paths of weights whose gradients neither count in that norm nor are
+    clipped."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "accumulate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragingConfig:
+    """An average of the weights: ``averaging.py``."""
+
+    average: Literal["ema", "swa"] | None = None
+    """Whether the model is an average of the weights on the way: one that forgets, or
+    the plain mean of the run's last part. Evaluations measure the average."""
+    average_decay: float = 0.999
+    """How much of the average ema keeps at every step."""
+    average_from: float = 0.75
+    """Share of the run after which swa begins."""
+
+    def __post_init__(self) -> None:
+        check_below_one(self, "average_decay", "average_from")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """Evaluations during training, and early stopping: ``validation.py``."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"best": "best_metric"}
+    """Former keys, for hints."""
+
+    eval_every: int | None = None
+    """Steps between evaluations on the eval split; None evaluates at the end."""
+    best_metric: Literal["loss", "accuracy"] | None = None
+    """The metric of the eval split by which the best model seen is kept; None keeps
+    the last."""
+    patience: int | None = None
+    """Evaluations in a row without a better ``best_metric`` (None: loss), after
+    which training ends."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "eval_every", "patience")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Checkpoints, rollbacks, curves and profiles: ``loop.py``."""
+
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """What a loss or gradient that is NaN or infinite does: it ends the run, or
+    training goes back to the last checkpoint and leaves that step and its rows out."""
+    max_rollbacks: int = 3
+    """Rollbacks after which the run ends all the same."""
+    log_every: int = 50
+    """Steps a call of the compiled loop, and between two points of the curves."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints; a killed run loses at most these."""
+    profile: ProfileWindowConfig | None = None
+    """Steps that TensorFlow's profiler records for TensorBoard."""
+
+    def __post_init__(self) -> None:
+        check_at_least_one(self, "checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(
+    LoopConfig,
+    ValidationConfig,
+    AveragingConfig,
+    StepConfig,
+    OptimizerConfig,
+    BatchConfig,
+    ScheduleConfig,
+):
+    """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
+
+    # Fields are those of the last base first.
+    dropout: float | None = None
+    """Share of activations dropped in this stage; None is the model's."""
+    methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
+        default_factory=dict
+    )
+    """Training methods and their knobs, by name: ``{freeze: {weights: [backbone/]}}``
+    trains the head alone."""
+
+    mask_rate: float = 0.15
+    """Share of the tokens that masked_lm predicts."""
+    mask_whole_words: bool = False
+    """Whether masked_lm masks all tokens of a word or none (tokenize.words says what a
+    word is)."""
+    mask_span: Literal["geometric", "ngram"] | None = None
+    """Runs of tokens, or of whole words, that masked_lm masks: of a length with chances
+    that fall by a fifth (SpanBERT) or as 1/n (ALBERT); None masks each by itself."""
+    longest_span: int | None = None
+    """The longest run; None is 10 for geometric and 3 for ngram."""
+    dupe_factor: int | None = None
+    """How many masks a row has, in turn by epoch, as if it stood so often in the files
+    of the original script, which also counts special tokens in what mask_rate is of;
+    None draws new masks in every epoch."""
+
+    def __post_init__(self) -> None:
+        ScheduleConfig.__post_init__(self)
+        BatchConfig.__post_init__(self)
+        OptimizerConfig.__post_init__(self)
+        StepConfig.__post_init__(self)
+        AveragingConfig.__post_init__(self)
+        ValidationConfig.__post_init__(self)
+        LoopConfig.__post_init__(self)
+        check_below_one(self, "dropout")
+        for name, knobs in self.methods.items():
+            method_config(name, knobs)
+        check_share(self, "mask_rate")
+        check_at_least_one(self, "longest_span", "dupe_factor")
+        if self.longest_span is not None and self.mask_span is None:
+            raise ValueError("mask_span beside longest_span, got none")

@@ -20,13 +20,14 @@ from textmill.models.errors import Diverged, MachineError, Preempted
 from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
+from textmill.models.training.averaging import average_decays
 from textmill.models.training.checkpoint import Checkpoints, Snapshot
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.monitor import LoopCall, TrainingMonitor
-from textmill.models.training.optimizers import make_optimizer
+from textmill.models.training.optimizers.optimizer import make_optimizer
 from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.sampler import Sampler
-from textmill.models.training.schedule import Schedule
+from textmill.models.training.schedule import learning_rates
 from textmill.models.training.state import RunState, means
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext, set_precision
@@ -72,17 +73,15 @@ class TrainingRun:
         self._shares.check(smallest, accumulate=config.accumulate)
         self._order = Sampler(
             len(rows),
-            batch=config.global_batch,
+            config,
             seed=seed,
-            lengths=rows.lengths() if config.length_buckets else None,
+            lengths=rows.lengths(),
             dupe_factor=config.dupe_factor,
-            initial_batch=config.initial_batch,
-            batch_ramp=config.batch_ramp,
         )
         self.num_steps = None
         if config.budget is None:
             self.num_steps = config.steps or self._order.steps(config.epochs or 1)
-        self._schedule = Schedule(config, length=config.seconds or self.num_steps or 1)
+        self._length = config.seconds or self.num_steps or 1
         self._feed = Prefetcher(
             rows, self._order, shares=self._shares, cut=config.length_buckets
         )
@@ -92,7 +91,9 @@ class TrainingRun:
         with strategy.scope():
             self.task = make_task()
             self._methods = build_methods(config.methods, self.task)
-            self._optimizer = make_optimizer(self.task.model, config)
+            self._optimizer = make_optimizer(
+                self.task.model, config, averages=config.average is not None
+            )
             self._step = Step(
                 self.task,
                 self._optimizer,
@@ -108,6 +109,7 @@ class TrainingRun:
             optimizer=self._optimizer,
             shares=self._shares,
             config=config,
+            batch=config.global_batch,
             seed=seed,
         )
         self.state = RunState()
@@ -256,15 +258,15 @@ class TrainingRun:
 
     def _step_inputs(self, first: int, stop: int) -> dict[str, np.ndarray]:
         """Returns the inputs of steps: number, learning rate, decay of the average."""
-        number = np.arange(first, stop)
+        number, config = np.arange(first, stop), self._config
         position = number.astype(np.float64)
-        if self._config.budget:
+        if config.budget:
             position = self.state.seconds + (number - first) * self._seconds_per_step
         return {
             "number": number.astype(np.int32),
-            "learning_rate": self._schedule.learning_rates(position),
-            "average_decay": self._schedule.average_decays(
-                position, number.astype(np.float64)
+            "learning_rate": learning_rates(config, position, length=self._length),
+            "average_decay": average_decays(
+                config, position, number.astype(np.float64), length=self._length
             ),
         }
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from textmill.models.hashing import splitmix64
+from textmill.models.training.config import BatchConfig
 
 _WINDOW_STEPS = 32
 
@@ -39,32 +40,30 @@ class Sampler:
 
     Args:
         num_rows: rows an epoch.
-        batch: rows a step.
+        config: rows a step, and whether rows of like length share a batch.
         seed: of the permutations and keys.
-        lengths: of every row ``[num_rows]``, to batch rows of like length; or None.
+        lengths: of every row ``[num_rows]``, for batches of like length.
         dupe_factor: epochs after which the keys of a row come again; None never.
-        initial_batch: rows of the first steps, which double until they are ``batch``.
-        batch_ramp: steps over which they double.
     """
 
     def __init__(
         self,
         num_rows: int,
+        config: BatchConfig,
         *,
-        batch: int,
         seed: int,
         lengths: np.ndarray | None = None,
         dupe_factor: int | None = None,
-        initial_batch: int | None = None,
-        batch_ramp: int = 0,
     ) -> None:
         self._num_rows, self._seed = num_rows, seed
-        self._lengths, self._dupe_factor = lengths, dupe_factor
+        self._lengths = lengths if config.length_buckets else None
+        self._dupe_factor = dupe_factor
         self._epoch, self._permutation = -1, np.arange(0)
-        self._stretches = [_Stretch(0, 0, initial_batch or batch)]
-        doublings = (batch // (initial_batch or batch)).bit_length() - 1
+        batch = config.initial_batch or config.global_batch
+        self._stretches = [_Stretch(0, 0, batch)]
+        doublings = (config.global_batch // batch).bit_length() - 1
         for number in range(1, doublings + 1):
-            last, step = self._stretches[-1], batch_ramp * number // doublings
+            last, step = self._stretches[-1], config.batch_ramp * number // doublings
             row = last.row + (step - last.step) * last.batch
             self._stretches.append(_Stretch(step, row, 2 * last.batch))
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from textmill.models.methods.method import Method
 from textmill.models.tasks.task import Task
-from textmill.models.training.config import TrainingConfig
+from textmill.models.training.config import StepConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,
     matches,
@@ -68,7 +68,7 @@ class Step:
         *,
         strategy: tf.distribute.Strategy,
         shares: ReplicaContext,
-        config: TrainingConfig,
+        config: StepConfig,
         methods: Sequence[Method] = (),
     ) -> None:
         self._task, self._optimizer, self._methods = task, optimizer, methods
@@ -108,7 +108,7 @@ class Step:
         Args:
             rows: ``[steps, batch, ...]``, this worker's share.
             step_inputs: of every step, ``number``, ``learning_rate`` and
-                ``average_decay`` (see ``Schedule``).
+                ``average_decay`` (see ``schedule.py``).
 
         Returns:
             float32 ``[steps, names]``.

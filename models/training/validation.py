@@ -12,7 +12,7 @@ from textmill.models.errors import ConfigError
 from textmill.models.inference import row_batches
 from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
-from textmill.models.training.config import TrainingConfig
+from textmill.models.training.config import ValidationConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,
 )
@@ -44,7 +44,8 @@ class Validator:
         step: Step,
         optimizer: ReducedGradientOptimizer,
         shares: ReplicaContext,
-        config: TrainingConfig,
+        config: ValidationConfig,
+        batch: int,
         seed: int,
     ) -> None:
         if (config.best_metric or config.patience) and not rows:
@@ -53,7 +54,7 @@ class Validator:
                 "the data set one, or leave best_metric and patience out"
             )
         self._task, self._rows, self._step, self._seed = task, rows, step, seed
-        self._shares, self._config = shares, config
+        self._shares, self._config, self._batch = shares, config, batch
         self._weights, self._averages = (
             task.model.trainable_variables,
             optimizer.averages,
@@ -81,8 +82,8 @@ class Validator:
         if not self._rows:
             return {}
         sums = dict.fromkeys(self._task.sum_names, 0.0)
-        batch, alone = self._config.global_batch, self._shares.workers == 1
-        batch *= max(1, _TOKENS // (batch * self._rows.row_length))
+        alone = self._shares.workers == 1
+        batch = self._batch * max(1, _TOKENS // (self._batch * self._rows.row_length))
         row_slice = self._shares.worker_slice(batch)
         for rows in row_batches(self._rows, batch, self._seed):
             if alone and should_stop():

@@ -100,9 +100,11 @@ class CodeReader:
         # The meaning of relative imports depends on the package.
         header = f"{_FORMAT} {sys.version_info[:2]} {package}\n".encode()
         key = hashlib.sha256(header + source).hexdigest()
-        if key not in self.known:
-            self.known[key] = json.dumps(_analyse(source, package))
-        digest, names = json.loads(self.known[key])
+        try:
+            digest, names = json.loads(self.known[key])
+        except (KeyError, ValueError, TypeError):
+            digest, names = _analyse(source, package)
+            self.known[key] = json.dumps((digest, names))
         module = Module(digest, tuple(names))
         self._files[file] = (state, module)
         return module

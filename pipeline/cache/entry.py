@@ -41,7 +41,7 @@ def look_up(root: Path, component: type[Component], node: str, key: str) -> Cach
     for name, port in component.contract.outputs.items():
         try:
             artifact = port.type(folder / name)
-            problem = _problem(artifact, execution["outputs"].get(name))
+            problem = _problem(artifact, execution["seals"].get(name))
         except IntegrityError as error:
             problem = str(error)
         if problem is not None:
@@ -50,9 +50,9 @@ def look_up(root: Path, component: type[Component], node: str, key: str) -> Cach
     return CacheEntry(execution, outputs)
 
 
-def _problem(artifact: Artifact, digest: str | None) -> str | None:
-    if artifact.digest != digest:
-        return f"{artifact.path}: its digest differs from {EXECUTION}"
+def _problem(artifact: Artifact, seal: str | None) -> str | None:
+    if artifact.seal != seal:
+        return f"{artifact.path}: its seal differs from {EXECUTION}"
     for file in artifact.manifest["files"]:
         path = artifact.path / file["path"]
         try:

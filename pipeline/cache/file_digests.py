@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from textmill.components.base import ExternalVersion, sha256_file
+from textmill.components.base import ExternalVersion
+from textmill.components.manifest import sha256_file
 from textmill.models.errors import ConfigError, MachineError
 from textmill.pipeline.store import MetadataStore
 

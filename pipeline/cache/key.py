@@ -20,12 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from textmill.components.base import (
-    Channel,
-    Component,
-    ExternalVersion,
-    canonical_json,
-)
+from textmill.components.base import Channel, Component, ExternalVersion
+from textmill.components.manifest import canonical_json
 from textmill.pipeline.cache.code_digest import CodeReader
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.file_digests import (

@@ -80,7 +80,7 @@ def _plan_node(
     entry = look_up(root, type(node), node.id, key)
     if entry.execution is not None:
         for name, artifact in entry.outputs.items():
-            known[node.outputs[name]] = artifact.digest
+            known[node.outputs[name]] = artifact.reference
         return NodePlan(node.id, "cached", key)
     reasons = (
         [entry.problem] if entry.problem else explain(node, parts, root, positions)

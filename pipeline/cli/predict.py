@@ -11,19 +11,20 @@ from typing import Annotated
 
 import typer
 
-from textmill.components.artifacts import PushedModel
+from textmill.components.artifacts import PushedVersion
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.remote.mirror import Mirror
 
-_VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedModel.MODEL)}")
+_VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedVersion.MODEL)}")
 
 
 def predict(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="STAGE", help="A pushed stage, or the folder of a SavedModel."
+            metavar="STAGE",
+            help="A pushed stage, or the folder of a SavedModel, with a slash.",
         ),
     ],
     texts: Annotated[
@@ -33,6 +34,14 @@ def predict(
     root: RootOrUrl = str(DEFAULT_ROOT),
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints one JSON object per text.")
+    ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Loads a SavedModel that has no manifest of Textmill's. Its graph can "
+            "read and write your files.",
+        ),
     ] = False,
 ) -> None:
     """Predicts texts with a pushed model."""
@@ -46,7 +55,7 @@ def predict(
         predict_texts,
     )
 
-    answers = predict_texts(load_saved_model(saved_model), inputs)
+    answers = predict_texts(load_saved_model(saved_model, trust=trust), inputs)
     for text, prediction in zip(inputs, answers, strict=True):
         if as_json:
             print(json.dumps({"text": text, **prediction}, ensure_ascii=False))
@@ -55,20 +64,23 @@ def predict(
 
 
 def find_model(target: str, mirror: Mirror) -> Path:
-    """Returns the folder of a SavedModel: the given one, or a stage's newest version.
+    """Returns the folder of a SavedModel: a stage's newest version, or the given one.
+
+    A name without a slash is a stage's, never a folder of the working directory.
 
     Raises:
         ConfigError: neither exists.
     """
-    if (Path(target) / PushedModel.MODEL).is_file():
-        return Path(target)
     stages = _newest(mirror)
     if target in stages:
         folder = f"pushed/{target}/{stages[target]}"
         mirror.fetch(folder)
         return mirror.path / folder
-    if versions := PushedModel.versions(Path(target)):
-        return versions[0]
+    if "/" in target:
+        if (Path(target) / PushedVersion.MODEL).is_file():
+            return Path(target)
+        if versions := PushedVersion.all(Path(target)):
+            return versions[0]
     known = "a pushed stage"
     hint = f"; nothing was pushed below {mirror.root}: run a pipeline first"
     if stages:
@@ -83,7 +95,7 @@ def _newest(mirror: Mirror) -> dict[str, int]:
     """Returns the newest version of every pushed stage."""
     names = mirror.sizes("pushed")
     if not mirror.is_remote:
-        models = mirror.path.glob(f"pushed/*/*/{PushedModel.MODEL}")
+        models = mirror.path.glob(f"pushed/*/*/{PushedVersion.MODEL}")
         names = {path.relative_to(mirror.path).as_posix(): 0 for path in models}
     newest: dict[str, int] = {}
     for name in names:

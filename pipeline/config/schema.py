@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
-from textmill.components.base import canonical_json
 from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.exporter import ExportConfig
 from textmill.components.ingester import config as ingester
+from textmill.components.manifest import canonical_json
 from textmill.components.profiler.config import ProfileConfig
 from textmill.components.pusher import PushConfig
 from textmill.components.tokenizer import TokenizeConfig

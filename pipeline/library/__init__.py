@@ -79,12 +79,14 @@ class Model:
 
     path: Path
     """The folder of its SavedModel."""
+    trust: bool = False
+    """Whether it may lack a manifest of Textmill's."""
 
     @cached_property
     def _runtime(self) -> Any:
         from textmill.components.predictor.saved_model import load_saved_model
 
-        return load_saved_model(self.path)
+        return load_saved_model(self.path, trust=self.trust)
 
     @property
     def labels(self) -> list[str]:
@@ -201,22 +203,24 @@ def _to_run(summary: dict[str, Any], root: Path) -> Run:
     return Run(summary["run_id"], summary["status"], root, summary)
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path, *, trust: bool = False) -> Model:
     """Returns a pushed model: of one version, or the newest version of a stage.
 
     Args:
         path: ``<root>/pushed/<stage>``, ``<root>/pushed/<stage>/<version>``, or any
             copy of a version.
+        trust: whether to load a SavedModel without a manifest of Textmill's; its graph
+            can read and write files.
 
     Raises:
         ConfigError: the folder has no pushed model.
     """
-    from textmill.components.artifacts import PushedModel
+    from textmill.components.artifacts import PushedVersion
     from textmill.models.errors import ConfigError
 
     folder = Path(path)
-    if (folder / PushedModel.MODEL).is_file():
-        return Model(folder)
-    if versions := PushedModel.versions(folder):
-        return Model(versions[0])
+    if (folder / PushedVersion.MODEL).is_file():
+        return Model(folder, trust)
+    if versions := PushedVersion.all(folder):
+        return Model(versions[0], trust)
     raise ConfigError(f"{folder}: expected a pushed model, got none")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import sleep
 from typing import Any, Protocol, TypeVar
 
-from textmill.components.base import canonical_json
+from textmill.components.manifest import canonical_json
 from textmill.models.errors import RemoteError
 
 _ATTEMPTS = 6

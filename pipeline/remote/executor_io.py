@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from textmill.components.artifacts import Evaluation, Report, TrainingLogs
-from textmill.components.base import MANIFEST, Artifact, Channel, Component
+from textmill.components.base import Artifact, Channel, Component
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import IntegrityError
 from textmill.pipeline.remote.mirror import Mirror
 
@@ -72,10 +73,10 @@ class ExecutorIO:
         metadata = self._inputs[name]["artifacts"][0]["metadata"]
         mirror.fetch(metadata["path"])
         artifact = channel.type(mirror.path / metadata["path"])
-        if artifact.digest != metadata["digest"]:
+        if artifact.reference != metadata["digest"]:
             raise IntegrityError(
                 f"{artifact.path}: expected digest {metadata['digest'][:12]} from "
-                f"{channel.producer}, found {artifact.digest[:12]}; run again"
+                f"{channel.producer}, found {artifact.reference[:12]}; run again"
             )
         return artifact
 
@@ -123,7 +124,7 @@ def _metadata(artifact: Artifact, mirror: Mirror) -> dict[str, Any]:
     path = artifact.path.relative_to(mirror.path).as_posix()
     return {
         **dict(_numbers(artifact)),
-        "digest": artifact.digest,
+        "digest": artifact.reference,
         "path": path,
         "place": f"{mirror.root}/{path}",
         "type": type(artifact).__name__,

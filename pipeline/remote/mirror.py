@@ -17,8 +17,8 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from textmill.components.base import MANIFEST
 from textmill.components.filesystem import is_remote
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError, MachineError
 from textmill.pipeline.publish import EXECUTION
 from textmill.pipeline.remote.buckets import Bucket, open_bucket

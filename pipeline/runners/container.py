@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textmill.components.artifacts import Evaluation, PushedModel, TrainingLogs
+from textmill.components.artifacts import (
+    Evaluation,
+    PushedModel,
+    PushedVersion,
+    TrainingLogs,
+)
 from textmill.components.base import Artifact, Component, Context
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import (
     IntegrityError,
     MachineError,
@@ -234,8 +240,13 @@ def fetch_cached(
         name: port.type(mirror.path / folder / name)
         for name, port in node.contract.outputs.items()
     }
-    is_gone = any(artifact.missing_reason() for artifact in outputs.values())
-    return None if is_gone else outputs
+    for artifact in outputs.values():
+        # Of pushed versions, only markers and cards are downloaded.
+        if not isinstance(artifact, PushedModel) or not artifact.facts["pushed"]:
+            continue
+        if not (artifact.destination / PushedVersion.MODEL).exists():
+            return None
+    return outputs
 
 
 def _folder(mirror: Mirror, node: Component, key: str) -> str:
@@ -245,9 +256,9 @@ def _folder(mirror: Mirror, node: Component, key: str) -> str:
 
 def _digests(inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: {key: one.digest for key, one in value.items()}
+        name: {key: one.reference for key, one in value.items()}
         if isinstance(value, Mapping)
-        else value.digest
+        else value.reference
         for name, value in inputs.items()
     }
 
@@ -255,7 +266,8 @@ def _digests(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def _fetch_pushed(node: Component, mirror: Mirror) -> None:
     """Downloads the markers and evaluation cards of a stage's pushed versions."""
     if any(c.type in (PushedModel, Evaluation) for c in node.outputs.values()):
-        endings = (f"/{PushedModel.MODEL}", f"/{PushedModel.CARD}")
+        files = (PushedVersion.MODEL, PushedVersion.CARD, MANIFEST)
+        endings = tuple(f"/{name}" for name in files)
         stage = node.id.partition(".")[2]
         mirror.fetch(f"pushed/{stage}", wanted=lambda name: name.endswith(endings))
 
@@ -270,12 +282,12 @@ def send_pushed(outputs: Mapping[str, Artifact], mirror: Mirror) -> None:
         if isinstance(artifact, PushedModel) and artifact.facts["pushed"]:
             path = artifact.destination.relative_to(mirror.path.resolve())
             folder = path.as_posix()
-            if not mirror.claim(f"{folder}/{PushedModel.CARD}"):
+            if not mirror.claim(f"{folder}/{PushedVersion.CARD}"):
                 raise RemoteError(
                     f"{mirror.root}/{folder}: another run has just pushed this "
                     "version; run again to push the next"
                 )
-            mirror.send(folder, last=PushedModel.MODEL)
+            mirror.send(folder, last=PushedVersion.MODEL)
 
 
 class _Log:

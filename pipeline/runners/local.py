@@ -201,7 +201,7 @@ class _Run:
         if worker is None and node.id in self._missed:
             return
         try:
-            digests = map_inputs(node, lambda channel: self._artifacts[channel].digest)
+            digests = map_inputs(node, lambda c: self._artifacts[c].reference)
             # Computed again when a worker gets free: files and code may have changed.
             parts = self._keys.parts(node, digests)
         except TextmillError as fault:

@@ -202,7 +202,7 @@ def _upstream_outputs(
 def _cached_outputs(
     node: Component, keys: Keys, artifacts: Mapping[Channel, Artifact], mirror: Mirror
 ) -> dict[Channel, Artifact]:
-    digests = map_inputs(node, lambda channel: artifacts[channel].digest)
+    digests = map_inputs(node, lambda channel: artifacts[channel].reference)
     key = cache_key(keys.parts(node, digests))
     outputs = fetch_cached(mirror, node, key)
     if outputs is None:

@@ -8,12 +8,14 @@ processes. Its standard output is the log.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import pickle
 import platform
 import queue
 import shutil
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -22,9 +24,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from textmill.components.base import Artifact, Component, Context
+from textmill.components.durable import make_folder
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
@@ -91,9 +94,37 @@ class Outcome:
 Send = Callable[[str, Any], None]
 
 
+class LossyStream(io.TextIOBase):
+    """A text stream that drops what the disk has no room for.
+
+    A worker's log is on the disk that a step may fill. Beam reports an error only
+    after it printed it: an exception from ``print`` would hang the pipeline.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes text, or loses it."""
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes the stream, or loses its buffer."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def fileno(self) -> int:
+        """Returns the descriptor of the stream."""
+        return self._stream.fileno()
+
+
 def main(descriptor: int) -> None:
     """Executes the jobs of one runner until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stderr = LossyStream(sys.stderr)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -123,20 +154,10 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     except TextmillError as fault:
         traceback.print_exc()
         return Outcome("failed", fault.exit_code, str(fault))
-    except MemoryError:
-        traceback.print_exc()
-        code = MachineError.exit_code
-        return Outcome("failed", code, f"{job.node}: out of memory; free some")
-    except PermissionError as error:
-        traceback.print_exc()
-        sentence = (
-            f"{error.filename}: {error.strerror}; grant this user the right to it"
-        )
-        return Outcome("failed", MachineError.exit_code, sentence)
     except Exception as error:
         traceback.print_exc()
-        if full := publish.disk_full_message(error, job.root):
-            return Outcome("failed", MachineError.exit_code, full)
+        if sentence := publish.machine_error_message(error, job.node, job.root):
+            return Outcome("failed", MachineError.exit_code, sentence)
         kind = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         sentence = (
             f"internal error in {job.node}: {kind}; the traceback is in {job.log}"
@@ -180,6 +201,7 @@ def _execute_and_publish(
     started = time.time()
     staging = publish.staging_dir(job.root, job.node, job.key)
     publish.remove(staging)
+    make_folder(staging.parent)
     outputs = {}
     for name, port in component.contract.outputs.items():
         (staging / name).mkdir(parents=True)
@@ -201,7 +223,8 @@ def _execute_and_publish(
             "finished": finished,
             "seconds": round(finished - started, 3),
             "inputs": job.parts["inputs"],
-            "outputs": {name: artifact.digest for name, artifact in outputs.items()},
+            "outputs": {name: one.reference for name, one in outputs.items()},
+            "seals": {name: one.seal for name, one in outputs.items()},
             "host": environment,
             "parts": job.parts,
         }

@@ -13,6 +13,7 @@ from textmill.components.artifacts import (
     Evaluation,
     Predictions,
     PushedModel,
+    PushedVersion,
     ServingModel,
     TokenRows,
     TrainedModel,
@@ -196,13 +197,59 @@ def test_versions_rise_and_every_destination_gets_them(
     assert made.facts["version"] == 5
     for folder in ("to", "too"):
         assert (tmp_path / folder / "5" / "saved_model.pb").is_file()
-        card = json.loads((tmp_path / folder / "5" / PushedModel.CARD).read_text())
+        card = json.loads((tmp_path / folder / "5" / PushedVersion.CARD).read_text())
         assert card["model"] == line["classify"].digest
         assert card["documents"] == line["documents"].digest
         assert card["metrics"]["accuracy"]["value"] > 0.9
     assert made.missing_reason() is None
     shutil.rmtree(tmp_path / "to" / "5")
     assert "is gone" in made.missing_reason()
+
+
+def test_a_damaged_version_is_noticed_and_never_served(
+    line, serving, validation, tmp_path
+):
+    made = pushed(line, serving, validation, tmp_path)
+    path = tmp_path / "to" / "1" / "saved_model.pb"
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    assert "expected sha256" in made.missing_reason()
+    with pytest.raises(IntegrityError, match="expected sha256"):
+        load_saved_model(path.parent)
+
+
+def test_a_push_killed_between_two_destinations_is_completed(
+    line, serving, validation, tmp_path
+):
+    pushed(line, serving, validation, tmp_path)
+    shutil.rmtree(tmp_path / "too" / "1")
+    (tmp_path / "too" / ".staging-1" / "variables").mkdir(parents=True)
+    shutil.rmtree(tmp_path / "pushed")
+    made = pushed(line, serving, validation, tmp_path)
+    assert made.facts["version"] == 1
+    for folder in ("to", "too"):
+        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == [".lock", "1"]
+        PushedVersion(tmp_path / folder / "1").verify()
+
+
+def test_a_model_without_a_manifest_needs_trust(serving, tmp_path):
+    foreign = shutil.copytree(serving.path / serving.SAVED_MODEL, tmp_path / "foreign")
+    with pytest.raises(ConfigError, match="--trust"):
+        load_saved_model(foreign)
+    assert load_saved_model(foreign, trust=True).labels
+
+
+def test_bytes_that_no_fresh_process_loaded_are_not_pushed(
+    line, serving, validation, tmp_path
+):
+    again = ServingModel(shutil.copytree(serving.path, tmp_path / "again"))
+    (again.path / "saved_model" / "assets.extra").mkdir()
+    (again.path / "saved_model" / "assets.extra" / "note").write_text("other bytes")
+    seal(again)
+    assert (again.digest, again.seal != serving.seal) == (serving.digest, True)
+    with pytest.raises(IntegrityError, match="the validation is of"):
+        pushed(line, again, validation, tmp_path)
 
 
 def test_what_is_not_blessed_is_not_pushed(line, serving, validation, tmp_path):

@@ -10,6 +10,7 @@ from textmill.models.config import ModelConfig
 from textmill.models.tasks.masked_lm import MaskedLM
 from textmill.models.tasks.masking import Masking, uniform
 from textmill.models.tokenizers import SpecialTokens
+from textmill.models.training.config import BatchConfig
 from textmill.models.training.sampler import Sampler, row_keys
 
 SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
@@ -196,7 +197,7 @@ def original_instances(rows, *, rate, most, copies, seed):
 def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
     copies, some = 5, {name: value[:1500] for name, value in rows.items()}
     task = task_of(rate=0.15, static=True)
-    order = Sampler(1500, batch=1500, seed=7, dupe_factor=copies)
+    order = Sampler(1500, BatchConfig(global_batch=1500), seed=7, dupe_factor=copies)
     counts = {"ours": [], "theirs": []}
     places = {"ours": np.zeros(LENGTH), "theirs": np.zeros(LENGTH)}
     kinds = {"ours": np.zeros(3), "theirs": np.zeros(3)}
@@ -229,7 +230,7 @@ def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
 
 
 def test_copies_of_a_row_have_their_masks_again(rows):
-    order = Sampler(50, batch=50, seed=7, dupe_factor=3)
+    order = Sampler(50, BatchConfig(global_batch=50), seed=7, dupe_factor=3)
 
     def keys_by_row(epoch):
         indices, keys = order.rows(epoch, epoch + 1)

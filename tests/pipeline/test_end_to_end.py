@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import sentences
-from textmill.components.base import MANIFEST
+from textmill.components.manifest import MANIFEST
 
 REPO = Path(__file__).parents[2]
 ADDRESS = r"http://\S+/"

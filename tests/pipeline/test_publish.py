@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from textmill.components.artifacts import Profile
 from textmill.components.base import Artifact
 from textmill.models.errors import IntegrityError, MachineError
 from textmill.pipeline import publish
@@ -70,6 +71,21 @@ def test_an_identity_stands_in_for_bytes_that_are_not_stable(tmp_path):
         publish.seal(note)
         digests.add(note.digest)
     assert len(digests) == 1
+
+
+def test_facts_altered_under_an_identity_break_the_seal(tmp_path):
+    artifact = Profile(tmp_path)
+    artifact.file("profile.json").write_text("{}")
+    artifact.identity, artifact.facts = {"content": 1}, {"labels": ["a", "b"]}
+    publish.seal(artifact)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["created"] = {"host": "another"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert Profile(tmp_path).facts == {"labels": ["a", "b"]}
+    manifest["facts"]["labels"] = ["b", "a"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(IntegrityError, match="differs from its seal"):
+        Profile(tmp_path)
 
 
 def test_facts_with_numbers_as_keys_agree_with_the_manifest_they_become(tmp_path):

@@ -10,7 +10,13 @@ import sys
 import pytest
 
 from textmill.models.errors import ConfigError, IntegrityError, MachineError
-from textmill.pipeline.store import MetadataStore, is_running, process_identity, rebuild
+from textmill.pipeline.store import (
+    MetadataStore,
+    is_running,
+    process_identity,
+    rebuild,
+    write_summary,
+)
 
 
 def summary(id, *, status="succeeded", started=1.0, process=None):
@@ -98,6 +104,35 @@ def test_a_damaged_page_is_detected_at_open_and_restored_from_disk(tmp_path):
         MetadataStore(tmp_path)
     assert rebuild(tmp_path) == {"runs": 0, "executions": 0}
     MetadataStore(tmp_path).close()
+
+
+def test_rebuilding_replaces_remembered_digests_and_sources_too(tmp_path):
+    with MetadataStore(tmp_path) as store:
+        store.remember_sources({"key": "[1, 2]"})
+        store.remember_file_digests({"path": ("state", "sha256")})
+    with MetadataStore(tmp_path) as store:
+        connection = sqlite3.connect(tmp_path / "store.sqlite")
+        connection.execute("UPDATE file_digests SET sha256 = CAST(x'ff' AS TEXT)")
+        connection.commit()
+        connection.close()
+        with pytest.raises(IntegrityError, match="textmill runs rebuild"):
+            store.file_digests()
+    assert rebuild(tmp_path) == {"runs": 0, "executions": 0}
+    with MetadataStore(tmp_path) as store:
+        assert (store.sources(), store.file_digests()) == ({}, {})
+
+
+def test_one_torn_summary_does_not_keep_the_others_out(tmp_path):
+    for name in ("a", "b", "c"):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        write_summary(folder, summary(name))
+    torn = tmp_path / "runs" / "b" / "summary.json"
+    torn.write_bytes(torn.read_bytes()[:-20])
+    with pytest.raises(IntegrityError, match=r"runs/b/summary\.json: damaged.* 2 runs"):
+        rebuild(tmp_path)
+    with MetadataStore(tmp_path) as store:
+        assert {run["run_id"] for run in store.runs()} == {"a", "c"}
 
 
 def test_a_file_that_is_not_a_database_is_refused(tmp_path):

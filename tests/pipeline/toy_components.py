@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import signal
@@ -141,6 +142,8 @@ def trouble(*, words: Output[Words], config: TroubleConfig, context: Context) ->
         raise ValueError("unforeseen")
     if config.kind == "memory":
         raise MemoryError
+    if config.kind == "disk":
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "trouble.bin")
     if config.kind == "silence":
         return
     if config.kind == "sleep":

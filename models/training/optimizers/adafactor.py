@@ -54,9 +54,9 @@ class _Factored(keras.optimizers.Adafactor):
             second = rows[..., :, None] * columns[..., None, :]
         update = gradient / tf.sqrt(second)
         update /= tf.maximum(1.0, _rms(update) / self.clip_threshold)
-        rate = tf.minimum(learning_rate, 1.0 / tf.sqrt(taken))
-        rate *= tf.maximum(self.epsilon_2, _rms(tf.convert_to_tensor(variable)))
-        self.assign_sub(variable, rate * update)
+        learning_rate = tf.minimum(learning_rate, 1.0 / tf.sqrt(taken))
+        size = tf.maximum(self.epsilon_2, _rms(tf.convert_to_tensor(variable)))
+        self.assign_sub(variable, learning_rate * size * update)
 
 
 def _rms(x: tf.Tensor) -> tf.Tensor:
@@ -64,4 +64,4 @@ def _rms(x: tf.Tensor) -> tf.Tensor:
 
 
 class Adafactor(ReducedGradientOptimizer, _Factored):
-    """Adafactor at the schedule's rate."""
+    """Adafactor at the schedule's learning rate."""

@@ -1,8 +1,8 @@
 """Base class: a Keras optimizer that receives gradients already reduced over replicas.
 
 The step has added the gradients of all replicas; Keras would add them again, after
-clipping. The step passes the learning rate, which is scaled by layer. Decay and layers
-go by a weight's path, not its bare name, and averages are kept on every replica.
+clipping. The step passes the learning rate, which is multiplied by layer. Decay and
+layers go by a weight's path, not its bare name; every replica has the averages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from textmill.models.training.config import TrainingConfig
+from textmill.models.training.optimizers.config import OptimizerConfig
 
 LAYER = re.compile(r"(?:layer|block)_(\d+)")
 
@@ -25,31 +25,31 @@ def matches(variable: keras.Variable, parts: Sequence[str]) -> bool:
 
 
 class ReducedGradientOptimizer(keras.optimizers.Optimizer):
-    """Base class: an update rule of Keras with decay, layer scales and averages.
+    """Base class: an update rule of Keras with decay, layer-wise rates and averages.
 
     Attributes:
-        averages: the average of every weight, where the config asks for one.
+        averages: the average of every weight, or empty.
     """
 
     decays = True
     """Whether weights are decayed beside the rule, not inside of it."""
 
-    def __init__(self, config: TrainingConfig, **rule: Any) -> None:
+    def __init__(self, config: OptimizerConfig, *, averages: bool, **rule: Any) -> None:
         super().__init__(
             learning_rate=lambda: self._learning_rate_input, name="optimizer", **rule
         )
-        self.config = config
+        self.config, self._has_averages = config, averages
         self._learning_rate_input = self._average_decay = tf.zeros([])
         self.averages: list[keras.Variable] = []
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Creates the state of the rule, and the decay and scale of every weight."""
+        """Creates the state of the rule, and the multiplier of every weight."""
         super().build(variables)
         self.decayed = [
             not matches(v, self.config.weight_decay_exclude) for v in variables
         ]
-        self._scales = layer_scales(variables, self.config.layer_decay)
-        if self.config.average:
+        self._multipliers = layer_multipliers(variables, self.config.layer_decay)
+        if self._has_averages:
             self.averages = self.add_optimizer_variables(variables, "average")
             # Weights that this task's loss does not depend on stay what they are.
             for average, variable in zip(self.averages, variables, strict=True):
@@ -72,11 +72,11 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         """Decays a weight, updates it by the rule, and takes it into the average."""
         index = self._get_variable_index(variable)
-        rate = learning_rate * self._scales[index]
+        learning_rate = learning_rate * self._multipliers[index]
         decay = self.config.weight_decay
         if self.decays and self.decayed[index] and decay:
-            self.assign_sub(variable, variable * (decay * rate))
-        super().update_step(gradient, variable, rate)
+            self.assign_sub(variable, variable * (decay * learning_rate))
+        super().update_step(gradient, variable, learning_rate)
         if self.averages:
             average = self.averages[index]
             self.assign(average, variable + self._average_decay * (average - variable))
@@ -88,20 +88,20 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
         return grads_and_vars
 
 
-def layer_scales(variables: Sequence[keras.Variable], decay: float) -> list[float]:
-    """Returns the share of the rate that each weight gets.
+def layer_multipliers(variables: Sequence[keras.Variable], decay: float) -> list[float]:
+    """Returns the factor of the learning rate of each weight.
 
     The head has 1, the uppermost layer ``decay``, and so on down to the embeddings
     (ULMFiT: Howard and Ruder, 2018; BEiT: Bao et al., 2021).
     """
     numbers = [LAYER.search(v.path) for v in variables]
     depth = 1 + max((int(n[1]) for n in numbers if n), default=-1)
-    scales = []
+    multipliers = []
     for variable, number in zip(variables, numbers, strict=True):
         below = 0
         if number:
             below = depth - int(number[1])
         elif "embedding" in variable.path:
             below = depth + 1
-        scales.append(decay**below)
-    return scales
+        multipliers.append(decay**below)
+    return multipliers

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from textmill.components.artifacts import PushedModel
+from textmill.components.artifacts import PushedVersion
 from textmill.components.evaluator import (
     Evaluator,
     EvaluatorConfig,
@@ -14,18 +14,20 @@ from textmill.components.evaluator.thresholds import (
     check_thresholds,
     latest_baseline,
 )
-from textmill.models.errors import ConfigError, DataError
+from textmill.models.errors import ConfigError, DataError, IntegrityError
+from textmill.pipeline.publish import seal
 
 METRICS = {"accuracy": {"value": 0.75}, "loss": {"value": 1.5}}
 
 
 def put_version(folder, number, *, model, accuracy=0.5):
     version = folder / str(number)
-    (version / PushedModel.CARD).parent.mkdir(parents=True)
-    (version / PushedModel.MODEL).touch()
+    (version / PushedVersion.CARD).parent.mkdir(parents=True)
+    (version / PushedVersion.MODEL).touch()
     card = {"model": model, "documents": "d"}
     card |= {"metrics": {"accuracy": {"value": accuracy}}}
-    (version / PushedModel.CARD).write_text(json.dumps(card))
+    (version / PushedVersion.CARD).write_text(json.dumps(card))
+    seal(PushedVersion(version))
     return version
 
 
@@ -78,14 +80,21 @@ def test_a_nan_metric_never_passes():
 def test_the_baseline_is_the_newest_complete_version_of_another_model(tmp_path):
     put_version(tmp_path, 2, model="a", accuracy=0.2)
     put_version(tmp_path, 10, model="b")
-    (put_version(tmp_path, 11, model="c") / PushedModel.MODEL).unlink()
-    (put_version(tmp_path, 12, model="d") / PushedModel.CARD).unlink()
+    (put_version(tmp_path, 11, model="c") / PushedVersion.MODEL).unlink()
+    (put_version(tmp_path, 12, model="d") / PushedVersion.CARD).unlink()
     baseline = latest_baseline(tmp_path, model="e", documents="d")
     assert (baseline.version, baseline.same_documents) == (10, True)
     baseline = latest_baseline(tmp_path, model="b", documents="others")
     assert (baseline.version, baseline.same_documents) == (2, False)
     assert baseline.value("accuracy") == 0.2
     assert latest_baseline(tmp_path / "none", model="b", documents="d") is None
+
+
+def test_an_altered_baseline_is_an_integrity_error(tmp_path):
+    card = put_version(tmp_path, 1, model="a") / PushedVersion.CARD
+    card.write_text(card.read_text().replace("0.5", "0.1"))
+    with pytest.raises(IntegrityError, match="expected sha256"):
+        latest_baseline(tmp_path, model="b", documents="d")
 
 
 def test_pushing_a_model_does_not_change_its_own_key(tmp_path):

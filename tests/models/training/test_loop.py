@@ -10,7 +10,7 @@ from textmill.models.errors import ConfigError, Diverged, Preempted
 from textmill.models.rows import RowReader, RowSchema, frame_rows
 from textmill.models.tasks.classify import Classify
 from textmill.models.training.checkpoint import Checkpoints
-from textmill.models.training.config import TrainingConfig
+from textmill.models.training.config import BatchConfig, TrainingConfig
 from textmill.models.training.loop import TrainingRun
 from textmill.models.training.sampler import Sampler
 
@@ -200,7 +200,7 @@ def make_poisoned_run(folder, **knobs):
 def test_a_rollback_leaves_out_the_steps_with_the_row_that_breaks_them(tmp_path):
     run = make_poisoned_run(tmp_path, on_nan="rollback")
     found = finish(run)
-    rows, _ = Sampler(20, batch=5, seed=5).rows(0, 12)
+    rows, _ = Sampler(20, BatchConfig(global_batch=5), seed=5).rows(0, 12)
     assert run.state.skipped == np.flatnonzero((rows == 19).any(1)).tolist()
     assert len(run.state.skipped) == 3
     assert all(np.isfinite(value).all() for value in found if value.shape != (40, 8))

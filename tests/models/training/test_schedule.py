@@ -1,22 +1,27 @@
 import numpy as np
 import pytest
 
-from textmill.models.training.config import TrainingConfig, parse_duration
-from textmill.models.training.schedule import Schedule
+from textmill.models.training.config import (
+    ScheduleConfig,
+    TrainingConfig,
+    parse_duration,
+)
+from textmill.models.training.schedule import learning_rates
 
 
 def rates(steps=10, length=None, positions=None, **knobs):
     knobs = {"steps": steps, "learning_rate": 1.0, **knobs}
-    schedule = Schedule(TrainingConfig(**knobs), length=length or steps)
-    positions = np.arange(float(steps)) if positions is None else positions
+    positions = np.arange(float(steps)) if positions is None else np.array(positions)
+    config = ScheduleConfig(**knobs)
     return [
-        round(float(rate), 4) for rate in schedule.learning_rates(np.array(positions))
+        round(float(learning_rate), 4)
+        for learning_rate in learning_rates(config, positions, length=length or steps)
     ]
 
 
 def test_linear_rises_to_the_peak_and_falls_to_its_share():
-    found = rates(schedule="linear", warmup=0.2, final_learning_rate=0.2)
-    assert found == [0.5, 1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+    result = rates(schedule="linear", warmup=0.2, final_learning_rate=0.2)
+    assert result == [0.5, 1.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
 
 
 def test_cosine_falls_by_half_at_half_time():
@@ -28,26 +33,26 @@ def test_constant_stays():
 
 
 def test_one_cycle_rises_from_a_25th_by_a_cosine():
-    found = rates(schedule="one_cycle", warmup=0.5)
-    assert found[4] == found[5] == 1.0
-    assert 0.04 < found[0] < 0.2
-    assert found == [*sorted(found[:5]), *sorted(found[5:], reverse=True)]
+    result = rates(schedule="one_cycle", warmup=0.5)
+    assert result[4] == result[5] == 1.0
+    assert 0.04 < result[0] < 0.2
+    assert result == [*sorted(result[:5]), *sorted(result[5:], reverse=True)]
 
 
 def test_wsd_stays_at_the_peak_until_the_last_part():
-    found = rates(schedule="wsd", warmup=0.1, cooldown=0.5)
-    assert found == [1.0] * 6 + [0.8, 0.6, 0.4, 0.2]
+    result = rates(schedule="wsd", warmup=0.1, cooldown=0.5)
+    assert result == [1.0] * 6 + [0.8, 0.6, 0.4, 0.2]
 
 
 def test_a_budget_is_a_schedule_in_seconds():
-    found = rates(
+    result = rates(
         steps=None,
         budget="100s",
         length=100,
         warmup=0.1,
         positions=[0.0, 5.0, 10.0, 55.0, 100.0],
     )
-    assert found == [0.0, 0.5, 1.0, 0.5, 0.0]
+    assert result == [0.0, 0.5, 1.0, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ def test_other_texts_are_no_durations(text):
             {"steps": 9, "initial_batch": 4, "batch_ramp": 2},
             "batch_ramp of a step a doubling or more, got 2",
         ),
-        ({"steps": 1, "accumulate": 0}, "accumulate above 0, got 0"),
+        ({"steps": 1, "accumulate": 0}, "accumulate of 1 or more, got 0"),
     ],
 )
 def test_knobs_that_do_not_fit_are_a_sentence(knobs, words):
@@ -90,6 +95,10 @@ def test_knobs_that_do_not_fit_are_a_sentence(knobs, words):
 
 
 def test_former_keys_name_their_successors():
-    for former, name in TrainingConfig.RENAMED.items():
+    renamed = {}
+    for config_slice in TrainingConfig.__bases__:
+        renamed |= getattr(config_slice, "RENAMED", {})
+    for former, name in renamed.items():
         assert not hasattr(TrainingConfig, former)
         assert hasattr(TrainingConfig, name)
+    assert len(renamed) == 3

@@ -38,7 +38,7 @@ def make(pipeline: Pipeline, root: Path, run_id: str = "r") -> None:
         keys = Keys(root, store)
         for node in pipeline.nodes:
             inputs = map_inputs(node, artifacts.__getitem__)
-            digests = map_inputs(node, lambda channel: artifacts[channel].digest)
+            digests = map_inputs(node, lambda channel: artifacts[channel].reference)
             parts = keys.parts(node, digests)
             key = cache_key(parts)
             execute(node, root, key, parts, inputs, artifacts)
@@ -54,7 +54,8 @@ def execute(node: Component, root, key, parts, inputs, artifacts) -> None:
             publish.seal(artifact)
         finished = time.time()
         execution = {"node": node.id, "key": key, "parts": parts, "finished": finished}
-        execution["outputs"] = {name: a.digest for name, a in outputs.items()}
+        execution["outputs"] = {name: a.reference for name, a in outputs.items()}
+        execution["seals"] = {name: a.seal for name, a in outputs.items()}
         publish.commit(staging, final, execution=execution)
     for name, channel in node.outputs.items():
         artifacts[channel] = channel.type(final / name)

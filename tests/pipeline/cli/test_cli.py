@@ -244,6 +244,16 @@ def test_the_newest_pushed_version_answers(tmp_path):
         find_model("libary", Mirror(str(tmp_path)))
 
 
+def test_a_stage_is_never_a_folder_of_the_working_directory(tmp_path, monkeypatch):
+    pushed = saved_model(tmp_path / "root" / "pushed" / "library" / "1")
+    planted = saved_model(tmp_path / "library")
+    monkeypatch.chdir(tmp_path)
+    assert find_model("library", Mirror(str(tmp_path / "root"))) == pushed
+    assert find_model("./library", Mirror(str(tmp_path / "root"))).samefile(planted)
+    with pytest.raises(ConfigError, match="nothing was pushed"):
+        find_model("library", Mirror(str(tmp_path / "other")))
+
+
 def test_a_version_without_a_model_does_not_answer(tmp_path):
     (tmp_path / "pushed" / "library" / "1").mkdir(parents=True)
     with pytest.raises(ConfigError, match="nothing was pushed"):

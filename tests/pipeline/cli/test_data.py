@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from textmill.components.base import canonical_json
+from textmill.components.manifest import canonical_json
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.data_display import render_document, visible
 from textmill.pipeline.config.load import load_config

@@ -190,6 +190,7 @@ def test_a_selection_uses_earlier_results(source, root):
         ("data", 3, "rows.csv:3: expected 2 columns, found 1; mend the line"),
         ("defect", 1, "internal error in trouble: ValueError: unforeseen; the trace"),
         ("memory", 5, "trouble: out of memory"),
+        ("disk", 5, "trouble.bin: Input/output error; the disk or the machine failed"),
         ("silence", 1, "internal error in trouble: AssertionError"),
         ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV)"),
     ],

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import sentences
-from textmill.components.artifacts import PushedModel
-from textmill.components.base import MANIFEST
+from textmill.components.artifacts import PushedModel, PushedVersion
+from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError, RemoteError
 from textmill.pipeline.cli.predict import find_model
 from textmill.pipeline.config.load import parse_config
 from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.publish import seal
 from textmill.pipeline.remote.executor_io import wires
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.secret_manager import fetch_secrets
@@ -251,7 +252,9 @@ def test_the_newest_span_is_resolved_when_the_step_runs(project):
     assert ledger["read"] == 70
 
 
-def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service):
+def test_the_latest_pushed_model_is_resolved_when_the_step_runs(
+    project, service, tmp_path
+):
     kfp = Platform(project, "gs://bucket/root")
     kfp.values = {
         "stages__lines__export": {},
@@ -264,9 +267,13 @@ def test_the_latest_pushed_model_is_resolved_when_the_step_runs(project, service
     for version, loss in ((3, 9.0), (10, 2.5)):
         card = {"model": f"{version}", "documents": "of another day"}
         card |= {"metrics": {"loss": {"value": loss}}}
-        folder = f"root/pushed/lines/{version}"
-        service.objects[f"{folder}/{PushedModel.MODEL}"] = b"a graph"
-        service.objects[f"{folder}/{PushedModel.CARD}"] = json.dumps(card).encode()
+        pushed = PushedVersion(tmp_path / str(version))
+        pushed.file(PushedVersion.MODEL).write_bytes(b"a graph")
+        pushed.file(PushedVersion.CARD).write_text(json.dumps(card))
+        seal(pushed)
+        for name in (PushedVersion.MODEL, PushedVersion.CARD, MANIFEST):
+            data = (pushed.path / name).read_bytes()
+            service.objects[f"root/pushed/lines/{version}/{name}"] = data
     assert kfp.run("evaluate.lines") == 0
     [name] = [n for n in service.objects if n.endswith("/metrics.json")]
     [threshold] = json.loads(service.objects[name])["thresholds"]
@@ -278,9 +285,9 @@ def pushed_version(root, folder, model):
     """Returns a mirror, and the outputs of a push of version 1."""
     mirror = Mirror(root, folder)
     version = mirror.path / "pushed" / "lines" / "1"
-    (version / PushedModel.CARD).parent.mkdir(parents=True)
-    (version / PushedModel.MODEL).write_text(model)
-    (version / PushedModel.CARD).write_text(model)
+    (version / PushedVersion.CARD).parent.mkdir(parents=True)
+    (version / PushedVersion.MODEL).write_text(model)
+    (version / PushedVersion.CARD).write_text(model)
     artifact = PushedModel(mirror.path / "artifacts")
     artifact.facts = {
         "pushed": True,
@@ -300,7 +307,7 @@ def test_two_runs_never_push_the_same_version(service, tmp_path, scheme):
         send_pushed(second, mirror)
     assert set(service.objects.values()) == {b"one"}
     there = Mirror(root, tmp_path / "c")
-    assert (find_model("lines", there) / PushedModel.MODEL).read_text() == "one"
+    assert (find_model("lines", there) / PushedVersion.MODEL).read_text() == "one"
     with pytest.raises(ConfigError, match=r"\(lines\).*did you mean 'lines'"):
         find_model("line", there)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.training.config import TrainingConfig
-from textmill.models.training.optimizers import make_optimizer
+from textmill.models.training.optimizers.config import OptimizerConfig
 from textmill.models.training.optimizers.muon import matrix_shape, orthogonal
-from textmill.models.training.optimizers.reduced_gradient import layer_scales
+from textmill.models.training.optimizers.optimizer import make_optimizer
+from textmill.models.training.optimizers.reduced_gradient import layer_multipliers
 
 NAMES = ("adamw", "lamb", "adafactor", "lion", "sgd", "muon")
 
@@ -33,10 +33,10 @@ def model():
     )
 
 
-def updated(model, steps=1, rate=0.1, **knobs):
+def updated(model, steps=1, learning_rate=0.1, **knobs):
     """Returns weights by path before and after steps with gradients of noise."""
-    knobs = {"steps": 1, "weight_decay": 0.0, "epsilon": 1e-6, **knobs}
-    optimizer = make_optimizer(model, TrainingConfig(**knobs))
+    knobs = {"weight_decay": 0.0, "epsilon": 1e-6, **knobs}
+    optimizer = make_optimizer(model, OptimizerConfig(**knobs))
     weights = model.trainable_variables
     before = {v.path: v.numpy() for v in weights}
     generator = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def updated(model, steps=1, rate=0.1, **knobs):
         optimizer.step(
             given,
             weights,
-            learning_rate=tf.constant(rate),
+            learning_rate=tf.constant(learning_rate),
             average_decay=tf.constant(0.0),
         )
     return before, {v.path: v.numpy() for v in weights}, gradients
@@ -108,7 +108,7 @@ def test_adafactor_takes_steps_of_the_size_of_the_weights(model):
 
 
 def test_adafactor_is_keras_rule_in_the_memory_of_its_factors(model):
-    before, ours, _ = updated(model, steps=3, rate=0.02, optimizer="adafactor")
+    before, ours, _ = updated(model, steps=3, learning_rate=0.02, optimizer="adafactor")
     weights = model.trainable_variables
     for variable in weights:
         variable.assign(before[variable.path])
@@ -118,7 +118,7 @@ def test_adafactor_is_keras_rule_in_the_memory_of_its_factors(model):
         stock.apply([tf.constant(noise(generator, v.shape)) for v in weights], weights)
     for variable in weights:
         close(ours[variable.path], variable.numpy(), 1e-6)
-    config = TrainingConfig(steps=1, optimizer="adafactor")
+    config = OptimizerConfig(optimizer="adafactor")
     kept = [v for v in make_optimizer(model, config).variables if "moment" in v.path]
     sizes = [tuple(v.shape) for v in weights]
     factors = [
@@ -173,13 +173,13 @@ def test_stock_muon_passes_over_attention_and_takes_its_biases(model):
 
 def test_lower_layers_learn_slower(model):
     weights = model.trainable_variables
-    scales = dict(
-        zip((v.path for v in weights), layer_scales(weights, 0.5), strict=True)
+    multipliers = dict(
+        zip((v.path for v in weights), layer_multipliers(weights, 0.5), strict=True)
     )
-    assert scales[path_of(scales, "pooled_dense")] == 1.0
-    assert scales[path_of(scales, "layer_1", "query")] == 0.5
-    assert scales[path_of(scales, "layer_0", "query")] == 0.25
-    assert scales[path_of(scales, "token_embedding")] == 0.125
+    assert multipliers[path_of(multipliers, "pooled_dense")] == 1.0
+    assert multipliers[path_of(multipliers, "layer_1", "query")] == 0.5
+    assert multipliers[path_of(multipliers, "layer_0", "query")] == 0.25
+    assert multipliers[path_of(multipliers, "token_embedding")] == 0.125
     before, after, gradients = updated(model, optimizer="sgd", layer_decay=0.5)
     path = path_of(before, "layer_0", "query", "kernel")
     close(after[path], before[path] - 0.1 * 0.25 * 1.95 * gradients[path])

@@ -1,0 +1,107 @@
+"""Manifests: files, facts and hashes of an artifact, in ``manifest.json``.
+
+The ``digest`` covers the content: the identity where the bytes are not stable, else
+files and facts. The ``seal`` covers the whole manifest except where and when it was
+written; readers check both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textmill.components.durable import flush, flush_folders, write_flushed
+
+MANIFEST = "manifest.json"
+MANIFEST_FORMAT = 2
+_CHUNK = 1 << 20
+_UNSEALED = ("created", "seal")
+
+
+def canonical_json(value: Any) -> bytes:
+    """Returns the canonical JSON of a value: sorted keys, no spaces, UTF-8."""
+    return json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    ).encode()
+
+
+def sha256_file(path: Path) -> str:
+    """Returns the hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def list_files(folder: Path) -> list[str]:
+    """Returns the relative paths of all files except the manifest, sorted."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / MANIFEST
+    )
+
+
+def content_digest(manifest: Mapping[str, Any]) -> str:
+    """Returns the digest of a manifest's content: its identity, or else its files."""
+    # The digest is of the content alone: a new field of the manifest leaves it.
+    content = {"type": manifest["type"], "format": 1}
+    if manifest["identity"] is not None:
+        content["identity"] = manifest["identity"]
+    else:
+        content |= {"files": manifest["files"], "facts": manifest["facts"]}
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def manifest_seal(manifest: Mapping[str, Any]) -> str:
+    """Returns the hash of a manifest without the place and time of its execution."""
+    sealed = {name: manifest[name] for name in manifest if name not in _UNSEALED}
+    return hashlib.sha256(canonical_json(sealed)).hexdigest()
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    kind: str,
+    facts: Mapping[str, Any],
+    records: Mapping[str, int],
+    identity: Mapping[str, Any] | None,
+    created: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Hashes the files of a folder, writes the manifest, and flushes all to disk."""
+    names = list_files(folder)
+    assert names, f"{folder}: the executor wrote no file"
+    absent = sorted(set(records) - set(names))
+    assert not absent, f"{folder}: records of files that are not there: {absent}"
+    fields = {
+        "type": kind,
+        "format": MANIFEST_FORMAT,
+        "identity": identity,
+        "facts": facts,
+        "files": [_describe(folder / name, name, records) for name in names],
+    }
+    manifest: dict[str, Any] = json.loads(canonical_json(fields))
+    manifest["digest"] = content_digest(manifest)
+    manifest["seal"] = manifest_seal(manifest)
+    manifest["created"] = dict(created)
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    write_flushed(folder / MANIFEST, text.encode() + b"\n")
+    flush_folders(folder)
+    return manifest
+
+
+def _describe(path: Path, name: str, records: Mapping[str, int]) -> dict[str, Any]:
+    assert not path.is_symlink(), f"{path}: an artifact may hold no links"
+    flush(path)
+    entry = {"path": name, "size": path.stat().st_size, "sha256": sha256_file(path)}
+    if name in records:
+        entry["records"] = records[name]
+    return entry

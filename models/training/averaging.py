@@ -1,0 +1,30 @@
+"""The averages of weights: the decay of the average at every update."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from textmill.models.training.config import AveragingConfig
+
+
+def average_decays(
+    config: AveragingConfig, position: np.ndarray, step: np.ndarray, *, length: float
+) -> np.ndarray:
+    """Returns the decay of the average at every update, float32 ``[n]``.
+
+    An average that forgets begins as a plain mean, so that the first weights do not
+    count for long.
+
+    Args:
+        config: the knobs.
+        position: steps, or seconds under a budget, before each update.
+        step: the number of each update, from 0.
+        length: the whole run, in the unit of the position.
+    """
+    if config.average != "swa":
+        return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)
+    # Counted in steps: a run under a budget takes them as evenly as it can.
+    since = np.maximum(0.0, position - config.average_from * length)
+    position_per_step = np.maximum(position, 1.0) / np.maximum(step, 1.0)
+    num_averaged = np.floor(since / position_per_step)
+    return (num_averaged / (num_averaged + 1)).astype(np.float32)

@@ -1,0 +1,50 @@
+"""OptimizerConfig: the update rule and its constants. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textmill.models.checks import check_below_one
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """The update rule; the learning rate of every step comes from the schedule."""
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"no_decay": "weight_decay_exclude"}
+    """Former keys, for hints."""
+
+    optimizer: Literal["adamw", "lamb", "adafactor", "lion", "sgd", "muon"] = "adamw"
+    """What turns a gradient into an update. muon leaves embeddings, heads, norms and
+    biases to adamw."""
+    layer_decay: float = 1.0
+    """Factor of a layer's learning rate, relative to that of the layer above it: 0.9
+    lets the lowest learn slowest."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    weight_decay_exclude: tuple[str, ...] = (
+        "bias",
+        "beta",
+        "gamma",
+        "embedding",
+        "norm",
+    )
+    """Parts of the paths of weights that are exempt from weight decay (and from the
+    scaling of lamb)."""
+    beta_1: float = 0.9
+    """Decay of the first moment (adamw, lamb, lion, and adamw inside muon)."""
+    beta_2: float = 0.999
+    """Decay of the second moment (adamw, lamb, and adamw inside muon); for lion, of
+    the momentum."""
+    momentum: float = 0.95
+    """Momentum of sgd and muon."""
+    epsilon: float = 1e-8
+    """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
+    from deciding updates, but slows attention, whose first gradients are tiny."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay in (0, 1], got {self.layer_decay}")
+        check_below_one(self, "momentum")
