@@ -262,7 +262,7 @@ def write_preset(folder):
 
 def test_a_keras_hub_preset_starts_a_model(tmp_path):
     folder, backbone = write_preset(tmp_path / "preset")
-    with pytest.raises(ConfigError, match=r"found model\.weights\.h5, which is not op"):
+    with pytest.raises(ConfigError, match=r"found model\.weights\.h5, which cannot be"):
         start(folder, PRESET, "classify", kind="keras_hub")
     weights = {v.path: np.asarray(v.value) for v in backbone.weights}
     np.savez(folder / "model.weights.npz", **weights)
