@@ -1,4 +1,4 @@
-"""Samples of a model's output for its first eval rows, as text."""
+"""Sample outputs of a model for its first eval rows, as text."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _ROWS, _WRITTEN = 3, 24
 
 
 def write_samples(task: Task, rows: RowReader, tokenizer: Tokenizer) -> str:
-    """Returns Markdown: masked tokens and what the model takes them for, or how it
-    writes on. Empty for labels, which their curves say enough of.
+    """Returns Markdown: predictions of masked tokens, or continuations of texts.
+
+    Empty for other tasks.
     """
     if not len(rows) or not isinstance(task, MaskedLM | CausalLM):
         return ""
@@ -39,10 +40,12 @@ def _masked(task: MaskedLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -
     for row in range(_ROWS):
         words = [tokenizer.tokens[i] for i in features["ids"][row].numpy()]
         for slot in np.flatnonzero(features["weights"][row].numpy()):
-            taken = tokenizer.tokens[int(logits[row, slot].argmax())]
-            real = tokenizer.tokens[int(features["targets"][row, slot])]
-            right = "" if taken == real else f" (`{real}`)"
-            words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
+            predicted = tokenizer.tokens[int(logits[row, slot].argmax())]
+            target = tokenizer.tokens[int(features["targets"][row, slot])]
+            correction = "" if predicted == target else f" (`{target}`)"
+            words[int(features["positions"][row, slot])] = (
+                f"**`{predicted}`**{correction}"
+            )
         lines.append(" ".join(words[: int(batch["length"][row])]))
     return "\n\n".join(lines)
 
@@ -50,12 +53,12 @@ def _masked(task: MaskedLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -
 def _written(task: CausalLM, batch: dict[str, tf.Tensor], tokenizer: Tokenizer) -> str:
     window = task.config.sequence_length
     ids, length = batch["ids"][:, :window], tf.minimum(batch["length"], window)
-    asked = tf.maximum(1, length // 2)
-    written = generate(task, ids, asked, num_tokens=_WRITTEN)
-    prompts = tf.RaggedTensor.from_tensor(ids, lengths=asked)
-    given = tokenizer.detokenize(prompts).numpy()
-    more = tokenizer.detokenize(tf.RaggedTensor.from_tensor(written)).numpy()
+    prompt_length = tf.maximum(1, length // 2)
+    written = generate(task, ids, prompt_length, num_tokens=_WRITTEN)
+    prompts = tf.RaggedTensor.from_tensor(ids, lengths=prompt_length)
+    prompt_texts = tokenizer.detokenize(prompts).numpy()
+    continuations = tokenizer.detokenize(tf.RaggedTensor.from_tensor(written)).numpy()
     return "\n\n".join(
         f"{a.decode(errors='replace')} **{b.decode(errors='replace')}**"
-        for a, b in zip(given, more, strict=True)
+        for a, b in zip(prompt_texts, continuations, strict=True)
     )

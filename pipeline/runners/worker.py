@@ -95,7 +95,7 @@ Send = Callable[[str, Any], None]
 
 
 class LossyStream(io.TextIOBase):
-    """A text stream that drops what the disk has no room for.
+    """A text stream that drops output that the disk cannot hold.
 
     A worker's log is on the disk that a step may fill. Beam reports an error only
     after it printed it: an exception from ``print`` would hang the pipeline.
