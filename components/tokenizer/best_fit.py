@@ -138,14 +138,14 @@ class BestFit(Packer):
         buffer: np.ndarray,
         flat: np.ndarray,
         pieces: _Pieces,
-        at: tuple[np.ndarray, np.ndarray],
+        target: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:
-        (row, column), config = at, self._config
+        (row, column), config = target, self._config
         if config.next_token:
             place(
                 buffer,
                 flat,
-                at=(row, column + 1),
+                target=(row, column + 1),
                 source=pieces.source,
                 count=pieces.count,
             )
@@ -158,7 +158,7 @@ class BestFit(Packer):
             place(
                 buffer,
                 flat,
-                at=(row, column + start),
+                target=(row, column + start),
                 source=pieces.source,
                 count=pieces.count,
             )
