@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import apache_beam
-import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import (
     FnApiRunner,
@@ -124,7 +123,8 @@ class _Loopback:
 
 
 def _runner(environment: Environment) -> FnApiRunner:
-    worker_handlers.grpc = _Loopback(grpc)
+    if not isinstance(worker_handlers.grpc, _Loopback):
+        worker_handlers.grpc = _Loopback(worker_handlers.grpc)
     # It would warn that there is one worker, because the mode is not named to it.
     logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
     return FnApiRunner(default_environment=environment)
