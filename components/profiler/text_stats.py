@@ -15,9 +15,9 @@ import numpy as np
 
 from textmill.components.profiler.sketches import TopTerms
 from textmill.components.text.shingles import ngrams
-from textmill.components.text.unspaced import UNSPACED
 from textmill.components.text.word_hashing import word_hashes
 from textmill.models.hashing import GOLDEN, mix64
+from textmill.models.unspaced import UNSPACED
 
 GRAM = 13
 """Words in a row that two splits should not share (Brown et al. 2020, appendix C)."""

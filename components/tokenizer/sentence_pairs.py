@@ -1,23 +1,22 @@
 """Sentence pairs: BERT's original rows, for next-sentence prediction.
 
 The procedure is that of ``create_instances_from_document`` (Devlin et al., 2018), on
-sentences that are found here by line ends and sentence marks.
+the sentences of ``components/text/sentences.py``.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textmill.components.text.sentences import sentences
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer
 from textmill.models.hashing import StatelessRandom
 
 _WINDOW_TOKENS = 1 << 22
-_BREAK = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 
 
 class _Document(NamedTuple):
@@ -32,11 +31,6 @@ class _Pair(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     follows: bool
-
-
-def split_sentences(text: str) -> list[str]:
-    """Cuts a text at line ends and after sentence marks; what is between is lost."""
-    return [part for part in _BREAK.split(text) if part]
 
 
 class SentencePair(Packer):
@@ -59,7 +53,8 @@ class SentencePair(Packer):
 
     def texts(self, batch: Batch) -> list[str]:
         """Returns the sentences of all documents."""
-        parts = [split_sentences(document["text"]) for document in batch]
+        texts = [document["text"] for document in batch]
+        parts = [[t[begin:end] for begin, end in sentences(t)] for t in texts]
         self._sentences = [len(part) for part in parts]
         return [sentence for part in parts for sentence in part]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,9 @@ from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import WORD
 from textmill.models.errors import ConfigError
 from textmill.models.tokenizers import Tokenizer
+from textmill.models.unspaced import character_class
 
-_CJK = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2CEAF),
-    (0x2F800, 0x2FA1F),
-)
+_CHINESE = re.compile(f"[{character_class('han')}]+")
 _CONTINUES, _SPACE = "##", "▁"
 
 
@@ -45,7 +41,7 @@ class ChineseWords(Words):
         entries = [entry.removeprefix(_CONTINUES) for entry in tokenizer.tokens]
         self._texts = np.array([e.removeprefix(_SPACE) for e in entries], object)
         self._opens = np.array([e.startswith(_SPACE) for e in entries], bool)
-        sizes = [len(text) if _is_chinese(text) else 0 for text in self._texts]
+        sizes = [len(text) if _CHINESE.fullmatch(text) else 0 for text in self._texts]
         self._sizes = np.array(sizes, np.int32)
 
     def mark(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
@@ -82,12 +78,6 @@ def make_words(config: RowLayout, tokenizer: Tokenizer) -> Words | None:
     if config.words is None:
         return None
     return (ChineseWords if config.words == "jieba" else Words)(tokenizer)
-
-
-def _is_chinese(text: str) -> bool:
-    return bool(text) and all(
-        any(low <= ord(character) <= high for low, high in _CJK) for character in text
-    )
 
 
 def _load_jieba() -> Any:

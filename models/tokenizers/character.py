@@ -17,8 +17,7 @@ from textmill.models.tokenizers.tokenizer import (
     write_spec,
     write_tokens,
 )
-
-_IDEOGRAPHS = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+from textmill.models.unspaced import UNSPACED
 
 
 class Character(Tokenizer):
@@ -74,4 +73,4 @@ class Character(Tokenizer):
     @override
     def _begins_word(self, entry: str) -> bool:
         point = ord(entry[0])
-        return not entry.isalnum() or any(a <= point <= b for a, b in _IDEOGRAPHS)
+        return not entry.isalnum() or any(a <= point < b for a, b in UNSPACED["han"])
