@@ -18,6 +18,8 @@ from textmill.models.pretrained import CONFIG, PretrainedConfig
 
 Tensors = dict[str, np.ndarray]
 
+_MAX_EXPANSION = 100
+
 
 def read_tensors(init: PretrainedConfig) -> Tensors:
     """Returns all tensors of a folder.
@@ -35,10 +37,22 @@ def _read(file: Path) -> Tensors:
     try:
         if file.suffix == ".safetensors":
             return dict(load_file(file))
+        _check_expansion(file)
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (SafetensorError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"{file}: not whole {file.suffix}: {error}") from None
+
+
+def _check_expansion(file: Path) -> None:
+    """Checks the size of an archive's content before it is read."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _MAX_EXPANSION * file.stat().st_size:
+        raise IntegrityError(
+            f"{file}: expected at most {_MAX_EXPANSION} times its own size, got "
+            f"{size:,} bytes when expanded"
+        )
 
 
 def read_config(init: PretrainedConfig) -> dict[str, Any]:

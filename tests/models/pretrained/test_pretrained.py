@@ -23,6 +23,7 @@ from tests.models.pretrained.pretrained_folders import (
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.pretrained.files import read_tensors
 from textmill.models.pretrained.warm_start import start_from_folder
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import import_tokenizer
@@ -220,6 +221,14 @@ def test_a_hostile_file_is_refused_by_its_type(tmp_path, name):
     with pytest.raises(ConfigError, match=f"found {name}, which cannot be read"):
         start(folder, BERT, "classify")
     assert not (tmp_path / "written").exists()
+
+
+def test_a_bomb_of_zeros_is_refused_before_it_is_read(tmp_path):
+    file = tmp_path / "model.weights.npz"
+    np.savez_compressed(file, zeros=np.zeros(10_000_000))
+    assert file.stat().st_size < 100_000
+    with pytest.raises(IntegrityError, match="got 80,000,128 bytes when expanded"):
+        read_tensors(PretrainedConfig(keras_hub=tmp_path))
 
 
 def test_a_hostile_npz_is_not_unpickled(tmp_path):
