@@ -1,4 +1,4 @@
-"""Character: one token a Unicode code point."""
+"""Character: one token per Unicode code point."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from textmill.models.unspaced import UNSPACED
 
 
 class Character(Tokenizer):
-    """One token a Unicode code point, those of the corpus after five control tokens.
+    """One token per code point of the corpus, after five control tokens.
 
-    Letters and digits continue a word, whatever is before them; ideographs and all
-    other characters begin one.
+    Letters and digits always continue a word; ideographs and all other characters begin
+    one.
     """
 
     kind = "character"

@@ -24,6 +24,7 @@ from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.progress import visible
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
@@ -89,7 +90,7 @@ def _exit(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
         import traceback
 
         traceback.print_exc()
-    print(f"textmill: {sentence}", file=sys.stderr)
+    print(f"textmill: {visible(sentence)}", file=sys.stderr)
     sys.exit(exit_code)
 
 
