@@ -45,11 +45,10 @@ def text_key(text: str) -> bytes:
 
 def ngram_hashes(texts: Sequence[str], n: int) -> Hashes:
     """Hashes every run of n words; a text with 1 to n-1 words has one hash, of all."""
-    return over_chunks(texts, lambda chunk: ngrams(word_hashes(chunk), n))
+    return over_chunks(texts, lambda chunk: _ngrams(word_hashes(chunk), n))
 
 
-def ngrams(words: Hashes, n: int) -> Hashes:
-    """Hashes every run of n words, given their hashes, as ``ngram_hashes`` does."""
+def _ngrams(words: Hashes, n: int) -> Hashes:
     values, splits = words
     begins, sizes = splits[:-1], np.diff(splits)
     short = np.flatnonzero((sizes > 0) & (sizes < n))

@@ -1,6 +1,9 @@
 """The command line: results on stdout, messages on stderr, an error in one sentence.
 
-One file per command group; ``display``, ``data_display`` and ``published`` are shared.
+One file per command group: start at ``run.py``, whose commands start, plan and select
+nodes; ``runs.py``, ``data.py`` and ``vocabulary.py`` read results, ``predict.py`` uses
+them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
+``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
 """
