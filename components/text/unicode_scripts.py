@@ -11,7 +11,6 @@ import numpy as np
 
 from textmill.models.unspaced import UNSPACED
 
-
 Ranges = tuple[tuple[int, int], ...]
 """Ranges of code points, each without its end."""
 
