@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
+from textmill.models.checks import check_at_least_one, check_below_one
 from textmill.models.families import FAMILIES
 from textmill.models.registry import NameIn
 
@@ -48,7 +49,10 @@ _MODERN = BlockConfig(
 class ModelConfig:
     """The shape of a model."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {"recompute": "activation_checkpointing"}
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "recompute": "activation_checkpointing",
+        "loss_chunk": "stages.NAME.train.loss_chunk",
+    }
     """Former keys, for hints."""
 
     family: FamilyName = "bert"
@@ -95,10 +99,6 @@ class ModelConfig:
     so that blocks begin as the identity; and causal_lm's output layer, if not tied."""
     qk_norm: bool | None = None
     """Whether queries and keys are normalized in every head (Henry et al., 2020)."""
-    loss_chunk: int | None = None
-    """causal_lm: tokens whose logits are in memory at once; None is all of a batch.
-    With a large vocabulary they are most of what training keeps in memory. The loss is
-    the same; its logits are computed twice."""
     activation_checkpointing: bool = False
     """Whether training keeps only the inputs of blocks and computes the rest again for
     the gradients: much less memory, a third more time, the same update."""
@@ -134,15 +134,9 @@ class ModelConfig:
         return 4 * self.width
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "sequence_length", "loss_chunk"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} of 1 or more, got {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
+        check_at_least_one(self, "layers", "width", "heads", "sequence_length")
+        check_below_one(self, "dropout")
         self._check_blocks()
-        if self.loss_chunk is not None and self.family != "gpt":
-            raise ValueError(f"family gpt beside loss_chunk, got {self.family}")
 
     def _check_blocks(self) -> None:
         if FAMILIES[self.family].norm is None:

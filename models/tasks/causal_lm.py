@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from textmill.models.backbones.transformer import output_initializer
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.task import Features, Rows, Task
 
 
@@ -16,6 +17,8 @@ class CausalLM(Task):
 
     Of a prompt and its response, the response alone counts.
     """
+
+    task_config: CausalLMConfig = CausalLMConfig()
 
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
@@ -33,7 +36,7 @@ class CausalLM(Task):
 
     @override
     def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
-        if self.config.loss_chunk is None:
+        if self.task_config.loss_chunk is None:
             return super().sums(features, training=training)
         inputs = {name: features[name] for name in self._inputs}
         return chunked_cross_entropy(
@@ -41,7 +44,7 @@ class CausalLM(Task):
             self._matrix(),
             features["targets"],
             features["weights"],
-            chunk=self.config.loss_chunk,
+            chunk=self.task_config.loss_chunk,
         )
 
     def _matrix(self) -> tf.Tensor:

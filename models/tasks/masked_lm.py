@@ -11,6 +11,7 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.errors import ConfigError
+from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.tasks.masking import choose, corrupt
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 
@@ -26,10 +27,17 @@ class MaskedLM(Task):
     mean of its masked tokens, so that the whole is the sum of two means.
     """
 
+    task_config: MaskedLMConfig = MaskedLMConfig()
+
+    @property
+    @override
+    def key_epochs(self) -> int | None:
+        return self.task_config.dupe_factor
+
     @property
     def num_slots(self) -> int:
         """Predictions a row: ceil(rate x length)."""
-        return math.ceil(self.masking.rate * self.config.sequence_length)
+        return math.ceil(self.task_config.mask_rate * self.config.sequence_length)
 
     def _build(self) -> keras.Model:
         from keras_hub.layers import MaskedLMHead
@@ -74,7 +82,7 @@ class MaskedLM(Task):
         if ids.shape[1] is None:
             slots = tf.minimum(slots, width)
         choice = choose(
-            self.masking, rows, candidate=self._candidates(rows), slots=slots
+            self.task_config, rows, candidate=self._candidates(rows), slots=slots
         )
         changed = corrupt(
             rows,

@@ -6,51 +6,18 @@ on the batch nor on what was drawn before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from textmill.models.tasks.config import MaskedLMConfig
 
 _SPAN_P = 0.2
 _ROUNDS = 4
 _BY_RANK, _BY_COIN, _BY_TOKEN, _BY_LENGTH = 1, 2, 3, 4
 
 Rows = dict[str, tf.Tensor]
-
-
-@dataclass(frozen=True)
-class Masking:
-    """What is masked; ``TrainingConfig`` has a sentence for each.
-
-    Attributes:
-        rate: share of the tokens.
-        whole_words: whether a word is masked as a whole or not at all.
-        span: how long runs of tokens or words are drawn; None masks each by itself.
-        longest_span: tokens or words a run; None is 10 for geometric, 3 for ngram.
-        static: whether special tokens count in what the rate is of, as they do in the
-            original script.
-    """
-
-    rate: float = 0.15
-    whole_words: bool = False
-    span: Literal["geometric", "ngram"] | None = None
-    longest_span: int | None = None
-    static: bool = False
-
-    def span_lengths(self) -> np.ndarray:
-        """Returns the chance of every length from 1, float64 ``[longest_span]``.
-
-        Geometric is cut and scaled to 1 (SpanBERT: Joshi et al., 2019, section 3.1);
-        ngram is 1/n (ALBERT: Lan et al., 2019, section 3.1).
-        """
-        if self.span is None:
-            return np.ones(1)
-        default = {"geometric": 10, "ngram": 3}[self.span]
-        length = np.arange(1, (self.longest_span or default) + 1)
-        geometric = _SPAN_P * (1 - _SPAN_P) ** (length - 1.0)
-        share = geometric if self.span == "geometric" else 1.0 / length
-        return share / share.sum()
 
 
 class Choice(NamedTuple):
@@ -84,7 +51,7 @@ def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
 
 
 def choose(
-    masking: Masking, rows: Rows, *, candidate: tf.Tensor, slots: int | tf.Tensor
+    config: MaskedLMConfig, rows: Rows, *, candidate: tf.Tensor, slots: int | tf.Tensor
 ) -> Choice:
     """Chooses among the tokens where ``candidate`` (bool ``[b, l]``) is true.
 
@@ -92,12 +59,13 @@ def choose(
     where the next word would be one too many.
     """
     count = tf.reduce_sum(tf.cast(candidate, tf.int32), axis=1)
-    base = rows["length"] if masking.static else count
-    wanted = tf.cast(base, tf.float32) * masking.rate
+    # The original script, whose copies dupe_factor makes, counts special tokens too.
+    base = rows["length"] if config.dupe_factor else count
+    wanted = tf.cast(base, tf.float32) * config.mask_rate
     num = tf.minimum(count, tf.maximum(1, tf.cast(tf.round(wanted), tf.int32)))
     num = tf.minimum(num, slots)
-    if masking.whole_words or masking.span:
-        return _choose_units(masking, rows, candidate=candidate, num=num, slots=slots)
+    if config.mask_whole_words or config.mask_span:
+        return _choose_units(config, rows, candidate=candidate, num=num, slots=slots)
     at = tf.range(tf.shape(candidate)[1])[None, :]
     rank = tf.where(candidate, uniform(rows["keys"][:, None], at, _BY_RANK), -1.0)
     best, positions = tf.math.top_k(rank, slots)
@@ -107,7 +75,7 @@ def choose(
 
 
 def _choose_units(
-    masking: Masking,
+    config: MaskedLMConfig,
     rows: Rows,
     *,
     candidate: tf.Tensor,
@@ -117,26 +85,26 @@ def _choose_units(
     """Takes units (words or tokens), in the order of the spans that hold them."""
     width = tf.shape(candidate)[1]
     at = tf.range(width)[None, :]
-    unit = _units(masking, rows, candidate)
+    unit = _units(config, rows, candidate)
     sizes = _sizes(unit, candidate)
-    rank, owner = _span_ranks(masking, rows["keys"], sizes)
+    rank, owner = _span_ranks(config, rows["keys"], sizes)
     order = tf.argsort(rank, direction="DESCENDING", stable=True)
     taken = _take_in_order(tf.gather(sizes, order, batch_dims=1), num)
     taken = tf.gather(taken, tf.argsort(order), batch_dims=1)
     chosen = candidate & tf.gather(taken, unit, batch_dims=1)
     _, positions = tf.math.top_k(tf.where(chosen, width - at, 0), slots)
     coin = at
-    if masking.span == "geometric":
+    if config.mask_span == "geometric":
         coin = tf.gather(owner, unit, batch_dims=1)
     return Choice(
         chosen, positions, tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), coin
     )
 
 
-def _units(masking: Masking, rows: Rows, candidate: tf.Tensor) -> tf.Tensor:
+def _units(config: MaskedLMConfig, rows: Rows, candidate: tf.Tensor) -> tf.Tensor:
     """Returns the number of every token's unit in its row, from 0: int32 ``[b, l]``."""
     first = tf.ones_like(candidate)
-    if masking.whole_words:
+    if config.mask_whole_words:
         after = tf.pad(candidate[:, :-1], [[0, 0], [1, 0]])
         first = (rows["word_starts"] > 0) | ~candidate | ~after
     # The first token is special or has nothing before it: numbers begin at 0.
@@ -156,7 +124,7 @@ def _sizes(unit: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
 
 
 def _span_ranks(
-    masking: Masking, keys: tf.Tensor, sizes: tf.Tensor
+    config: MaskedLMConfig, keys: tf.Tensor, sizes: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Lets a span begin at every unit; one that many spans hold is of the highest.
 
@@ -169,7 +137,7 @@ def _span_ranks(
     at = tf.range(tf.shape(sizes)[1])[None, :]
     own, real = uniform(keys[:, None], at, _BY_RANK), sizes > 0
     block = tf.cumsum(tf.cast(~real, tf.int32), axis=1)
-    bounds = np.cumsum(masking.span_lengths())[:-1].astype(np.float32)
+    bounds = np.cumsum(span_lengths(config))[:-1].astype(np.float32)
     draw = uniform(keys[:, None], at, _BY_LENGTH)
     length = 1 + tf.reduce_sum(tf.cast(draw[..., None] >= bounds, tf.int32), -1)
     rank = tf.where(real, own, -1.0)
@@ -181,6 +149,21 @@ def _span_ranks(
         owner = tf.where(found > rank, at - back, owner)
         rank = tf.maximum(rank, found)
     return rank, owner
+
+
+def span_lengths(config: MaskedLMConfig) -> np.ndarray:
+    """Returns the chance of every length from 1, float64 ``[longest_span]``.
+
+    Geometric is cut and scaled to 1 (SpanBERT: Joshi et al., 2019, section 3.1); ngram
+    is 1/n (ALBERT: Lan et al., 2019, section 3.1).
+    """
+    if config.mask_span is None:
+        return np.ones(1)
+    default = {"geometric": 10, "ngram": 3}[config.mask_span]
+    length = np.arange(1, (config.longest_span or default) + 1)
+    geometric = _SPAN_P * (1 - _SPAN_P) ** (length - 1.0)
+    share = geometric if config.mask_span == "geometric" else 1.0 / length
+    return share / share.sum()
 
 
 def _take_in_order(sizes: tf.Tensor, num: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from textmill.models.config import ModelConfig
 from textmill.models.families import FAMILIES
-from textmill.models.tasks.masking import Masking
+from textmill.models.tasks.config import NoTaskConfig
 from textmill.models.tokenizers import SpecialTokens
 
 Rows = dict[str, tf.Tensor]
@@ -50,9 +50,11 @@ class Task:
         backbone: the part of it that other stages may start from.
         init: the names of its tensors that are ``new`` and of the other model's that
             are ``unused``, once it started from one; None from scratch.
+        task_config: its own knobs, of the class that its row of ``TASKS`` names.
     """
 
     init: dict[str, list[str]] | None = None
+    task_config: Any = NoTaskConfig()
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Task:
         specials: SpecialTokens,
         seed: int = 0,
         num_labels: int = 0,
-        masking: Masking | None = None,
+        task_config: Any = None,
         attention: Literal["document", "row"] = "row",
         next_sentence: bool = False,
     ) -> None:
@@ -74,7 +76,7 @@ class Task:
             specials: ids of the control tokens.
             seed: of weights and dropout.
             num_labels: of a classifier.
-            masking: what masked_lm masks.
+            task_config: the task's own knobs; None is their defaults.
             attention: whether a token sees its row or, in rows of several documents,
                 its own document alone. The weights are the same.
             next_sentence: whether masked_lm also tells if the second sentence follows.
@@ -82,7 +84,7 @@ class Task:
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
-        self.masking = masking or Masking()
+        self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
         self.family: Any = FAMILIES[config.family].load()
         self.backbone = self.family.build_backbone(
@@ -114,6 +116,11 @@ class Task:
         if self.attention == "document" and "segments" in rows:
             return rows["segments"][:, :width]
         return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
+
+    @property
+    def key_epochs(self) -> int | None:
+        """Epochs after which the keys of a row repeat; None never."""
+        return None
 
     def head_flops(self, length: int) -> int:
         """Returns the operations of the head's forward pass on a row of tokens."""

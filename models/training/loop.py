@@ -71,20 +71,6 @@ class TrainingRun:
         self._has_eval = bool(eval_rows)
         smallest = config.initial_batch or config.global_batch
         self._shares.check(smallest, accumulate=config.accumulate)
-        self._order = Sampler(
-            len(rows),
-            config,
-            seed=seed,
-            lengths=rows.lengths(),
-            dupe_factor=config.dupe_factor,
-        )
-        self.num_steps = None
-        if config.budget is None:
-            self.num_steps = config.steps or self._order.steps(config.epochs or 1)
-        self._length = config.seconds or self.num_steps or 1
-        self._feed = Prefetcher(
-            rows, self._order, shares=self._shares, cut=config.length_buckets
-        )
         # Layers are named by a counter of the process; names are part of the digest.
         keras.utils.clear_session()
         set_precision(config.precision)  # It was cleared, too.
@@ -102,6 +88,20 @@ class TrainingRun:
                 config=config,
                 methods=list(self._methods.values()),
             )
+        self._order = Sampler(
+            len(rows),
+            config,
+            seed=seed,
+            lengths=rows.lengths(),
+            key_epochs=self.task.key_epochs,
+        )
+        self.num_steps = None
+        if config.budget is None:
+            self.num_steps = config.steps or self._order.steps(config.epochs or 1)
+        self._length = config.seconds or self.num_steps or 1
+        self._feed = Prefetcher(
+            rows, self._order, shares=self._shares, cut=config.length_buckets
+        )
         self._validator = Validator(
             self.task,
             rows=eval_rows,

@@ -204,8 +204,6 @@ def test_the_classic_recipe_is_keras_hubs_own(tmp_path):
     [
         ({"family": "lstm", "recipe": "modern"}, "a transformer .* beside recipe"),
         ({"family": "lstm", "norm": "pre"}, "a transformer .* beside norm"),
-        ({"loss_chunk": 8}, "family gpt beside loss_chunk, got bert"),
-        ({"family": "gpt", "loss_chunk": 0}, "loss_chunk of 1 or more, got 0"),
         ({"layers": 0}, "layers of 1 or more, got 0"),
     ],
 )

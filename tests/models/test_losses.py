@@ -10,6 +10,7 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.task import cross_entropy
 from textmill.models.tokenizers import SpecialTokens
 
@@ -22,10 +23,17 @@ FEATURES = {
 }
 
 
-def update(shape, task, *, compiled, seed=7):
+def update(shape, task, *, compiled, seed=7, **knobs):
     """Returns the sums and gradients of one step from the same start."""
     keras.utils.clear_session()
-    made = TASKS[task].load()(shape, vocabulary_size=50, specials=SPECIALS, seed=seed)
+    row = TASKS[task]
+    made = row.load()(
+        shape,
+        vocabulary_size=50,
+        specials=SPECIALS,
+        seed=seed,
+        task_config=row.config(**knobs),
+    )
     slots = (3, 4) if task == "masked_lm" else (3, 12)
     generator = np.random.default_rng(2)
     features = {
@@ -90,14 +98,19 @@ def test_a_chunked_model_makes_the_plain_update(tied, compiled):
     shape = replace(GPT, tied_embeddings=tied, recipe="modern", zero_outputs=False)
     shape = replace(shape, dropout=0.0)  # XLA drops other activations.
     plain = update(shape, "causal_lm", compiled=False)
-    chunked = update(replace(shape, loss_chunk=7), "causal_lm", compiled=compiled)
+    chunked = update(shape, "causal_lm", compiled=compiled, loss_chunk=7)
     assert_equal(chunked, plain, tolerance=1e-5)
 
 
 def test_no_tensor_of_a_chunked_step_has_all_logits():
-    def largest(shape):
+    def largest(loss_chunk):
         keras.utils.clear_session()
-        made = TASKS["causal_lm"].load()(shape, vocabulary_size=5000, specials=SPECIALS)
+        made = TASKS["causal_lm"].load()(
+            GPT,
+            vocabulary_size=5000,
+            specials=SPECIALS,
+            task_config=CausalLMConfig(loss_chunk=loss_chunk),
+        )
         features = {k: tf.constant(v) for k, v in FEATURES.items()}
         features |= {"targets": features["ids"], "weights": tf.ones([3, 12])}
 
@@ -110,8 +123,8 @@ def test_no_tensor_of_a_chunked_step_has_all_logits():
         program = memory(stage="optimized_hlo")
         return "f32[36,5000]" in program or "f32[3,12,5000]" in program
 
-    assert largest(GPT)
-    assert not largest(replace(GPT, loss_chunk=4))
+    assert largest(None)
+    assert not largest(4)
 
 
 @pytest.mark.parametrize(
