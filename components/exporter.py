@@ -37,16 +37,16 @@ def export(
 ) -> None:
     """Writes a SavedModel whose ``serving_default`` takes raw strings."""
     from textmill.models.export import saved_model as engine
+    from textmill.models.export.server import ServingOptions
     from textmill.models.inference import load_task
 
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
     labels = model.facts["labels"]
-    server = engine.make_server(
-        task, tokenizer, labels=labels, num_tokens=config.max_tokens
-    )
-    engine.save(server, serving.path / serving.SAVED_MODEL, labels=labels)
+    options = ServingOptions(labels=tuple(labels), num_tokens=config.max_tokens)
+    server = task.serve(tokenizer, options)
+    engine.save(server, serving.path / serving.SAVED_MODEL)
     texts = list(_some_texts(documents, config.parity_texts))
     write_json(
         serving.file(serving.PARITY),

@@ -36,7 +36,7 @@ class ScratchDir:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the folder is a URL, because workers cannot read this disk."""
+        """True if the folder is a URL, because workers cannot read this disk."""
         return is_remote(self.folder)
 
     def path(self, name: str) -> str:
@@ -100,7 +100,7 @@ def open_scratch_dir(context: Context, *, parent: Path) -> Iterator[ScratchDir]:
 def _remove(url: str) -> None:
     """Deletes a remote scratch folder; a failure is logged and fails no step."""
     try:
-        filesystem.remove(url)
+        filesystem.delete([file.url for file in filesystem.find(url)])
     except TextmillError as error:
         logging.warning("%s: could not be deleted, delete it: %s", url, error)
 

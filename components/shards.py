@@ -36,8 +36,8 @@ def _parse(parts: list[bytes]) -> list[dict[str, Any]]:
     import orjson
 
     lines = b"".join(parts).removesuffix(b"\n").replace(b"\n", b",")
-    found: list[dict[str, Any]] = orjson.loads(b"[" + lines + b"]")
-    return found
+    documents: list[dict[str, Any]] = orjson.loads(b"[" + lines + b"]")
+    return documents
 
 
 def read_shard(path: Path) -> Iterator[dict[str, Any]]:

@@ -129,8 +129,8 @@ def _watcher(
     tokenizer: Tokenizer,
 ) -> TrainingMonitor:
     from textmill.models.backbones.flops import train_flops
+    from textmill.models.inference import sample_rows
     from textmill.models.training.monitor import TrainingMonitor
-    from textmill.models.training.samples import write_samples
 
     def flops(width: int) -> float:
         length = width - TASKS[config.task].next_token
@@ -139,7 +139,7 @@ def _watcher(
     return TrainingMonitor(
         folder,
         flops=flops,
-        samples=lambda task: write_samples(task, eval_rows, tokenizer),
+        samples=lambda task: sample_rows(task, eval_rows, tokenizer),
         profile=config.train.profile,
     )
 

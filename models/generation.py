@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
-from textmill.models.tasks.causal_lm import CausalLM
+if TYPE_CHECKING:
+    from textmill.models.tasks.task import Task
 
 
 def generate(
-    task: CausalLM,
+    task: Task,
     ids: tf.Tensor,
     length: tf.Tensor,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from textmill.models.tokenizers import Tokenizer, load_tokenizer
 from textmill.models.training.sampler import row_keys
 from textmill.models.weights import load_weights
 
-_TEMPERATURE = 0.8
+_SAMPLE_ROWS = 3
 
 
 def load_task(
@@ -88,23 +89,10 @@ def predict_rows(
         yield outputs
 
 
-def generate_samples(
-    task: Task, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
-) -> list[str]:
-    """Returns texts generated from the end token; empty for tasks that do not write."""
-    from textmill.models.generation import generate
-    from textmill.models.tasks.causal_lm import CausalLM
-
-    if not isinstance(task, CausalLM):
-        return []
-    prompts = tf.fill([count, task.config.sequence_length], tokenizer.specials.end)
-    ids = tf.function(generate)(
-        task,
-        prompts,
-        tf.ones([count], tf.int32),
-        num_tokens=num_tokens,
-        temperature=_TEMPERATURE,
-        seed=seed,
-    )
-    texts = tokenizer.detokenize(tf.RaggedTensor.from_tensor(ids))
-    return [text.decode(errors="replace") for text in texts.numpy()]
+def sample_rows(task: Task, rows: RowReader, tokenizer: Tokenizer) -> str:
+    """Returns the task's outputs for the first rows as Markdown; empty without any."""
+    if not len(rows):
+        return ""
+    [batch] = islice(row_batches(rows, _SAMPLE_ROWS, 0), 1)
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    return "\n\n".join(task.sample(batch, tokenizer))

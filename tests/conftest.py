@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 import pytest
 import zstandard
 
+from tests.pipeline.loopback import Service, serving
 from textmill.components.artifacts import (
     SPLITS,
     Documents,
@@ -132,3 +133,20 @@ def sealed() -> Callable[[Artifact], Artifact]:
         return artifact
 
     return apply
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """The server of this machine that gs:// and s3:// lead to."""
+    from s3fs import S3FileSystem
+
+    with serving() as service:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url + "/s3")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        S3FileSystem.clear_instance_cache()
+        yield service

@@ -20,17 +20,17 @@ DISTRIBUTIONS = {
     "google.api_core": "google-api-core",
     "google.cloud.aiplatform": "google-cloud-aiplatform",
     "google.cloud.aiplatform_v1": "google-cloud-aiplatform",
-    "google.cloud.storage": "google-cloud-storage",
 }
 """Distributions of modules that are named differently."""
 NOT_IMPORTED = {
+    "s3fs": r"install textmill\[s3\]",
     "scikit-learn": r"docstrings: \[.*\bsklearn\b",
-    "scipy": r"docstrings: \[.*\bscipy\b",
     "tensorboard": r'"tensorboard\.main"',
 }
 """Declared for another use: the pattern of that use in the product or its configs.
 
-Packages whose documentation the quickstart reads, and a program.
+The file system that fsspec imports for s3://, packages whose documentation the
+quickstart reads, and a program.
 """
 
 

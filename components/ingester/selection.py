@@ -197,7 +197,7 @@ class SelectionRules:
     def _handle_near(self, bands: list[str], edits: dict[int, list[Edit]]) -> None:
         config, rows = self._dataset.clean.near, self.rows
         clusters = find_clusters(rows, bands, self.spills, config)
-        labels = clusters.labels()
+        labels = clusters.labels
         kept = representatives(rows, labels, by_split=self._by_source)
         if config.action == "drop":
             self._drop(kept != np.arange(len(rows)), "near_duplicate")

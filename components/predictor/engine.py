@@ -17,7 +17,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.inference import generate_samples, load_task, predict_rows
+from textmill.models.inference import load_task, predict_rows
 from textmill.models.rows import RowReader, RowSchema
 
 _GROUP_ROWS = 8192
@@ -47,8 +47,7 @@ def predict_split(
     columns = _row_columns(documents, split, target=target, slices=config.slices)
     _write(predictions, split, outputs=outputs, columns=columns)
     if config.samples:
-        texts = generate_samples(
-            task,
+        texts = task.write(
             tokenizer,
             count=config.samples,
             num_tokens=config.sample_tokens,

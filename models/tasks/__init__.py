@@ -1,4 +1,4 @@
-"""TASKS: the light table of what a model can learn. Adding a task = a file and a row.
+"""TASKS: the light table of tasks. Adding a task = a file and a row.
 
 Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
 base class (features from rows, sums by row, never means: the loop adds those of all
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A row of ``TASKS``: what the rest of the pipeline needs to know of a task."""
+    """A row of ``TASKS``: facts about a task that the rest of the pipeline needs."""
 
     path: str
     """``package.module:Class`` of the ``Task``."""

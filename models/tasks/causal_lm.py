@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.backbones.transformer import output_initializer
+from textmill.models.export.server import Answers, Server, padded_rows
+from textmill.models.generation import generate
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
 from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.task import Features, Rows, Task
+from textmill.models.tokenizers import Tokenizer
+
+_SAMPLE_TOKENS = 24
+_TEMPERATURE = 0.8
+
+
+class WriteServer(Server):
+    """``continuation`` string ``[n]``; ``loss`` float32 ``[n]``: nats a token of text.
+
+    Of a text longer than the window, its end counts.
+    """
+
+    @override
+    def rows(self, text: tf.Tensor) -> Rows:
+        s = self._tokenizer.specials
+        tokens = self._tokenizer.tokenize_untrusted(text)[:, -self._length :]
+        row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
+        length = tf.cast(row.row_lengths(), tf.int32)
+        ids = row.to_tensor(s.pad, shape=[None, self._length + 1])
+        return {"ids": ids, "length": length}
+
+    @override
+    def reference_rows(self, texts: Sequence[str]) -> Rows:
+        s = self._tokenizer.specials
+        tokens = [self._tokenizer(tf.constant([t])).to_list()[0] for t in texts]
+        rows = [[s.end, *ids[-self._length :]] for ids in tokens]
+        return padded_rows(rows, length=self._length + 1, pad=s.pad)
+
+    @override
+    def answer(self, rows: Rows) -> Answers:
+        sums = self._task.sums(self._task.features(rows), training=False)
+        ids, length = rows["ids"], rows["length"]
+        full = length[:, None] > self._length
+        written = generate(
+            self._task,
+            tf.where(full, ids[:, 1:], ids[:, :-1]),
+            tf.minimum(length, self._length),
+            num_tokens=self.options.num_tokens,
+        )
+        continuation = tf.RaggedTensor.from_tensor(written)
+        return {
+            "continuation": self._tokenizer.detokenize(continuation),
+            "loss": sums["loss"] / tf.maximum(sums["weight"], 1.0),
+        }
 
 
 class CausalLM(Task):
@@ -19,6 +67,7 @@ class CausalLM(Task):
     """
 
     task_config: CausalLMConfig = CausalLMConfig()
+    server_class = WriteServer
 
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
@@ -60,8 +109,8 @@ class CausalLM(Task):
     def features(self, rows: Rows) -> Features:
         ids, length = rows["ids"], rows["length"]
         width = tf.shape(ids)[1] - 1
-        at = tf.range(width)[None, :]
-        counts = at + 1 < length[:, None]
+        positions = tf.range(width)[None, :]
+        counts = positions + 1 < length[:, None]
         if "answer" in rows:
             counts &= rows["answer"][:, 1:] > 0
         return {
@@ -70,3 +119,36 @@ class CausalLM(Task):
             "targets": ids[:, 1:],
             "weights": tf.cast(counts, tf.float32),
         }
+
+    @override
+    def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
+        """Returns the first half of each row, then its continuation in bold."""
+        window = self.config.sequence_length
+        ids, length = rows["ids"][:, :window], tf.minimum(rows["length"], window)
+        prompt_length = tf.maximum(1, length // 2)
+        written = generate(self, ids, prompt_length, num_tokens=_SAMPLE_TOKENS)
+        prompts = tf.RaggedTensor.from_tensor(ids, lengths=prompt_length)
+        pairs = zip(_texts(prompts, tokenizer), _texts(written, tokenizer), strict=True)
+        return [f"{prompt} **{continuation}**" for prompt, continuation in pairs]
+
+    @override
+    def write(
+        self, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
+    ) -> list[str]:
+        """Returns texts that follow an end token."""
+        ids = tf.function(generate)(
+            self,
+            tf.fill([count, self.config.sequence_length], tokenizer.specials.end),
+            tf.ones([count], tf.int32),
+            num_tokens=num_tokens,
+            temperature=_TEMPERATURE,
+            seed=seed,
+        )
+        return _texts(ids, tokenizer)
+
+
+def _texts(ids: tf.Tensor | tf.RaggedTensor, tokenizer: Tokenizer) -> list[str]:
+    if not isinstance(ids, tf.RaggedTensor):
+        ids = tf.RaggedTensor.from_tensor(ids)
+    texts = tokenizer.detokenize(ids).numpy()
+    return [text.decode(errors="replace") for text in texts]

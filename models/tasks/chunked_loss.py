@@ -24,7 +24,7 @@ def chunked_cross_entropy(
     *,
     chunk: int,
 ) -> Sums:
-    """Returns what ``cross_entropy`` of the logits does: float32 ``[batch]``.
+    """Returns the sums of ``cross_entropy`` without all logits: float32 ``[batch]``.
 
     Args:
         hidden: states ``[batch, length, width]``.

@@ -6,11 +6,28 @@ import keras
 import tensorflow as tf
 from typing_extensions import override
 
+from textmill.models.export.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task
+
+
+class ClassifyServer(Server):
+    """``label`` string ``[n]``; ``probabilities`` float32 ``[n, labels]``."""
+
+    @override
+    def answer(self, rows: Rows) -> Answers:
+        logits = self._task.logits(self._features(rows))
+        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        labels = tf.constant(self.options.labels)
+        return {
+            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
+            "probabilities": probabilities,
+        }
 
 
 class Classify(Task):
     """Predicts one label of several from the pooled hidden states."""
+
+    server_class = ClassifyServer
 
     def _build(self) -> keras.Model:
         pooled = self.family.pooled(self._hidden, self._inputs["mask"], self.config)

@@ -7,26 +7,43 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
+from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.errors import ConfigError
+from textmill.models.export.server import Answers, Server
 from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.tasks.masking import choose, corrupt
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
+from textmill.models.tokenizers import Tokenizer
 
 _EPSILON = 1e-12
 """Of the norm in BERT's head, as of those in its encoder."""
 
 
+class EmbedServer(Server):
+    """``embedding`` float32 ``[n, width]``: the mean state of a text's tokens."""
+
+    @override
+    def answer(self, rows: Rows) -> Answers:
+        features = self._features(rows)
+        family, backbone = self._task.family, self._task.backbone
+        outputs = backbone(family.inputs(features["ids"], features["mask"]))
+        hidden = tf.cast(family.sequence(outputs), tf.float32)
+        return {"embedding": mean_of_tokens(hidden, features["mask"])}
+
+
 class MaskedLM(Task):
     """Predicts masked tokens: 80 % mask, 10 % random, 10 % kept (BERT, section 3.1).
 
-    With ``next_sentence``, it also tells from the first token's state whether the
+    With ``next_sentence``, it also predicts from the first token's state whether the
     second sentence follows the first. Every row's loss for that counts as much as the
     mean of its masked tokens, so that the whole is the sum of two means.
     """
 
+    server_class = EmbedServer
     task_config: MaskedLMConfig = MaskedLMConfig()
 
     @property
@@ -119,10 +136,12 @@ class MaskedLM(Task):
     def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         if not self.next_sentence:
             return super().sums(features, training=training)
-        found = self._call(features, training=training)
-        sums = cross_entropy(found["tokens"], features["targets"], features["weights"])
+        outputs = self._call(features, training=training)
+        sums = cross_entropy(
+            outputs["tokens"], features["targets"], features["weights"]
+        )
         real = tf.cast(sums["weight"] > 0.0, tf.float32)
-        follows = cross_entropy(found["next"], features["follows"], real)
+        follows = cross_entropy(outputs["next"], features["follows"], real)
         return {
             **sums,
             "next_loss": follows["loss"] * sums["weight"],
@@ -138,5 +157,21 @@ class MaskedLM(Task):
 
     @override
     def logits(self, features: Features, *, training: bool = False) -> Any:
-        found = self._call(features, training=training)
-        return found["tokens"] if self.next_sentence else found
+        outputs = self._call(features, training=training)
+        return outputs["tokens"] if self.next_sentence else outputs
+
+    @override
+    def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
+        """Returns rows with predictions in bold, then the true token if it differs."""
+        features = self.features(rows)
+        logits = keras.ops.convert_to_numpy(self.logits(features))
+        samples = []
+        for row in range(len(logits)):
+            words = [tokenizer.tokens[i] for i in features["ids"][row].numpy()]
+            for slot in np.flatnonzero(features["weights"][row].numpy()):
+                taken = tokenizer.tokens[int(logits[row, slot].argmax())]
+                real = tokenizer.tokens[int(features["targets"][row, slot])]
+                right = "" if taken == real else f" (`{real}`)"
+                words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
+            samples.append(" ".join(words[: int(rows["length"][row])]))
+        return samples

@@ -1,8 +1,8 @@
-"""What all tasks share: features, the model, and sums by row."""
+"""Base class of tasks: features, the model, sums by row, the served graph."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,10 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks.config import NoTaskConfig
-from textmill.models.tokenizers import SpecialTokens
+from textmill.models.tokenizers import SpecialTokens, Tokenizer
+
+if TYPE_CHECKING:
+    from textmill.models.export.server import Server, ServingOptions
 
 Rows = dict[str, tf.Tensor]
 Features = dict[str, tf.Tensor]
@@ -43,7 +46,7 @@ def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.T
 
 
 class Task:
-    """What a stage learns, over one family's backbone.
+    """Base class of a task, over one family's backbone.
 
     Attributes:
         model: the Keras model, from features to logits.
@@ -51,10 +54,12 @@ class Task:
         init: the names of its tensors that are ``new`` and of the other model's that
             are ``unused``, once it started from one; None from scratch.
         task_config: its own knobs, of the class that its row of ``TASKS`` names.
+        server_class: the graph that answers texts.
     """
 
     init: dict[str, list[str]] | None = None
     task_config: Any = NoTaskConfig()
+    server_class: ClassVar[type[Server]]
 
     def __init__(
         self,
@@ -79,7 +84,7 @@ class Task:
             task_config: the task's own knobs; None is their defaults.
             attention: whether a token sees its row or, in rows of several documents,
                 its own document alone. The weights are the same.
-            next_sentence: whether masked_lm also tells if the second sentence follows.
+            next_sentence: masked_lm: also predicts if the second sentence follows.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
@@ -128,7 +133,7 @@ class Task:
 
     @property
     def sum_names(self) -> tuple[str, ...]:
-        """The names of what ``sums`` returns, in its order."""
+        """The names of ``sums``, in their order."""
         return ("loss", "weight", "correct")
 
     def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
@@ -143,6 +148,20 @@ class Task:
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns the outputs of each row that metrics need; here its loss sums."""
         return self.sums(features, training=False)
+
+    def serve(self, tokenizer: Tokenizer, options: ServingOptions) -> Server:
+        """Returns the graph that answers texts."""
+        return self.server_class(self, tokenizer, options)
+
+    def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
+        """Returns the outputs for some rows as Markdown; here none."""
+        return []
+
+    def write(
+        self, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
+    ) -> list[str]:
+        """Returns texts drawn from the model; none of a model that writes no text."""
+        return []
 
     def logits(self, features: Features, *, training: bool = False) -> tf.Tensor:
         """Runs the model on its features."""

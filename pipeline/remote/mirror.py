@@ -1,9 +1,9 @@
-"""The mirror: a root folder that may lie behind gs:// or s3://, seen as a local one.
+"""The mirror: a root folder at a path, or at gs:// or s3://, used as a local folder.
 
 All code works on paths below ``Mirror.path``. For a local root that is the root
-itself. For a remote one it is a folder of this machine, which gets what is fetched and
-from which is sent what was made. ``execution.json`` is sent last and only where there
-is none, so a folder in a bucket is whole when it holds one, as on disk.
+itself. For a remote one it is a folder of this machine, with the files that were
+downloaded and those to upload. ``execution.json`` is uploaded last and only if there is
+none, so a folder in a bucket is complete when it holds one, as on disk.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 
+from textmill.components import filesystem
 from textmill.components.filesystem import is_remote
 from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError, MachineError
 from textmill.pipeline.publish import EXECUTION
-from textmill.pipeline.remote.buckets import Bucket, open_bucket
 
 _TRANSFERS = 8
 _HISTORY = (EXECUTION, MANIFEST)
@@ -32,72 +31,71 @@ class Mirror:
 
     Args:
         root: a path, or a URL of a bucket's folder.
-        folder: where a remote root appears; None makes one that is removed at the end.
+        folder: the local folder of a remote root; None makes a temporary one.
+
+    Raises:
+        ConfigError: the root's store cannot detect that two runs write one file.
     """
 
     def __init__(self, root: str, folder: Path | None = None) -> None:
         self.root = root.rstrip("/")
         self.is_remote = is_remote(root)
-        self._kept: dict[str, tuple[int, int]] = {}
+        self._uploaded: dict[str, tuple[int, int]] = {}
         if not self.is_remote:
             self.path = Path(root.removeprefix("file://")).absolute()
             return
+        filesystem.check_conditional(root)
         if folder is None:
-            self._made = tempfile.TemporaryDirectory(prefix="textmill-")
-            folder = Path(self._made.name)
+            self._temporary = tempfile.TemporaryDirectory(prefix="textmill-")
+            folder = Path(self._temporary.name)
         self.path = folder.absolute()
-
-    @cached_property
-    def _bucket(self) -> tuple[Bucket, str]:
-        return open_bucket(self.root)
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Returns the sizes of a remote folder's files, by path below the root."""
         if not self.is_remote:
             return {}
-        bucket, prefix = self._bucket
-        found = bucket.sizes(f"{prefix}{folder}/")
-        return {name.removeprefix(prefix): size for name, size in found.items()}
+        files = filesystem.find(self._url(folder))
+        return {file.url.removeprefix(f"{self.root}/"): file.size for file in files}
 
     def fetch(
         self, folder: str, *, wanted: Callable[[str], bool] = lambda name: True
     ) -> None:
-        """Brings a remote folder's files here, those that are not here yet.
+        """Downloads a remote folder's files that the local folder lacks.
 
         Args:
             folder: its path below the root.
-            wanted: says by its path below the root whether a file is.
+            wanted: selects files by their paths below the root.
         """
         names = {n: size for n, size in self.sizes(folder).items() if wanted(n)}
         with ThreadPoolExecutor(_TRANSFERS) as pool:
             list(pool.map(self._fetch_file, names, names.values()))
 
     def fetch_history(self, folder: str) -> bool:
-        """Brings what says how an execution came to be, if all it made is there.
+        """Downloads an execution's record and manifests, if its outputs are complete.
 
         Returns:
-            Whether the remote folder holds a whole execution.
+            True if the remote folder holds a complete execution.
         """
         sizes = self.sizes(folder)
         if f"{folder}/{EXECUTION}" not in sizes:
             return False
         self.fetch(folder, wanted=lambda name: Path(name).name in _HISTORY)
         for manifest in (self.path / folder).glob(f"*/{MANIFEST}"):
-            place = f"{folder}/{manifest.parent.name}"
+            output = f"{folder}/{manifest.parent.name}"
             for file in json.loads(manifest.read_bytes())["files"]:
-                if sizes.get(f"{place}/{file['path']}") != file["size"]:
+                if sizes.get(f"{output}/{file['path']}") != file["size"]:
                     return False
         return True
 
     def send(self, folder: str, *, last: str = EXECUTION) -> None:
-        """Sends a folder's files to a remote root; what makes it whole goes last.
+        """Uploads a folder's files to a remote root, the one that completes it last.
 
         Raises:
             ConfigError: another run was faster, with another result.
         """
         if not self.is_remote:
             return
-        names = list(self._here(folder))
+        names = list(self._local_files(folder))
         seals = [name for name in names if Path(name).name == last]
         self._send_files(name for name in names if name not in seals)
         for name in seals:
@@ -108,19 +106,16 @@ class Mirror:
                 )
 
     def claim(self, name: str) -> bool:
-        """Sends a file to a remote root where there is none.
+        """Uploads a file to a remote root unless there is one.
 
         Returns:
             False if there is one already, with other bytes.
         """
-        if not self.is_remote:
-            return True
-        bucket, prefix = self._bucket
-        if bucket.upload(prefix + name, self.path / name, only_new=True):
+        if not self.is_remote or filesystem.create(self.path / name, self._url(name)):
             return True
         with tempfile.TemporaryDirectory() as folder:
             theirs = Path(folder) / "theirs"
-            bucket.download(prefix + name, theirs)
+            filesystem.download(self._url(name), theirs)
             return theirs.read_bytes() == (self.path / name).read_bytes()
 
     def keep(
@@ -130,70 +125,62 @@ class Mirror:
         wanted: Callable[[str], bool] = lambda name: True,
         done: bool = False,
     ) -> None:
-        """Makes a remote folder what the local one is now, which may be changing.
+        """Makes a remote folder equal to the local one, which may be changing.
 
-        The last files by name go first, and nothing is removed there before all that is
-        here has arrived: whoever fetches the folder in between finds the older ones.
+        The last files by name go first, and nothing is removed remotely before all
+        local files have arrived: a reader in between gets the older ones.
 
         Args:
             folder: its path below the root.
-            wanted: says by its path below the root whether a file is.
-            done: whether nothing changes any more, so that an empty folder is meant.
+            wanted: selects files by their paths below the root.
+            done: True when nothing changes any more, so that an empty folder is meant.
         """
         if not self.is_remote:
             return
         stamps = {}
-        for name in filter(wanted, self._here(folder)):
+        for name in filter(wanted, self._local_files(folder)):
             with suppress(FileNotFoundError):
                 stat = (self.path / name).stat()
                 stamps[name] = (stat.st_size, stat.st_mtime_ns)
-        if not done and (not stamps or stamps == self._kept):
+        if not done and (not stamps or stamps == self._uploaded):
             return
-        there, kept = set(self.sizes(folder)), self._kept
+        remote, before = set(self.sizes(folder)), self._uploaded
         for name in sorted(stamps, reverse=True):
-            is_new = name not in there or kept.get(name, stamps[name]) != stamps[name]
-            if is_new and not self._send_while_there(name):
+            changed = before.get(name, stamps[name]) != stamps[name]
+            if (changed or name not in remote) and not self._send_if_present(name):
                 return
-        self._kept = stamps
-        bucket, prefix = self._bucket
-        for name in sorted(there - set(stamps)):
-            bucket.delete(prefix + name)
+        self._uploaded = stamps
+        filesystem.delete([self._url(name) for name in sorted(remote - set(stamps))])
 
-    def _send_while_there(self, name: str) -> bool:
-        """Sends a file, unless it is gone by now."""
-        bucket, prefix = self._bucket
+    def _url(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def _send_file(self, name: str) -> None:
+        filesystem.upload(self.path / name, self._url(name))
+
+    def _send_if_present(self, name: str) -> bool:
+        """Uploads a file; returns False if it has been removed meanwhile."""
         try:
-            return bucket.upload(prefix + name, self.path / name, only_new=False)
+            self._send_file(name)
         except MachineError:
             if (self.path / name).exists():
                 raise
             return False
+        return True
 
-    def _here(self, folder: str) -> Iterator[str]:
+    def _local_files(self, folder: str) -> Iterator[str]:
         """Yields the files of a local folder by their paths below the root."""
-        # Unlike rglob, walk passes over folders that go while it looks.
-        for place, folders, names in os.walk(self.path / folder):
+        # Unlike rglob, walk passes over folders that are removed during the walk.
+        for parent, folders, names in os.walk(self.path / folder):
             folders.sort()
             for name in sorted(names):
-                yield (Path(place) / name).relative_to(self.path).as_posix()
+                yield (Path(parent) / name).relative_to(self.path).as_posix()
 
     def _send_files(self, names: Iterable[str]) -> None:
-        bucket, prefix = self._bucket
         with ThreadPoolExecutor(_TRANSFERS) as pool:
-            for sent in [
-                pool.submit(
-                    bucket.upload, prefix + name, self.path / name, only_new=False
-                )
-                for name in names
-            ]:
-                sent.result()
+            list(pool.map(self._send_file, names))
 
     def _fetch_file(self, name: str, size: int) -> None:
-        bucket, prefix = self._bucket
         target = self.path / name
-        if target.is_file() and target.stat().st_size == size:
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        bucket.download(prefix + name, draft)
-        draft.replace(target)
+        if not (target.is_file() and target.stat().st_size == size):
+            filesystem.download(self._url(name), target)

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from textmill.components.filesystem import is_remote
+from textmill.components import filesystem
 from textmill.models.errors import TextmillError
 from textmill.pipeline.periodic import run_periodically
-from textmill.pipeline.remote.buckets import open_bucket
 
 VARIABLE = "AIP_TENSORBOARD_LOG_DIR"
 _SECONDS = 30.0
@@ -62,9 +61,8 @@ def _copy(events: Path, target: str, sizes: dict[str, int]) -> None:
 
 
 def _copy_file(file: Path, target: str, name: str) -> None:
-    if is_remote(target):
-        bucket, prefix = open_bucket(target)
-        bucket.upload(prefix + name, file, only_new=False)
+    if filesystem.is_remote(target):
+        filesystem.upload(file, f"{target}/{name}")
     else:
         copy = Path(target) / name
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from textmill.components.ingester.dedup.minhash import DuplicateClusters, near_keys
+from textmill.components.ingester.dedup.clusters import DuplicateClusters
+from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -57,7 +58,7 @@ def ours(path: Path, output: Path) -> None:
     clusters = DuplicateClusters(len(lines))
     for band in range(BANDS):
         clusters.join(np.ascontiguousarray(keys[:, band]))
-    kept = np.flatnonzero(clusters.labels() == np.arange(len(lines)))
+    kept = np.flatnonzero(clusters.labels == np.arange(len(lines)))
     with gzip.open(output, "wb", compresslevel=6) as file:
         file.write(b"".join([lines[i] for i in kept]))
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.export.runtime import SavedModelRuntime
-from textmill.models.export.saved_model import make_server, reference_answers, save
+from textmill.models.export.saved_model import reference_answers, save
+from textmill.models.export.server import ServingOptions
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
@@ -79,9 +80,8 @@ def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
     np.testing.assert_allclose(again["loss"], sums["loss"], rtol=1e-5)
     assert save_weights(other, tmp_path / "again") == digest
 
-    labels = ["a", "b"] if task == "classify" else []
-    server = make_server(other, TOKENIZER, labels=labels, num_tokens=3)
-    save(server, tmp_path / "saved", labels=labels)
+    server = other.serve(TOKENIZER, ServingOptions(labels=("a", "b"), num_tokens=3))
+    save(server, tmp_path / "saved")
     answers = SavedModelRuntime(tmp_path / "saved").answer(TEXTS)
     name = {"classify": "probabilities", "masked_lm": "embedding", "causal_lm": "loss"}
     for here, there in zip(answers, reference_answers(server, TEXTS), strict=True):

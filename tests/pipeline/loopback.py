@@ -9,8 +9,6 @@ method and path match one meets it.
 from __future__ import annotations
 
 import base64
-import email.parser
-import email.policy
 import json
 import re
 import threading
@@ -280,31 +278,16 @@ class _Handler(BaseHTTPRequestHandler):
             return self._part(objects[name]) if name in objects else (404, {})
         if "/o" not in path.partition("/b/")[2]:
             return 200, {"name": bucket}
-        prefix = self.query.get("prefix", "")
-        told = {"bucket": bucket, "updated": "2026-11-25T10:00:00Z"}
         if name:
-            if name not in objects:
-                return 404, {}
-            return 200, told | {"name": name, "size": str(len(objects[name]))}
+            found = name in objects
+            return (200, _item(bucket, name, objects[name])) if found else (404, {})
+        prefix = self.query.get("prefix", "")
         items = [
-            {"name": n, "size": str(len(d)), **told}
+            _item(bucket, n, d)
             for n, d in sorted(objects.items())
             if n.startswith(prefix)
         ]
         return 200, {"items": items}
-
-    def _batch(self, path: str) -> tuple[int, bytes]:
-        """Obeys the calls in a body of several, which all remove an object."""
-        asked = re.findall(rb"DELETE \S+/o/([^\s?]+)", self.body)
-        answer = b""
-        for number, name in enumerate(asked, 1):
-            found = self.service.objects.pop(unquote(name.decode()), None)
-            status = b"404 Not Found" if found is None else b"204 No Content"
-            head = b"--x\r\nContent-Type: application/http\r\n"
-            answer += head + b"Content-ID: <response-b+%d>\r\n\r\n" % number
-            answer += b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n\r\n"
-        self.more = {"Content-Type": 'multipart/mixed; boundary="x"'}
-        return 200, answer + b"--x--"
 
     def _part(self, data: bytes) -> tuple[int, bytes]:
         """Gives the bytes that are asked for."""
@@ -319,7 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _resumable(self, path: str) -> tuple[int, object]:
         """Takes what is large or of unknown size: a session, then parts of it."""
-        if self.command == "POST":
+        if "Content-Range" not in self.headers:
             name = self.query.get("name") or json.loads(self.body)["name"]
             self.service.parts[name] = b""
             told = f"uploadType=resumable&name={quote(name, safe='')}"
@@ -332,20 +315,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.more = {"Range": f"bytes=0-{len(data) - 1}"}
             return 308, {}
         self.service.objects[name] = data
-        check = google_crc32c.value(data).to_bytes(4, "big")
-        told = {"name": name, "size": str(len(data))}
-        return 200, told | {"crc32c": base64.b64encode(check).decode()}
+        return 200, _item("", name, data)
 
     def _s3(self, path: str) -> tuple[int, object]:
         objects, name = self.service.objects, path.split("/", 3)[-1]
         if self.query.get("list-type"):
             prefix = self.query.get("prefix", "")
             rows = "".join(
-                f"<Contents><Key>{n}</Key><Size>{len(d)}</Size></Contents>"
+                f"<Contents><Key>{n}</Key><Size>{len(d)}</Size>"
+                f"<ETag>{_check(d)}</ETag></Contents>"
                 for n, d in sorted(objects.items())
                 if n.startswith(prefix)
             )
             return 200, f"<ListBucketResult>{rows}</ListBucketResult>".encode()
+        if self.command == "POST" and "delete" in urlsplit(self.path).query:
+            for key in re.findall(rb"<Key>(.*?)</Key>", self.body):
+                objects.pop(key.decode(), None)
+            return 200, b"<DeleteResult></DeleteResult>"
         if self.command == "PUT":
             if self.headers.get("If-None-Match") == "*" and name in objects:
                 return 412, b"<Error><Code>PreconditionFailed</Code></Error>"
@@ -356,7 +342,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 204, b""
         if name not in objects:
             return 404, b"<Error><Code>NoSuchKey</Code></Error>"
-        return 200, objects[name]
+        status, data = self._part(objects[name])
+        self.more |= {"ETag": _check(objects[name])}
+        return status, data
 
 
 def _is_known(authorization: str) -> bool:
@@ -370,21 +358,29 @@ def _is_known(authorization: str) -> bool:
 
 
 def _multipart(kind: str, body: bytes) -> tuple[str, bytes]:
-    head = f"Content-Type: {kind}\r\n\r\n".encode()
+    """Returns the name and the bytes of an upload; clients differ in line ends."""
     boundary = re.search(r'boundary="?([^";]+)', kind)
     assert boundary, kind
-    parts = body.split(b"--" + boundary[1].encode())
-    parser = email.parser.BytesParser(policy=email.policy.HTTP)
-    message = parser.parsebytes(head + body)
-    about = json.loads(next(message.iter_parts()).get_payload())
-    return about["name"], parts[2].partition(b"\r\n\r\n")[2][:-2]
+    _, about, data, _ = body.split(b"--" + boundary[1].encode())
+    end = b"\r\n" if about.startswith(b"\r\n") else b"\n"
+    about, data = (p.partition(end * 2)[2].removesuffix(end) for p in (about, data))
+    return json.loads(about)["name"], data
+
+
+def _check(data: bytes) -> str:
+    return base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
+
+
+def _item(bucket: str, name: str, data: bytes) -> dict[str, str]:
+    """Returns what Cloud Storage says of an object."""
+    about = {"name": name, "bucket": bucket, "size": str(len(data))}
+    return about | {"updated": "2026-11-25T10:00:00Z", "crc32c": _check(data)}
 
 
 _ROUTES = {
     "/apis/v2beta1": _Handler._kubeflow,
     "/v1/": _Handler._vertex,
     "/storage": _Handler._gcs,
-    "/batch": _Handler._batch,
     "/download": _Handler._gcs,
     "/upload": _Handler._gcs,
     "/s3": _Handler._s3,

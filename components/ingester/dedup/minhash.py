@@ -1,9 +1,8 @@
-"""Near duplicates: MinHash of n-gram hashes, bands, and clusters of documents.
+"""Near duplicates: MinHash of n-gram hashes, and their bands.
 
 Documents of Jaccard similarity s share a band with probability 1 - (1 - s^r)^b for b
 bands of r hashes each (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive
-Datasets, section 3.4). Clusters are connected components, so that they do not depend on
-the order of documents or bands.
+Datasets, section 3.4).
 """
 
 from __future__ import annotations
@@ -49,10 +48,10 @@ def signatures(
     Hash k of a document is the least a_k x + b_k (mod 2^64, a_k odd: a permutation) of
     its n-grams x; the numbers are constants. A document without any has all bits set.
     """
-    found = np.empty((len(splits) - 1, bands * hashes), np.uint64)
+    minima = np.empty((len(splits) - 1, bands * hashes), np.uint64)
     for begin, end in _chunks(splits):
-        found[begin:end] = _signatures(values, splits[begin : end + 1], bands * hashes)
-    return found
+        minima[begin:end] = _signatures(values, splits[begin : end + 1], bands * hashes)
+    return minima
 
 
 def band_keys(signatures: np.ndarray, bands: int) -> np.ndarray:
@@ -95,123 +94,6 @@ def at_least(
     return verify
 
 
-class DuplicateClusters:
-    """Documents joined one band at a time; a document is known by its index."""
-
-    def __init__(self, num_documents: int) -> None:
-        self._parents = np.arange(num_documents)
-        self._rejected = np.zeros(0, np.int64)
-
-    def join(self, keys: np.ndarray, present: np.ndarray | None = None) -> None:
-        """Joins the documents whose keys are equal.
-
-        Args:
-            keys: one band; uint64 [n].
-            present: which documents take part, bool [n]; those with a key if None.
-        """
-        members, splits = _groups(keys, present)
-        if len(members):
-            least = np.minimum.reduceat(members, splits[:-1])
-            self._union(members, np.repeat(least, np.diff(splits)))
-
-    def join_verified(
-        self, keys: np.ndarray, verify: Verify, present: np.ndarray | None = None
-    ) -> None:
-        """Joins the documents whose keys are equal and that form a true pair.
-
-        The clusters are the components of all true pairs with a common key: pairs are
-        left out only if they were rejected in another band, or are joined already. So
-        a group of documents that are alike costs one comparison a member, and a group
-        of g documents that are not costs g(g-1)/2.
-        """
-        members, splits = _groups(keys, present)
-        rejected = [self._rejected]
-        while len(members):
-            roots, sizes = self._find(members), np.diff(splits)
-            first = np.repeat(splits[:-1], sizes)
-            far = np.flatnonzero(roots != roots[first])
-            pairs = np.stack([members[first[far]], members[far]], axis=1)
-            pairs = pairs[~self._was_rejected(pairs)]
-            true = verify(pairs)
-            self._union(*pairs[true].T)
-            rejected.append(self._code(pairs[~true]))
-            members, splits = self._open_groups(members, splits)
-        self._rejected = np.sort(np.concatenate(rejected))
-
-    def labels(self) -> np.ndarray:
-        """Returns the least index in each document's cluster; int64 [n]."""
-        while True:
-            above = self._parents[self._parents]
-            if np.array_equal(above, self._parents):
-                return above
-            self._parents = above
-
-    def _open_groups(
-        self, members: np.ndarray, splits: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Takes away the first of every group, and groups that are joined by now."""
-        roots, sizes = self._find(members), np.diff(splits)
-        rest = np.ones(len(members), bool)
-        rest[splits[:-1]] = False
-        beyond = np.where(rest, roots, roots[np.repeat(splits[:-1] + 1, sizes)])
-        least = np.minimum.reduceat(beyond, splits[:-1])
-        most = np.maximum.reduceat(beyond, splits[:-1])
-        keep = least != most
-        members = members[rest & np.repeat(keep, sizes)]
-        return members, np.append(0, np.cumsum(sizes[keep] - 1))
-
-    def _code(self, pairs: np.ndarray) -> np.ndarray:
-        low, high = np.minimum(*pairs.T), np.maximum(*pairs.T)
-        return low * len(self._parents) + high
-
-    def _was_rejected(self, pairs: np.ndarray) -> np.ndarray:
-        codes = self._code(pairs)
-        place = np.searchsorted(self._rejected, codes)
-        return np.append(self._rejected, -1)[place] == codes
-
-    def _find(self, documents: np.ndarray) -> np.ndarray:
-        roots = self._parents[documents]
-        while True:
-            above = self._parents[roots]
-            if np.array_equal(above, roots):
-                break
-            roots = above
-        self._parents[documents] = roots
-        return roots
-
-    def _union(self, left: np.ndarray, right: np.ndarray) -> None:
-        """Hooks the larger root of each pair to the least one, until none differ.
-
-        A parent is less than its child, so there are no circles. In two rounds a root
-        is hooked or takes in another: the rounds grow with the logarithm of the pairs.
-        """
-        while True:
-            left, right = self._find(left), self._find(right)
-            apart = left != right
-            if not apart.any():
-                return
-            left, right = left[apart], right[apart]
-            high, low = np.maximum(left, right), np.minimum(left, right)
-            np.minimum.at(self._parents, high, low)
-
-
-def _groups(
-    keys: np.ndarray, present: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the indices of documents that share a key, group by group, and splits."""
-    taking_part = np.flatnonzero(keys if present is None else present)
-    keys = keys[taking_part]
-    order = np.argsort(keys)
-    keys = keys[order]
-    new = np.ones(len(keys) + 1, bool)
-    np.not_equal(keys[1:], keys[:-1], out=new[1:-1])
-    begins = np.flatnonzero(new)
-    sizes = np.diff(begins)
-    shared = np.repeat(sizes > 1, sizes)
-    splits = np.append(0, np.cumsum(sizes[sizes > 1]))
-    return taking_part[order[shared]], splits
-
-
 def _chunks(splits: np.ndarray) -> list[tuple[int, int]]:
     """Cuts documents into ranges of about so many n-grams as fit a cache."""
     bounds = np.arange(splits[0], splits[-1], _CHUNK_VALUES)
@@ -222,18 +104,18 @@ def _chunks(splits: np.ndarray) -> list[tuple[int, int]]:
 
 def _signatures(values: np.ndarray, splits: np.ndarray, num_hashes: int) -> np.ndarray:
     """Returns a view of shape [documents, hashes] that is laid out hash by hash."""
-    found = np.full((num_hashes, len(splits) - 1), _NO_MINIMUM)
+    minima = np.full((num_hashes, len(splits) - 1), _NO_MINIMUM)
     full = np.flatnonzero(np.diff(splits))
     if not len(full):
-        return found.T
+        return minima.T
     values = values[splits[0] : splits[-1]]
     begins = splits[full] - splits[0]
     permuted = np.empty_like(values)
-    for row, (factor, term) in zip(found, _permutations(num_hashes), strict=True):
+    for row, (factor, term) in zip(minima, _permutations(num_hashes), strict=True):
         np.multiply(values, factor, out=permuted)
         permuted += term
         row[full] = np.minimum.reduceat(permuted, begins)
-    return found.T
+    return minima.T
 
 
 @lru_cache(maxsize=8)

@@ -26,10 +26,10 @@ _KEYS = (*FORMATS, "files")
 class SourceConfig:
     """Files in exactly one of the formats, and the columns of their documents.
 
-    Files are paths or globs, on this machine or at any scheme that Beam reads
-    (gs://, s3://, hdfs:// once their extras are installed); files that end in .gz,
-    .zst, .bz2 or .xz are decompressed. Instead of one list, ``{train: ..., eval: ...,
-    test: ...}`` gives the files of each split.
+    Files are paths or globs, on this machine or at gs://, s3:// or hdfs:// (with the
+    extras ``vertex`` or ``s3``, or Hadoop); .gz, .zst, .bz2 and .xz files are
+    decompressed. Instead of one list, ``{train: ..., eval: ..., test: ...}`` gives the
+    files of each split.
 
     A pattern may hold ``{SPAN}`` and ``{VERSION}`` (whole numbers) or a date of
     ``{YYYY}``, ``{MM}`` and ``{DD}``: the newest span that every such pattern has is

@@ -51,7 +51,7 @@ def find_files(source: SourceConfig) -> list[SourceFile]:
     if is_remote(folder):
         stored = {
             path[len(folder) + 1 :]: (path, size, identity)
-            for path, size, identity in filesystem.match(f"{folder}/**")
+            for path, size, identity in filesystem.find(folder)
         }
     else:
         folder = os.path.abspath(folder.removeprefix("file://"))

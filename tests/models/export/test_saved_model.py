@@ -3,7 +3,8 @@ import pytest
 
 from textmill.models.config import ModelConfig
 from textmill.models.export.runtime import SavedModelRuntime
-from textmill.models.export.saved_model import make_server, reference_answers, save
+from textmill.models.export.saved_model import reference_answers, save
+from textmill.models.export.server import ServingOptions
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
 
@@ -21,9 +22,9 @@ def answers(request, tmp_path_factory):
         specials=tokenizer.specials,
         seed=1,
     )
-    server = make_server(task, tokenizer, labels=[], num_tokens=6)
+    server = task.serve(tokenizer, ServingOptions(num_tokens=6))
     folder = tmp_path_factory.mktemp("saved")
-    save(server, folder, labels=[])
+    save(server, folder)
     return (
         request.param,
         SavedModelRuntime(folder).answer(TEXTS),

@@ -9,10 +9,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from tests.models.training.runs import finish, make_rows, make_run
 from textmill.models.errors import Preempted
+from textmill.models.inference import sample_rows
 from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import ProfileWindowConfig
 from textmill.models.training.monitor import TrainingMonitor
-from textmill.models.training.samples import write_samples
 
 TIMES = {"tokens_per_second", "input_wait", "goodput", "memory_gib", "mfu"}
 
@@ -90,6 +90,6 @@ def test_the_profiler_looks_at_its_window(tmp_path):
 def test_samples_show_what_a_model_makes_of_three_rows(family, words, tmp_path):
     run = make_run(tmp_path, family=family)
     rows = make_rows(tmp_path, length=8 + (family == "gpt"))
-    text = write_samples(run.task, rows, Entries())
+    text = sample_rows(run.task, rows, Entries())
     assert len(text.split("\n\n")) == 3
     assert all(words in part for part in text.split("\n\n"))

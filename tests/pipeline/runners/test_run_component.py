@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import sentences
+from tests.pipeline.loopback import Fault, write_account
 from textmill.components.artifacts import PushedModel, PushedVersion
 from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError, RemoteError
@@ -28,9 +29,6 @@ from textmill.pipeline.remote.secret_manager import fetch_secrets
 from textmill.pipeline.remote.tensorboard_sync import sync_events
 from textmill.pipeline.runners.container import send_pushed
 from textmill.pipeline.runners.run_component import main
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from loopback import Fault, serving, write_account
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCES = str(REPOSITORY / ".ci/typing")
@@ -55,19 +53,6 @@ def project(tmp_path):
     rows = "".join(json.dumps(row) + "\n" for row in sentences())
     (tmp_path / "lines.jsonl").write_text(rows)
     return tmp_path
-
-
-@pytest.fixture
-def service(monkeypatch):
-    with serving() as service:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", service.url)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", service.url + "/s3")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        yield service
 
 
 def entry(project, service, node, root):

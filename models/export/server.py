@@ -1,0 +1,73 @@
+"""Base class: a task and its tokenizer as one graph, from texts to answers.
+
+A subclass stands in the file of its task and names its answers; every export format
+writes this graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from textmill.models.tasks.task import Rows, Task
+from textmill.models.tokenizers import Tokenizer
+
+Answers = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingOptions:
+    """Values that a server needs and a model does not contain."""
+
+    labels: tuple[str, ...] = ()
+    """Names of a classifier's labels."""
+    num_tokens: int = 64
+    """Tokens that a language model writes after a text."""
+
+
+class Server(tf.Module):
+    """Base class of a served task: texts become rows, rows become answers."""
+
+    def __init__(
+        self, task: Task, tokenizer: Tokenizer, options: ServingOptions
+    ) -> None:
+        super().__init__()
+        self._task, self._tokenizer, self.options = task, tokenizer, options
+        self._model = task.model
+
+    @property
+    def _length(self) -> int:
+        return self._task.config.sequence_length
+
+    def rows(self, text: tf.Tensor) -> Rows:
+        """Packs texts ``[n]`` to ids ``[n, longest]`` and length ``[n]``."""
+        ids, length = self._tokenizer.pack(text, self._length)
+        return {"ids": ids, "length": length}
+
+    def answer(self, rows: Rows) -> Answers:
+        """Answers rows."""
+        raise NotImplementedError
+
+    def reference_rows(self, texts: Sequence[str]) -> Rows:
+        """Packs texts as training does: offline, one at a time, to the full length."""
+        s = self._tokenizer.specials
+        tokens = [self._tokenizer(tf.constant([t])).to_list()[0] for t in texts]
+        rows = [[s.start, *ids[: self._length - 2], s.end] for ids in tokens]
+        return padded_rows(rows, length=self._length, pad=s.pad)
+
+    def _features(self, rows: Rows) -> dict[str, tf.Tensor]:
+        positions = tf.range(tf.shape(rows["ids"])[1])[None, :]
+        mask = tf.cast(positions < rows["length"][:, None], tf.int32)
+        return {"ids": rows["ids"], "mask": mask}
+
+
+def padded_rows(rows: list[list[int]], *, length: int, pad: int) -> Rows:
+    """Returns ids ``[n, length]``, padded on the right, and length ``[n]``."""
+    ids = np.full((len(rows), length), pad, np.int32)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+    sizes = np.array([len(row) for row in rows], np.int32)
+    return {"ids": tf.constant(ids), "length": tf.constant(sizes)}
