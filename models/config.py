@@ -1,4 +1,4 @@
-"""ModelConfig: the shape of a model, and how the blocks of a transformer are made."""
+"""ModelConfig: the shape of a model, and of the blocks of a transformer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MULTIPLE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class BlockConfig:
-    """How a transformer's blocks are made, in full: see ``ModelConfig``."""
+    """The parts of a transformer's blocks, in full: see ``ModelConfig``."""
 
     norm: Literal["post", "pre"]
     """Normalizes a block's output or its input."""
@@ -77,7 +77,7 @@ class ModelConfig:
     original, the first token's through a tanh layer. gpt reads the last token, lstm
     the mean."""
     recipe: Literal["classic", "modern"] = "classic"
-    """What the choices below are where they are None. classic is the original, by
+    """The blocks where a choice below is None. classic is the original, by
     KerasHub: BERT's norm is post, GPT-2's pre; both have learned positions, gelu,
     biases, tied embeddings, and neither zero outputs nor qk_norm. modern is pre,
     rotary, geglu, no biases, tied embeddings, zero outputs and qk_norm."""
@@ -105,15 +105,15 @@ class ModelConfig:
 
     @property
     def is_classic(self) -> bool:
-        """Whether the family's original has these blocks, so that KerasHub does."""
-        own = replace(self.choices, tied_embeddings=True)
+        """True if the blocks are those of the family's original, built by KerasHub."""
+        own = replace(self.blocks, tied_embeddings=True)
         if own.activation == "gelu_exact":
             own = replace(own, activation="gelu")
         return own == self._original
 
     @property
-    def choices(self) -> BlockConfig:
-        """The recipe with the config's own choices in its place."""
+    def blocks(self) -> BlockConfig:
+        """The blocks of the recipe, with the config's own choices."""
         base = _MODERN if self.recipe == "modern" else self._original
         own = {f.name: getattr(self, f.name) for f in fields(BlockConfig)}
         return replace(base, **{k: v for k, v in own.items() if v is not None})
@@ -129,7 +129,7 @@ class ModelConfig:
         """Hidden size of the feed-forward layers."""
         if self.feed_forward is not None:
             return self.feed_forward
-        if self.choices.activation == "geglu":
+        if self.blocks.activation == "geglu":
             return -(-8 * self.width // (3 * _MULTIPLE)) * _MULTIPLE
         return 4 * self.width
 
@@ -150,7 +150,7 @@ class ModelConfig:
             return
         if self.width % self.heads:
             raise ValueError(f"heads that divide width {self.width}, got {self.heads}")
-        if self.choices.positions == "rotary" and self.width // self.heads % 2:
+        if self.blocks.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(
                 f"an even width of a head for rotary positions, got {self.width} / "
                 f"{self.heads}"

@@ -36,7 +36,7 @@ def output_initializer(config: ModelConfig) -> keras.initializers.Initializer:
     """Returns that of kernels that end a block, or the model."""
     return (
         keras.initializers.Zeros()
-        if config.choices.zero_outputs
+        if config.blocks.zero_outputs
         else (initializer(config))
     )
 
@@ -46,8 +46,8 @@ class Block(keras.layers.Layer):
 
     def __init__(self, config: ModelConfig, *, name: str) -> None:
         super().__init__(name=name)
-        self._config, self._choices = config, config.choices
-        width, biased = config.width, self._choices.biases
+        self._config, self._blocks = config, config.blocks
+        width, biased = config.width, self._blocks.biases
 
         def dense(name: str, units: int, **knobs: Any) -> keras.layers.Dense:
             knobs = {"kernel_initializer": initializer(config), **knobs}
@@ -61,11 +61,11 @@ class Block(keras.layers.Layer):
         self._attention_norm = norm(config, "attention_norm")
         self._attention_dropout = keras.layers.Dropout(config.dropout)
         self._dropout = keras.layers.Dropout(config.dropout)
-        if self._choices.qk_norm:
+        if self._blocks.qk_norm:
             self._query_norm = norm(config, "query_norm", shifted=False)
             self._key_norm = norm(config, "key_norm", shifted=False)
         self._inner = dense("feedforward_inner", config.feed_forward_size)
-        if self._choices.activation == "geglu":
+        if self._blocks.activation == "geglu":
             self._gate = dense("feedforward_gate", config.feed_forward_size)
         self._feedforward_output = dense("feedforward_output", width, **last)
         self._feedforward_norm = norm(config, "feedforward_norm")
@@ -94,7 +94,7 @@ class Block(keras.layers.Layer):
             turns: cosines and sines of ``rotary``, or None.
             training: whether to drop activations.
         """
-        before = self._choices.norm == "pre"
+        before = self._blocks.norm == "pre"
         parts = (
             (self._attention_norm, lambda y: self._attend(y, seen, turns, training)),
             (self._feedforward_norm, self._feed_forward),
@@ -112,7 +112,7 @@ class Block(keras.layers.Layer):
             ops.reshape(layer(x), shape)
             for layer in (self._query, self._key, self._value)
         )
-        if self._choices.qk_norm:
+        if self._blocks.qk_norm:
             query, key = self._query_norm(query), self._key_norm(key)
         if turns is not None:
             query, key = turn(query, turns), turn(key, turns)
@@ -124,8 +124,8 @@ class Block(keras.layers.Layer):
         return self._attention_output(ops.reshape(mixed, (-1, ops.shape(x)[1], width)))
 
     def _feed_forward(self, x: Any) -> Any:
-        exact = self._choices.activation == "gelu_exact"
-        if self._choices.activation == "geglu":
+        exact = self._blocks.activation == "gelu_exact"
+        if self._blocks.activation == "geglu":
             inner = self._inner(x) * ops.gelu(self._gate(x), approximate=True)
         else:
             inner = ops.gelu(self._inner(x), approximate=not exact)
@@ -137,7 +137,7 @@ def norm(
 ) -> keras.layers.LayerNormalization:
     """Returns a layer norm, which shifts only where layers have biases."""
     return keras.layers.LayerNormalization(
-        epsilon=_EPSILON, center=shifted and config.choices.biases, name=name
+        epsilon=_EPSILON, center=shifted and config.blocks.biases, name=name
     )
 
 
@@ -159,7 +159,7 @@ def turn(x: Any, turns: Any) -> Any:
 def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
     """Sets activation, norms and checkpointing of a KerasHub backbone's blocks."""
     for block in backbone.transformer_layers:
-        if config.choices.activation == "gelu_exact":
+        if config.blocks.activation == "gelu_exact":
             block._feedforward_intermediate_dense.activation = keras.activations.gelu
         if config.activation_checkpointing:
             checkpoint_activations(block)
@@ -176,21 +176,21 @@ def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.M
         seen = ops.logical_and(seen, at[:, :, None] >= at[:, None, :])
     x = _embed(config, inputs, positions, vocabulary_size=vocabulary_size)
     turns = None
-    if config.choices.positions == "rotary":
+    if config.blocks.positions == "rotary":
         turns = rotary(positions, config.width // config.heads)
     for i in range(config.layers):
         block = Block(config, name=f"transformer_layer_{i}")
         if config.activation_checkpointing:
             checkpoint_activations(block)
         x = block(x, seen, turns)
-    if config.choices.norm == "pre":
+    if config.blocks.norm == "pre":
         x = norm(config, "output_norm")(x)
     outputs: Any = x
     if not causal:
         pooled = keras.layers.Dense(
             config.width,
             activation="tanh",
-            use_bias=config.choices.biases,
+            use_bias=config.blocks.biases,
             kernel_initializer=initializer(config),
             name="pooled_dense",
         )
@@ -210,7 +210,7 @@ def _embed(
         embeddings_initializer=start,
         name="token_embedding",
     )(inputs["token_ids"])
-    if config.choices.positions == "learned":
+    if config.blocks.positions == "learned":
         embedding = keras_hub.layers.PositionEmbedding(
             config.sequence_length, initializer=start, name="position_embedding"
         )

@@ -44,7 +44,7 @@ class WriteServer(Server):
 
     @override
     def answer(self, rows: Rows) -> Answers:
-        sums = self._task.sums(self._task.features(rows), training=False)
+        sums = self._task.loss_sums(self._task.features(rows), training=False)
         ids, length = rows["ids"], rows["length"]
         full = length[:, None] > self._length
         written = generate(
@@ -72,7 +72,7 @@ class CausalLM(Task):
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
         self._states = keras.Model(self._inputs, hidden)
-        if self.config.choices.tied_embeddings:
+        if self.config.blocks.tied_embeddings:
             self._output = self.backbone.token_embedding
             return keras.Model(self._inputs, self._output(hidden, reverse=True))
         self._output = keras.layers.Dense(
@@ -84,9 +84,9 @@ class CausalLM(Task):
         return keras.Model(self._inputs, self._output(hidden))
 
     @override
-    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         if self.task_config.loss_chunk is None:
-            return super().sums(features, training=training)
+            return super().loss_sums(features, training=training)
         inputs = {name: features[name] for name in self._inputs}
         return chunked_cross_entropy(
             self._states(inputs, training=training),
@@ -97,7 +97,7 @@ class CausalLM(Task):
         )
 
     def _matrix(self) -> tf.Tensor:
-        if self.config.choices.tied_embeddings:
+        if self.config.blocks.tied_embeddings:
             return tf.convert_to_tensor(self._output.embeddings)
         return tf.transpose(self._output.kernel)
 

@@ -1,4 +1,4 @@
-"""Masking: which tokens are predicted, and what stands in their place.
+"""Masking: samples the tokens to predict and replaces them in the input.
 
 Every draw is a function of (seed, epoch, row, position), so that masks depend neither
 on the batch nor on what was drawn before.
@@ -20,20 +20,20 @@ _BY_RANK, _BY_COIN, _BY_TOKEN, _BY_LENGTH = 1, 2, 3, 4
 Rows = dict[str, tf.Tensor]
 
 
-class Choice(NamedTuple):
-    """The tokens of every row that are predicted."""
+class MaskedPositions(NamedTuple):
+    """The tokens of every row to predict."""
 
-    chosen: tf.Tensor
+    is_masked: tf.Tensor
     """bool ``[b, l]``."""
     positions: tf.Tensor
-    """int32 ``[b, slots]``; the first ``num`` are the chosen ones."""
+    """int32 ``[b, slots]``; the first ``num`` are the masked ones."""
     num: tf.Tensor
     """int32 ``[b]``."""
     coin: tf.Tensor
     """int32, broadcasts to ``[b, l]``: tokens with the same number share a coin."""
 
 
-def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
+def hash_uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
     """Hashes int32 keys and positions to float32 in [0, 1).
 
     A stateless draw by MurmurHash3's finalizer (Appleby, 2011): a function of its
@@ -50,13 +50,13 @@ def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
     return tf.cast(high, tf.float32) * np.float32(2**-24)
 
 
-def choose(
+def sample_masked_positions(
     config: MaskedLMConfig, rows: Rows, *, candidate: tf.Tensor, slots: int | tf.Tensor
-) -> Choice:
-    """Chooses among the tokens where ``candidate`` (bool ``[b, l]``) is true.
+) -> MaskedPositions:
+    """Samples a share of the tokens where ``candidate`` (bool ``[b, l]``) is true.
 
-    So many as the rate says, at least one, at most ``slots``; with whole words fewer
-    where the next word would be one too many.
+    At least one and at most ``slots``; with whole words fewer where the next word would
+    be one too many.
     """
     count = tf.reduce_sum(tf.cast(candidate, tf.int32), axis=1)
     # The original script, whose copies dupe_factor makes, counts special tokens too.
@@ -65,39 +65,41 @@ def choose(
     num = tf.minimum(count, tf.maximum(1, tf.cast(tf.round(wanted), tf.int32)))
     num = tf.minimum(num, slots)
     if config.mask_whole_words or config.mask_span:
-        return _choose_units(config, rows, candidate=candidate, num=num, slots=slots)
-    at = tf.range(tf.shape(candidate)[1])[None, :]
-    rank = tf.where(candidate, uniform(rows["keys"][:, None], at, _BY_RANK), -1.0)
+        return _sample_units(config, rows, candidate=candidate, num=num, slots=slots)
+    position = tf.range(tf.shape(candidate)[1])[None, :]
+    rank = tf.where(
+        candidate, hash_uniform(rows["keys"][:, None], position, _BY_RANK), -1.0
+    )
     best, positions = tf.math.top_k(rank, slots)
     last = tf.gather(best, tf.maximum(num - 1, 0), batch_dims=1)
-    chosen = candidate & (rank >= last[:, None]) & (num[:, None] > 0)
-    return Choice(chosen, positions, num, at)
+    is_masked = candidate & (rank >= last[:, None]) & (num[:, None] > 0)
+    return MaskedPositions(is_masked, positions, num, position)
 
 
-def _choose_units(
+def _sample_units(
     config: MaskedLMConfig,
     rows: Rows,
     *,
     candidate: tf.Tensor,
     num: tf.Tensor,
     slots: int | tf.Tensor,
-) -> Choice:
-    """Takes units (words or tokens), in the order of the spans that hold them."""
+) -> MaskedPositions:
+    """Samples units (words or tokens), in the order of the spans that hold them."""
     width = tf.shape(candidate)[1]
-    at = tf.range(width)[None, :]
+    position = tf.range(width)[None, :]
     unit = _units(config, rows, candidate)
     sizes = _sizes(unit, candidate)
     rank, owner = _span_ranks(config, rows["keys"], sizes)
     order = tf.argsort(rank, direction="DESCENDING", stable=True)
     taken = _take_in_order(tf.gather(sizes, order, batch_dims=1), num)
     taken = tf.gather(taken, tf.argsort(order), batch_dims=1)
-    chosen = candidate & tf.gather(taken, unit, batch_dims=1)
-    _, positions = tf.math.top_k(tf.where(chosen, width - at, 0), slots)
-    coin = at
+    is_masked = candidate & tf.gather(taken, unit, batch_dims=1)
+    _, positions = tf.math.top_k(tf.where(is_masked, width - position, 0), slots)
+    coin = position
     if config.mask_span == "geometric":
         coin = tf.gather(owner, unit, batch_dims=1)
-    return Choice(
-        chosen, positions, tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), coin
+    return MaskedPositions(
+        is_masked, positions, tf.reduce_sum(tf.cast(is_masked, tf.int32), axis=1), coin
     )
 
 
@@ -134,20 +136,20 @@ def _span_ranks(
         For every unit, the rank of its span, float32 ``[b, l]``, -1 where there is
         nothing to mask, and where that span begins, int32 ``[b, l]``.
     """
-    at = tf.range(tf.shape(sizes)[1])[None, :]
-    own, real = uniform(keys[:, None], at, _BY_RANK), sizes > 0
+    position = tf.range(tf.shape(sizes)[1])[None, :]
+    own, real = hash_uniform(keys[:, None], position, _BY_RANK), sizes > 0
     block = tf.cumsum(tf.cast(~real, tf.int32), axis=1)
     bounds = np.cumsum(span_lengths(config))[:-1].astype(np.float32)
-    draw = uniform(keys[:, None], at, _BY_LENGTH)
+    draw = hash_uniform(keys[:, None], position, _BY_LENGTH)
     length = 1 + tf.reduce_sum(tf.cast(draw[..., None] >= bounds, tf.int32), -1)
     rank = tf.where(real, own, -1.0)
-    owner = tf.broadcast_to(at, tf.shape(sizes))
+    owner = tf.broadcast_to(position, tf.shape(sizes))
     for back in range(1, len(bounds) + 1):
-        reaches = (tf.roll(length, back, 1) > back) & (at >= back)
+        reaches = (tf.roll(length, back, 1) > back) & (position >= back)
         reaches &= (tf.roll(block, back, 1) == block) & tf.roll(real, back, 1) & real
-        found = tf.where(reaches, tf.roll(own, back, 1), -1.0)
-        owner = tf.where(found > rank, at - back, owner)
-        rank = tf.maximum(rank, found)
+        earlier = tf.where(reaches, tf.roll(own, back, 1), -1.0)
+        owner = tf.where(earlier > rank, position - back, owner)
+        rank = tf.maximum(rank, earlier)
     return rank, owner
 
 
@@ -176,26 +178,27 @@ def _take_in_order(sizes: tf.Tensor, num: tf.Tensor) -> tf.Tensor:
     left = num[:, None]
     for _ in range(_ROUNDS):
         open_sizes = tf.where(~taken & (sizes <= left), sizes, 0)
-        now = (open_sizes > 0) & (tf.cumsum(open_sizes, axis=1) <= left)
-        left -= tf.reduce_sum(tf.where(now, sizes, 0), axis=1, keepdims=True)
-        taken |= now
+        fits = (open_sizes > 0) & (tf.cumsum(open_sizes, axis=1) <= left)
+        left -= tf.reduce_sum(tf.where(fits, sizes, 0), axis=1, keepdims=True)
+        taken |= fits
     return taken
 
 
-def corrupt(
-    rows: Rows, *, choice: Choice, mask: int, vocabulary_size: int
+def apply_masking(
+    rows: Rows, *, masked: MaskedPositions, mask: int, vocabulary_size: int
 ) -> tf.Tensor:
-    """Returns the ids, int32 ``[b, l]``: of the chosen tokens 80 % are the mask, 10 %
-    random, 10 % kept; a geometric span is of one kind, as in SpanBERT.
+    """Returns the ids, int32 ``[b, l]``, with masked tokens replaced: 80 % by the mask,
+    10 % by a random token, 10 % by themselves; a geometric span is of one kind, as in
+    SpanBERT.
 
     Random tokens are drawn from the whole vocabulary, special tokens included, as in
     the original script.
     """
     ids, keys = rows["ids"], rows["keys"][:, None]
-    at = tf.range(tf.shape(ids)[1])[None, :]
-    coin = uniform(keys, choice.coin, _BY_COIN)
-    draw = uniform(keys, at, _BY_TOKEN)
+    position = tf.range(tf.shape(ids)[1])[None, :]
+    coin = hash_uniform(keys, masked.coin, _BY_COIN)
+    draw = hash_uniform(keys, position, _BY_TOKEN)
     random = tf.cast(draw * vocabulary_size, tf.int32)
     random = tf.minimum(random, vocabulary_size - 1)
     other = tf.where(coin < 0.8, mask, tf.where(coin < 0.9, random, ids))
-    return tf.where(choice.chosen, other, ids)
+    return tf.where(masked.is_masked, other, ids)

@@ -133,21 +133,21 @@ class Task:
 
     @property
     def sum_names(self) -> tuple[str, ...]:
-        """The names of ``sums``, in their order."""
+        """The names of ``loss_sums``, in their order."""
         return ("loss", "weight", "correct")
 
-    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         """Runs the model; sums loss, weight and hits of each row (float32 [b])."""
         logits = self.logits(features, training=training)
         return cross_entropy(logits, features["targets"], features["weights"])
 
-    def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the sum whose gradient is followed, divided by the weight."""
         return sums["loss"]
 
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns the outputs of each row that metrics need; here its loss sums."""
-        return self.sums(features, training=False)
+        return self.loss_sums(features, training=False)
 
     def serve(self, tokenizer: Tokenizer, options: ServingOptions) -> Server:
         """Returns the graph that answers texts."""

@@ -59,7 +59,7 @@ def rows_for(task):
 
 
 def measured(task, features, *, compiled):
-    run = tf.function(lambda x: task.sums(x, training=False), jit_compile=compiled)
+    run = tf.function(lambda x: task.loss_sums(x, training=False), jit_compile=compiled)
     return {name: value.numpy() for name, value in run(features).items()}
 
 
@@ -117,7 +117,7 @@ def descend(task, features, *, compiled, steps=8):
     @tf.function(jit_compile=compiled)
     def step():
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(task.sums(features, training=True)["loss"])
+            loss = tf.reduce_sum(task.loss_sums(features, training=True)["loss"])
         for slope, variable in zip(
             tape.gradient(loss, variables), variables, strict=True
         ):

@@ -45,7 +45,7 @@ def update(shape, task, *, compiled, seed=7, **knobs):
     @tf.function(jit_compile=compiled)
     def step(features):
         with tf.GradientTape() as tape:
-            sums = made.sums(features, training=True)
+            sums = made.loss_sums(features, training=True)
             loss = tf.reduce_sum(sums["loss"])
         return sums, tape.gradient(loss, made.model.trainable_variables)
 
@@ -116,7 +116,7 @@ def test_no_tensor_of_a_chunked_step_has_all_logits():
 
         def step():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(made.sums(features, training=True)["loss"])
+                loss = tf.reduce_sum(made.loss_sums(features, training=True)["loss"])
             return tape.gradient(loss, made.model.trainable_variables)
 
         memory = tf.function(step, jit_compile=True).experimental_get_compiler_ir()

@@ -9,7 +9,7 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.tasks.masked_lm import MaskedLM
-from textmill.models.tasks.masking import span_lengths, uniform
+from textmill.models.tasks.masking import hash_uniform, span_lengths
 from textmill.models.tokenizers import SpecialTokens
 from textmill.models.training.config import BatchConfig
 from textmill.models.training.sampler import Sampler, row_keys
@@ -271,8 +271,8 @@ def test_a_row_without_a_maskable_token_predicts_nothing():
         assert features_of(task_of(**masking), rows)["weights"].sum() == 0
 
 
-def test_uniform_is_uniform():
-    draws = uniform(tf.range(1000)[:, None], tf.range(100)[None, :], 1).numpy()
+def test_hashed_draws_are_uniform():
+    draws = hash_uniform(tf.range(1000)[:, None], tf.range(100)[None, :], 1).numpy()
     counts, _ = np.histogram(draws, 20, (0, 1))
     assert draws.min() >= 0 and draws.max() < 1
     assert (((counts - 5000) ** 2) / 5000).sum() < 43.8  # 19 degrees, p = 0.001
