@@ -18,14 +18,14 @@ from textmill.components.base import Component, Input, Output
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """What is exported."""
+    """A stage's ``export`` section."""
 
     formats: tuple[Literal["saved_model"], ...] = ("saved_model",)
     """File formats."""
     parity_texts: int = 64
-    """Documents whose answers are stored and must be given again."""
+    """Number of documents whose answers are stored, for the infra validator."""
     max_tokens: int = 64
-    """causal_lm: tokens that the served model writes after its input."""
+    """causal_lm: number of tokens that the served model generates."""
 
 
 def export(

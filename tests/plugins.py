@@ -12,12 +12,14 @@ def install(site: Path, group: str, name: str, value: str, *files: Path) -> None
         site: the folder; callers put it on the path (``monkeypatch.syspath_prepend``).
         group: the table: ``textmill.tasks``.
         name: the row's name.
-        value: ``module:object``.
-        files: the modules, which are copied.
+        value: ``module:object``; the module may be in a package.
+        files: the modules, which are copied to the folder of the row's module.
     """
     info = site / f"textmill_{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Name: textmill-{name}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
+    package = site.joinpath(*value.partition(":")[0].split(".")[:-1])
+    package.mkdir(exist_ok=True)
     for file in files:
-        (site / file.name).write_bytes(file.read_bytes())
+        (package / file.name).write_bytes(file.read_bytes())

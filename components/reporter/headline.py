@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from textmill.models.metrics import METRICS
+from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS
 
 DONE = ("ran", "cached")
@@ -136,7 +136,7 @@ def order_metrics(task: str | None, metrics: Iterable[str]) -> list[str]:
             name: len(names.intersection(row.metrics)) for name, row in TASKS.items()
         }
         task = max(shared, key=shared.__getitem__)
-    order = TASKS[task].metrics if task in TASKS else ()
+    order = metric_names(task) if task in TASKS else []
     return [name for name in order if name in names] + sorted(names.difference(order))
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from textmill.components.text.unspaced import UNSPACED
+from textmill.models.unspaced import UNSPACED
 
 SCRIPTS = (
     (

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmill.components.text.unspaced import UNSPACED
 from textmill.models.hashing import mix64, odd_constant
+from textmill.models.unspaced import UNSPACED
 
 _SEPARATOR, _LETTER, _ALONE, _IGNORED = range(4)
 _NUM_KINDS = 0x40000

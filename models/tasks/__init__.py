@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRow:
-    """A row of ``TASKS``: facts about a task that the rest of the pipeline needs."""
+    """A row of ``TASKS``: the facts about a task that other code needs."""
 
     path: str
     """``package.module:Class`` of the ``Task``."""

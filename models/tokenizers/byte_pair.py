@@ -40,30 +40,30 @@ BYTE_PAIR_SPECIALS = {
     "end": "<|endoftext|>",
     "mask": "<|mask|>",
 }
-"""The control tokens of vocabularies learned here, in the order of their ids."""
+"""Control tokens of learned vocabularies, in the order of their ids."""
 _HEADER = "#version: 0.2"
-# An empty table of replacements, which keeps the op from logging that there is none.
+# An empty table of replacements: without one, the op logs a warning.
 _NO_REPLACEMENTS = struct.pack("<I", 1024) + bytes(1025)
 
 
 def byte_alphabet() -> list[str]:
-    """Returns the printable character that spells each byte (GPT-2)."""
+    """Returns GPT-2's printable character for each byte."""
     plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     return [chr(b if b in plain else next(others)) for b in range(256)]
 
 
 def spell(text: str) -> str:
-    """Spells a text's UTF-8 bytes in the byte alphabet."""
+    """Writes a text's UTF-8 bytes in the byte alphabet."""
     alphabet = byte_alphabet()
     return "".join(alphabet[byte] for byte in text.encode())
 
 
 class _NamedModel(tf.saved_model.experimental.TrackableResource):
-    """A SentencePiece model that goes by its digest.
+    """A SentencePiece model shared under its digest.
 
-    The op's own belongs to its kernel, and is gone when TensorFlow drops its kernels,
-    as ``keras.utils.set_random_seed`` and ``clear_session`` have it do.
+    The op's own resource belongs to its kernel, and is lost when TensorFlow drops its
+    kernels, as in ``keras.utils.set_random_seed`` and ``clear_session``.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -81,15 +81,15 @@ class _NamedModel(tf.saved_model.experimental.TrackableResource):
 class BytePair(Tokenizer):
     """Byte-level BPE, equal to GPT-2's and to Hugging Face's ``BPE`` + ``ByteLevel``.
 
-    Every text has tokens and they give its bytes back. Words are cut by ``ByteWords``;
-    their bytes are merged by SentencePiece's BPE, which looks up what two neighbours
-    spell, where GPT-2 looks up the pair. The two agree: if neighbours x and y spell an
-    entry t, no merge so far has crossed t's ends, hence all were those of t alone, and
-    t alone passes through one pair only, its last. Entries that their own bytes do not
-    merge to are left out: no text has them.
+    Lossless for every text. ``ByteWords`` splits the words; SentencePiece's BPE merges
+    their bytes. It looks up the concatenation of two neighbours where GPT-2 looks up
+    the pair, and the two agree: if neighbours x and y concatenate to token t, no merge
+    has crossed t's ends yet, so all merges were those of t alone, and t alone passes
+    through only one pair, its last. Tokens that their own bytes do not merge to are
+    left out: they never occur.
 
-    Entries begin a word unless their first byte is a letter or digit of ASCII or part
-    of a longer character: in the middle of ``##ing`` nothing tells that a word began.
+    Tokens begin a word unless their first byte is an ASCII letter or digit, or part of
+    a longer character.
     """
 
     kind = "bpe"
@@ -120,7 +120,7 @@ class BytePair(Tokenizer):
         self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
         self._op._model_resource = _NamedModel(model)
 
-        # Many small ops: as one function they run a third faster than one by one.
+        # Many small ops: a third faster as one function.
         signature = [tf.TensorSpec([None], tf.string)]
         self._function = tf.function(self._tokenize, signature, autograph=False)
 
@@ -131,17 +131,17 @@ class BytePair(Tokenizer):
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         texts = normalize(texts, lowercase=self.lowercase, form=self.normalization)
         chunks, index = self._words.chunks(texts)
-        found = tf.gather(self._tokenize_chunks(chunks), index.flat_values)
+        ids = tf.gather(self._tokenize_chunks(chunks), index.flat_values)
         return tf.RaggedTensor.from_row_splits(
-            found.flat_values,
-            tf.gather(found.row_splits, index.row_splits),
+            ids.flat_values,
+            tf.gather(ids.row_splits, index.row_splits),
             validate=False,
         )
 
     def _tokenize_chunks(self, chunks: tf.Tensor) -> tf.RaggedTensor:
         words, firsts = self._words.words(chunks)
-        spelt = words.with_flat_values(tf.gather(self._alphabet, words.flat_values))
-        unique, index = tf.unique(tf.strings.unicode_encode(spelt, "UTF-8"))
+        spelled = words.with_flat_values(tf.gather(self._alphabet, words.flat_values))
+        unique, index = tf.unique(tf.strings.unicode_encode(spelled, "UTF-8"))
         ids = tf.gather(self._op.tokenize(unique), index)
         return tf.RaggedTensor.from_row_splits(
             ids.flat_values, tf.gather(ids.row_splits, firsts), validate=False
@@ -177,7 +177,7 @@ class BytePair(Tokenizer):
 
 
 def _to_bytes(entry: str) -> bytes:
-    """Returns the bytes of an entry, of a control token those of its name."""
+    """Returns the bytes of a token; for a control token, those of its name."""
     index = {character: i for i, character in enumerate(byte_alphabet())}
     if not index.keys() >= set(entry):
         return entry.encode()
@@ -185,18 +185,18 @@ def _to_bytes(entry: str) -> bytes:
 
 
 def write_merges(file: Path, merges: Sequence[Merge]) -> None:
-    """Writes merges as GPT-2 does, a pair a line."""
+    """Writes merges in GPT-2's format, one pair per line."""
     lines = [_HEADER, *(f"{left} {right}" for left, right in merges)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def read_merges(file: Path) -> list[Merge]:
-    """Reads merges, a pair a line.
+    """Reads merges, one pair per line.
 
     Raises:
-        ValueError: a line is none, or stands twice; it is named.
+        ValueError: a line is not a pair, or occurs twice.
     """
-    found: dict[Merge, int] = {}
+    lines_by_pair: dict[Merge, int] = {}
     lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if number == 1 and line.startswith("#version"):
@@ -204,16 +204,18 @@ def read_merges(file: Path) -> list[Merge]:
         pair = tuple(line.removesuffix("\r").split(" "))
         if len(pair) != 2 or not all(pair):
             raise ValueError(f"line {number}: expected two entries, got {line!r}")
-        if pair in found:
-            raise ValueError(f"line {number}: {line!r} stands in line {found[pair]}")
-        found[pair] = number
-    return list(found)
+        if pair in lines_by_pair:
+            raise ValueError(
+                f"line {number}: {line!r} repeats line {lines_by_pair[pair]}"
+            )
+        lines_by_pair[pair] = number
+    return list(lines_by_pair)
 
 
 def _merging_model(
     entries: Sequence[str], merges: Sequence[Merge], specials: SpecialTokens
 ) -> bytes:
-    """Returns a SentencePiece model that merges as the pairs do, ids kept."""
+    """Returns a SentencePiece model with the same merges and ids."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     products = {left + right for left, right in merges}
     alphabet, control = set(byte_alphabet()), set(specials.control)
@@ -239,13 +241,13 @@ def _merging_model(
 
 
 def last_merge(entry: str, ranks: Mapping[Merge, int]) -> int | None:
-    """Returns the rank of the merge that completes an entry, None if none does."""
+    """Returns the rank of the merge that completes a token, or None."""
     parts, rank = list(entry), None
     while len(parts) > 1:
-        found = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
-        rank = min(found)
+        candidates = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
+        rank = min(candidates)
         if rank == len(ranks):
             return None
-        at = found.index(rank)
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        i = candidates.index(rank)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
     return rank

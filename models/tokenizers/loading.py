@@ -1,4 +1,4 @@
-"""Reading back what a tokenizer saved."""
+"""Loads tokenizers that ``Tokenizer.save`` wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textmill.models.tokenizers.wordpiece import WordPiece
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Reads a tokenizer that ``save`` wrote."""
+    """Loads a tokenizer from its folder."""
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     kind = spec.pop("kind")
     if kind == SentencePiece.kind:

@@ -25,7 +25,7 @@ class VertexRegion:
 
     Raises:
         ConfigError: the client is not installed, or no project is named.
-        RemoteError: there are no credentials.
+        RemoteError: credentials are missing.
     """
 
     def __init__(self, config: VertexConfig) -> None:

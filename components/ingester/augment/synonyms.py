@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from textmill.components.text.unspaced import character_class
 from textmill.models.errors import ConfigError, DataError
+from textmill.models.unspaced import character_class
 
 _IDEOGRAPHS = character_class("han", "kana", "bopomofo")
 _MARKS = (

@@ -267,8 +267,8 @@ def test_listed_kinds_end_the_run_in_a_sentence(describe):
     with pytest.raises(DataError) as fault:
         describe({"train": [*rows, row(9, " ")]}, fail_on=("small", "drift"))
     assert str(fault.value) == (
-        "datasets.docs.profile.fail_on: expected no such anomaly, found 1: "
-        "small (train): 4 documents, fewer than 50; mend the data or the thresholds, "
+        "datasets.docs.profile.fail_on: expected no anomalies of these kinds, got 1: "
+        "small (train): 4 documents, fewer than 50; correct the data or the "
         "or see the whole profile with `--until profile.docs --set "
         "datasets.docs.profile.fail_on=[]`"
     )
@@ -353,7 +353,7 @@ def test_a_baseline_that_was_altered_is_refused(describe):
         describe({"train": rows}, baseline=str(baseline.path))
     other = baseline.path.parent / "other.json"
     other.write_text('{"splits": {}}')
-    with pytest.raises(ConfigError, match="profile of format 2, found None"):
+    with pytest.raises(ConfigError, match="profile of format 2, got None"):
         describe({"train": rows}, name="x", baseline=str(other))
 
 
