@@ -73,7 +73,8 @@ def measure_overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:
     """Returns the overlap of every split with every earlier one.
 
     ``documents`` counts texts that are equal; ``sequences`` is the share of 13-word
-    sequences in common, estimated on a sample if there are very many, or None.
+    sequences in common, as decontamination computes it (a shorter text is one
+    sequence), estimated on a sample if there are very many, or None.
     """
     pairs = []
     for earlier, later in combinations(splits, 2):

@@ -65,7 +65,7 @@ class ProfileConfig:
     (kind ``leakage``)."""
     max_overlap: float = 0.1
     """Largest allowed share of a split's 13-word sequences that are in an earlier split
-    (kind ``leakage``)."""
+    (kind ``leakage``); a shorter text is one sequence."""
     max_unknown: float = 0.01
     """Largest allowed share of unknown tokens (kind ``unknown``)."""
     sample_bytes: int = 10_000_000

@@ -155,22 +155,22 @@ class TopTerms:
 
 
 class BottomKSketch:
-    """The k smallest hashes of a set: all of a small set, a sample of a large one.
+    """The smallest hashes of a multiset, with their counts: exact while there are few.
 
-    Bottom-k sampling (Beyer et al. 2007): all sets are sampled by the same
-    hash, so two samples can be compared below the smaller of their bounds.
+    Bottom-k sampling (Beyer et al. 2007): every set is sampled by the same hash, so
+    that two samples can be compared below the smaller of their bounds. A hash that is
+    among the smallest of all is among those of every part, so its count is exact.
     """
 
     def __init__(self) -> None:
-        self._hashes = _NOTHING
+        self._hashes, self._counts = _NOTHING, np.empty(0, np.int64)
         self._pending: list[np.ndarray] = []
         self._num_pending = 0
 
     @property
     def hashes(self) -> np.ndarray:
         """The sample, sorted, uint64."""
-        if self._pending:
-            self._settle()
+        self._settle()
         return self._hashes
 
     @property
@@ -180,26 +180,46 @@ class BottomKSketch:
         return int(self.hashes[-1]) if is_full else 1 << 64
 
     def add(self, hashes: np.ndarray) -> None:
-        """Adds uint64 hashes, repeated or not."""
+        """Takes uint64 hashes, each as often as it occurs."""
         if len(self._hashes) == SKETCH_SIZE:
-            hashes = hashes[hashes < self._hashes[-1]]
+            hashes = hashes[hashes <= self._hashes[-1]]
         self._pending.append(hashes)
         self._num_pending += len(hashes)
         if self._num_pending > SKETCH_SIZE:
             self._settle()
 
+    def merge(self, other: BottomKSketch) -> None:
+        """Adds the counts of another."""
+        self._settle()
+        self._merge(other.hashes, other._counts)
+
     def _settle(self) -> None:
-        both = np.sort(np.concatenate([self._hashes, *self._pending]))
+        if not self._pending:
+            return
         # np.unique uses a hash table, which takes ten times as long.
-        self._hashes = both[_changes(both)][:SKETCH_SIZE]
+        ordered = np.sort(np.concatenate(self._pending))
         self._pending, self._num_pending = [], 0
+        first = _changes(ordered)
+        self._merge(ordered[first], np.diff(np.append(first, len(ordered))))
+
+    def _merge(self, hashes: np.ndarray, counts: np.ndarray) -> None:
+        hashes, counts = _add_up(
+            np.concatenate([self._hashes, hashes]),
+            np.concatenate([self._counts, counts]),
+        )
+        self._hashes, self._counts = hashes[:SKETCH_SIZE], counts[:SKETCH_SIZE]
 
     def share_in(self, other: BottomKSketch) -> float | None:
-        """Estimates the share of this set that is in another; None if it is empty."""
+        """Estimates the share of this multiset's items that another has, None if empty.
+
+        Equal to the share that decontamination computes, as long as both are exact.
+        """
         bound = min(self.bound, other.bound)
-        own = self.hashes
+        size = len(self._hashes)
         if bound < 1 << 64:
-            own = own[own < np.uint64(bound)]
-        if not len(own):
+            size = int(np.searchsorted(self._hashes, np.uint64(bound)))
+        if not size:
             return None
-        return float(np.isin(own, other.hashes, assume_unique=True).mean())
+        hashes, counts = self._hashes[:size], self._counts[:size]
+        shared = np.isin(hashes, other.hashes, assume_unique=True)
+        return int(counts[shared].sum()) / int(counts.sum())

@@ -46,7 +46,7 @@ class Statistics:
     texts: list[np.ndarray] = field(default_factory=list)
     """The hash of every text, as parts of uint64 ``[num_documents]``."""
     grams: BottomKSketch = field(default_factory=BottomKSketch)
-    """The 13-word sequences."""
+    """The 13-word sequences; a shorter text is one sequence."""
 
     def count(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """Counts a block of documents."""
@@ -84,7 +84,7 @@ class Statistics:
             self.columns.setdefault(name, Column()).merge(column)
         self.terms.merge(other.terms)
         self.texts += other.texts
-        self.grams.add(other.grams.hashes)
+        self.grams.merge(other.grams)
 
     def num_repeated(self) -> int:
         """Returns the number of duplicate texts, without the first of each."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from textmill.components.profiler.sketches import TopTerms
-from textmill.components.text.shingles import ngrams
-from textmill.components.text.word_hashing import word_hashes
+from textmill.components.text.shingles import ngram_hashes
 from textmill.models.hashing import GOLDEN, mix64
 from textmill.models.unspaced import UNSPACED
 
@@ -96,7 +95,7 @@ class BlockCounts:
     scripts: np.ndarray
     """Index in SCRIPTS of the most frequent script, or -1, ``[num documents]``."""
     grams: np.ndarray
-    """Hashes of all 13-word sequences, uint64."""
+    """Hashes of all 13-word sequences, as decontamination has them, uint64."""
 
 
 def count_texts(texts: Sequence[str], terms: TopTerms) -> BlockCounts:
@@ -114,7 +113,7 @@ def count_texts(texts: Sequence[str], terms: TopTerms) -> BlockCounts:
     return BlockCounts(
         num_words=block.num_words(),
         scripts=block.scripts(),
-        grams=long_ngrams(texts),
+        grams=ngram_hashes(texts, GRAM).values,
     )
 
 
@@ -178,17 +177,6 @@ class _Block:
             script[number > most] = present - _FIRST_SCRIPT
             np.maximum(most, number, out=most)
         return script
-
-
-def long_ngrams(texts: Sequence[str]) -> np.ndarray:
-    """Returns the hashes of all 13-word sequences within a text, uint64.
-
-    These are the n-grams of decontamination, except those of shorter texts.
-    """
-    words = word_hashes(texts)
-    values, splits = ngrams(words, GRAM)
-    is_long = np.diff(words.splits) >= GRAM
-    return values[np.repeat(is_long, np.diff(splits))]
 
 
 def _starts(flags: np.ndarray) -> np.ndarray:
