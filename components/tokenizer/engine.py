@@ -94,13 +94,15 @@ def tokenize_shards(
     )
     with open_scratch_dir(context, parent=rows.path.parent) as scratch:
         work = list(_work(documents, rows, config, scratch))
-        entries = [scratch.upload(path) for path in vocabulary.files()]
+        vocabulary_files = [scratch.upload(path) for path in vocabulary.files()]
         counts = scratch.path(_COUNTS)
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
                 | beam.Create(work)
-                | beam.ParDo(_TokenizeShard(entries, schema, config, documents))
+                | beam.ParDo(
+                    _TokenizeShard(vocabulary_files, schema, config, documents)
+                )
                 | beam.CombineGlobally(_AddCounts())
                 | beam.Map(_write_counts, counts)
             )

@@ -38,9 +38,9 @@ class ChineseWordMarker(WordMarker):
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(tokenizer)
         self._jieba = _load_jieba()
-        entries = [entry.removeprefix(_CONTINUES) for entry in tokenizer.tokens]
-        self._texts = np.array([e.removeprefix(_SPACE) for e in entries], object)
-        self._opens = np.array([e.startswith(_SPACE) for e in entries], bool)
+        tokens = [token.removeprefix(_CONTINUES) for token in tokenizer.tokens]
+        self._texts = np.array([e.removeprefix(_SPACE) for e in tokens], object)
+        self._opens = np.array([e.startswith(_SPACE) for e in tokens], bool)
         sizes = [len(text) if _CHINESE.fullmatch(text) else 0 for text in self._texts]
         self._sizes = np.array(sizes, np.int32)
 

@@ -23,16 +23,16 @@ def learn_pieces(counts: Mapping[str, int], *, size: int) -> list[str]:
             pieces[piece] += count
     ranked = sorted(pieces, key=lambda piece: (-pieces[piece], piece))
     alphabet = set(ranked[: size // 2])
-    entries = dict.fromkeys(sorted(alphabet))
+    tokens = dict.fromkeys(sorted(alphabet))
     known = [word for word in words if alphabet.issuperset(word[0])]
     for _, joined in Merger(known, _join).merges():
-        if len(entries) >= size:
+        if len(tokens) >= size:
             break
-        entries[joined] = None
+        tokens[joined] = None
     for piece in ranked[size // 2 :]:
-        if len(entries) < size and pieces[piece] >= MIN_COUNT:
-            entries[piece] = None
-    return list(entries)
+        if len(tokens) < size and pieces[piece] >= MIN_COUNT:
+            tokens[piece] = None
+    return list(tokens)
 
 
 def _spell(word: str) -> list[str]:

@@ -40,15 +40,15 @@ def start_from_folder(
 
 
 def _check_vocabulary(init: PretrainedConfig, tokenizer: Tokenizer) -> None:
-    theirs, ours = (_digest(t) for t in (import_tokenizer(init.path), tokenizer))
-    if theirs != ours:
+    expected, actual = (_digest(t) for t in (import_tokenizer(init.path), tokenizer))
+    if expected != actual:
         raise IntegrityError(
-            f"{init.path}: trained with vocabulary {theirs[:12]}, this stage has "
-            f"{ours[:12]}; set vocabulary.file to that folder"
+            f"{init.path}: trained with vocabulary {expected[:12]}, this stage has "
+            f"{actual[:12]}; set vocabulary.file to that folder"
         )
 
 
 def _digest(tokenizer: Tokenizer) -> str:
     """Returns the SHA-256 over tokens and control tokens, in order of their ids."""
-    entries = [list(tokenizer.tokens), vars(tokenizer.specials)]
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+    tokens = [list(tokenizer.tokens), vars(tokenizer.specials)]
+    return hashlib.sha256(json.dumps(tokens, sort_keys=True).encode()).hexdigest()

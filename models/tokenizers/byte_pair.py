@@ -96,7 +96,7 @@ class BytePair(Tokenizer):
 
     def __init__(
         self,
-        entries: Sequence[str],
+        tokens: Sequence[str],
         merges: Sequence[Merge],
         *,
         specials: Mapping[str, str | None],
@@ -106,16 +106,16 @@ class BytePair(Tokenizer):
         numbers: str | None = None,
     ) -> None:
         super().__init__()
-        self.tokens, self.merges = tuple(entries), tuple(merges)
+        self.tokens, self.merges = tuple(tokens), tuple(merges)
         self.names = {role: name for role, name in specials.items() if name is not None}
-        self.specials, self.size = SpecialTokens.of(entries, self.names), len(entries)
+        self.specials, self.size = SpecialTokens.of(tokens, self.names), len(tokens)
         self.lowercase, self.normalization = lowercase, normalization
         known = letters_and_numbers() if letters is None else (letters, numbers or "")
         self._letters, self._numbers = known
         self._words = ByteWords(*known)
         alphabet = byte_alphabet()
         self._alphabet = tf.constant([ord(c) for c in alphabet], tf.int32)
-        self._bytes = [_to_bytes(entry) for entry in entries]
+        self._bytes = [_to_bytes(token) for token in tokens]
         model = _merging_model(self.tokens, self.merges, self.specials)
         self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
         self._op._model_resource = _NamedModel(model)
@@ -176,12 +176,12 @@ class BytePair(Tokenizer):
         return starts
 
 
-def _to_bytes(entry: str) -> bytes:
+def _to_bytes(token: str) -> bytes:
     """Returns the bytes of a token; for a control token, those of its name."""
     index = {character: i for i, character in enumerate(byte_alphabet())}
-    if not index.keys() >= set(entry):
-        return entry.encode()
-    return bytes(index[character] for character in entry)
+    if not index.keys() >= set(token):
+        return token.encode()
+    return bytes(index[character] for character in token)
 
 
 def write_merges(file: Path, merges: Sequence[Merge]) -> None:
@@ -203,7 +203,7 @@ def read_merges(file: Path) -> list[Merge]:
             continue
         pair = tuple(line.removesuffix("\r").split(" "))
         if len(pair) != 2 or not all(pair):
-            raise ValueError(f"line {number}: expected two entries, got {line!r}")
+            raise ValueError(f"line {number}: expected two tokens, got {line!r}")
         if pair in lines_by_pair:
             raise ValueError(
                 f"line {number}: {line!r} repeats line {lines_by_pair[pair]}"
@@ -213,7 +213,7 @@ def read_merges(file: Path) -> list[Merge]:
 
 
 def _merging_model(
-    entries: Sequence[str], merges: Sequence[Merge], specials: SpecialTokens
+    tokens: Sequence[str], merges: Sequence[Merge], specials: SpecialTokens
 ) -> bytes:
     """Returns a SentencePiece model with the same merges and ids."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
@@ -221,28 +221,28 @@ def _merging_model(
     alphabet, control = set(byte_alphabet()), set(specials.control)
     model = ModelProto()
     model.trainer_spec.model_type = BPE
-    model.trainer_spec.unk_id = len(entries)
+    model.trainer_spec.unk_id = len(tokens)
     for field in ("bos_id", "eos_id", "pad_id"):
         setattr(model.trainer_spec, field, -1)
     spec = model.normalizer_spec
     spec.name, spec.precompiled_charsmap = "identity", _NO_REPLACEMENTS
     for field in ("add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"):
         setattr(spec, field, False)
-    for number, entry in enumerate(entries):
-        rank = 0 if entry in alphabet else None
-        if entry in products:
-            rank = last_merge(entry, ranks)
+    for number, token in enumerate(tokens):
+        rank = 0 if token in alphabet else None
+        if token in products:
+            rank = last_merge(token, ranks)
         if rank is None or number in control:
-            model.pieces.add(piece=entry, type=CONTROL)
+            model.pieces.add(piece=token, type=CONTROL)
         else:
-            model.pieces.add(piece=entry, type=NORMAL, score=-float(rank))
+            model.pieces.add(piece=token, type=NORMAL, score=-float(rank))
     model.pieces.add(piece=" ", type=UNKNOWN)
     return model.SerializeToString(deterministic=True)
 
 
-def last_merge(entry: str, ranks: Mapping[Merge, int]) -> int | None:
+def last_merge(token: str, ranks: Mapping[Merge, int]) -> int | None:
     """Returns the rank of the merge that completes a token, or None."""
-    parts, rank = list(entry), None
+    parts, rank = list(token), None
     while len(parts) > 1:
         candidates = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
         rank = min(candidates)

@@ -71,6 +71,6 @@ class Character(Tokenizer):
         write_tokens(folder, self.tokens)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        point = ord(entry[0])
-        return not entry.isalnum() or any(a <= point < b for a, b in UNSPACED["han"])
+    def _begins_word(self, token: str) -> bool:
+        point = ord(token[0])
+        return not token.isalnum() or any(a <= point < b for a, b in UNSPACED["han"])

@@ -56,7 +56,7 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
 
     if isinstance(tokenizer, WordPiece):
         exported = _wordpiece(tokenizer)
-        text = "".join(f"{entry}\n" for entry in tokenizer.tokens)
+        text = "".join(f"{token}\n" for token in tokenizer.tokens)
         (folder / "vocab.txt").write_text(text, encoding="utf-8")
     elif isinstance(tokenizer, BytePair):
         exported = _byte_pair(tokenizer)
@@ -85,7 +85,7 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def _ids(tokenizer: Tokenizer) -> dict[str, int]:
-    return {entry: number for number, entry in enumerate(tokenizer.tokens)}
+    return {token: number for number, token in enumerate(tokenizer.tokens)}
 
 
 def _names(tokenizer: Tokenizer) -> dict[str, str]:

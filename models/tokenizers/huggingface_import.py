@@ -93,15 +93,15 @@ def import_tokenizer(
         ) from None
 
 
-def _kind(file: Path, wanted: str | None) -> str:
+def _kind(file: Path, expected: str | None) -> str:
     if file.name == TOKENIZER_JSON:
         return read_tokenizer_json(file).kind
     if file.suffix == ".json":
         return BytePair.kind
     if file.suffix in _MODEL_ENDINGS:
         return SentencePiece.kind
-    if file.suffix != ".txt" and wanted == SentencePiece.kind:
-        return wanted
+    if file.suffix != ".txt" and expected == SentencePiece.kind:
+        return expected
     return WordPiece.kind
 
 
@@ -143,11 +143,11 @@ def _read_wordpiece(
             "around Chinese characters; learn a vocabulary instead"
         )
     if file.name == TOKENIZER_JSON:
-        entries: Sequence[str] = read_tokenizer_json(file).tokens
+        tokens: Sequence[str] = read_tokenizer_json(file).tokens
     else:
-        entries = _read_lines(file)
+        tokens = _read_lines(file)
     form = options["normalization"] or "bert"
-    return WordPiece(entries, lowercase=lowercase, normalization=form)
+    return WordPiece(tokens, lowercase=lowercase, normalization=form)
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -193,26 +193,26 @@ def _read_byte_pair(
         )
     if files[0].name == TOKENIZER_JSON:
         parsed = read_tokenizer_json(files[0])
-        entries, merges = parsed.tokens, parsed.merges
+        tokens, merges = parsed.tokens, parsed.merges
     elif len(files) == 1:
         raise ConfigError(
             f"{files[0]}: expected merges.txt in the same folder, found none"
         )
     else:
-        entries, merges = by_id(read_json(files[0])), read_merges(files[1])
-    _check_pairs(entries, merges)
+        tokens, merges = by_id(read_json(files[0])), read_merges(files[1])
+    _check_pairs(tokens, merges)
     form = options["normalization"] or settings.get("normalization") or "none"
     return BytePair(
-        entries,
+        tokens,
         merges,
-        specials=_roles(entries, settings),
+        specials=_roles(tokens, settings),
         lowercase=bool(options["lowercase"]),
         normalization=form,
     )
 
 
-def _check_pairs(entries: Sequence[str], merges: Sequence[Merge]) -> None:
-    known = set(entries)
+def _check_pairs(tokens: Sequence[str], merges: Sequence[Merge]) -> None:
+    known = set(tokens)
     if lacking := [c for c in byte_alphabet() if c not in known]:
         raise ValueError(
             f"{len(lacking)} of the 256 bytes have no token, first {lacking[0]!r}"
@@ -225,11 +225,9 @@ def _check_pairs(entries: Sequence[str], merges: Sequence[Merge]) -> None:
                 )
 
 
-def _roles(
-    entries: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, str | None]:
+def _roles(tokens: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str | None]:
     """Finds the token of each role, by the settings or else by common names."""
-    known = set(entries)
+    known = set(tokens)
     roles: dict[str, str | None] = {}
     for role, keys in _ROLES.items():
         values = [settings.get(key) for key in keys]

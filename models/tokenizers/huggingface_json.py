@@ -65,17 +65,17 @@ def by_id(vocabulary: Mapping[str, Any]) -> list[str]:
     Raises:
         ValueError: ids are not 0, 1, 2 and so on, or a token is empty.
     """
-    entries: dict[int, str] = {}
-    for entry, number in vocabulary.items():
-        if not entry:
+    tokens: dict[int, str] = {}
+    for token, number in vocabulary.items():
+        if not token:
             raise ValueError(f"token {number} is empty")
-        if not isinstance(number, int) or number in entries:
-            raise ValueError(f"{entry!r}: expected a unique id, got {number!r}")
-        entries[number] = entry
-    for number in range(len(entries)):
-        if number not in entries:
+        if not isinstance(number, int) or number in tokens:
+            raise ValueError(f"{token!r}: expected a unique id, got {number!r}")
+        tokens[number] = token
+    for number in range(len(tokens)):
+        if number not in tokens:
             raise ValueError(f"no token has the id {number}")
-    return [entries[number] for number in range(len(entries))]
+    return [tokens[number] for number in range(len(tokens))]
 
 
 def read_tokenizer_json(file: Path) -> TokenizerJson:
@@ -126,7 +126,7 @@ def _parts(value: Any, plural: str) -> Iterator[dict[str, Any]]:
         yield value
 
 
-def _entries(value: Mapping[str, Any]) -> list[str]:
+def _tokens(value: Mapping[str, Any]) -> list[str]:
     vocabulary = dict(value["model"]["vocab"])
     for added in value.get("added_tokens") or []:
         vocabulary.setdefault(added["content"], added["id"])
@@ -146,9 +146,9 @@ def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
             "strip_accents": step["strip_accents"],
             "tokenize_chinese_chars": step["handle_chinese_chars"],
         }
-    cuts = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
-    _refuse(f"it splits words by {cuts}", cuts != ["BertPreTokenizer"])
-    return TokenizerJson("wordpiece", _entries(value), settings=settings)
+    splits = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
+    _refuse(f"it splits words by {splits}", splits != ["BertPreTokenizer"])
+    return TokenizerJson("wordpiece", _tokens(value), settings=settings)
 
 
 def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
@@ -161,11 +161,11 @@ def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
         "ignore_merges",
     ):
         _refuse(f"it sets {name}", model.get(name))
-    cuts = list(_parts(value.get("pre_tokenizer"), "pretokenizers"))
-    plain = len(cuts) == 1 and cuts[0]["type"] == "ByteLevel"
+    splits = list(_parts(value.get("pre_tokenizer"), "pretokenizers"))
+    plain = len(splits) == 1 and splits[0]["type"] == "ByteLevel"
     _refuse("it does not split words by GPT-2's pattern", not plain)
-    _refuse("it does not split words at all", not cuts[0].get("use_regex", True))
-    _refuse("it puts a space before the text", cuts[0].get("add_prefix_space"))
+    _refuse("it does not split words at all", not splits[0].get("use_regex", True))
+    _refuse("it puts a space before the text", splits[0].get("add_prefix_space"))
     normalization, lowercase = None, False
     for step in _parts(value.get("normalizer"), "normalizers"):
         known = step["type"] in _COMPOSING and normalization is None and not lowercase
@@ -178,9 +178,9 @@ def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
         )
     merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in model["merges"]]
     if wrong := [m for m in merges if len(m) != 2]:
-        raise ValueError(f"expected merges of two entries, got {wrong[0]!r}")
+        raise ValueError(f"expected merges of two tokens, got {wrong[0]!r}")
     settings = {"do_lower_case": lowercase, "normalization": normalization}
-    return TokenizerJson("bpe", _entries(value), merges=merges, settings=settings)
+    return TokenizerJson("bpe", _tokens(value), merges=merges, settings=settings)
 
 
 def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
@@ -197,9 +197,9 @@ def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
     for name in ("bos_id", "eos_id", "pad_id"):
         setattr(proto.trainer_spec, name, -1)
     _normalize_unigram(proto.normalizer_spec, value)
-    entries = [piece for piece, _ in model["vocab"]]
+    tokens = [piece for piece, _ in model["vocab"]]
     return TokenizerJson(
-        "sentencepiece", entries, model=proto.SerializeToString(deterministic=True)
+        "sentencepiece", tokens, model=proto.SerializeToString(deterministic=True)
     )
 
 

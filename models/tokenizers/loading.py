@@ -23,7 +23,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     kind = spec.pop("kind")
     if kind == SentencePiece.kind:
         return SentencePiece((folder / SENTENCEPIECE_FILE).read_bytes())
-    entries = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    tokens = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
     if kind == BytePair.kind:
-        return BytePair(entries, read_merges(folder / MERGES_FILE), **spec)
-    return {WordPiece.kind: WordPiece, Character.kind: Character}[kind](entries, **spec)
+        return BytePair(tokens, read_merges(folder / MERGES_FILE), **spec)
+    return {WordPiece.kind: WordPiece, Character.kind: Character}[kind](tokens, **spec)

@@ -69,8 +69,8 @@ class SentencePiece(Tokenizer):
         (folder / SENTENCEPIECE_FILE).write_bytes(self.model)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        return entry.startswith(SPACE)
+    def _begins_word(self, token: str) -> bool:
+        return token.startswith(SPACE)
 
 
 def _parse(model: bytes) -> Any:

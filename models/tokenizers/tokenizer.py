@@ -102,13 +102,13 @@ class Tokenizer(tf.Module):
         Control tokens do: they never continue a word. The docstring of each kind
         states its rule.
         """
-        starts = np.array([self._begins_word(entry) for entry in self.tokens], bool)
+        starts = np.array([self._begins_word(token) for token in self.tokens], bool)
         starts[list(self.specials.control)] = True
         if self.specials.unknown is not None:
             starts[self.specials.unknown] = True
         return starts
 
-    def _begins_word(self, entry: str) -> bool:
+    def _begins_word(self, token: str) -> bool:
         raise NotImplementedError
 
     def tokenize_untrusted(self, texts: tf.Tensor) -> tf.RaggedTensor:
@@ -158,7 +158,7 @@ def write_spec(folder: Path, **spec: object) -> None:
     (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def write_tokens(folder: Path, entries: Sequence[str]) -> None:
+def write_tokens(folder: Path, tokens: Sequence[str]) -> None:
     """Writes tokens as a JSON list, one per line."""
-    text = json.dumps(entries, ensure_ascii=False, indent=0)
+    text = json.dumps(tokens, ensure_ascii=False, indent=0)
     (folder / VOCABULARY_FILE).write_text(text + "\n", encoding="utf-8")

@@ -85,5 +85,5 @@ class WordPiece(Tokenizer):
         write_tokens(folder, self.tokens)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        return not entry.startswith(PREFIX)
+    def _begins_word(self, token: str) -> bool:
+        return not token.startswith(PREFIX)

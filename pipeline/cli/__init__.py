@@ -66,8 +66,8 @@ def main() -> None:
     arguments, is_debug = _split_debug(sys.argv[1:])
     try:
         app(arguments, prog_name="textmill")
-    except TextmillError as fault:
-        _exit(str(fault), fault.exit_code, is_debug=is_debug)
+    except TextmillError as error:
+        _exit(str(error), error.exit_code, is_debug=is_debug)
     except MemoryError:
         sentence = "out of memory; make the batch, the model or run.workers smaller"
         _exit(sentence, MachineError.exit_code, is_debug=is_debug)

@@ -122,7 +122,7 @@ class VertexRegion:
         if submission.cron is not None:
             self.cancel(id, submission)
 
-    def look(self, id: str) -> Status:
+    def status(self, id: str) -> Status:
         """Returns the state of a job."""
         with self._answering():
             job = self._jobs.get_pipeline_job(name=id, **_ONCE)

@@ -205,9 +205,9 @@ class _Run:
             digests = map_inputs(node, lambda c: self._artifacts[c].reference)
             # Computed again when a worker gets free: files and code may have changed.
             parts = self._keys.parts(node, digests)
-        except TextmillError as fault:
+        except TextmillError as error:
             self._waiting.remove(node)
-            self._fail(node, fault.exit_code, str(fault))
+            self._fail(node, error.exit_code, str(error))
             return
         key = cache_key(parts)
         entry = look_up(self._runner.root, type(node), node.id, key)

@@ -153,11 +153,11 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     """Executes a job and returns its outcome; turns every exception into one."""
     try:
         return _execute(job, send, should_stop)
-    except Preempted as fault:
-        return Outcome("interrupted", fault.exit_code, str(fault))
-    except TextmillError as fault:
+    except Preempted as error:
+        return Outcome("interrupted", error.exit_code, str(error))
+    except TextmillError as error:
         traceback.print_exc()
-        return Outcome("failed", fault.exit_code, str(fault))
+        return Outcome("failed", error.exit_code, str(error))
     except Exception as error:
         traceback.print_exc()
         if sentence := publish.machine_error_message(error, job.node, job.root):

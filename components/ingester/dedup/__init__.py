@@ -3,5 +3,5 @@
 Read ``config.py``, then ``minhash.py`` (signatures and bands of a document) with
 ``clusters.py`` (duplicates of duplicates, and the document that represents them),
 ``passages.py`` (paragraphs and sentences seen in an earlier document), and
-``decontamination.py`` (documents that share n-grams with another data set's test split).
+``decontamination.py`` (documents that share n-grams with another set's test split).
 """

@@ -275,7 +275,7 @@ def test_listed_kinds_end_the_run_in_a_sentence(describe):
     assert str(fault.value) == (
         "datasets.docs.profile.fail_on: expected no anomalies of these kinds, got 1: "
         "small (train): 4 documents, fewer than 50; correct the data or the "
-        "or see the whole profile with `--until profile.docs --set "
+        "thresholds, or see the whole profile with `--until profile.docs --set "
         "datasets.docs.profile.fail_on=[]`"
     )
 

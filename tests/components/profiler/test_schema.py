@@ -81,7 +81,7 @@ def test_a_schema_is_written_as_commented_yaml_and_reads_as_the_same(
     path = tmp_path / "s.yaml"
     path.write_text(text)
     assert text.startswith("# Schema of data set docs, written by")
-    assert "# `datasets.docs.profile.schema`" in text
+    assert "`datasets.docs.profile.schema` naming this file" in text
     assert read_schema(path) == schema
 
 

@@ -175,7 +175,7 @@ def pairs(folder, *, entries=None, merges="b o\n", **settings):
     ("changed", "said"),
     [
         ({"merges": "b o\nb o\n"}, "line 2: 'b o' repeats line 1"),
-        ({"merges": "b o o\n"}, "line 1: expected two entries"),
+        ({"merges": "b o o\n"}, "line 1: expected two tokens"),
         ({"merges": "b a\n"}, "merge 1, 'b' with 'a': no token 'ba'"),
         ({"entries": ["a", "<|endoftext|>"]}, "255 of the 256 bytes have no token"),
         ({"entries": [*byte_alphabet(), "bo"]}, r"lacks <\|endoftext\|>"),
