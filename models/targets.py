@@ -1,7 +1,8 @@
 """TARGETS: the kinds of value that a document carries for a task to learn.
 
 One class a kind, which checks the value of a source's column, names its labels, and
-turns documents' values into a column of token rows and back. Loads no TensorFlow.
+turns documents' values into a column of token rows and back. Loads no NumPy, which
+the planner does without.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
 
 
 def mismatch(expected: str, value: Any) -> str:
@@ -59,8 +61,8 @@ class Target:
         """Returns its NumPy fields of a row, one or none."""
         return []
 
-    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-        """Returns the column ``[n, ...]`` of documents' values.
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the column of documents' values, as numbers ``[n]`` or ``[n, ...]``.
 
         Args:
             values: of n documents.
@@ -96,14 +98,14 @@ class Label(Target):
         """Returns one number."""
         return [(self.field, "<i4")]
 
-    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-        """Returns int32 ``[n]``."""
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the numbers of names, ``[n]``."""
         number = {name: i for i, name in enumerate(labels)}
-        return np.array([number[value] for value in values], "<i4")
+        return [number[value] for value in values]
 
     def unpack(self, column: np.ndarray) -> np.ndarray:
         """Returns int32 ``[n]``."""
-        return column.astype(np.int32)
+        return column.astype("int32")
 
     def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[str]:
         """Returns names."""
@@ -130,9 +132,9 @@ class Labels(Target):
         """Returns a number for each name."""
         return [(self.field, "u1", (num_labels,))]
 
-    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-        """Returns uint8 ``[n, labels]``."""
-        return np.array([[name in value for name in labels] for value in values], "u1")
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns 1 for names that a document has, else 0, ``[n, labels]``."""
+        return [[int(name in value) for name in labels] for value in values]
 
     def unpack(self, column: np.ndarray) -> np.ndarray:
         """Returns uint8 ``[n, labels]``."""
@@ -140,7 +142,10 @@ class Labels(Target):
 
     def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
         """Returns sorted lists of names."""
-        return [[labels[i] for i in np.flatnonzero(row)] for row in column]
+        return [
+            [name for name, has in zip(labels, row, strict=True) if has]
+            for row in column.tolist()
+        ]
 
 
 def _name(value: Any) -> str:
@@ -163,7 +168,7 @@ class Number(Target):
             number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError):
             number = math.nan
-        if not abs(number) <= _LARGEST:
+        if not abs(number) <= _LARGEST_FLOAT32:
             raise ValueError(mismatch("a finite number", value))
         return number
 
@@ -171,13 +176,13 @@ class Number(Target):
         """Returns one number."""
         return [(self.field, "<f4")]
 
-    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> np.ndarray:
-        """Returns float32 ``[n]``."""
-        return np.array(values, "<f4")
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the numbers, ``[n]``."""
+        return list(values)
 
     def unpack(self, column: np.ndarray) -> np.ndarray:
         """Returns float32 ``[n]``."""
-        return column.astype(np.float32)
+        return column.astype("float32")
 
     def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[float]:
         """Returns numbers, rounded to float32."""

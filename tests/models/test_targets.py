@@ -91,12 +91,13 @@ def test_documents_become_a_column_of_rows_and_again_documents(
     kind, values, column, dtype
 ):
     target, labels = TARGETS[kind], ["a", "b", "c"]
-    encoded = target.unpack(target.encode(values, labels))
-    [(name, *_)] = target.row_fields(len(labels))
-    assert name == target.field
-    assert encoded.dtype == dtype
-    assert encoded.tolist() == column
-    assert target.decode(encoded, labels) == values
+    row = np.dtype(target.row_fields(len(labels)))
+    rows = np.zeros(len(values), row)
+    rows[target.field] = target.encode(values, labels)
+    unpacked = target.unpack(rows[target.field])
+    assert unpacked.dtype == dtype
+    assert unpacked.tolist() == column
+    assert target.decode(unpacked, labels) == values
 
 
 def test_labels_are_the_names_in_a_value():
