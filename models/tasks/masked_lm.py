@@ -143,6 +143,15 @@ class MaskedLM(Task):
         }
 
     @override
+    def means(self, sums: dict[str, float]) -> dict[str, float]:
+        means = super().means(sums)
+        if self.next_sentence:
+            weight, rows = max(sums["weight"], 1.0), max(sums["rows"], 1.0)
+            means["next_loss"] = sums["next_loss"] / weight
+            means["next_accuracy"] = sums["next_correct"] / rows
+        return means
+
+    @override
     def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         if not self.next_sentence:
             return sums["loss"]

@@ -138,6 +138,11 @@ class Task:
         """Returns the sum whose gradient is followed, divided by the weight."""
         return sums["loss"]
 
+    def means(self, sums: dict[str, float]) -> dict[str, float]:
+        """Returns the values of training curves and validation, from sums over rows."""
+        weight = max(sums["weight"], 1.0)
+        return {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
+
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns the outputs of each row that metrics need; here its loss sums."""
         return self.sums(features, training=False)

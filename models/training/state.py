@@ -64,16 +64,6 @@ class RunState:
     def last_loss(self) -> float | None:
         """Returns the mean loss since the last point, or at it."""
         if self.window:
-            return means(self.window)["loss"]
+            return self.window["loss"] / max(self.window["weight"], 1.0)
         points = reversed(self.history)
         return next((p["value"] for p in points if p["name"] == "train/loss"), None)
-
-
-def means(sums: dict[str, float]) -> dict[str, float]:
-    """Divides sums once: loss and accuracy, and those of the next sentence."""
-    weight = max(sums["weight"], 1.0)
-    found = {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
-    if "rows" in sums:
-        found["next_loss"] = sums["next_loss"] / weight
-        found["next_accuracy"] = sums["next_correct"] / max(sums["rows"], 1.0)
-    return found
