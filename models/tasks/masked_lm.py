@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.errors import ConfigError
-from textmill.models.export.server import Answers, Server
 from textmill.models.tasks.masking import choose, corrupt
+from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 from textmill.models.tokenizers import Tokenizer
 

@@ -13,7 +13,7 @@ from textmill.models.tasks.masking import Masking
 from textmill.models.tokenizers import SpecialTokens, Tokenizer
 
 if TYPE_CHECKING:
-    from textmill.models.export.server import Server, ServingOptions
+    from textmill.models.tasks.server import Server, ServingOptions
 
 Rows = dict[str, tf.Tensor]
 Features = dict[str, tf.Tensor]
