@@ -83,7 +83,7 @@ class Documents(_Sharded):
 class Profile(Artifact):
     """Statistics, schema and anomalies of documents, in ``profile.json``.
 
-    ``speed.json`` says how fast they were tokenized, which no digest covers.
+    ``speed.json`` has the speed of tokenizing; no digest covers it.
     """
 
     FILE, SPEED = "profile.json", "speed.json"
@@ -103,7 +103,7 @@ class Profile(Artifact):
 class Vocabulary(Artifact):
     """A tokenizer's files: ``tokenizer.json`` and ``vocab.json`` or ``spiece.model``.
 
-    Facts: ``kind``, ``size`` (number of entries, special tokens included).
+    Facts: ``kind``, ``size`` (number of tokens, special tokens included).
     """
 
 
@@ -116,7 +116,7 @@ class TokenRows(_Sharded):
 
 
 class TrainedModel(Artifact):
-    """Weights and all it takes to rebuild the model: the tokenizer travels along.
+    """Weights and everything else that rebuilds the model, tokenizer included.
 
     Its digest covers every tensor, the canonical config and the vocabulary's digest.
 
@@ -229,7 +229,7 @@ class ServingModel(Artifact):
 
     @property
     def reference(self) -> str:
-        """The seal: its bytes may change under one digest, and are what is served."""
+        """The seal: one digest allows different bytes, and the bytes are served."""
         return self.seal
 
 

@@ -1,7 +1,6 @@
 """Beam: opens every pipeline, on a runner that is named.
 
-Text never goes through a runner, but
-through files (``components/scratch.py``).
+Text never goes through a runner, but through files (``components/scratch.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +14,11 @@ from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner, fn_runner
+from apache_beam.runners.portability.fn_api_runner import (
+    FnApiRunner,
+    fn_runner,
+    worker_handlers,
+)
 from apache_beam.transforms.environments import (
     EmbeddedPythonGrpcEnvironment,
     Environment,
@@ -95,7 +98,33 @@ def _processes() -> FnApiRunner:
     return _runner(SubprocessSDKEnvironment(command_string=command))
 
 
+class _Loopback:
+    """A gRPC module or server whose ports are open on the loopback interface only.
+
+    Beam's runner opens unauthenticated ports for its workers on all interfaces.
+    """
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def server(self, *arguments: Any, **options: Any) -> _Loopback:
+        """Returns a new server."""
+        return _Loopback(self._original.server(*arguments, **options))
+
+    def add_insecure_port(self, address: str) -> int:
+        """Opens a port on the loopback interface, and returns its number."""
+        port: int = self._original.add_insecure_port(
+            address.replace("[::]", "127.0.0.1")
+        )
+        return port
+
+
 def _runner(environment: Environment) -> FnApiRunner:
+    if not isinstance(worker_handlers.grpc, _Loopback):
+        worker_handlers.grpc = _Loopback(worker_handlers.grpc)
     # It would warn that there is one worker, because the mode is not named to it.
     logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
     return FnApiRunner(default_environment=environment)

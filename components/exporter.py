@@ -18,14 +18,14 @@ from textmill.models.export import FORMATS, FormatName
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """Formats of the export, and the answers that validate it."""
+    """A stage's ``export`` section."""
 
     formats: tuple[FormatName, ...] = ("saved_model",)
     """File formats; a pushed version is the SavedModel."""
     parity_texts: int = 64
-    """Documents whose answers are stored and must be given again."""
+    """Number of documents whose answers are stored, for the infra validator."""
     max_tokens: int = 64
-    """causal_lm: tokens that the served model writes after its input."""
+    """causal_lm: number of tokens that the served model generates."""
 
     def __post_init__(self) -> None:
         if not self.formats:

@@ -82,7 +82,7 @@ def match(pattern: str) -> list[RemoteFile]:
 
 
 def find(folder: str) -> list[RemoteFile]:
-    """Returns all files below a URL, sorted; none if there is no such folder.
+    """Returns all files below a URL, sorted; none if the folder does not exist.
 
     Raises:
         ConfigError, RemoteError: as ``match``.
@@ -203,7 +203,7 @@ def check_conditional(url: str) -> None:
 
 
 def delete(urls: list[str]) -> None:
-    """Deletes files; one that is already gone is no error.
+    """Deletes files, and ignores those that are already gone.
 
     Raises:
         ConfigError, RemoteError: as ``match``.

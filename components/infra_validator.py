@@ -30,7 +30,7 @@ _SECONDS = 600
 
 @dataclass(frozen=True, kw_only=True)
 class InfraValidatorConfig:
-    """The tolerance of the comparison."""
+    """Tolerance of the comparison."""
 
     tolerance: float = 1e-4
     """Largest absolute difference of any number in an answer."""
@@ -122,18 +122,20 @@ def _ask_fresh_process(name: str, folder: Path, request: Path) -> list[Any]:
     return answers
 
 
-def _differences(here: Any, there: Any, where: str = "") -> Iterator[tuple[str, float]]:
+def _differences(
+    first: Any, second: Any, where: str = ""
+) -> Iterator[tuple[str, float]]:
     """Yields every number's absolute difference; texts differ by 0 or infinity."""
-    if isinstance(here, dict):
-        for name in here.keys() | there.keys():
-            yield from _differences(here.get(name), there.get(name), name)
-    elif isinstance(here, list) and isinstance(there, list):
-        for a, b in zip(here, there, strict=True):
+    if isinstance(first, dict):
+        for name in first.keys() | second.keys():
+            yield from _differences(first.get(name), second.get(name), name)
+    elif isinstance(first, list) and isinstance(second, list):
+        for a, b in zip(first, second, strict=True):
             yield from _differences(a, b, where)
-    elif isinstance(here, float) and isinstance(there, float):
-        yield where, abs(here - there)
+    elif isinstance(first, float) and isinstance(second, float):
+        yield where, abs(first - second)
     else:
-        yield where, 0.0 if here == there else float("inf")
+        yield where, 0.0 if first == second else float("inf")
 
 
 def _answer(name: str, folder: Path, request: Path) -> None:

@@ -1,4 +1,4 @@
-"""Shards: the documents of one file, read whole or from its beginning, in groups."""
+"""Shards: reads the documents of one file, all or the first ones, in batches."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ T = TypeVar("T")
 def read_batches(path: Path) -> Iterator[list[dict[str, Any]]]:
     """Yields a shard's documents in order, about a megabyte of lines at a time.
 
-    The batches are the same wherever it is read. A block of lines is parsed as one
-    list: lines of JSON hold no line ends.
+    The batches are the same on every machine. A block of lines is parsed as one list,
+    because lines of JSON contain no line ends.
     """
     import zstandard
 
@@ -47,10 +47,10 @@ def read_shard(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
-    """Yields a shard's first texts, until they have so many bytes.
+    """Yields a shard's first texts, at least ``num_bytes`` of them.
 
-    Inside a shard, documents are in the order of a hash, so that its beginning is a
-    fair sample of it.
+    Documents in a shard are in the order of a hash, so its first texts are a fair
+    sample.
     """
     for document in read_shard(path):
         num_bytes -= len(document["text"].encode())
@@ -62,14 +62,14 @@ def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
 def group(
     items: Iterable[T], size_of: Callable[[T], int], *, least: int
 ) -> Iterator[list[T]]:
-    """Yields items in order, together as soon as their sizes add up to ``least``."""
-    together: list[T] = []
+    """Yields lists of successive items whose sizes add up to ``least`` or more."""
+    batch: list[T] = []
     size = 0
     for item in items:
-        together.append(item)
+        batch.append(item)
         size += size_of(item)
         if size >= least:
-            yield together
-            together, size = [], 0
-    if together:
-        yield together
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

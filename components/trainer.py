@@ -106,7 +106,7 @@ def train(
         checkpoints=checkpoints,
         report=context.report,
         should_stop=context.should_stop,
-        watcher=_watcher(live, run.task, config, eval_rows, tokenizer),
+        monitor=_monitor(live, run.task, config, eval_rows, tokenizer),
     )
     if is_chief:
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
@@ -116,7 +116,7 @@ def train(
         logs.identity = {"history": history}
 
 
-def _watcher(
+def _monitor(
     folder: Path | None,
     task: Task,
     config: TrainerConfig,
@@ -180,7 +180,7 @@ def _start_from_base(
 
     if base.facts["vocabulary"] != vocabulary.digest:
         raise IntegrityError(
-            f"{base.path}: made with vocabulary {base.facts['vocabulary'][:12]}, "
+            f"{base.path}: trained with vocabulary {base.facts['vocabulary'][:12]}, "
             f"this stage's is {vocabulary.digest[:12]}; train the base again"
         )
     tensors = load_file(base.path / base.WEIGHTS)

@@ -1,4 +1,4 @@
-"""Generation: a next-token model writes on, inside one graph."""
+"""Text generation with a causal language model, inside one graph."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def generate(
         task: the model; its window slides once it is full.
         ids: int32 ``[batch, window]``, padded on the right.
         length: int32 ``[batch]``, at least 1.
-        num_tokens: how many are written.
-        temperature: 0 takes the likeliest token, else tokens are drawn.
-        seed: of the draws, which are stateless.
+        num_tokens: number of tokens to generate.
+        temperature: 0 takes the most likely token; else tokens are sampled.
+        seed: seed of the stateless sampling.
 
     Returns:
         int32 ``[batch, num_tokens]``.
     """
     window = tf.shape(ids)[1]
-    at = tf.range(window)[None, :]
+    positions = tf.range(window)[None, :]
     control = tf.one_hot(
         [task.specials.pad, task.specials.start, task.specials.mask],
         task.vocabulary_size,
@@ -41,7 +41,7 @@ def generate(
     forbidden = -1e9 * tf.reduce_sum(control, axis=0)
     written = tf.TensorArray(tf.int32, num_tokens)
     for step in tf.range(num_tokens):
-        mask = tf.cast(at < length[:, None], tf.int32)
+        mask = tf.cast(positions < length[:, None], tf.int32)
         logits = task.logits({"ids": ids, "mask": mask})
         last = tf.gather(logits, length - 1, batch_dims=1)
         last = tf.cast(last, tf.float32) + forbidden
@@ -54,7 +54,7 @@ def generate(
         written = written.write(step, token)
         full = length == window
         ids = tf.where(full[:, None], tf.roll(ids, -1, axis=1), ids)
-        place = tf.minimum(length, window - 1)
-        ids = tf.where(at == place[:, None], token[:, None], ids)
-        length = place + 1
+        end = tf.minimum(length, window - 1)
+        ids = tf.where(positions == end[:, None], token[:, None], ids)
+        length = end + 1
     return tf.transpose(written.stack())

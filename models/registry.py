@@ -1,16 +1,16 @@
-"""Tables of what can be plugged in: tasks, metrics, methods, readers, filters, formats.
+"""Plug-in tables of tasks, metrics, methods, readers, filters and formats.
 
 A table maps a name to a row, and a row names the module that does the work. Textmill's
-own rows stand in the file of the table. An installed distribution adds rows by entry
-points, in its own ``pyproject.toml``, and changes nothing else::
+own rows are in the table's file. An installed distribution adds rows by entry points in
+its own ``pyproject.toml``, and changes nothing else::
 
     [project.entry-points."textmill.tasks"]
     toy = "my_project.toy:ROW"
 
 ``ROW`` is an object of the table's row class. Every process that can import the
-distribution sees the row: worker processes, Beam's, containers. A row is imported when
-it is looked up by name, not before; where its module imports TensorFlow, so does the
-check of a config that names it, so that a row is best kept in a light module.
+distribution sees the row: worker processes, Beam's, containers. A row is imported only
+when it is looked up by name. Keep it in a light module: checking a config that names it
+imports that module.
 
 A step's cache key covers the source of all rows plugged into the tables that its code
 reads: installing or editing a plug-in runs those steps again.
@@ -36,7 +36,7 @@ class Table(Generic[Row]):
 
     Attributes:
         group: the entry points that add rows: ``textmill.tasks``.
-        noun: what a row is, for messages: ``task``.
+        noun: the noun for a row in messages: ``task``.
     """
 
     def __init__(self, group: str, noun: str, rows: Mapping[str, Row]) -> None:
@@ -95,15 +95,15 @@ def _entry_points(group: str, path: tuple[str, ...]) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class NameIn:
-    """Marks a text of a config as the name of a row: ``Annotated[str, NameIn(TASKS)]``.
+    """Annotates a config field as the name of a row: ``Annotated[str, NameIn(TASKS)]``.
 
-    The loader then refuses other names, and the JSON schema lists the known ones.
+    The loader refuses other names, and the JSON schema lists the known ones.
     """
 
     table: Table[Any]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Checks the name once the value is known to be a text."""
+        """Adds the check of the name after that of the type."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(
@@ -111,7 +111,7 @@ class NameIn:
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
-        """Lists the names."""
+        """Adds the known names."""
         return handler(schema) | {"enum": list(self.table)}
 
     def _check(self, name: str) -> str:

@@ -1,13 +1,13 @@
 """The token row: one schema for the writer in Beam and the reader in training.
 
-A row is a fixed number of bytes: token ids, their number, and what the schema adds to
-them. Rows lie in TFRecord files, whose framing is fixed too, so that row i of a file is
-at a known offset: any order of reading is a gather from a memory map, and the state of
-a reader is a number.
+A row has a fixed number of bytes: token ids, their number, and the columns that the
+schema adds. Rows are stored in TFRecord files, whose framing has a fixed size too, so
+row i of a file is at a known offset: reading in any order is a gather from a memory
+map, and a reader's state is a number.
 
-What is known of single tokens is one bit each. ``part_starts`` marks where a part of
-the row begins: a document, a sentence of a pair, or prompt and answer; segment ids and
-positions follow from it. ``word_starts`` marks the tokens that begin a word.
+Flags of tokens take one bit each. ``part_starts`` marks the beginning of a part of the
+row: a document, a sentence of a pair, or prompt and answer; segment ids and positions
+follow from it. ``word_starts`` marks the tokens that begin a word.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ Parts = Literal["none", "documents", "sentences", "answer"]
 
 @dataclass(frozen=True)
 class RowSchema:
-    """The layout of a row, as it stands in a manifest.
+    """The layout of a row, as recorded in a manifest.
 
     Attributes:
-        sequence_length: tokens a row.
-        wide: whether ids take 32 bits, for vocabularies of more than 65,536 entries.
-        labelled: whether a row carries a label index.
-        parts: what a row is made of, where it is marked: whole or cut ``documents``,
-            two ``sentences`` (the row then says whether one follows the other), or a
-            prompt and its ``answer``.
-        words: whether the first token of every word is marked.
+        sequence_length: tokens per row.
+        wide: ids take 32 bits, for vocabularies of more than 65,536 tokens.
+        labelled: a row has a label index.
+        parts: the marked parts of a row: ``documents``, two ``sentences`` (with a flag
+            for the second following the first), or a prompt and its ``answer``.
+        words: the first token of every word is marked.
     """
 
     sequence_length: int
@@ -52,17 +51,21 @@ class RowSchema:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The row as a NumPy record: ids, length, and what the schema adds.
+        """The row as a NumPy record: ids, length, and the schema's further columns.
 
-        Bits lie in bytes from the highest to the lowest, as of ``np.packbits``.
+        Bits fill bytes from the highest to the lowest, as in ``np.packbits``.
         """
         ids = "<u4" if self.wide else "<u2"
         bits = ("u1", (-(-self.sequence_length // 8),))
         fields: list[Any] = [("ids", ids, (self.sequence_length,)), ("length", "<u4")]
-        fields += [("label", "<i4")] * self.labelled
-        fields += [("part_starts", *bits)] * (self.parts != "none")
-        fields += [("word_starts", *bits)] * self.words
-        fields += [("follows", "u1")] * (self.parts == "sentences")
+        if self.labelled:
+            fields.append(("label", "<i4"))
+        if self.parts != "none":
+            fields.append(("part_starts", *bits))
+        if self.words:
+            fields.append(("word_starts", *bits))
+        if self.parts == "sentences":
+            fields.append(("follows", "u1"))
         return np.dtype(fields)
 
     @property
@@ -78,11 +81,11 @@ class RowSchema:
         )
 
     def unpack(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the columns of rows ``[n]`` of ``dtype``, bits as what they say.
+        """Unpacks rows ``[n]`` of ``dtype`` into columns.
 
         Returns:
-            ``ids`` int32 ``[n, length]``, ``length`` int32 ``[n]``, and of what the
-            schema has: ``label`` int32 ``[n]``; for documents, ``segments`` int32
+            ``ids`` int32 ``[n, length]``, ``length`` int32 ``[n]``, and depending on
+            the schema: ``label`` int32 ``[n]``; for documents, ``segments`` int32
             ``[n, length]``, counted from 1, 0 for padding; for sentences, ``types``
             int32 ``[n, length]``, 1 in the second, and ``follows`` int32 ``[n]``; for
             answers, ``answer`` int32 ``[n, length]``, 1 inside; ``word_starts`` uint8
@@ -123,15 +126,15 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     frames["size_crc"] = masked_crc(size.to_bytes(8, "little"))
     frames["row"] = rows
     data, value = np.ascontiguousarray(rows).tobytes(), google_crc32c.value
-    found = [value(data[i : i + size]) for i in range(0, len(data), size)]
-    crc = np.array(found, np.uint64)
+    checksums = [value(data[i : i + size]) for i in range(0, len(data), size)]
+    crc = np.array(checksums, np.uint64)
     crc = ((crc >> np.uint64(15)) | (crc << np.uint64(17))) & np.uint64(0xFFFFFFFF)
     frames["row_crc"] = (crc + np.uint64(_CRC_MASK_DELTA)).astype(np.uint32)
     return frames.tobytes()
 
 
 class RowReader:
-    """Rows of one split, by index, from its files in order."""
+    """Reads rows of one split by index, over its files in order."""
 
     def __init__(self, paths: Sequence[Path], schema: RowSchema) -> None:
         self._schema = schema
@@ -145,7 +148,7 @@ class RowReader:
 
     @property
     def row_length(self) -> int:
-        """Tokens of a row, padding included."""
+        """Tokens per row, padding included."""
         return self._schema.sequence_length
 
     def lengths(self) -> np.ndarray:
@@ -158,6 +161,6 @@ class RowReader:
         offset = indices - np.concatenate([[0], self._ends])[file]
         rows = np.empty(len(indices), self._maps[0].dtype["row"])
         for number in np.unique(file):
-            at = file == number
-            rows[at] = self._maps[number]["row"][offset[at]]
+            in_file = file == number
+            rows[in_file] = self._maps[number]["row"][offset[in_file]]
         return self._schema.unpack(rows)

@@ -1,7 +1,7 @@
-"""The files that a vocabulary elsewhere is made of: found without reading any.
+"""Finds the files of a vocabulary to import, by name.
 
-Standard library only, so that a plan can name them. Files of other names, pickles among
-them, are never opened.
+Standard library only, because a plan names them. Files with other names, such as
+pickles, are never opened.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", TOKENIZER_JSON)
 
 
 def find_entries(path: Path) -> list[Path]:
-    """Returns the files that hold the entries: one, or a vocabulary and its merges.
+    """Returns the vocabulary's file, or the vocabulary and its merges.
 
     Args:
         path: one of the files, or a Hugging Face or KerasHub folder.
 
     Raises:
-        ConfigError: there is nothing of the kind.
+        ConfigError: the path has no vocabulary.
     """
     if path.is_file():
         merges = path.with_name("merges.txt")
@@ -56,17 +56,17 @@ def find_entries(path: Path) -> list[Path]:
 
 
 def find_settings(path: Path) -> dict[str, Path]:
-    """Returns the files beside the entries that say how text is treated, by name."""
+    """Returns the files with a tokenizer's settings, by name."""
     if path.name == TOKENIZER_JSON:
         return {TOKENIZER_JSON: path}
-    found = {name: path / name for name in SETTINGS}
-    return {name: file for name, file in found.items() if file.is_file()}
+    files = {name: path / name for name in SETTINGS}
+    return {name: file for name, file in files.items() if file.is_file()}
 
 
 def vocabulary_files(path: Path) -> list[Path]:
     """Returns all files that an import reads, sorted.
 
     Raises:
-        ConfigError: there is no vocabulary.
+        ConfigError: the path has no vocabulary.
     """
     return sorted({*find_entries(path), *find_settings(path).values()})

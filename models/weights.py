@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, and a digest of every tensor."""
+"""Weights on disk: safetensors files, and a digest over all tensors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEAD = "head/"
 
 
 def save_weights(task: Task, path: Path) -> str:
-    """Writes every weight and returns the SHA-256 over names, dtypes, shapes, bytes."""
+    """Writes all weights; returns the SHA-256 of names, dtypes, shapes and bytes."""
     tensors = {
         name: np.asarray(keras.ops.convert_to_numpy(variable), order="C")
         for name, variable in task.tensors().items()
@@ -31,10 +31,10 @@ def save_weights(task: Task, path: Path) -> str:
 
 
 def load_weights(task: Task, path: Path) -> None:
-    """Assigns the weights of this very model: every one must be there and fit.
+    """Loads all weights of the same model.
 
     Raises:
-        IntegrityError: a name is missing, unknown, or has another shape.
+        IntegrityError: a tensor is missing, unknown, or has another shape.
     """
     stored, wanted = load_file(path), task.tensors()
     if unmatched := sorted(stored.keys() ^ wanted.keys()):
@@ -52,17 +52,17 @@ def warm_start(
     source: str,
     optional: tuple[str, ...] = (),
 ) -> dict[str, list[str]]:
-    """Assigns what another model has learned: the backbone, and heads that both have.
+    """Initializes a model from another's backbone and shared heads.
 
     Args:
-        task: the model that starts.
-        tensors: the other's, by our names.
-        source: where they are from.
-        optional: beginnings of backbone tensors that may be missing.
+        task: the model to initialize.
+        tensors: the other model's tensors, by Textmill's names.
+        source: their origin, for messages.
+        optional: name prefixes of backbone tensors that may be missing.
 
     Returns:
-        ``new``, the tensors that keep their random start, and ``unused``, those of
-        heads that this task does not have; sorted.
+        Sorted names: ``new``, tensors left at their random initialization, and
+        ``unused``, tensors of heads that this task does not have.
 
     Raises:
         IntegrityError: the backbones differ, or a tensor has another shape.
@@ -74,7 +74,7 @@ def warm_start(
     for names, what in ((missing, "lacks"), (surplus, "holds")):
         if names:
             raise IntegrityError(
-                f"{source}: {what} {', '.join(names[:5])}, unlike the model; use the "
+                f"{source}: {what} {', '.join(names[:5])}, unlike this model; use the "
                 "model config that it was trained with"
             )
     shared = {name: v for name, v in wanted.items() if name in tensors}

@@ -6,6 +6,7 @@ one line when a node starts or ends, and one every ten seconds in between.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 if TYPE_CHECKING:
     from rich.table import Table
 
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 _PLAIN_SECONDS = 10.0
 _MARKS = {"ran": "✓", "cached": "·", "failed": "✗", "interrupted": "■", "skipped": "-"}
 _COLOURS = {"ran": "green", "cached": "dim", "failed": "red", "interrupted": "yellow"}
@@ -91,6 +95,11 @@ class Activity:
         return words
 
 
+def visible(text: str) -> str:
+    """Returns a text with terminal control characters escaped."""
+    return _CONTROLS.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", text)
+
+
 def clock(seconds: float) -> str:
     """Returns ``0:07``, ``12:31`` or ``1:02:03``."""
     minutes, second = divmod(round(seconds), 60)
@@ -146,7 +155,7 @@ class PlainProgress:
             self._say(f"{node}: {', '.join(activity.words())}")
 
     def _say(self, line: str) -> None:
-        print(line, file=self._stream, flush=True)
+        print(visible(line), file=self._stream, flush=True)
 
 
 class LiveProgress:
@@ -186,7 +195,7 @@ class LiveProgress:
     def _print(self, mark: str, node: str, words: str, style: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(f"{mark} {node:<20} {words}", style=style))
+        self._console.print(Text(visible(f"{mark} {node:<20} {words}"), style=style))
 
     def _table(self) -> Table:
         from rich.spinner import Spinner

@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 from textmill.models.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_SHORTEST = 3
+"""Shorter values occur in any text by chance."""
 T = TypeVar("T")
 
 
@@ -32,6 +34,21 @@ def resolve_secrets(value: T) -> T:
         changes = {name: resolve_secrets(getattr(value, name)) for name in names}
         resolved = dataclasses.replace(value, **changes)
     return cast(T, resolved)
+
+
+def hide_secrets(text: str, value: Any) -> str:
+    """Returns a text with the secrets of a config replaced by their references.
+
+    Args:
+        text: a message or a name, which may contain values.
+        value: the unresolved config, or any value in it.
+    """
+    names = set(REFERENCE.findall(repr(value)))
+    values = {os.environ.get(name, ""): name for name in names}
+    for secret in sorted(values, key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            text = text.replace(secret, f"${{env:{values[secret]}}}")
+    return text
 
 
 def _read_variable(reference: re.Match[str]) -> str:

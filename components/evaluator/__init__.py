@@ -63,12 +63,12 @@ def evaluate(
     evaluation: Output[Evaluation],
     config: EvaluatorConfig,
 ) -> None:
-    """Measures predictions and checks thresholds.
+    """Computes metrics of predictions and checks thresholds.
 
-    Documents and model are read for their digests alone.
+    Documents and model are inputs for their digests only.
 
     Raises:
-        ConfigError: a threshold is no rule, or names no metric.
+        ConfigError: a threshold is malformed, or names an unknown metric.
         DataError: a metric is NaN, or all rows have one label.
     """
     from textmill.components.evaluator.engine import measure

@@ -1,4 +1,4 @@
-"""Metrics of predictions, each with its interval: of the split, by slice, by label."""
+"""Metrics of predictions with confidence intervals: overall, by slice, by label."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Statistics = dict[str, np.ndarray]
 
 
 def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]:
-    """Returns task, rows and metrics; for labels, slices and the confusion matrix too.
+    """Returns task, rows and metrics; for classifiers, slices and confusion matrix too.
 
     Raises:
         DataError: all rows have one label.

@@ -40,8 +40,8 @@ def check_thresholds(
         baseline: the pushed model for such rules.
 
     Raises:
-        ConfigError: a threshold names no metric, or is no rule, or the baseline lacks
-            the metric.
+        ConfigError: a threshold is malformed, names an unknown metric, or the baseline
+            lacks the metric.
         DataError: a metric is NaN, which never passes.
     """
     for name, metric in metrics.items():

@@ -198,12 +198,12 @@ class SelectionRules:
         config, rows = self._dataset.clean.near, self.rows
         clusters = find_clusters(rows, bands, self.spills, config)
         labels = clusters.labels
-        kept = representatives(rows, labels, by_split=self._by_source)
+        chosen = representatives(rows, labels, by_split=self._by_source)
         if config.action == "drop":
-            self._drop(kept != np.arange(len(rows)), "near_duplicate")
+            self._drop(chosen != np.arange(len(rows)), "near_duplicate")
             return
         sizes = np.bincount(labels, minlength=len(rows))[labels]
-        names = rows["id_high"][kept]
+        names = rows["id_high"][chosen]
         for index in np.flatnonzero(sizes > 1).tolist():
             name = f"{int(names[index]):016x}"
             edits.setdefault(index, []).append(
@@ -211,7 +211,7 @@ class SelectionRules:
             )
             self.columns.add("cluster")
         if self._by_source:
-            in_other_split = rows["split"] != rows["split"][kept]
+            in_other_split = rows["split"] != rows["split"][chosen]
             indices = np.cumsum(~in_other_split) - 1
             moved = {
                 int(indices[i]): e for i, e in edits.items() if not in_other_split[i]

@@ -1,4 +1,9 @@
-"""Profiling: what is in the documents, what they differ from, and what looks wrong."""
+"""Profiling: statistics, schema checks, drift and anomalies of documents.
+
+Reading order: ``config`` (thresholds), ``engine`` (Beam), ``statistics`` with
+``text_stats``, ``columns``, ``sketches`` and ``tokens`` (counting), ``description``,
+``drift`` with ``baseline``, ``schema`` with ``schema_check``, ``anomalies``.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,12 @@ from textmill.components.profiler.config import ProfileConfig
 
 @dataclass(frozen=True, kw_only=True)
 class ProfilerConfig:
-    """A data set's profile."""
+    """Configuration of a profiler node."""
 
     dataset: str = "data"
-    """The data set's name in the user's file, for messages."""
+    """Name of the data set in the config file, for messages."""
     profile: ProfileConfig = field(default_factory=ProfileConfig)
-    """What the user says of it, with absolute paths."""
+    """The data set's ``profile`` section, with absolute paths."""
 
 
 def profile(
@@ -29,10 +34,10 @@ def profile(
     config: ProfilerConfig,
     context: Context,
 ) -> None:
-    """Writes statistics a split, a schema, drift and anomalies.
+    """Writes statistics per split, a schema, drift and anomalies.
 
     Raises:
-        ConfigError: the schema or the baseline is not one.
+        ConfigError: the schema or the baseline is invalid.
         DataError: an anomaly is of a kind that ``fail_on`` lists.
     """
     from textmill.components.profiler.engine import make_profile
@@ -45,19 +50,19 @@ class Profiler(Component, executor=profile):
 
     @classmethod
     def external_files(cls, config: ProfilerConfig) -> Sequence[Path]:
-        """Returns the schema and the baseline that are named.
+        """Returns the paths of the schema and the baseline, if configured.
 
         Raises:
-            ConfigError: one of them is not there.
+            ConfigError: one of them is missing.
         """
         from textmill.components.profiler.baseline import find_profile
 
-        named = []
+        files = []
         if config.profile.schema:
             from textmill.components.profiler.schema import read_schema
 
-            named.append(Path(config.profile.schema))
-            read_schema(named[0])
+            files.append(Path(config.profile.schema))
+            read_schema(files[0])
         if config.profile.baseline:
-            named.append(find_profile(Path(config.profile.baseline)))
-        return named
+            files.append(find_profile(Path(config.profile.baseline)))
+        return files

@@ -1,4 +1,4 @@
-"""What looks wrong in documents: each finding a kind, a place and a sentence."""
+"""Anomalies in documents: each has a kind, a split and a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from textmill.components.profiler.statistics import Statistics
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something that looks wrong."""
+    """A property of a split that exceeds a threshold or violates the schema."""
 
     kind: Kind
     what: str
@@ -26,7 +26,7 @@ class Anomaly:
 def find_anomalies(
     splits: Mapping[str, Statistics], config: ProfileConfig
 ) -> Iterator[Anomaly]:
-    """Yields what looks wrong in each split by itself, and against train."""
+    """Yields the anomalies of each split, and its labels and types against train."""
     first = next(iter(splits.values()), None)
     for name, statistics in splits.items():
         yield from _sizes(name, statistics, config)
@@ -69,16 +69,17 @@ def _labels(name: str, split: Statistics, config: ProfileConfig) -> Iterator[Ano
         )
 
 
-def overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:
-    """Returns, for every two splits, what of the later one is in the earlier, too.
+def measure_overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:
+    """Returns the overlap of every split with every earlier one.
 
-    ``documents`` have a text that is there as a whole; ``sequences`` is the share of
-    13-word sequences, estimated on a sample where there are very many, None for none.
+    ``documents`` counts texts that are equal; ``sequences`` is the share of 13-word
+    sequences in common, as decontamination computes it (a shorter text is one
+    sequence), estimated on a sample if there are very many, or None.
     """
-    found = []
+    pairs = []
     for earlier, later in combinations(splits, 2):
         share = splits[later].grams.share_in(splits[earlier].grams)
-        found.append(
+        pairs.append(
             {
                 "split": later,
                 "of": earlier,
@@ -86,26 +87,26 @@ def overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:
                 "sequences": None if share is None else round(share, 6),
             }
         )
-    return found
+    return pairs
 
 
-def leaks(
+def find_leakage(
     overlap: Sequence[Mapping[str, Any]],
     splits: Mapping[str, Statistics],
     config: ProfileConfig,
 ) -> Iterator[Anomaly]:
-    """Yields the overlaps of splits that are too large."""
-    for found in overlap:
-        share = found["documents"] / splits[found["split"]].num_documents
+    """Yields the overlaps above ``max_leakage`` or ``max_overlap``."""
+    for pair in overlap:
+        share = pair["documents"] / splits[pair["split"]].num_documents
         if share > config.max_leakage:
-            what = f"{found['documents']} documents have a text that is in"
-            yield Anomaly("leakage", f"{what} {found['of']}", found["split"])
-        if (found["sequences"] or 0) > config.max_overlap:
-            what = f"{found['sequences']:.1%} of the 13-word sequences are in"
-            yield Anomaly("leakage", f"{what} {found['of']}", found["split"])
+            what = f"{pair['documents']} documents have a text that is in"
+            yield Anomaly("leakage", f"{what} {pair['of']}", pair["split"])
+        if (pair["sequences"] or 0) > config.max_overlap:
+            what = f"{pair['sequences']:.1%} of the 13-word sequences are in"
+            yield Anomaly("leakage", f"{what} {pair['of']}", pair["split"])
 
 
-def differences(
+def find_drift(
     kind: Kind,
     measures: Sequence[Measure],
     *,
@@ -113,27 +114,27 @@ def differences(
     against: str,
     config: ProfileConfig,
 ) -> Iterator[Anomaly]:
-    """Yields the measures that exceed their threshold by more than chance."""
-    bounds = {
+    """Yields the measures above their threshold after deducting sampling noise."""
+    thresholds = {
         "l_infinity": config.max_linf,
         "jensen_shannon": config.max_jensen_shannon,
     }
     names = {"l_infinity": "L-infinity", "jensen_shannon": "Jensen-Shannon"}
-    for found in measures:
-        if found.excess > (bound := bounds[found.measure]):
-            detail = f" ({found.detail})" if found.detail else ""
+    for measure in measures:
+        if measure.excess > (threshold := thresholds[measure.measure]):
+            detail = f" ({measure.detail})" if measure.detail else ""
             what = (
-                f"{found.what}: {names[found.measure]} {found.value:.3f} from "
-                f"{against}, of which chance explains {found.chance:.3f} "
-                f"and {bound:g} is allowed{detail}"
+                f"{measure.what}: {names[measure.measure]} {measure.value:.3f} from "
+                f"{against}, of which chance explains {measure.chance:.3f} "
+                f"and {threshold:g} is allowed{detail}"
             )
             yield Anomaly(kind, what, split)
 
 
-def disagreements(
+def find_violations(
     splits: Mapping[str, Statistics], schema: Mapping[str, Any]
 ) -> Iterator[Anomaly]:
-    """Yields how the documents differ from a schema."""
+    """Yields the violations of a schema."""
     for name in schema["min_documents"]:
         if name not in splits and schema["min_documents"][name] > 0:
             yield Anomaly("schema", "split is missing", name)
@@ -142,11 +143,11 @@ def disagreements(
             yield Anomaly("schema", what, name)
 
 
-def misfits(
+def find_unknown_tokens(
     tokens: Mapping[str, Mapping[str, Any]], config: ProfileConfig
 ) -> Iterator[Anomaly]:
-    """Yields the splits of which the vocabulary knows too little."""
-    for name, found in tokens.items():
-        if found["unknown_share"] > config.max_unknown:
-            what = f"{found['unknown_share']:.2%} of the tokens are unknown"
+    """Yields the splits with too many unknown tokens."""
+    for name, counts in tokens.items():
+        if counts["unknown_share"] > config.max_unknown:
+            what = f"{counts['unknown_share']:.2%} of the tokens are unknown"
             yield Anomaly("unknown", what, name)

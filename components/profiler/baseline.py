@@ -1,4 +1,4 @@
-"""Earlier profiles: where they are, and whether they can be read."""
+"""Reads earlier profiles, the baselines of drift."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError
 
 FORMAT = 2
-"""Of ``profile.json``; profiles of another format are not compared."""
+"""Format version of ``profile.json``; only equal versions are compared."""
 
 
 def find_profile(path: Path) -> Path:
-    """Returns the ``profile.json`` that a path means: itself, or the folder's.
+    """Returns the path of a ``profile.json``, given the file or its folder.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: it does not exist.
     """
     file = path / Profile.FILE if path.is_dir() else path
     if not file.is_file():
         raise ConfigError(
-            f"{path}: expected a {Profile.FILE} or the folder that holds one, found "
-            "none; a run keeps them below <root>/artifacts/profile.<data set>/"
+            f"{path}: expected a {Profile.FILE} or its folder, got neither; a run "
+            "writes them to <root>/artifacts/profile.<data set>/"
         )
     return file
 
 
 def read_profile(path: Path) -> dict[str, Any]:
-    """Reads a profile; where it lies in its artifact's folder, that is verified.
+    """Reads a profile, and verifies its artifact if it is inside one.
 
     Raises:
         ConfigError: it is not a profile of this format.
@@ -42,10 +42,10 @@ def read_profile(path: Path) -> dict[str, Any]:
         value = read_json(file)
     except ValueError as error:
         raise ConfigError(f"{file}: expected JSON ({error})") from None
-    found = value.get("format") if isinstance(value, dict) else None
-    if found != FORMAT:
+    version = value.get("format") if isinstance(value, dict) else None
+    if version != FORMAT:
         raise ConfigError(
-            f"{file}: expected a profile of format {FORMAT}, found {found!r}; "
+            f"{file}: expected a profile of format {FORMAT}, got {version!r}; "
             "profile the data again with this Textmill"
         )
     profile: dict[str, Any] = value

@@ -1,4 +1,4 @@
-"""A column's tally: how often it is there, of which types, with which values."""
+"""Statistics of a column: presence, types, values and numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_DISTINCT = 1000
-"""A column's values are counted up to so many distinct ones."""
+"""Largest number of distinct values to count."""
 MAX_VALUE_CHARACTERS = 200
-"""A longer text is no category."""
+"""Longest text that counts as a category."""
 NUMBER_EDGES = tuple(
     sign * step * 10.0**power
     for sign, powers in ((-1, range(12, -7, -1)), (1, range(-6, 13)))
     for power in powers
     for step in ((5, 2, 1) if sign < 0 else (1, 2, 5))
 )
-"""Edges of the bins that numbers are counted in, growing; open at both ends."""
+"""Increasing edges of the bins of numbers; the outer bins are open."""
 
 _TYPES = {
     bool: "boolean",
@@ -33,7 +33,7 @@ _NUMBERS = ("integer", "number")
 
 @dataclass
 class Numbers:
-    """A tally of the numbers in a column."""
+    """Statistics of the numbers in a column."""
 
     count: int = 0
     total: float = 0
@@ -62,12 +62,12 @@ class Numbers:
 
 @dataclass
 class Column:
-    """A tally of one column; null counts as not there."""
+    """Statistics of a column; null counts as missing."""
 
     types: Counter[str] = field(default_factory=Counter)
     """Documents by the type of their value."""
     values: Counter[Any] | None = field(default_factory=Counter)
-    """Documents by value; None where there are too many, or some are no category."""
+    """Documents by value; None if there are too many, too long or nested ones."""
     numbers: Numbers = field(default_factory=Numbers)
 
     @property
@@ -76,7 +76,7 @@ class Column:
         return self.types.total()
 
     def add(self, values: Sequence[Any]) -> None:
-        """Counts the values of some documents that are not null."""
+        """Counts the values of some documents, without nulls."""
         by_type: dict[str, list[Any]] = {}
         for kind in set(map(type, values)):
             by_type[_TYPES[kind]] = [v for v in values if type(v) is kind]
@@ -101,9 +101,9 @@ class Column:
             self._bound()
 
     def _bound(self) -> None:
-        """Gives the values up where they are no categories.
+        """Drops the values if they are too many or too long to be categories.
 
-        Too many anywhere means too many in all, so that the order makes no difference.
+        Too many in a part are too many in all, so the order makes no difference.
         """
         values = self.values
         if values is not None and (
@@ -114,14 +114,14 @@ class Column:
 
 
 def _category(value: Any) -> str:
-    """Returns a value as text; true and 1 stay apart from each other."""
+    """Returns a value as text; true and 1 differ."""
     return value if isinstance(value, str) else repr(value)
 
 
 def add_columns(
     columns: dict[str, Column], documents: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Counts every column of some documents but ``id`` and ``text``."""
+    """Counts every column of some documents except ``id`` and ``text``."""
     names = dict.fromkeys(name for document in documents for name in document)
     for name in names:
         if name in ("id", "text"):

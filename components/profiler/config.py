@@ -1,4 +1,4 @@
-"""What a user says of a data set's profile: what is compared, and what ends the run."""
+"""Configuration of a data set's profile: comparisons, thresholds, fatal anomalies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Kind = Literal[
     "skew",
     "drift",
 ]
-"""What an anomaly is about."""
+"""Kinds of anomaly."""
 
 _SHARES = (
     "max_repeated",
@@ -34,43 +34,44 @@ _SHARES = (
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileConfig:
-    """What is counted in the documents, what they are held against, and how strictly.
+    """Options of a profile: its references, its thresholds, and the fatal anomalies.
 
     An anomaly is a warning, or, where ``fail_on`` names its kind, an error.
     """
 
     schema: FilePath | None = None
-    """A schema file (``textmill data schema``) that the documents must agree with;
-    what differs is an anomaly of kind ``schema``."""
+    """A schema file (``textmill data schema``) for the documents; every
+    violation is an anomaly of kind ``schema``."""
     baseline: FilePath | None = None
-    """An earlier ``profile.json``, or the folder that holds it, to measure drift from;
-    a drift beyond the two thresholds below is an anomaly of kind ``drift``."""
+    """An earlier ``profile.json``, or its folder. Drift from it beyond
+    ``max_linf`` or ``max_jensen_shannon`` is an anomaly of kind ``drift``."""
     fail_on: tuple[Kind, ...] = ()
-    """Kinds of anomaly that end the run (exit 3); the others are reported."""
+    """Kinds of anomaly that stop the run (exit 3); all others are only reported."""
     max_linf: float = 0.1
-    """The largest difference (L-infinity) between two shares of a label, a language or
-    a category that is no anomaly; what chance explains is taken off first. It holds for
-    drift, and for the skew of eval and test against train."""
+    """Largest allowed difference (L-infinity) between two shares of a label, a language
+    or a category, beyond sampling noise. It holds for drift from the baseline, and for
+    skew of eval and test against train."""
     max_jensen_shannon: float = 0.1
     """The same for lengths, numbers and frequent words: the Jensen-Shannon divergence
     in bits, from 0 (the same) to 1 (nothing shared)."""
     min_documents: int = 50
-    """A split with fewer is ``small``."""
+    """Fewest documents per split; a smaller split is an anomaly of kind ``small``."""
     max_imbalance: float = 20.0
-    """How many times as frequent as the rarest label the most frequent one may be."""
+    """Largest allowed ratio of the most frequent label to the rarest one."""
     max_repeated: float = 0.1
-    """Share of a split's documents that may repeat another's text (``repeats``)."""
+    """Largest allowed share of duplicate texts within a split (kind ``repeats``)."""
     max_leakage: float = 0.0
-    """Share of a split's documents whose text may be in an earlier split, too."""
+    """Largest allowed share of a split's documents whose text is in an earlier split
+    (kind ``leakage``)."""
     max_overlap: float = 0.1
-    """Share of a split's 13-word sequences that may be in an earlier split, too; both
-    are ``leakage``."""
+    """Largest allowed share of a split's 13-word sequences that are in an earlier split
+    (kind ``leakage``); a shorter text is one sequence."""
     max_unknown: float = 0.01
-    """Share of unknown tokens above which the vocabulary does not fit the documents."""
+    """Largest allowed share of unknown tokens (kind ``unknown``)."""
     sample_bytes: int = 10_000_000
-    """Text of each split that is tokenized to measure tokens; 0 measures none."""
+    """Bytes of text per split to tokenize for token statistics; 0 turns them off."""
     top_terms: int = 200
-    """How many of the most frequent words of a split are kept; drift compares them."""
+    """Number of most frequent words to record per split; drift compares them."""
 
     def __post_init__(self) -> None:
         for name in _SHARES:

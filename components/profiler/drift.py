@@ -1,10 +1,10 @@
-"""Drift and skew: how far two descriptions of documents lie apart, beyond chance.
+"""Drift and skew: distances between two descriptions of documents.
 
 Categories are compared by L-infinity, the largest difference between two shares;
 lengths, numbers and frequent words by the Jensen-Shannon divergence (Lin 1991). Two
-samples of the same source differ, too: ``chance`` is what their sizes alone explain, up
-to three standard deviations, and only what exceeds it counts. Standard library only:
-the command line compares profiles, too.
+samples of one source differ as well: ``chance`` is the distance that their sizes alone
+explain, up to three standard deviations, and only the excess counts. Standard library
+only, because the command line compares profiles.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ _REST = ""
 
 @dataclass(frozen=True)
 class Measure:
-    """How far apart two descriptions are in one respect."""
+    """A distance between two descriptions in one respect."""
 
     what: str
-    """What was compared: ``labels``, ``words``, ``column kind``, ..."""
+    """The compared property: ``labels``, ``words``, ``column kind``, ..."""
     measure: Literal["l_infinity", "jensen_shannon"]
     value: float
-    """From 0, the same, to 1."""
+    """From 0 (equal) to 1."""
     chance: float
-    """What the sizes of the two samples explain alone."""
+    """The distance that the sizes of the two samples explain."""
     detail: str = ""
-    """For l_infinity: where the difference is largest."""
+    """l_infinity: the category with the largest difference."""
 
     @property
     def excess(self) -> float:
-        """What chance does not explain."""
+        """The part of ``value`` above ``chance``."""
         return max(0.0, self.value - self.chance)
 
 
@@ -53,7 +53,7 @@ def compare(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Measure]
         if name not in ("label", "language") and name in old["columns"]:
             yield from _compare_column(name, column, old["columns"][name])
     if new["top_terms"] and old["top_terms"]:
-        # Documents were sampled, not words: their number bounds what chance does.
+        # The documents are the sample, not the words: their number gives ``chance``.
         size = (new["documents"], old["documents"])
         yield jensen_shannon("frequent words", _terms(new), _terms(old), sizes=size)
 
@@ -68,7 +68,7 @@ def _compare_column(
 
 
 def _is_listed(column: Mapping[str, Any]) -> bool:
-    """Whether every value of a column is listed."""
+    """Returns true if every value of a column is listed."""
     return "top" in column and column["distinct"] == len(column["top"])
 
 
@@ -93,7 +93,7 @@ def l_infinity(what: str, new: Mapping[str, int], old: Mapping[str, int]) -> Mea
     n, m = sum(new.values()), sum(old.values())
     gaps = {key: abs(new.get(key, 0) / n - old.get(key, 0) / m) for key in new | old}
     widest = min(gaps, key=lambda key: (-gaps[key], key))
-    before, now = old.get(widest, 0) / m, new.get(widest, 0) / n
+    before, after = old.get(widest, 0) / m, new.get(widest, 0) / n
     pooled = (new.get(widest, 0) + old.get(widest, 0)) / (n + m)
     deviation = math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
     return Measure(
@@ -101,7 +101,7 @@ def l_infinity(what: str, new: Mapping[str, int], old: Mapping[str, int]) -> Mea
         "l_infinity",
         round(gaps[widest], 6),
         round(_SIGMAS * deviation, 6),
-        f"{widest!r} from {before:.1%} to {now:.1%}" if gaps[widest] else "",
+        f"{widest!r} from {before:.1%} to {after:.1%}" if gaps[widest] else "",
     )
 
 

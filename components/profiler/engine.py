@@ -1,4 +1,4 @@
-"""The profiler on Beam: shards are counted, added up, described and compared."""
+"""The profiler on Beam: counts shards, adds up, describes and compares the splits."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from textmill.components.manifest import sha256_file
 from textmill.components.profiler import ProfilerConfig
 from textmill.components.profiler.anomalies import (
     Anomaly,
-    differences,
-    disagreements,
     find_anomalies,
-    leaks,
-    misfits,
-    overlaps,
+    find_drift,
+    find_leakage,
+    find_unknown_tokens,
+    find_violations,
+    measure_overlaps,
 )
 from textmill.components.profiler.baseline import FORMAT, read_profile
 from textmill.components.profiler.config import Kind, ProfileConfig
-from textmill.components.profiler.describing import describe
+from textmill.components.profiler.description import describe
 from textmill.components.profiler.drift import Measure, compare
 from textmill.components.profiler.schema import infer, read_schema
 from textmill.components.profiler.statistics import (
@@ -57,27 +57,27 @@ def make_profile(
     config: ProfilerConfig,
     context: Context,
 ) -> None:
-    """Writes the profile, or says why the documents do not pass."""
-    said = config.profile
+    """Writes the profile; raises DataError for anomalies listed in ``fail_on``."""
+    options = config.profile
     splits = _count(documents, context)
     tokens = {}
-    if vocabulary is not None and said.sample_bytes:
+    if vocabulary is not None and options.sample_bytes:
         from textmill.components.profiler.tokens import measure_tokens
 
         tokens, speed = measure_tokens(
-            documents, vocabulary, sample_bytes=said.sample_bytes
+            documents, vocabulary, sample_bytes=options.sample_bytes
         )
         write_json(profile.file(Profile.SPEED), speed)
-    found = summarize(splits, tokens, said)
+    summary = summarize(splits, tokens, options)
     if documents.files(Documents.LEDGER):
-        found["ledger"] = documents.ledger
+        summary["ledger"] = documents.ledger
     path = profile.file(Profile.FILE)
-    write_json(path, found)
+    write_json(path, summary)
     profile.identity = {Profile.FILE: sha256_file(path)}
-    _judge(found["anomalies"], config)
+    _check_severity(summary["anomalies"], config)
     profile.facts |= {
         "splits": documents.splits,
-        "anomalies": len(found["anomalies"]),
+        "anomalies": len(summary["anomalies"]),
     }
 
 
@@ -96,25 +96,28 @@ def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
                 | "Shards" >> beam.Create(list(zip(shards, targets, strict=True)))
                 | "Count" >> beam.Map(_count_into, key)
             )
-        return by_split(_open(target, key) for target in targets)
+        return by_split(_read_counts(target, key) for target in targets)
 
 
 def _count_into(task: tuple[ShardFile, str], key: bytes) -> None:
-    # By a file, because Beam would hold every shard's result and a copy in memory.
+    # One file per shard, because Beam would hold all results and a copy in memory.
     shard, target = task
     data = pickle.dumps(count_shard(shard))
     with uploading(target) as path:
         path.write_bytes(hmac.digest(key, data, "sha256") + data)
 
 
-def _open(target: str, key: bytes) -> tuple[ShardFile, Statistics]:
-    """Reads what a worker counted, and nothing that was put in its place."""
+def _read_counts(target: str, key: bytes) -> tuple[ShardFile, Statistics]:
+    """Reads a worker's counts after checking their HMAC: a pickle can run code."""
     sealed = cached_path(target).read_bytes()
     seal, data = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
     if not hmac.compare_digest(seal, hmac.digest(key, data, "sha256")):
-        raise IntegrityError(f"{target}: was not written by a worker of this step")
-    found: tuple[ShardFile, Statistics] = pickle.loads(data)
-    return found
+        raise IntegrityError(
+            f"{target}: expected counts written by this step, got a file with "
+            "another signature; run again"
+        )
+    counts: tuple[ShardFile, Statistics] = pickle.loads(data)
+    return counts
 
 
 def summarize(
@@ -126,7 +129,7 @@ def summarize(
 
     Args:
         splits: statistics by split, in the order of training.
-        tokens: what the vocabulary makes of them (``measure_tokens``).
+        tokens: token statistics by split (``measure_tokens``).
         config: thresholds, schema and baseline.
     """
     described = {
@@ -134,17 +137,20 @@ def summarize(
         | ({"tokens": tokens[name]} if name in tokens else {})
         for name, statistics in splits.items()
     }
-    overlap = overlaps(splits)
-    anomalies = [*find_anomalies(splits, config), *leaks(overlap, splits, config)]
-    anomalies += misfits(tokens, config)
+    overlap = measure_overlaps(splits)
+    anomalies = [
+        *find_anomalies(splits, config),
+        *find_leakage(overlap, splits, config),
+    ]
+    anomalies += find_unknown_tokens(tokens, config)
     if config.schema:
-        anomalies += disagreements(splits, read_schema(Path(config.schema)))
+        anomalies += find_violations(splits, read_schema(Path(config.schema)))
     measures: list[dict[str, Any]] = []
-    for kind, split, against, found in _comparisons(described, config):
-        place = {"kind": kind, "split": split, "against": against}
-        measures += [place | asdict(measure) for measure in found]
-        anomalies += differences(
-            kind, found, split=split, against=against, config=config
+    for kind, split, against, compared in _comparisons(described, config):
+        labels = {"kind": kind, "split": split, "against": against}
+        measures += [labels | asdict(measure) for measure in compared]
+        anomalies += find_drift(
+            kind, compared, split=split, against=against, config=config
         )
     return {
         "format": FORMAT,
@@ -152,42 +158,44 @@ def summarize(
         "overlap": overlap,
         "schema": infer({"splits": described}),
         "measures": measures,
-        "anomalies": [_said(anomaly, config) for anomaly in anomalies],
+        "anomalies": [_with_severity(anomaly, config) for anomaly in anomalies],
     }
 
 
 def _comparisons(
     described: Mapping[str, Any], config: ProfileConfig
 ) -> Iterator[tuple[Kind, str, str, list[Measure]]]:
-    """Yields kind, split, what it is compared with, and the measures."""
+    """Yields kind, split, the split it is compared with, and the measures."""
     first, *others = described
     for name in others:
         yield "skew", name, first, list(compare(described[name], described[first]))
     if config.baseline:
-        old = read_profile(Path(config.baseline))["splits"]
+        baseline = read_profile(Path(config.baseline))["splits"]
         for name in described:
-            if name in old:
-                found = list(compare(described[name], old[name]))
-                yield "drift", name, "the baseline", found
+            if name in baseline:
+                measures = list(compare(described[name], baseline[name]))
+                yield "drift", name, "the baseline", measures
 
 
-def _said(anomaly: Anomaly, config: ProfileConfig) -> dict[str, str]:
+def _with_severity(anomaly: Anomaly, config: ProfileConfig) -> dict[str, str]:
     severity = "error" if anomaly.kind in config.fail_on else "warning"
     return {"severity": severity, **asdict(anomaly)}
 
 
-def _judge(anomalies: Sequence[Mapping[str, str]], config: ProfilerConfig) -> None:
-    errors = [found for found in anomalies if found["severity"] == "error"]
+def _check_severity(
+    anomalies: Sequence[Mapping[str, str]], config: ProfilerConfig
+) -> None:
+    errors = [anomaly for anomaly in anomalies if anomaly["severity"] == "error"]
     if not errors:
         return
     where = f"datasets.{config.dataset}.profile"
-    named = "; ".join(
-        f"{found['kind']} ({found['where']}): {found['what']}"
-        for found in errors[:_NUM_NAMED]
+    listed = "; ".join(
+        f"{anomaly['kind']} ({anomaly['where']}): {anomaly['what']}"
+        for anomaly in errors[:_NUM_NAMED]
     )
     more = f"; and {len(errors) - _NUM_NAMED} more" if len(errors) > _NUM_NAMED else ""
     raise DataError(
-        f"{where}.fail_on: expected no such anomaly, found {len(errors)}: "
-        f"{named}{more}; mend the data or the thresholds, or see the whole profile "
+        f"{where}.fail_on: expected no anomalies of these kinds, got {len(errors)}: "
+        f"{listed}{more}; correct the data or the thresholds, or see the whole profile "
         f"with `--until profile.{config.dataset} --set {where}.fail_on=[]`"
     )

@@ -1,7 +1,7 @@
-"""Schema: what the documents of a data set must hold, as a file fit for git.
+"""Schema: expected columns, values and sizes of a data set, as a file for git.
 
-``textmill data schema`` infers one from a profile; people edit it; the profile is then
-checked against it. Standard library at the top: the command line writes schemas, too.
+``textmill data schema`` infers one from a profile, for people to edit; later profiles
+are checked against it. Standard library at the top: the command line writes schemas.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _TEXT_KEYS = ("min_characters", "max_characters")
 _MAX_VALUES = 20
 _DOCUMENTS_A_VALUE = 10
 _HEADER = """\
-What the documents of data set {name} must hold. Written by `textmill data schema` from
-a profile, to be edited and kept under version control. Named in
-`datasets.{name}.profile.schema`, it is held against every new profile: what differs is
-an anomaly of kind `schema`, which ends the run where `profile.fail_on` lists it.
+Schema of data set {name}, written by `textmill data schema` from a profile. Edit it and
+keep it under version control. With `datasets.{name}.profile.schema` naming this file,
+every new profile is checked against it: a violation is an anomaly of kind `schema`,
+which stops the run if `profile.fail_on` lists that kind.
 
-columns: by name, beside id and text
+columns: by name, except id and text
   type         string, boolean, integer, number (integers too), list, mapping or any
-  min_present  the least share of a split's documents that have it
-  values       all that are allowed; leave it out where anything is
+  min_present  the smallest share of a split's documents that have it
+  values       all allowed values; leave it out to allow any
   min, max     bounds of numbers
 extra_columns  allow or forbid columns that are not listed
 text           bounds of a document's length in characters
@@ -40,10 +40,10 @@ min_documents  the fewest documents of a split
 
 
 def infer(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the schema that a profile's documents agree with, with room to move.
+    """Returns a schema that fits a profile's documents, with some tolerance.
 
-    Lengths are rounded outward to bounds of 1, 2 or 5 times a power of ten, shares
-    down to a hundredth, and half of the documents must be there.
+    Lengths are rounded outward to 1, 2 or 5 times a power of ten, shares down to a
+    hundredth, and half of the documents are required.
     """
     splits = profile["splits"]
     names = sorted({name for split in splits.values() for name in split["columns"]})
@@ -67,10 +67,10 @@ def infer(profile: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _infer_column(name: str, splits: Mapping[str, Any]) -> dict[str, Any]:
-    found = [split["columns"].get(name) for split in splits.values()]
-    there = [column for column in found if column]
-    present = min(column["present"] if column else 0.0 for column in found)
-    types = {kind for column in there for kind in column["types"]}
+    columns = [split["columns"].get(name) for split in splits.values()]
+    present_columns = [column for column in columns if column]
+    present = min(column["present"] if column else 0.0 for column in columns)
+    types = {kind for column in present_columns for kind in column["types"]}
     if types == set(_NUMBERS):
         types = {"number"}
     rule: dict[str, Any] = {
@@ -79,10 +79,10 @@ def _infer_column(name: str, splits: Mapping[str, Any]) -> dict[str, Any]:
     }
     values = {
         entry["value"]: entry["documents"]
-        for column in there
+        for column in present_columns
         for entry in column.get("top", ())
     }
-    if rule["type"] == "string" and _is_domain(name, there, splits):
+    if rule["type"] == "string" and _is_domain(name, present_columns, splits):
         rule["values"] = sorted(values)
     if name == "label":
         labels = [split["labels"] for split in splits.values()]
@@ -93,7 +93,7 @@ def _infer_column(name: str, splits: Mapping[str, Any]) -> dict[str, Any]:
 def _is_domain(
     name: str, columns: list[Mapping[str, Any]], splits: Mapping[str, Any]
 ) -> bool:
-    """Whether a column's values are few and come again: a category, not a name."""
+    """Returns true if a column's values are few and repeat: categories, not names."""
     distinct = [column.get("distinct", _MAX_VALUES + 1) for column in columns]
     documents = sum(split["documents"] for split in splits.values())
     is_small = max(distinct) <= _MAX_VALUES
@@ -101,7 +101,7 @@ def _is_domain(
 
 
 def render(schema: Mapping[str, Any], name: str) -> str:
-    """Returns a schema as YAML that says what may be edited."""
+    """Returns a schema as YAML, with comments for its editors."""
     from ruamel.yaml import YAML
 
     # JSON files sort their keys; people read a type before its values.
@@ -117,19 +117,19 @@ def render(schema: Mapping[str, Any], name: str) -> str:
 
 
 def read_schema(path: Path) -> dict[str, Any]:
-    """Reads a schema, YAML or JSON, and checks every key and value of it.
+    """Reads a schema, YAML or JSON, and checks all its keys and values.
 
     Raises:
-        ConfigError: it is absent or not a schema; the message names every mistake.
+        ConfigError: it is missing or invalid; the message names every mistake.
     """
     try:
         schema = _parse(path)
     except FileNotFoundError:
         raise ConfigError(
-            f"{path}: expected a schema, found none; `textmill data schema` writes one"
+            f"{path}: no such schema; `textmill data schema` writes one"
         ) from None
-    if faults := list(_faults(schema)):
-        raise ConfigError(f"{path}: not a schema: {'; '.join(faults)}")
+    if problems := list(_problems(schema)):
+        raise ConfigError(f"{path}: not a schema: {'; '.join(problems)}")
     filled = {"columns": {}, "extra_columns": "forbid", "text": {}, "min_documents": {}}
     return filled | schema
 
@@ -149,7 +149,7 @@ def _parse(path: Path) -> Any:
         raise ConfigError(f"{path}: expected YAML or JSON ({error})") from None
 
 
-def _faults(schema: Any) -> Iterator[str]:
+def _problems(schema: Any) -> Iterator[str]:
     if not isinstance(schema, dict):
         yield f"expected a mapping with {', '.join(_KEYS)}, got {schema!r:.40}"
         return
@@ -172,10 +172,10 @@ def _faults(schema: Any) -> Iterator[str]:
         yield f"columns: expected a mapping, got {columns!r:.40}"
         return
     for name, rule in columns.items():
-        yield from _column_faults(f"columns.{name}", rule)
+        yield from _column_problems(f"columns.{name}", rule)
 
 
-def _column_faults(where: str, rule: Any) -> Iterator[str]:
+def _column_problems(where: str, rule: Any) -> Iterator[str]:
     if not isinstance(rule, dict):
         yield f"{where}: expected a mapping, got {rule!r:.40}"
         return

@@ -1,4 +1,4 @@
-"""Whether documents agree with a schema: a sentence for everything that does not."""
+"""Checks documents against a schema: one sentence per violation."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _NUM_NAMED = 3
 
 
 def check_split(
-    name: str, statistics: Statistics, schema: Mapping[str, Any]
+    split: str, statistics: Statistics, schema: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yields how a split's documents differ from a schema (``read_schema``)."""
-    fewest = schema["min_documents"].get(name, 0)
+    """Yields the violations of a schema (``read_schema``) in a split."""
+    fewest = schema["min_documents"].get(split, 0)
     if statistics.num_documents < fewest:
         yield (
             f"{statistics.num_documents:,} documents, "
             f"the schema expects {fewest:,} or more"
         )
     yield from _check_text(statistics, schema["text"])
-    for column, rule in schema["columns"].items():
-        found = statistics.columns.get(column)
-        if found is None:
+    for name, rule in schema["columns"].items():
+        column = statistics.columns.get(name)
+        if column is None:
             if rule.get("min_present", 0) > 0:
-                yield f"column {column!r} is missing"
+                yield f"column {name!r} is missing"
             continue
-        share = found.present / statistics.num_documents
+        share = column.present / statistics.num_documents
         if share < rule.get("min_present", 0):
             yield (
-                f"column {column!r} is in {share:.1%} of the documents, "
+                f"column {name!r} is in {share:.1%} of the documents, "
                 f"the schema expects {rule['min_present']:.1%} or more"
             )
-        values = statistics.labels if column == "label" else found.values
-        yield from _check_column(column, found, values, rule)
+        values = statistics.labels if name == "label" else column.values
+        yield from _check_column(name, column, values, rule)
     if schema["extra_columns"] == "forbid":
-        for column in sorted(set(statistics.columns) - set(schema["columns"])):
-            yield f"column {column!r} is not in the schema"
+        for name in sorted(set(statistics.columns) - set(schema["columns"])):
+            yield f"column {name!r} is not in the schema"
 
 
 def _check_text(statistics: Statistics, rule: Mapping[str, int]) -> Iterator[str]:
@@ -63,8 +63,8 @@ def _check_column(
     allowed = {expected} | ({"integer"} if expected == "number" else set())
     others = {kind: n for kind, n in column.types.items() if kind not in allowed}
     if expected != "any" and others:
-        found = " and ".join(f"{n:,} {kind}" for kind, n in sorted(others.items()))
-        yield f"column {name!r} is {expected} in the schema, found {found}"
+        types = " and ".join(f"{n:,} {kind}" for kind, n in sorted(others.items()))
+        yield f"column {name!r} is {expected} in the schema, got {types}"
     yield from _check_values(name, values, rule.get("values"))
     numbers = column.numbers
     if numbers.count and numbers.least < rule.get("min", numbers.least):
@@ -79,7 +79,7 @@ def _check_values(
     if allowed is None:
         return
     if values is None:
-        yield f"column {name!r} has too many values to be those of the schema"
+        yield f"column {name!r} has too many values to check against the schema"
         return
     known = {value if isinstance(value, str) else repr(value) for value in allowed}
     new = sorted((v for v in values if v not in known), key=lambda v: (-values[v], v))

@@ -1,6 +1,6 @@
-"""Tallies: counts that add up to the same, however the documents were dealt out.
+"""Mergeable counts: the same totals however documents are divided among workers.
 
-All are arrays of numbers, because there is one entry a document or a distinct word.
+All are NumPy arrays, with one entry per document or distinct word.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 MAX_TERMS = 20_000
-"""Distinct terms that a shard hands on, the most frequent first."""
+"""Largest number of distinct terms that a shard reports, most frequent first."""
 SKETCH_SIZE = 1 << 18
 _MAX_HELD_TERMS = 1 << 20
 _NOTHING = np.empty(0, np.uint64)
@@ -20,7 +20,7 @@ _NOTHING = np.empty(0, np.uint64)
 
 @dataclass
 class LengthHistogram:
-    """How many documents have which length; exact."""
+    """Number of documents by length; exact."""
 
     values: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     counts: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -44,7 +44,7 @@ class LengthHistogram:
         return int(self.values @ self.counts)
 
     def percentile(self, percent: float) -> int:
-        """Returns the smallest length that at least this share of documents keeps to.
+        """Returns the smallest length that is not exceeded by this share of documents.
 
         The nearest-rank definition: the result is always the length of a document.
         """
@@ -53,7 +53,7 @@ class LengthHistogram:
         return int(self.values[np.searchsorted(reached, rank)])
 
     def histogram(self, edges: Sequence[int]) -> list[int]:
-        """Returns documents by bin; bin i holds ``edges[i] <= length < edges[i + 1]``.
+        """Counts documents by bin; bin i holds ``edges[i] <= length < edges[i + 1]``.
 
         The last bin is open.
         """
@@ -61,7 +61,7 @@ class LengthHistogram:
         return np.bincount(bins, self.counts, len(edges)).astype(int).tolist()
 
     def outside(self, low: int, high: int) -> tuple[int, int]:
-        """Returns how many documents are shorter than ``low``, longer than ``high``."""
+        """Counts the documents shorter than ``low`` and longer than ``high``."""
         shorter, longer = self.values < low, self.values > high
         return int(self.counts[shorter].sum()), int(self.counts[longer].sum())
 
@@ -75,7 +75,7 @@ def _add_up(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _changes(ordered: np.ndarray) -> np.ndarray:
-    """Returns where a sorted array takes each of its values first."""
+    """Returns the index of the first occurrence of each value in a sorted array."""
     is_first = np.empty(len(ordered), bool)
     is_first[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
@@ -83,9 +83,9 @@ def _changes(ordered: np.ndarray) -> np.ndarray:
 
 
 class TopTerms:
-    """How often each term occurs, by the hash of its spelling.
+    """Counts of the most frequent terms, by hash.
 
-    ``total`` counts all terms; rare ones are forgotten once there are too many.
+    ``total`` counts all occurrences; rare terms are dropped once there are too many.
     """
 
     def __init__(self) -> None:
@@ -120,23 +120,23 @@ class TopTerms:
             self._settle(_MAX_HELD_TERMS)
 
     def _settle(self, limit: int) -> None:
-        """Adds up what is pending and keeps the most frequent terms."""
+        """Adds pending counts, and drops all but the ``limit`` most frequent terms."""
         pending = [(self.hashes, self.counts), *self._pending]
         hashes, counts = (np.concatenate(part) for part in zip(*pending, strict=True))
         self.hashes, self.counts = _add_up(hashes, counts)
         self._pending, self._num_pending = [], 0
         if len(self.hashes) > limit:
-            bar = np.partition(self.counts, -limit)[-limit]
-            # Ties are settled by hash, which is the same for every order of reading.
-            kept = np.lexsort((self.hashes, -self.counts))[:limit]
-            kept = np.sort(kept[self.counts[kept] >= bar])
-            self.hashes, self.counts = self.hashes[kept], self.counts[kept]
-        spelt = self._spellings
-        if len(spelt) > len(self.hashes):
-            self._spellings = {key: spelt[key] for key in self.hashes.tolist()}
+            threshold = np.partition(self.counts, -limit)[-limit]
+            # Ties are broken by hash: the same for every order of reading.
+            top = np.lexsort((self.hashes, -self.counts))[:limit]
+            top = np.sort(top[self.counts[top] >= threshold])
+            self.hashes, self.counts = self.hashes[top], self.counts[top]
+        spellings = self._spellings
+        if len(spellings) > len(self.hashes):
+            self._spellings = {key: spellings[key] for key in self.hashes.tolist()}
 
     def seal(self, limit: int = MAX_TERMS) -> None:
-        """Settles the counts and forgets all but the most frequent terms."""
+        """Drops all but the most frequent terms."""
         self._settle(limit)
 
     def merge(self, other: TopTerms) -> None:
@@ -150,56 +150,76 @@ class TopTerms:
     def ranked(self) -> list[tuple[str, int]]:
         """Returns terms and counts, the most frequent first, then by spelling."""
         pairs = zip(self.hashes.tolist(), self.counts.tolist(), strict=True)
-        spelt = [(self._spellings[key], count) for key, count in pairs]
-        return sorted(spelt, key=lambda term: (-term[1], term[0]))
+        terms = [(self._spellings[key], count) for key, count in pairs]
+        return sorted(terms, key=lambda term: (-term[1], term[0]))
 
 
 class BottomKSketch:
-    """The smallest of a set's hashes: an exact set while small, a fair sample after.
+    """The smallest hashes of a multiset, with their counts: exact while there are few.
 
     Bottom-k sampling (Beyer et al. 2007): every set is sampled by the same hash, so
-    that two samples can be compared below the smaller of their bounds.
+    that two samples can be compared below the smaller of their bounds. A hash that is
+    among the smallest of all is among those of every part, so its count is exact.
     """
 
     def __init__(self) -> None:
-        self._hashes = _NOTHING
+        self._hashes, self._counts = _NOTHING, np.empty(0, np.int64)
         self._pending: list[np.ndarray] = []
         self._num_pending = 0
 
     @property
     def hashes(self) -> np.ndarray:
         """The sample, sorted, uint64."""
-        if self._pending:
-            self._settle()
+        self._settle()
         return self._hashes
 
     @property
     def bound(self) -> int:
-        """Below it the sample is complete."""
+        """Upper bound of the hashes of which the sample is complete."""
         is_full = len(self.hashes) == SKETCH_SIZE
         return int(self.hashes[-1]) if is_full else 1 << 64
 
     def add(self, hashes: np.ndarray) -> None:
-        """Takes uint64 hashes, repeated or not."""
+        """Takes uint64 hashes, each as often as it occurs."""
         if len(self._hashes) == SKETCH_SIZE:
-            hashes = hashes[hashes < self._hashes[-1]]
+            hashes = hashes[hashes <= self._hashes[-1]]
         self._pending.append(hashes)
         self._num_pending += len(hashes)
         if self._num_pending > SKETCH_SIZE:
             self._settle()
 
+    def merge(self, other: BottomKSketch) -> None:
+        """Adds the counts of another."""
+        self._settle()
+        self._merge(other.hashes, other._counts)
+
     def _settle(self) -> None:
-        both = np.sort(np.concatenate([self._hashes, *self._pending]))
-        # np.unique puts numbers into a hash table, which takes ten times as long.
-        self._hashes = both[_changes(both)][:SKETCH_SIZE]
+        if not self._pending:
+            return
+        # np.unique uses a hash table, which takes ten times as long.
+        ordered = np.sort(np.concatenate(self._pending))
         self._pending, self._num_pending = [], 0
+        first = _changes(ordered)
+        self._merge(ordered[first], np.diff(np.append(first, len(ordered))))
+
+    def _merge(self, hashes: np.ndarray, counts: np.ndarray) -> None:
+        hashes, counts = _add_up(
+            np.concatenate([self._hashes, hashes]),
+            np.concatenate([self._counts, counts]),
+        )
+        self._hashes, self._counts = hashes[:SKETCH_SIZE], counts[:SKETCH_SIZE]
 
     def share_in(self, other: BottomKSketch) -> float | None:
-        """Estimates which share of this set is in another; None where it is empty."""
+        """Estimates the share of this multiset's items that another has, None if empty.
+
+        Equal to the share that decontamination computes, as long as both are exact.
+        """
         bound = min(self.bound, other.bound)
-        mine = self.hashes
+        size = len(self._hashes)
         if bound < 1 << 64:
-            mine = mine[mine < np.uint64(bound)]
-        if not len(mine):
+            size = int(np.searchsorted(self._hashes, np.uint64(bound)))
+        if not size:
             return None
-        return float(np.isin(mine, other.hashes, assume_unique=True).mean())
+        hashes, counts = self._hashes[:size], self._counts[:size]
+        shared = np.isin(hashes, other.hashes, assume_unique=True)
+        return int(counts[shared].sum()) / int(counts.sum())

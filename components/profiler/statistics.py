@@ -46,20 +46,20 @@ class Statistics:
     texts: list[np.ndarray] = field(default_factory=list)
     """The hash of every text, as parts of uint64 ``[num_documents]``."""
     grams: BottomKSketch = field(default_factory=BottomKSketch)
-    """The 13-word sequences."""
+    """The 13-word sequences; a shorter text is one sequence."""
 
     def count(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """Takes a block of documents."""
+        """Counts a block of documents."""
         texts = [document["text"] for document in documents]
         encoded = [text.encode() for text in texts]
-        found = count_texts(texts, self.terms)
+        block = count_texts(texts, self.terms)
         self.num_documents += len(texts)
         self.num_bytes += sum(map(len, encoded))
-        self.num_empty += int((found.num_words == 0).sum())
-        self.words += LengthHistogram.of(found.num_words)
+        self.num_empty += int((block.num_words == 0).sum())
+        self.words += LengthHistogram.of(block.num_words)
         self.characters += LengthHistogram.of(np.fromiter(map(len, texts), np.int64))
         for index, number in zip(
-            *np.unique(found.scripts, return_counts=True), strict=True
+            *np.unique(block.scripts, return_counts=True), strict=True
         ):
             name = SCRIPTS[index] if index >= 0 else NO_SCRIPT
             self.scripts[name] += int(number)
@@ -69,7 +69,7 @@ class Statistics:
         add_columns(self.columns, documents)
         digests = b"".join(hashlib.blake2b(t, digest_size=8).digest() for t in encoded)
         self.texts.append(np.frombuffer(digests, np.uint64))
-        self.grams.add(found.grams)
+        self.grams.add(block.grams)
 
     def merge(self, other: Statistics) -> None:
         """Adds the counts of another."""
@@ -84,17 +84,17 @@ class Statistics:
             self.columns.setdefault(name, Column()).merge(column)
         self.terms.merge(other.terms)
         self.texts += other.texts
-        self.grams.add(other.grams.hashes)
+        self.grams.merge(other.grams)
 
     def num_repeated(self) -> int:
-        """Returns how many texts are there again, the first of each not counted."""
+        """Returns the number of duplicate texts, without the first of each."""
         ordered = np.sort(np.concatenate(self.texts))
         return int((ordered[1:] == ordered[:-1]).sum())
 
     def num_shared_with(self, other: Statistics) -> int:
-        """Returns how many of the documents have a text that another set has."""
-        mine, theirs = np.concatenate(self.texts), np.concatenate(other.texts)
-        return int(np.isin(mine, theirs).sum())
+        """Returns the number of documents whose text is in another set."""
+        own, theirs = np.concatenate(self.texts), np.concatenate(other.texts)
+        return int(np.isin(own, theirs).sum())
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ShardFile:
 
 
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
-    """Returns the statistics of one shard, the rarest of very many terms left out."""
+    """Returns the statistics of one shard, with its most frequent terms."""
     statistics = Statistics()
     with local_copy(shard.place) as path:
         for block in group(read_shard(path), _size, least=_BLOCK_CHARACTERS):
@@ -127,9 +127,11 @@ def by_split(
 
     A split without documents is left out.
     """
-    found: dict[str, Statistics] = {}
+    splits: dict[str, Statistics] = {}
     for shard, statistics in sorted(shards, key=lambda pair: pair[0].place):
         if statistics.num_documents:
-            found.setdefault(shard.split, Statistics()).merge(statistics)
-    known = [name for name in SPLITS if name in found]
-    return {name: found[name] for name in chain(known, sorted(set(found) - set(known)))}
+            splits.setdefault(shard.split, Statistics()).merge(statistics)
+    known = [name for name in SPLITS if name in splits]
+    return {
+        name: splits[name] for name in chain(known, sorted(set(splits) - set(known)))
+    }

@@ -1,6 +1,6 @@
-"""What a vocabulary makes of documents: tokens, unknown ones, entries never used.
+"""Token statistics of documents: lengths, unknown tokens, unused vocabulary.
 
-The beginning of every shard is tokenized, which is a fair sample of it.
+Only the beginning of every shard is tokenized: shards are in random order.
 """
 
 from __future__ import annotations
@@ -28,36 +28,35 @@ _PERCENTILES = (50, 95, 99, 100)
 def measure_tokens(
     documents: Documents, vocabulary: Vocabulary, *, sample_bytes: int
 ) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
-    """Returns what the vocabulary makes of each split, and how fast.
+    """Tokenizes a sample of each split.
 
     Args:
         documents: the splits.
         vocabulary: the tokenizer.
-        sample_bytes: text of a split that is tokenized; the last document counts whole.
+        sample_bytes: bytes of text per split, rounded up to a whole document.
 
     Returns:
-        The counts by split, and ``bytes`` and ``seconds`` of tokenizing, on one thread
-        of this machine.
+        Statistics by split, and ``bytes`` and ``seconds`` of tokenizing on one thread.
     """
     tokenizer = load_tokenizer(vocabulary.path)
     tokenizer(tf.constant(["warm"]))
-    found, speed = {}, {"bytes": 0.0, "seconds": 0.0}
+    statistics, speed = {}, {"bytes": 0.0, "seconds": 0.0}
     for split in documents.splits:
         shards = documents.shards(split)
         share = -(-sample_bytes // max(1, len(shards)))
         texts = (text for shard in shards for text in first_texts(shard, share))
-        tally = TokenStats(tokenizer)
+        stats = TokenStats(tokenizer)
         for batch in group(texts, len, least=_BATCH_CHARS):
-            tally.add(batch)
-        if tally.num_documents:
-            found[split] = tally.describe()
-            speed["bytes"] += tally.num_bytes
-            speed["seconds"] += tally.seconds
-    return found, speed
+            stats.add(batch)
+        if stats.num_documents:
+            statistics[split] = stats.describe()
+            speed["bytes"] += stats.num_bytes
+            speed["seconds"] += stats.seconds
+    return statistics, speed
 
 
 class TokenStats:
-    """Counts over the texts of a split."""
+    """Token counts of the texts of a split."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -115,12 +114,12 @@ class TokenStats:
         }
 
     def _longest(self) -> list[dict[str, Any]]:
-        """Returns the longest entries that were used, in characters."""
+        """Returns the longest tokens that were used, in characters."""
         used = np.flatnonzero(self._counts)
-        spelt = sorted(zip(self._spell(used), used.tolist(), strict=True), key=_length)
+        tokens = sorted(zip(self._spell(used), used.tolist(), strict=True), key=_length)
         return [
             {"token": token, "count": int(self._counts[id])}
-            for token, id in spelt[: NUM_LISTED // 2]
+            for token, id in tokens[: NUM_LISTED // 2]
         ]
 
     def _spell(self, ids: np.ndarray) -> list[str]:
@@ -135,8 +134,8 @@ class TokenStats:
         ]
 
 
-def _length(spelt: tuple[str, int]) -> tuple[int, int]:
-    return -len(spelt[0]), spelt[1]
+def _length(token: tuple[str, int]) -> tuple[int, int]:
+    return -len(token[0]), token[1]
 
 
 def _ratio(part: int, whole: int) -> float:

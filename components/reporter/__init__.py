@@ -1,8 +1,8 @@
 """The report step: one offline HTML page about a pipeline's results.
 
 Reading order: ``data`` gathers the artifacts into one JSON value; ``headline`` sums up
-its stages; ``dataset_section`` describes a data set; ``charts`` computes where lines
-and boxes lie; ``page`` renders the templates.
+its stages; ``dataset_section`` describes a data set; ``charts`` computes the
+positions of lines and boxes; ``page`` renders the templates.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Text tables and n-gram hashing for every step: unspaced, word_hashing, shingles."""
+"""Text analysis for every step: word hashes, shingles, sentences, scripts."""

@@ -1,7 +1,8 @@
 """Shingles: keys of texts and hashes of n-grams of words, many texts at once.
 
-A hash depends on the words alone (see ``words``): not on punctuation and white space,
-nor on the rest of the batch.
+The one n-gram engine: near duplicates, decontamination and the profiler's overlap use
+it. A hash depends on the words alone (``word_hashing.py``): not on punctuation, white
+space or the rest of the batch.
 """
 
 from __future__ import annotations
@@ -44,12 +45,11 @@ def text_key(text: str) -> bytes:
 
 
 def ngram_hashes(texts: Sequence[str], n: int) -> Hashes:
-    """Hashes every run of n words; a text with 1 to n-1 words has one hash, of all."""
-    return over_chunks(texts, lambda chunk: ngrams(word_hashes(chunk), n))
+    """Hashes every run of n words; one of all words of a shorter text."""
+    return over_chunks(texts, lambda chunk: _ngrams(word_hashes(chunk), n))
 
 
-def ngrams(words: Hashes, n: int) -> Hashes:
-    """Hashes every run of n words, given their hashes, as ``ngram_hashes`` does."""
+def _ngrams(words: Hashes, n: int) -> Hashes:
     values, splits = words
     begins, sizes = splits[:-1], np.diff(splits)
     short = np.flatnonzero((sizes > 0) & (sizes < n))
@@ -77,8 +77,7 @@ def sequence_hashes(words: Hashes) -> np.ndarray:
 def _windows(values: np.ndarray, n: int) -> np.ndarray:
     """Evaluates the polynomial of every n neighbours, the first of the highest power.
 
-    n is put together from its bits, from the lowest up: a wider piece stands before
-    the narrower ones that came first.
+    n is composed from its bits, lowest first: a wider piece precedes the narrower ones.
     """
     total, width = np.zeros(len(values) + 1, np.uint64), 0
     piece, size = values, 1
@@ -98,7 +97,7 @@ def _power(exponent: int) -> np.uint64:
 
 
 def _heads(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Evaluates the polynomial of the first words, as many as sizes say."""
+    """Evaluates the polynomial of the first ``sizes`` words of each text."""
     total = values[begins]
     for place in range(1, int(sizes.max(initial=0))):
         more = np.flatnonzero(sizes > place)

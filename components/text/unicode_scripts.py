@@ -1,4 +1,4 @@
-"""Scripts: which writing systems a text is in, and what languages they give away."""
+"""Scripts of texts, and the languages that scripts and stop words indicate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from textmill.components.text.unspaced import UNSPACED
+from textmill.models.unspaced import UNSPACED
 
 SCRIPTS = (
     (
@@ -94,10 +94,10 @@ def script_shares(text: str) -> dict[str, float]:
 
 
 def language_of_script(shares: dict[str, float]) -> tuple[str, float] | None:
-    """Returns a language and the share of its letters, if a script tells it.
+    """Returns a language and the share of its letters, if the script determines it.
 
-    Kana tells Japanese from Chinese, if one letter in twenty is; Latin, Cyrillic,
-    Arabic and Devanagari write too many languages to tell.
+    A twentieth of kana distinguishes Japanese from Chinese; Latin, Cyrillic, Arabic and
+    Devanagari write too many languages.
     """
     if not shares:
         return None
@@ -111,10 +111,10 @@ def language_of_script(shares: dict[str, float]) -> tuple[str, float] | None:
 
 
 def guess_language(text: str, shares: dict[str, float]) -> tuple[str, float]:
-    """Returns the language that letters and stop words speak for.
+    """Returns the most likely language by letters and stop words, and a confidence.
 
-    The confidence is the script's share of the letters; for Latin, that share times the
-    share of the stop words found that are the winner's, less where few were found.
+    The confidence is the script's share of the letters; for Latin, it is reduced where
+    stop words are few or the second language has nearly as many.
     """
     main = next(iter(shares))
     if main != "latin":
@@ -133,8 +133,8 @@ def guess_language(text: str, shares: dict[str, float]) -> tuple[str, float]:
     # "de" and "la" are words of four languages: what counts is the lead.
     second = sorted(counts.values())[-2]
     lead = (counts[best] - second) / counts[best]
-    found = min(1.0, 5 * counts[best] / len(words))
-    return best, shares[main] * found * (0.5 + 0.5 * lead if lead else 0.25)
+    frequency = min(1.0, 5 * counts[best] / len(words))
+    return best, shares[main] * frequency * (0.5 + 0.5 * lead if lead else 0.25)
 
 
 @cache

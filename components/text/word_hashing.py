@@ -1,9 +1,9 @@
-"""Words: where they stand in texts, and a hash of each, many texts at once.
+"""Word hashes: the words of many texts at once, and a hash of each.
 
-A word is a run of letters, marks and digits, case folded. A character of a script that
-writes no spaces is a word of its own; format characters (soft hyphens, joiners) are not
-there at all; everything else separates words. The hash of a word depends on its UTF-8
-bytes alone. Nothing here runs once a word in Python.
+A word is a run of letters, marks and digits, case folded. A character of a script
+without spaces is a word of its own; format characters (soft hyphens, joiners) are
+ignored; everything else separates words. The hash of a word depends on its UTF-8 bytes
+alone. All work is on arrays, with no Python code per word.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmill.components.text.unspaced import UNSPACED
 from textmill.models.hashing import mix64, odd_constant
+from textmill.models.unspaced import UNSPACED
 
 _SEPARATOR, _LETTER, _ALONE, _IGNORED = range(4)
 _NUM_KINDS = 0x40000
@@ -27,7 +27,7 @@ _CHUNK_CHARS = 1 << 18
 _LONGEST = 64
 """Bytes of a word that are hashed as an array; a longer one is rare, or hostile."""
 
-# ASCII: capitals become small letters, and what is no letter and no digit 0.
+# ASCII: capitals become small letters; all but letters and digits become 0.
 _WORDS = bytes(
     ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 0
     for code in range(256)
@@ -60,7 +60,7 @@ def word_hashes(texts: Sequence[str]) -> Hashes:
 
 
 def offsets(counts: np.ndarray) -> np.ndarray:
-    """Returns where each of so many begins, and where the last ends; int64 [n + 1]."""
+    """Returns the row splits of parts with these counts; int64 [n + 1]."""
     splits = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=splits[1:])
     return splits
@@ -85,7 +85,7 @@ class _Words(NamedTuple):
 def over_chunks(
     texts: Sequence[str], hash_chunk: Callable[[Sequence[str]], Hashes]
 ) -> Hashes:
-    """Joins the hashes of chunks that are small enough for a processor's cache."""
+    """Hashes texts in chunks that fit a processor's cache."""
     begins, held = [0], 0
     for i, size in enumerate(map(len, texts)):
         if held >= _CHUNK_CHARS:
@@ -138,10 +138,10 @@ def _wide_words(texts: Sequence[str]) -> _Words:
     points = np.frombuffer(raw, "<u4")
     kinds = _kinds()[np.minimum(points, _NUM_KINDS)]
     bounds = offsets(sizes + 1) + 1
-    there = kinds != _IGNORED
-    if not there.all():
-        bounds = offsets(there)[bounds]
-        points, kinds = points[there], kinds[there]
+    is_text = kinds != _IGNORED
+    if not is_text.all():
+        bounds = offsets(is_text)[bounds]
+        points, kinds = points[is_text], kinds[is_text]
     inside, alone = kinds != _SEPARATOR, kinds == _ALONE
     edge = inside[1:] != inside[:-1]
     edge |= (alone[1:] | alone[:-1]) & inside[1:] & inside[:-1]
@@ -151,14 +151,19 @@ def _wide_words(texts: Sequence[str]) -> _Words:
     widths = np.ones(len(points), np.uint8)
     for bound in (0x80, 0x800, 0x10000):
         widths += points >= bound
-    at = offsets(widths)
+    byte_offsets = offsets(widths)
     text = points.tobytes().decode("utf-32-le", "surrogatepass")
-    return _Words(text.encode("utf-8", "surrogatepass"), at[begins], at[ends], counts)
+    return _Words(
+        text.encode("utf-8", "surrogatepass"),
+        byte_offsets[begins],
+        byte_offsets[ends],
+        counts,
+    )
 
 
 @lru_cache(maxsize=1)
 def _kinds() -> np.ndarray:
-    """Returns what each code point is; the last entry is for all of planes 4 to 16."""
+    """Returns the kind of every code point, the last one for planes 4 to 16."""
     kinds = np.zeros(_NUM_KINDS + 1, np.uint8)
     for code in range(0x20000):
         category = unicodedata.category(chr(code))
@@ -176,7 +181,7 @@ def _kinds() -> np.ndarray:
 
 
 def _hash_words(words: _Words) -> np.ndarray:
-    """Hashes words by groups of eight bytes, the last filled up with zeros."""
+    """Hashes words by groups of eight bytes, the last one padded with zeros."""
     buffer, begins, ends, _ = words
     padded = buffer + bytes(8)
     groups = np.ndarray(len(buffer) + 1, "<u8", padded, strides=(1,))

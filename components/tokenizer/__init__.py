@@ -1,6 +1,9 @@
 """Tokenization: documents become token rows.
 
-Rows belong to no model; shifting and masking happen when a family reads them.
+Rows belong to no model; a task shifts and masks them when it reads them.
+
+Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
+``sentence_pairs``, ``prompt_response``, ``word_boundaries``, ``tf_example``.
 """
 
 from __future__ import annotations
@@ -16,31 +19,31 @@ Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response"]
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizeConfig:
-    """What a stage says of its rows."""
+    """A stage's ``tokenize`` section."""
 
     packing: Packing | None = None
-    """How documents share rows: one a row, cut at its end (pad); a running stream with
-    an end mark between documents (concat); whole documents fitted together (best_fit);
-    two segments of which the second follows the first or is from elsewhere, as BERT's
-    original had them (sentence_pair); a prompt and its response (response). None is
-    concat for a language model, pad for a classifier."""
+    """How documents share rows: one truncated document per row (pad); a stream with an
+    end token between documents (concat); whole documents fitted together (best_fit);
+    BERT's sentence pairs, the second following the first or from another document
+    (sentence_pair); a prompt and its response (response). None is concat for a language
+    model, pad for a classifier."""
     attention: Literal["document", "row"] = "document"
-    """concat, best_fit: whether a token sees its own document alone, whose positions
-    begin at 0, or all that shares its row, as nanoGPT trains."""
+    """concat, best_fit: tokens attend to their own document, with positions from 0, or
+    to the whole row, as in nanoGPT."""
     words: Literal["tokens", "jieba"] = "tokens"
-    """masked_lm: what is a word to whole-word masking: what the tokenizer's own split
-    gives, to which every Chinese character is one, or Chinese words as jieba cuts."""
+    """masked_lm: words of whole-word masking: those of the tokenizer, which takes every
+    Chinese character for a word, or for Chinese those of jieba."""
     prompt: str | None = None
-    """response: the column with the prompt; the data set's text is the response."""
+    """response: column of the prompt; the data set's text is the response."""
     short_seq_prob: float = 0.1
-    """sentence_pair: share of documents whose pairs are shorter than a row, by a length
-    drawn for each."""
+    """sentence_pair: share of documents whose pairs get a random length below a full
+    row."""
     dupe_factor: int = 1
-    """sentence_pair: how many times a training document is cut into pairs, each time
-    with other draws."""
+    """sentence_pair: how many times to split each training document into pairs, every
+    time with new random choices."""
     examples: bool = False
-    """Whether rows are also written as tf.Example, below ``examples/``, for other
-    readers; training reads the packed rows."""
+    """Also write rows as tf.Example, in ``examples/``, for other programs; training
+    reads the packed rows."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.short_seq_prob <= 1:
@@ -58,31 +61,31 @@ class RowLayout:
     packing: Packing = "pad"
     """How documents share rows."""
     attention: Literal["document", "row"] = "document"
-    """concat, best_fit: whether rows say which document a token is of."""
+    """concat, best_fit: document marks the document boundaries in rows."""
     overlap: int = 0
-    """concat: tokens that a row repeats from the end of the one before; 1 lets the last
-    input of a next-token model have its target."""
+    """concat: tokens that a row repeats from the end of the previous one; 1 gives the
+    last input of a next-token model its target."""
     start: bool = True
-    """Whether a document (a row for concat) begins with the start token."""
+    """Begin a document (concat: a row) with the start token."""
     end: bool = True
-    """Whether a document ends with the end token."""
+    """End a document with the end token."""
     next_token: bool = False
-    """Whether rows are for a next-token model: the end token also stands before a
-    document, as it does at serving, and is of the document that it begins."""
+    """Rows are for a next-token model: the end token also precedes a document, as in
+    serving, and belongs to the document that follows."""
     words: Literal["tokens", "jieba"] | None = None
-    """What the rows mark as words; None marks none."""
+    """Words to mark in the rows, if any."""
     prompt: str | None = None
-    """response: the column with the prompt."""
+    """response: column of the prompt."""
     short_seq_prob: float = 0.1
     """sentence_pair: share of documents whose pairs are shorter than a row."""
     dupe_factor: int = 1
-    """sentence_pair: how many times a training document is cut into pairs."""
+    """sentence_pair: how many times to split each training document."""
     seed: int = 0
-    """sentence_pair: seed of its draws."""
+    """sentence_pair: seed of its random choices."""
     labelled: bool = False
-    """Whether rows carry the documents' label index."""
+    """Rows carry the index of the document's label."""
     examples: bool = False
-    """Whether rows are also written as tf.Example."""
+    """Also write rows as tf.Example."""
 
 
 def tokenize(
@@ -96,14 +99,14 @@ def tokenize(
     """Writes one split of rows for every split of documents.
 
     Raises:
-        ConfigError: jieba is asked for and not installed.
+        ConfigError: jieba is needed and not installed.
         DataError: a split has no documents left, or a document lacks its prompt.
     """
     from textmill.components.tokenizer.engine import tokenize_shards
     from textmill.models.errors import DataError
 
     if not documents.splits:
-        raise DataError(f"{documents.path}: expected documents, found none to tokenize")
+        raise DataError(f"{documents.path}: expected documents to tokenize, got none")
     tokenize_shards(documents, vocabulary, rows, config, context)
 
 

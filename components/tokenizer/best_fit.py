@@ -1,7 +1,7 @@
-"""Best fit: whole documents fitted together, by decreasing size (Johnson, 1974).
+"""Best-fit decreasing: packs whole documents into rows (Johnson, 1974).
 
-Sizes are whole numbers up to a row's, so that the rows with room are kept by the room
-they have, and the tightest one is the lowest bit of a number.
+Open rows are listed by their remaining room, and a bit set marks the rooms in use: the
+tightest fit is its lowest bit that is high enough.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ _WINDOW_TOKENS, _WINDOW_ROWS = 1 << 20, 2048
 
 
 class _Pieces(NamedTuple):
-    """Runs of tokens, at most a row's each."""
+    """Runs of tokens, each at most a row long."""
 
     source: np.ndarray
-    """Where they begin in the window's tokens."""
+    """Offsets in the window's tokens."""
     count: np.ndarray
-    """Their tokens."""
+    """Numbers of tokens."""
     continues: np.ndarray
-    """Whether they begin inside a document."""
+    """True for pieces that begin inside a document."""
 
 
 def best_fit(
     sizes: Iterable[int], capacity: int, *, alone: int = 0
 ) -> tuple[list[int], list[int]]:
-    """Puts every item where it leaves least room, or into a new bin.
+    """Puts every item into the bin that it fills best, or into a new one.
 
     Args:
-        sizes: of the items, from 1 to ``capacity``, best in decreasing order.
-        capacity: of a bin.
-        alone: how many items, the first, open a bin each.
+        sizes: item sizes from 1 to ``capacity``, preferably decreasing.
+        capacity: size of a bin.
+        alone: number of leading items that open a new bin each.
 
     Returns:
-        For every item, its bin and how much the bin held before it.
+        For every item, its bin and its offset in the bin.
     """
     rooms: list[list[int]] = [[] for _ in range(capacity + 1)]
     free = num_bins = 0
@@ -62,10 +62,10 @@ def best_fit(
 
 
 class BestFit(Packer):
-    """Whole documents, fitted together inside a window of a shard; none is dropped.
+    """Packs whole documents by best fit, within a window of a shard; drops nothing.
 
-    A document that is longer than a row fills rows from its beginning, and what is left
-    of it is fitted as a document is. A next-token model's rows begin with the end token
+    A document longer than a row fills rows from its beginning, and its rest is fitted
+    like a document. A next-token model's rows begin with the end token
     or, inside a document, with the token before, so that every token has its target.
     """
 
@@ -79,10 +79,10 @@ class BestFit(Packer):
         self._held = 0
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Takes documents and returns the rows of a window that is full."""
+        """Adds documents; returns the rows of a full window, else none."""
         self._count(documents=len(splits) - 1)
-        kept = np.concatenate([splits[:1], splits[1:][np.diff(splits) > 0]])
-        self._waiting.append((flat, kept))
+        nonempty = np.concatenate([splits[:1], splits[1:][np.diff(splits) > 0]])
+        self._waiting.append((flat, nonempty))
         self._held += len(flat)
         return self.flush() if self._held >= self._most else super().flush()
 
@@ -99,7 +99,7 @@ class BestFit(Packer):
         return self._pack(flat, splits)
 
     def _pack(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
-        full, rest = self._cut(splits)
+        full, rest = self._split(splits)
         order = np.argsort(-rest.count, kind="stable")
         alone = 0
         if self._config.next_token:
@@ -115,13 +115,13 @@ class BestFit(Packer):
             *(np.concatenate(both) for both in zip(rest, full, strict=True))
         )
         buffer = self._buffer(num_bins + len(full.count))
-        at = (row.astype(np.int64), column.astype(np.int64))
-        length = self._fill(buffer, flat, pieces, at)
+        target = (row.astype(np.int64), column.astype(np.int64))
+        length = self._fill(buffer, flat, pieces, target)
         self._count(in_=len(flat), out=pieces.count.sum())
         return self._finish(buffer, length)
 
-    def _cut(self, splits: np.ndarray) -> tuple[_Pieces, _Pieces]:
-        """Returns the pieces that fill a row, and the last or only one of each."""
+    def _split(self, splits: np.ndarray) -> tuple[_Pieces, _Pieces]:
+        """Returns the pieces that fill a row, and the last piece of each document."""
         room, sizes = self._capacity - self._frame, np.diff(splits)
         num_full = (sizes - 1) // room
         number = np.arange(num_full.sum())
@@ -138,14 +138,14 @@ class BestFit(Packer):
         buffer: np.ndarray,
         flat: np.ndarray,
         pieces: _Pieces,
-        at: tuple[np.ndarray, np.ndarray],
+        target: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:
-        (row, column), config = at, self._config
+        (row, column), config = target, self._config
         if config.next_token:
             place(
                 buffer,
                 flat,
-                at=(row, column + 1),
+                target=(row, column + 1),
                 source=pieces.source,
                 count=pieces.count,
             )
@@ -158,7 +158,7 @@ class BestFit(Packer):
             place(
                 buffer,
                 flat,
-                at=(row, column + start),
+                target=(row, column + start),
                 source=pieces.source,
                 count=pieces.count,
             )

@@ -1,7 +1,7 @@
 """The tokenizer on Beam: a shard of documents in, a shard of rows out.
 
-A shard is tokenized by one worker from its first line to its last, in batches of texts
-that go through one call of the ops, so that its bytes depend on nothing else.
+One worker tokenizes a shard from its first line to its last, in batches of texts, so
+that a shard of rows depends on its documents alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair
 from textmill.components.tokenizer.tf_example import write_examples
-from textmill.components.tokenizer.word_boundaries import make_words
+from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.rows import Parts, RowSchema, frame_rows
 from textmill.models.tokenizers import load_tokenizer
 
@@ -58,7 +58,7 @@ _WIDE_FROM = 1 << 16
 
 
 def schema_of(config: RowLayout, *, vocabulary_size: int) -> RowSchema:
-    """Returns the layout of the rows that a config makes."""
+    """Returns the schema of the rows of a layout."""
     parts: Parts = "none"
     if config.packing in ("concat", "best_fit") and config.attention == "document":
         parts = "documents"
@@ -86,33 +86,35 @@ def tokenize_shards(
     schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
     with open_scratch_dir(context, parent=rows.path.parent) as scratch:
         work = list(_work(documents, rows, config, scratch))
-        entries = [scratch.upload(path) for path in vocabulary.files()]
+        vocabulary_files = [scratch.upload(path) for path in vocabulary.files()]
         counts = scratch.path(_COUNTS)
         with open_pipeline(context.beam) as pipeline:
             _ = (
                 pipeline
                 | beam.Create(work)
-                | beam.ParDo(_TokenizeShard(entries, schema, config, documents))
+                | beam.ParDo(
+                    _TokenizeShard(vocabulary_files, schema, config, documents)
+                )
                 | beam.CombineGlobally(_AddCounts())
                 | beam.Map(_write_counts, counts)
             )
-        found = read_json(cached_path(counts))
+        totals = read_json(cached_path(counts))
         for task in work:
             for target in task.targets:
                 scratch.download(rows.path, target)
-    _record(rows, found, documents=documents, vocabulary=vocabulary, schema=schema)
+    _record(rows, totals, documents=documents, vocabulary=vocabulary, schema=schema)
 
 
 class _Task(NamedTuple):
-    """A shard of documents and what is made of it."""
+    """A shard of documents and the files to write from it."""
 
     split: str
     source: str
-    """The place of the documents."""
+    """Location of the documents."""
     targets: tuple[str, ...]
-    """The files of the artifact: rows and, where they are wanted, examples."""
+    """File names in the artifact: rows and, if configured, examples."""
     places: tuple[str, ...]
-    """Where they are written."""
+    """Locations of the files for the worker."""
 
 
 def _work(
@@ -136,27 +138,27 @@ def _write_counts(counts: dict[str, dict[str, int]], place: str) -> None:
 
 def _record(
     rows: TokenRows,
-    found: dict[str, dict[str, int]],
+    totals: dict[str, dict[str, int]],
     *,
     documents: Documents,
     vocabulary: Vocabulary,
     schema: RowSchema,
 ) -> None:
     splits = [split for split in SPLITS if split in documents.splits]
-    for name, counts in found.items():
+    for name, counts in totals.items():
         if name in splits:
             assert counts["in"] == counts["out"] + counts["dropped"], counts
         else:
             rows.records[name] = counts["rows"]
-    # Where no row holds two documents, a model may see rows as it sees texts.
-    apart = schema.parts == "documents" and any(
-        found[split]["parts"] > found[split]["rows"] for split in splits
+    # If no row holds two documents, attention needs no document mask.
+    is_shared = schema.parts == "documents" and any(
+        totals[split]["parts"] > totals[split]["rows"] for split in splits
     )
     rows.facts = {
         "schema": asdict(schema),
-        "attention": "document" if apart else "row",
-        "splits": {split: found[split]["rows"] for split in splits},
-        "tokens": {split: _quality(found[split], schema) for split in splits},
+        "attention": "document" if is_shared else "row",
+        "splits": {split: totals[split]["rows"] for split in splits},
+        "tokens": {split: _quality(totals[split], schema) for split in splits},
         "bytes": {split: documents.facts["text_bytes"][split] for split in splits},
         "labels": documents.labels if schema.labelled else [],
         "vocabulary": vocabulary.digest,
@@ -164,7 +166,7 @@ def _record(
 
 
 def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
-    """Returns how well rows are filled, beside the ledger of tokens."""
+    """Returns the ledger of tokens, and the share of row slots in use."""
     slots = max(1, counts["rows"] * schema.sequence_length)
     names = ("in", "out", "dropped", "documents", "truncated")
     ledger = {name: counts[name] for name in names}
@@ -187,7 +189,7 @@ class _TokenizeShard(beam.DoFn):
     def setup(self) -> None:
         [folder] = {cached_path(place).parent for place in self._vocabulary}
         self._tokenizer = load_tokenizer(folder)
-        self._words = make_words(self._config, self._tokenizer)
+        self._words = make_word_marker(self._config, self._tokenizer)
 
     def process(self, task: _Task) -> Iterator[dict[str, Any]]:
         packer = self._packer(task.split)

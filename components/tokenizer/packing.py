@@ -1,6 +1,6 @@
-"""Packing: ragged token ids become fixed-length rows, and no token goes uncounted.
+"""Packing: ragged token ids become fixed-length rows; every token is counted.
 
-Inside packers, what is known of a token travels in the two bits above its id.
+Inside packers, the two bits above a token's id carry its flags.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ WORD, PART = 1 << 30, 1 << 29
 _ID = PART - 1
 
 COUNTS = ("in", "out", "dropped", "documents", "truncated", "rows", "used", "parts")
-"""Tokens in, in rows, and cut off; documents, and those in more than one row or cut;
-rows, tokens of all kinds inside them, and marked parts."""
+"""Tokens read, written and dropped; documents, and those truncated or in several rows;
+rows, all tokens inside them, and their parts."""
 
 Batch = Sequence[dict[str, Any]]
 
 
 class Packer:
-    """What packers share: framing, counting, and rows as they are written."""
+    """Base class of packers: framing, counting, and the records of rows."""
 
     def __init__(
         self, config: RowLayout, *, schema: RowSchema, specials: SpecialTokens
@@ -37,21 +37,21 @@ class Packer:
         self.counts = dict.fromkeys(COUNTS, 0)
 
     def texts(self, batch: Batch) -> list[str]:
-        """Returns the texts that ``add`` is to get as tokens."""
+        """Returns the texts to tokenize for ``add``."""
         return [document["text"] for document in batch]
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Takes tokens ``flat[splits[i]:splits[i + 1]]`` of text i; returns full rows.
+        """Adds tokens ``flat[splits[i]:splits[i + 1]]`` of text i; returns full rows.
 
         Args:
-            flat: int32, an id and perhaps ``WORD`` in each.
+            flat: int32 ids, with the flag ``WORD``.
             splits: int64.
             batch: the documents.
         """
         raise NotImplementedError
 
     def flush(self) -> np.ndarray:
-        """Returns the rows of what waits."""
+        """Returns the rows of the pending tokens."""
         return self._finish(self._buffer(0), np.zeros(0, np.int64))
 
     def _buffer(self, num_rows: int) -> np.ndarray:
@@ -78,15 +78,15 @@ class Packer:
     def _close(
         self, flat: np.ndarray, splits: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Puts the end token after every document, where it is the document's own.
+        """Inserts the end token after every document.
 
-        It begins the next document for a next-token model.
+        For a next-token model, it is the first token of the next document.
         """
         end = self._end | PART if self._config.next_token else self._end
         return np.insert(flat, splits[1:], end), splits + np.arange(len(splits))
 
     def _open_rows(self, buffer: np.ndarray, length: np.ndarray) -> None:
-        """Lets the first token begin a part; the last begins none: nothing follows."""
+        """Marks the first token as a part's start, and unmarks the last."""
         last = np.maximum(length - 1, 0)
         if self._config.next_token:
             buffer[np.arange(len(buffer)), last] &= ~PART
@@ -97,52 +97,52 @@ def place(
     buffer: np.ndarray,
     tokens: np.ndarray,
     *,
-    at: tuple[np.ndarray, np.ndarray],
+    target: tuple[np.ndarray, np.ndarray],
     source: np.ndarray,
     count: np.ndarray,
 ) -> None:
     """Copies ``tokens[source[i]:][:count[i]]`` to ``buffer[row[i], column[i]:]``.
 
     Args:
-        at: row and column of every run.
+        target: row and column of every run.
     """
-    row, column = at
+    row, column = target
     ends = np.cumsum(count)
     within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - count, count)
-    target = np.repeat(row * buffer.shape[1] + column, count) + within
-    buffer.reshape(-1)[target] = tokens[np.repeat(source, count) + within]
+    flat_target = np.repeat(row * buffer.shape[1] + column, count) + within
+    buffer.reshape(-1)[flat_target] = tokens[np.repeat(source, count) + within]
 
 
 class Pad(Packer):
-    """One document a row, cut at its end."""
+    """One document per row, truncated at its end."""
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Packs every document to a row."""
+        """Packs every document into a row."""
         config = self._config
         start, end = int(config.start), int(config.end)
         if config.next_token:
             flat, splits = self._close(flat, splits)
             start, end = 1, 0
         sizes = np.diff(splits)
-        kept = np.minimum(sizes, config.sequence_length - start - end)
+        length = np.minimum(sizes, config.sequence_length - start - end)
         num = np.arange(len(sizes))
         buffer = self._buffer(len(sizes))
-        at = (num, np.full(len(num), start))
-        place(buffer, flat, at=at, source=splits[:-1], count=kept)
+        target = (num, np.full(len(num), start))
+        place(buffer, flat, target=target, source=splits[:-1], count=length)
         if start:
             buffer[:, 0] = self._end if config.next_token else self._start
         if end:
-            buffer[num, kept + start] = self._end
-        given, out = sizes.sum(), kept.sum()
+            buffer[num, length + start] = self._end
+        given, out = sizes.sum(), length.sum()
         self._count(in_=given, out=out, dropped=given - out)
-        self._count(documents=len(sizes), truncated=(kept < sizes).sum())
-        return self._finish(buffer, kept + start + end)
+        self._count(documents=len(sizes), truncated=(length < sizes).sum())
+        return self._finish(buffer, length + start + end)
 
 
 class Concat(Packer):
-    """Documents in one stream, each followed by the end token; nothing is dropped.
+    """Documents in one stream, each followed by the end token; drops nothing.
 
-    A row takes ``sequence_length`` tokens, the start token first where it is wanted;
+    A row takes ``sequence_length`` tokens, including its start token if configured;
     rows overlap by ``overlap`` tokens. End tokens count as tokens of their documents.
     """
 
@@ -155,7 +155,7 @@ class Concat(Packer):
         self._repeated = self._given = 0
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Appends documents to the stream and returns the rows that are full."""
+        """Appends documents to the stream; returns the full rows."""
         if not self._config.next_token:
             flat = flat.copy()
             flat[splits[:-1][np.diff(splits) > 0]] |= PART
@@ -172,7 +172,7 @@ class Concat(Packer):
         return rows
 
     def flush(self) -> np.ndarray:
-        """Returns the last, shorter row, if the stream holds a token not yet in one."""
+        """Returns the last, shorter row, if any token is pending."""
         if len(self._stream) == self._repeated:
             return super().flush()
         return self._rows(self._stream[None, :])

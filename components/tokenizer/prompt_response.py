@@ -1,4 +1,4 @@
-"""Prompt and response: rows whose loss is on the response alone."""
+"""Prompt and response: rows with a loss on the response only."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from textmill.models.errors import DataError, did_you_mean
 
 
 class Response(Packer):
-    """A prompt and its response a row, each tokenized by itself, as at serving.
+    """One prompt and its response per row, each tokenized separately, as in serving.
 
-    The end token stands before the prompt and after the response. Of what is too long,
-    the response keeps its beginning and the prompt its end; the prompt never takes more
-    than half of the row from the response.
+    The end token precedes the prompt and follows the response. A prompt that is too
+    long loses its beginning, a response its end; with a long response, the prompt gets
+    at most half of the row.
     """
 
     def texts(self, batch: Batch) -> list[str]:
-        """Returns prompts and responses in turn.
+        """Returns prompts and responses, alternating.
 
         Raises:
-            DataError: a document has no such column.
+            DataError: a document has no text in the prompt column.
         """
         name = self._config.prompt
         assert name is not None, "checked with the config"
-        found = []
+        texts = []
         for document in batch:
             if not isinstance(prompt := document.get(name), str):
                 columns = [k for k, v in document.items() if isinstance(v, str)]
@@ -33,28 +33,30 @@ class Response(Packer):
                     f"{document['id']!r} has none; its columns with text are "
                     f"{', '.join(columns)}{did_you_mean(name, columns)}"
                 )
-            found += [prompt, document["text"]]
-        return found
+            texts += [prompt, document["text"]]
+        return texts
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Packs every prompt and its response to a row."""
+        """Packs every prompt with its response into a row."""
         sizes = np.diff(splits).reshape(-1, 2)
-        given, wanted = sizes[:, 0], sizes[:, 1] + 1
+        prompt_size, response_size = sizes[:, 0], sizes[:, 1] + 1
         room = self._config.sequence_length - 1
-        prompt = np.minimum(given, np.maximum(room - wanted, room // 2))
-        answer = np.minimum(wanted, room - prompt)
-        whole = answer == wanted
+        prompt = np.minimum(prompt_size, np.maximum(room - response_size, room // 2))
+        response = np.minimum(response_size, room - prompt)
+        whole = response == response_size
         num = np.arange(len(sizes))
         buffer = self._buffer(len(sizes))
         source = splits[1::2] - prompt
-        at = (num, np.ones_like(num))
-        place(buffer, flat, at=at, source=source, count=prompt + answer - whole)
-        length = 1 + prompt + answer
+        target = (num, np.ones_like(num))
+        place(
+            buffer, flat, target=target, source=source, count=prompt + response - whole
+        )
+        length = 1 + prompt + response
         buffer[num[whole], length[whole] - 1] = self._end
         buffer[:, 0] = self._end | PART
         buffer[num, 1 + prompt] |= PART
-        kept, total = (prompt + answer).sum(), (given + wanted).sum()
-        cut = (prompt < given) | ~whole
-        self._count(in_=total, out=kept, dropped=total - kept)
-        self._count(documents=len(sizes), truncated=cut.sum())
+        written, total = (prompt + response).sum(), (prompt_size + response_size).sum()
+        truncated = (prompt < prompt_size) | ~whole
+        self._count(in_=total, out=written, dropped=total - written)
+        self._count(documents=len(sizes), truncated=truncated.sum())
         return self._finish(buffer, length)

@@ -1,30 +1,29 @@
 """Sentence pairs: BERT's original rows, for next-sentence prediction.
 
 The procedure is that of ``create_instances_from_document`` (Devlin et al., 2018), on
-sentences that are found here by line ends and sentence marks.
+the sentences of ``components/text/sentences.py``.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from textmill.components.text.sentences import sentences
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer
 from textmill.models.hashing import StatelessRandom
 
 _WINDOW_TOKENS = 1 << 22
-_BREAK = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])|\n+")
 
 
 class _Document(NamedTuple):
     id: str
     tokens: np.ndarray
     ends: np.ndarray
-    """Where sentences end, from the first to the document's own end."""
+    """Ends of the sentences, the last at the document's end."""
     copies: int
 
 
@@ -34,19 +33,14 @@ class _Pair(NamedTuple):
     follows: bool
 
 
-def split_sentences(text: str) -> list[str]:
-    """Cuts a text at line ends and after sentence marks; what is between is lost."""
-    return [part for part in _BREAK.split(text) if part]
-
-
 class SentencePair(Packer):
     """[CLS] A [SEP] B [SEP], where B follows A in half of the rows.
 
-    A chunk of sentences that fills a row is cut at a random sentence into A and B, or
-    only A is taken and B comes from a random document of the window. What is too long
-    loses tokens at random ends. Deviating from the original, a chunk of one sentence is
-    cut inside it, so that documents of long sentences have both labels too, and a
-    sentence that is longer than a row is cut into rows.
+    A chunk of sentences that fills a row is split at a random sentence into A and B, or
+    only A is taken and B comes from a random document of the window. Pairs that are too
+    long lose tokens at random ends. Unlike the original, a chunk of one sentence is
+    split inside it, so that documents of long sentences have both labels as well, and a
+    sentence longer than a row is split into rows.
     """
 
     def __init__(self, config: RowLayout, **parts: Any) -> None:
@@ -59,12 +53,13 @@ class SentencePair(Packer):
 
     def texts(self, batch: Batch) -> list[str]:
         """Returns the sentences of all documents."""
-        parts = [split_sentences(document["text"]) for document in batch]
+        texts = [document["text"] for document in batch]
+        parts = [[t[begin:end] for begin, end in sentences(t)] for t in texts]
         self._sentences = [len(part) for part in parts]
         return [sentence for part in parts for sentence in part]
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
-        """Takes documents by sentence and returns the rows of a window that is full."""
+        """Adds documents by sentence; returns the rows of a full window, else none."""
         stops = np.concatenate([[0], np.cumsum(self._sentences)])
         self._count(documents=len(batch))
         for i, document in enumerate(batch):
@@ -92,7 +87,7 @@ class SentencePair(Packer):
         return self._rows(pairs)
 
     def _bound(self, ends: np.ndarray) -> np.ndarray:
-        """Returns sentence ends, none further from the one before than a row holds."""
+        """Returns sentence ends, with sentences longer than a row split."""
         sizes = np.diff(ends)
         if len(sizes) and sizes.max() > self._room:
             more = [np.arange(a, b, self._room) for a, b in pairwise(ends)]
@@ -104,24 +99,24 @@ class SentencePair(Packer):
         random = StatelessRandom.splitmix(self._config.seed, copy, document.id)
         short = random.chance(self._config.short_seq_prob)
         target = 2 + random.integer(room - 1) if short else room
-        at, size, given = 0, len(document.tokens), 0
-        while at < size:
-            stop = _chunk_end(document.ends, at + target)
-            middle = _middle(document.ends, at, stop, random)
-            first = document.tokens[at:middle]
+        begin, size, consumed = 0, len(document.tokens), 0
+        while begin < size:
+            stop = _chunk_end(document.ends, begin + target)
+            middle = _middle(document.ends, begin, stop, random)
+            first = document.tokens[begin:middle]
             follows = middle < stop and random.chance(0.5)
             if follows:
-                second, at = document.tokens[middle:stop], stop
+                second, begin = document.tokens[middle:stop], stop
             else:
                 other = _another(documents, index, random)
-                second, at = _passage(other, target - len(first), random), middle
+                second, begin = _passage(other, target - len(first), random), middle
             own = len(first) + len(second) * follows
             first, second = _shorten(first, second, room, random)
-            given += own
+            consumed += own
             self._count(out=len(first) + len(second) * follows)
             self._count(dropped=own - len(first) - len(second) * follows)
             pairs.append(_Pair(first, second, follows))
-        assert given == size
+        assert consumed == size
         self._count(in_=size, truncated=len(pairs) > 1)
         return pairs
 
@@ -145,12 +140,12 @@ def _chunk_end(ends: np.ndarray, wanted: int) -> int:
     return int(ends[min(np.searchsorted(ends, wanted), len(ends) - 1)])
 
 
-def _middle(ends: np.ndarray, at: int, stop: int, random: StatelessRandom) -> int:
-    low = int(np.searchsorted(ends, at, side="right"))
+def _middle(ends: np.ndarray, begin: int, stop: int, random: StatelessRandom) -> int:
+    low = int(np.searchsorted(ends, begin, side="right"))
     high = int(np.searchsorted(ends, stop))
     if high > low:
         return int(ends[low + random.integer(high - low)])
-    return at + 1 + random.integer(stop - at - 1) if stop - at > 1 else stop
+    return begin + 1 + random.integer(stop - begin - 1) if stop - begin > 1 else stop
 
 
 def _another(
@@ -173,7 +168,7 @@ def _passage(document: _Document, wanted: int, random: StatelessRandom) -> np.nd
 def _shorten(
     first: np.ndarray, second: np.ndarray, room: int, random: StatelessRandom
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Takes tokens off the longer of the two, at the front or back by a coin each."""
+    """Drops tokens of the longer segment, at a random end each time."""
     excess = len(first) + len(second) - room
     if excess <= 0:
         return first, second

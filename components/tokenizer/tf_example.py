@@ -1,7 +1,7 @@
-"""tf.Example: the same rows for readers that know nothing of Textmill.
+"""tf.Example: the same rows for other programs.
 
-Every column of ``RowSchema.unpack`` is an int64 list of its name, so that
-``tf.io.parse_single_example`` reads a row.
+Every column of ``RowSchema.unpack`` is an int64 list of its name, readable by
+``tf.io.parse_single_example``.
 """
 
 from __future__ import annotations

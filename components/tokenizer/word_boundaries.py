@@ -1,7 +1,8 @@
-"""Words: which tokens begin one, by the tokenizer's entries or by jieba for Chinese."""
+"""Marks the tokens that begin a word, by the tokenizer or, for Chinese, by jieba."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,84 +11,75 @@ from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import WORD
 from textmill.models.errors import ConfigError
 from textmill.models.tokenizers import Tokenizer
+from textmill.models.unspaced import character_class
 
-_CJK = (
-    (0x3400, 0x4DBF),
-    (0x4E00, 0x9FFF),
-    (0xF900, 0xFAFF),
-    (0x20000, 0x2CEAF),
-    (0x2F800, 0x2FA1F),
-)
+_CHINESE = re.compile(f"[{character_class('han')}]+")
 _CONTINUES, _SPACE = "##", "▁"
 
 
-class Words:
+class WordMarker:
     """Sets ``WORD`` in the tokens that begin a word."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._flags = np.where(tokenizer.word_start_flags(), WORD, 0).astype(np.int32)
 
     def mark(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
-        """Returns the ids ``flat[splits[i]:splits[i + 1]]`` of text i with flags."""
+        """Adds flags to the ids ``flat[splits[i]:splits[i + 1]]`` of text i."""
         return flat | self._flags[flat]
 
 
-class ChineseWords(Words):
-    """Words of Chinese characters as jieba cuts them; others as the tokenizer does.
+class ChineseWordMarker(WordMarker):
+    """Marks words of Chinese characters by jieba, all other words by the tokenizer.
 
-    Every run of tokens of Chinese characters alone is cut by itself; a token begins a
-    word where its first character does.
+    jieba segments every run of purely Chinese tokens; a token begins a word if its
+    first character does.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__(tokenizer)
         self._jieba = _load_jieba()
-        entries = [entry.removeprefix(_CONTINUES) for entry in tokenizer.tokens]
-        self._texts = np.array([e.removeprefix(_SPACE) for e in entries], object)
-        self._opens = np.array([e.startswith(_SPACE) for e in entries], bool)
-        sizes = [len(text) if _is_chinese(text) else 0 for text in self._texts]
+        tokens = [token.removeprefix(_CONTINUES) for token in tokenizer.tokens]
+        self._texts = np.array([e.removeprefix(_SPACE) for e in tokens], object)
+        self._opens = np.array([e.startswith(_SPACE) for e in tokens], bool)
+        sizes = [len(text) if _CHINESE.fullmatch(text) else 0 for text in self._texts]
         self._sizes = np.array(sizes, np.int32)
 
     def mark(self, flat: np.ndarray, splits: np.ndarray) -> np.ndarray:
-        """Returns ids with flags, after one call of jieba for all texts."""
+        """Adds flags to the ids of all texts by one call of jieba."""
         marked = super().mark(flat, splits)
         sizes = self._sizes[flat]
-        at = np.flatnonzero(sizes)
-        if not len(at):
+        chinese = np.flatnonzero(sizes)
+        if not len(chinese):
             return marked
-        apart = np.ones(len(flat), bool)
-        apart[1:] = sizes[:-1] == 0
-        apart |= self._opens[flat]
-        apart[splits[:-1][splits[:-1] < len(flat)]] = True
-        # A space never joins two runs, and is a piece of its own.
+        opens_run = np.ones(len(flat), bool)
+        opens_run[1:] = sizes[:-1] == 0
+        opens_run |= self._opens[flat]
+        opens_run[splits[:-1][splits[:-1] < len(flat)]] = True
+        # jieba never joins words over a space, which is a word of its own.
         pieces = [
             " " + text if new else text
-            for text, new in zip(self._texts[flat[at]], apart[at].tolist(), strict=True)
+            for text, new in zip(
+                self._texts[flat[chinese]], opens_run[chinese].tolist(), strict=True
+            )
         ]
-        ends = np.cumsum(sizes[at] + apart[at])
+        ends = np.cumsum(sizes[chinese] + opens_run[chinese])
         begins = np.zeros(int(ends[-1]) + 1, bool)
         words = self._jieba.cut("".join(pieces))
         begins[np.cumsum([len(word) for word in words])] = True
-        marked[at] &= ~WORD
-        marked[at[begins[ends - sizes[at]]]] |= WORD
+        marked[chinese] &= ~WORD
+        marked[chinese[begins[ends - sizes[chinese]]]] |= WORD
         return marked
 
 
-def make_words(config: RowLayout, tokenizer: Tokenizer) -> Words | None:
-    """Returns what marks words; None where none are wanted.
+def make_word_marker(config: RowLayout, tokenizer: Tokenizer) -> WordMarker | None:
+    """Returns the word marker of a layout, or None.
 
     Raises:
         ConfigError: jieba is not installed.
     """
     if config.words is None:
         return None
-    return (ChineseWords if config.words == "jieba" else Words)(tokenizer)
-
-
-def _is_chinese(text: str) -> bool:
-    return bool(text) and all(
-        any(low <= ord(character) <= high for low, high in _CJK) for character in text
-    )
+    return (ChineseWordMarker if config.words == "jieba" else WordMarker)(tokenizer)
 
 
 def _load_jieba() -> Any:
@@ -101,6 +93,6 @@ def _load_jieba() -> Any:
     import logging
 
     jieba.setLogLevel(logging.WARNING)
-    found = jieba.Tokenizer()
-    found.initialize()
-    return found
+    segmenter = jieba.Tokenizer()
+    segmenter.initialize()
+    return segmenter

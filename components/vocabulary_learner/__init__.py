@@ -1,4 +1,4 @@
-"""Vocabulary: the train split's words become a tokenizer's entries, or a file does."""
+"""Vocabulary: learned from the train split, or imported from a file."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ _SMALLEST_BPE = 4 + 256
 
 @dataclass(frozen=True, kw_only=True)
 class VocabularyConfig:
-    """How texts become tokens. Give either ``learn_from`` or ``file``."""
+    """Tokenizer and vocabulary. Give either ``learn_from`` or ``file``."""
 
     kind: Literal["wordpiece", "sentencepiece", "bpe", "character"] | None = None
-    """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token a
-    character; None is wordpiece, or what the file holds."""
+    """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token per
+    character; None is wordpiece, or the kind of the file."""
     size: int = 8000
-    """Entries, special tokens included; character takes what the corpus holds, and a
-    file what it holds."""
+    """Number of tokens, special tokens included; kind character and files ignore it."""
     learn_from: str | None = None
-    """The data set whose train split is counted."""
+    """Data set to learn from; its train split is counted."""
     file: FilePath | None = None
-    """In place of learn_from: vocab.txt, vocab.json beside merges.txt, tokenizer.json
+    """Instead of learn_from: vocab.txt, vocab.json next to merges.txt, tokenizer.json
     or spiece.model, or a Hugging Face or KerasHub folder with one of them."""
     lowercase: bool | None = None
-    """Whether text is lower-cased; wordpiece strips accents with it, as BERT does. None
-    does for all kinds but bpe, or as the imported folder says."""
+    """Lower-case text; wordpiece also strips accents, as BERT does. None is false for
+    bpe, the folder's setting for an import, and true otherwise."""
     normalization: Literal["bert", "fast", "none", "nfc", "nfkc"] | None = None
     """wordpiece: bert gives BERT's ids (None), fast folds by NFKC and is faster; bpe
     and character: a Unicode form, or none (None); sentencepiece has its own, NFKC."""
     max_sample_bytes: int | None = None
-    """Text that is learned from, an equal part of every shard; None is 100 MB, or 10 MB
-    for sentencepiece, whose learner is slower."""
+    """Bytes of text to learn from, an equal part of every shard; None is 100 MB, or
+    10 MB for sentencepiece, whose learner is slower."""
 
     def __post_init__(self) -> None:
         if (self.learn_from is None) == (self.file is None):
@@ -53,7 +52,7 @@ class VocabularyConfig:
             raise ValueError("learn_from for kind character, got file")
         if self.kind == "bpe" and self.learn_from and self.size < _SMALLEST_BPE:
             raise ValueError(
-                f"size of {_SMALLEST_BPE} or more for kind bpe, which has an entry for "
+                f"size of {_SMALLEST_BPE} or more for kind bpe, which has a token for "
                 f"every byte, got {self.size}"
             )
         kind = self.kind or ("wordpiece" if self.learn_from else None)
@@ -73,9 +72,9 @@ def learn_vocabulary(
     """Learns or imports a vocabulary.
 
     Raises:
-        ConfigError: the file is missing, or of another kind than the config says.
-        DataError: the corpus is too small for the size.
-        IntegrityError: the file holds an empty or repeated entry.
+        ConfigError: the file is missing, or its kind is not the configured one.
+        DataError: the corpus yields fewer tokens than ``size``.
+        IntegrityError: the file has an empty or repeated token.
     """
     if config.file:
         from textmill.models.tokenizers import import_tokenizer
@@ -106,7 +105,7 @@ class VocabularyLearner(Component, executor=learn_vocabulary):
         """Returns the imported files, if any.
 
         Raises:
-            ConfigError: there is no vocabulary where one is named.
+            ConfigError: the file or folder has no vocabulary.
         """
         from textmill.models.vocabulary_files import vocabulary_files
 

@@ -1,4 +1,4 @@
-"""Counting what a kind's entries are learned from, a batch of texts at a time."""
+"""Counts the words or characters that a vocabulary is learned from, by batch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from textmill.models.tokenizers import (
 )
 
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+"""Characters that BERT's op splits from their neighbours: fixed by the op, and fewer
+than those of scripts without spaces (``models/unspaced.py``)."""
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+|[^\w\s]|_")
 LONGEST_SENTENCE = 1 << 16
-"""Bytes of text without a space that SentencePiece learns from."""
+"""Longest text without a space for SentencePiece, in bytes."""
 
 Count = Callable[[Sequence[str], Counter[str]], None]
 
@@ -40,18 +42,18 @@ def _words(config: VocabularyConfig) -> Count:
 
 
 def _byte_words(config: VocabularyConfig) -> Count:
-    """Counts GPT-2's words, spelt in the byte alphabet."""
-    cut = ByteWords(*letters_and_numbers())
+    """Counts GPT-2's words, written in the byte alphabet."""
+    splitter = ByteWords(*letters_and_numbers())
     alphabet = np.array([ord(character) for character in byte_alphabet()], np.int32)
 
     def count(texts: Sequence[str], counts: Counter[str]) -> None:
-        chunks, index = cut.chunks(_normal(texts, config))
-        words, firsts = cut.words(chunks)
-        spelt = words.with_flat_values(tf.gather(alphabet, words.flat_values))
+        chunks, index = splitter.chunks(_normal(texts, config))
+        words, firsts = splitter.words(chunks)
+        spelled = words.with_flat_values(tf.gather(alphabet, words.flat_values))
         times = np.bincount(index.flat_values, minlength=len(chunks))
         repeated = np.repeat(times, np.diff(firsts)).tolist()
         for word, number in zip(
-            tf.strings.unicode_encode(spelt, "UTF-8").numpy().tolist(),
+            tf.strings.unicode_encode(spelled, "UTF-8").numpy().tolist(),
             repeated,
             strict=True,
         ):
@@ -61,7 +63,7 @@ def _byte_words(config: VocabularyConfig) -> Count:
 
 
 def _spaced(config: VocabularyConfig) -> Count:
-    """Counts what stands between white space; the learner normalizes it."""
+    """Counts words between white space; the learner normalizes them."""
 
     def count(texts: Sequence[str], counts: Counter[str]) -> None:
         for text in texts:

@@ -1,8 +1,8 @@
-"""Learning a vocabulary: counts of words are made in Beam, entries from the counts.
+"""Learns a vocabulary: Beam counts words, and the counts become tokens.
 
-Only counts cross the shuffle, and they add up to the same whatever the workers, so the
-vocabulary's bytes depend on the documents alone. What is counted is what the kind never
-merges across: BERT's words, GPT-2's words, what stands between white space, characters.
+Only counts cross the shuffle, and their sums do not depend on the workers, so the
+vocabulary's bytes depend on the documents alone. Each kind counts units that it never
+merges across: BERT's words, GPT-2's words, words between white space, or characters.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def learn_tokenizer(
     """Learns a tokenizer of the config's kind and size from the train split.
 
     Raises:
-        DataError: the corpus does not hold as many entries.
+        DataError: the corpus yields fewer tokens than ``size``.
     """
     learners = {
         WordPiece.kind: _learn_wordpiece,
@@ -66,12 +66,12 @@ def learn_tokenizer(
         BytePair.kind: _learn_byte_pair,
         Character.kind: _learn_character,
     }
-    config = settle(config)
+    config = fill_defaults(config)
     return learners[config.kind or ""](_count(documents, config, context), config)
 
 
-def settle(config: VocabularyConfig) -> VocabularyConfig:
-    """Returns the config with what its kind does where it says nothing."""
+def fill_defaults(config: VocabularyConfig) -> VocabularyConfig:
+    """Returns the config with the defaults of its kind filled in."""
     kind = config.kind or WordPiece.kind
     lowercase, form = config.lowercase, config.normalization
     if lowercase is None:
@@ -104,8 +104,8 @@ def _count(
 def count_shard(
     shard: str, *, config: VocabularyConfig, max_bytes: int
 ) -> dict[str, int]:
-    """Counts a shard's words, or characters, up to so many bytes of text."""
-    config = settle(config)
+    """Counts words or characters in the first ``max_bytes`` of a shard."""
+    config = fill_defaults(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
     with local_copy(shard) as path:
@@ -155,10 +155,10 @@ def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPi
 def _learn_byte_pair(counts: dict[str, int], config: VocabularyConfig) -> BytePair:
     first = [*BYTE_PAIR_SPECIALS.values(), *byte_alphabet()]
     merges = learn_merges(_short(counts), num_entries=config.size - len(first))
-    made = dict.fromkeys(left + right for left, right in merges)
-    _check_size(len(first) + len(made), config)
+    merged = dict.fromkeys(left + right for left, right in merges)
+    _check_size(len(first) + len(merged), config)
     return BytePair(
-        [*first, *made],
+        [*first, *merged],
         merges,
         specials=BYTE_PAIR_SPECIALS,
         lowercase=bool(config.lowercase),
@@ -173,7 +173,7 @@ def _short(counts: dict[str, int]) -> dict[str, int]:
 def _check_size(size: int, config: VocabularyConfig) -> None:
     if size < config.size:
         raise DataError(
-            f"vocabulary.size: expected {config.size} entries, the corpus yields "
+            f"vocabulary.size: expected {config.size} tokens, the corpus yields "
             f"{size}; set it to {size} or less, or learn from more text"
         )
 
@@ -207,7 +207,7 @@ def _learn_sentencepiece(
         if most is None:
             raise
         raise DataError(
-            f"vocabulary.size: expected {config.size} entries, the corpus yields "
+            f"vocabulary.size: expected {config.size} tokens, the corpus yields "
             f"{most[1]}; set it to {most[1]} or less, or learn from more text"
         ) from None
     return SentencePiece(model.getvalue())

@@ -1,4 +1,4 @@
-"""Learning WordPiece entries from word counts, with BERT's ``##`` inside words."""
+"""Learns WordPiece tokens from word counts, with BERT's ``##`` inside words."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ PREFIX = "##"
 
 
 def learn_pieces(counts: Mapping[str, int], *, size: int) -> list[str]:
-    """Returns up to ``size`` entries: the alphabet, sorted, then merges in their order.
+    """Returns up to ``size`` tokens: the sorted alphabet, then merges in order.
 
-    The alphabet takes half the size at most, its most frequent pieces of one character;
-    others that repeat come last, if merges leave room.
+    The alphabet is the most frequent single characters, at most half of ``size``; other
+    repeated characters come last, if merges leave room.
     """
     pieces: Counter[str] = Counter()
     words = [(_spell(word), count) for word, count in sorted(counts.items())]
-    for spelt, count in words:
-        for piece in spelt:
+    for spelled, count in words:
+        for piece in spelled:
             pieces[piece] += count
     ranked = sorted(pieces, key=lambda piece: (-pieces[piece], piece))
-    kept = set(ranked[: size // 2])
-    entries = dict.fromkeys(sorted(kept))
-    known = [word for word in words if kept.issuperset(word[0])]
+    alphabet = set(ranked[: size // 2])
+    tokens = dict.fromkeys(sorted(alphabet))
+    known = [word for word in words if alphabet.issuperset(word[0])]
     for _, joined in Merger(known, _join).merges():
-        if len(entries) >= size:
+        if len(tokens) >= size:
             break
-        entries[joined] = None
+        tokens[joined] = None
     for piece in ranked[size // 2 :]:
-        if len(entries) < size and pieces[piece] >= MIN_COUNT:
-            entries[piece] = None
-    return list(entries)
+        if len(tokens) < size and pieces[piece] >= MIN_COUNT:
+            tokens[piece] = None
+    return list(tokens)
 
 
 def _spell(word: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Activation checkpointing: a layer keeps its input alone and computes the rest again.
+"""Activation checkpointing: recomputes a layer's activations in the backward pass.
 
-Training then needs the memory of one layer's activations, for a third more time.
+Training then holds the activations of one layer at a time, and takes a third longer.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ import tensorflow as tf
 def checkpoint_activations(layer: keras.layers.Layer) -> None:
     """Makes a layer recompute its activations when gradients are taken.
 
-    Seed generators inside it go back to where they were, so that dropout drops the same
-    activations again; with Keras' own ``RematScope`` it drops others.
+    Restores the layer's seed generators first, so that dropout drops the same
+    activations both times; with Keras' own ``RematScope`` it does not.
     """
     call = layer.call
 
-    def called(x: Any, *rest: Any, training: bool | None = None, **more: Any) -> Any:
+    def checkpointed(
+        x: Any, *rest: Any, training: bool | None = None, **options: Any
+    ) -> Any:
         if not training:
-            return call(x, *rest, training=training, **more)
+            return call(x, *rest, training=training, **options)
         states = [v for v in layer.variables if "seed_generator" in v.path]
-        before = [tf.identity(state.value) for state in states]
+        seeds = [tf.identity(state.value) for state in states]
 
-        def again(x: Any) -> Any:
-            for state, value in zip(states, before, strict=True):
+        def recompute(x: Any) -> Any:
+            for state, value in zip(states, seeds, strict=True):
                 state.assign(value)
-            return call(x, *rest, training=training, **more)
+            return call(x, *rest, training=training, **options)
 
-        return tf.recompute_grad(again)(x)
+        return tf.recompute_grad(recompute)(x)
 
-    layer.call = called
+    layer.call = checkpointed

@@ -1,6 +1,6 @@
-"""BERT: the encoder that reads both ways (Devlin et al., 2018).
+"""BERT: the bidirectional encoder (Devlin et al., 2018).
 
-The classic one is KerasHub's; with other choices, its blocks are ours.
+The classic recipe is KerasHub's BERT; other recipes use ``transformer``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BASE_WIDTH = 768
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
-    """Returns a BERT backbone of a config's choices."""
+    """Returns a BERT backbone."""
     if not config.is_classic:
         return transformer.build(config, vocabulary_size=vocabulary_size, causal=False)
     backbone = keras_hub.models.BertBackbone(
@@ -42,10 +42,10 @@ def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
 
 
 def _scale_kernels(backbone: keras.Model, factor: float) -> None:
-    """Gives kernels the output scale that a deviation of 0.02 has at BERT-base's width.
+    """Scales initial kernels to the output scale of BERT-base.
 
-    KerasHub draws them with 0.02 at every width; in a narrow model, attention then adds
-    next to nothing to a token's own state, and takes very long to be found useful.
+    KerasHub initializes them with a deviation of 0.02 at every width; in a narrow model
+    attention then adds almost nothing to the states, and is slow to learn.
     """
     for variable in backbone.trainable_variables:
         if variable.path.endswith("kernel"):
@@ -57,7 +57,7 @@ def inputs(
     mask: keras.KerasTensor,
     types: keras.KerasTensor | None = None,
 ) -> dict[str, object]:
-    """Maps ids, padding mask and sentence types ``[batch, length]`` to its inputs."""
+    """Maps ids, padding mask and sentence types ``[batch, length]`` to inputs."""
     return {
         "token_ids": ids,
         "segment_ids": keras.ops.zeros_like(ids) if types is None else types,
@@ -68,7 +68,7 @@ def inputs(
 def with_document_mask(backbone: keras.Model) -> keras.Model:
     """Returns the same layers for rows of several documents (``document_model``).
 
-    A token sees its own document, whose positions begin at 0.
+    Tokens attend to their own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.BertBackbone):
         return transformer.with_document_mask(backbone)
@@ -99,7 +99,7 @@ def sequence(outputs: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
 def pooled(
     outputs: dict[str, keras.KerasTensor], mask: keras.KerasTensor, config: ModelConfig
 ) -> keras.KerasTensor:
-    """Returns the mean of the tokens' states, or the first's, ``[batch, width]``."""
+    """Returns the mean of the token states, or the first one, ``[batch, width]``."""
     if config.pooling == "first":
         return outputs["pooled_output"]
     return mean_of_tokens(sequence(outputs), mask)

@@ -1,7 +1,8 @@
-"""Floating point operations of a training step, counted from the model's shape.
+"""Floating point operations of a training step, counted from the model's dimensions.
 
-Multiplications and additions of matrix products, two a pair; all else is a few percent
-(``tests/models/test_flops.py`` compares with what XLA counts). Standard library only.
+Counts the multiplications and additions of matrix products; the rest is a few percent
+(``tests/models/backbones/test_flops.py`` compares with XLA's count). Standard library
+only.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from textmill.models.config import ModelConfig
 
 _FORWARD_AND_BACKWARD = 3
-"""A product's backward pass is two more products of its size."""
+"""The backward pass of a product is two products of the same size."""
 
 
 def train_flops(config: ModelConfig, *, length: int, head: int) -> float:
     """Returns the operations of one row's forward and backward pass.
 
-    Operations repeated by activation checkpointing are not counted, as usual for MFU.
+    Activation checkpointing's recomputation is not counted, as usual for MFU.
 
     Args:
-        config: the model's shape.
+        config: the model's dimensions.
         length: tokens of the row, padding included.
         head: operations of the task's head: ``Task.head_flops``.
     """
@@ -27,9 +28,9 @@ def train_flops(config: ModelConfig, *, length: int, head: int) -> float:
 
 
 def _block_flops(config: ModelConfig, length: int) -> int:
-    """Counts one token in one block; it meets every token of its row."""
+    """Returns one token's operations in one block, attending to ``length`` tokens."""
     if config.family == "lstm":
-        # Four gates, each of the token and of the state before it.
+        # Four gates, each of the input and of the previous state.
         return 4 * 2 * 2 * config.width * config.width
     width, inner = config.width, config.feed_forward_size
     matrices = 3 if config.choices.activation == "geglu" else 2

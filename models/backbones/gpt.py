@@ -1,6 +1,6 @@
-"""GPT: the decoder that reads left to right (GPT-2, Radford et al., 2019).
+"""GPT: the causal decoder (GPT-2, Radford et al., 2019).
 
-The classic one is KerasHub's; with other choices, its blocks are ours.
+The classic recipe is KerasHub's GPT-2; other recipes use ``transformer``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from textmill.models.config import ModelConfig
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
-    """Returns a GPT backbone of a config's choices."""
+    """Returns a GPT backbone."""
     if not config.is_classic:
         return transformer.build(config, vocabulary_size=vocabulary_size, causal=True)
     backbone = keras_hub.models.GPT2Backbone(
@@ -43,7 +43,7 @@ def inputs(ids: keras.KerasTensor, mask: keras.KerasTensor) -> dict[str, object]
 def with_document_mask(backbone: keras.Model) -> keras.Model:
     """Returns the same layers for rows of several documents (``document_model``).
 
-    A token sees its own document, whose positions begin at 0.
+    Tokens attend to their own document, whose positions begin at 0.
     """
     if not isinstance(backbone, keras_hub.models.GPT2Backbone):
         return transformer.with_document_mask(backbone)

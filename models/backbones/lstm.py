@@ -1,7 +1,7 @@
-"""LSTM: the baseline (Hochreiter and Schmidhuber, 1997) that a transformer must beat.
+"""LSTM (Hochreiter and Schmidhuber, 1997): the baseline of classifiers.
 
-Embedding, layers that read left to right, and the mean of their states. It knows no
-documents inside a row and no sentence types: it classifies rows of one text.
+An embedding, forward layers, and the mean of their states. Supports neither packed
+documents nor sentence types: each row is one text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from textmill.models.config import ModelConfig
 
 
 def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
-    """Returns an embedding and LSTM layers, as wide as the model."""
+    """Returns an embedding and LSTM layers of the model's width."""
     ids, mask = (
         keras.Input((None,), dtype="int32", name=name)
         for name in ("token_ids", "padding_mask")
@@ -24,7 +24,7 @@ def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
     seen = keras.ops.cast(mask, "bool")
     for i in range(config.layers):
         x = keras.layers.Dropout(config.dropout, name=f"dropout_{i}")(x)
-        # cuDNN's kernel is not XLA's, and gives other bits.
+        # cuDNN's kernel gives other bits than XLA's.
         x = keras.layers.LSTM(
             config.width, return_sequences=True, use_cudnn=False, name=f"lstm_{i}"
         )(x, mask=seen)

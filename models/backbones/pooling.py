@@ -1,4 +1,4 @@
-"""Pooling: the states of a text's tokens become one state."""
+"""Pooling of token states."""
 
 from __future__ import annotations
 

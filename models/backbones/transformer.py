@@ -1,8 +1,8 @@
-"""The transformer whose parts can be chosen; the classics are KerasHub's.
+"""The configurable transformer; the classic recipes are KerasHub's.
 
-Of what a block needs of its row, everything is in one mask: int32 ``[batch, length]``,
-1 for the tokens of the first document, 2 for those of the second and so on, 0 for
-padding. A token sees its own document, whose positions begin at 0.
+Attention and positions follow from one mask, int32 ``[batch, length]``: 1 for tokens of
+the first document, 2 for the second and so on, 0 for padding. Tokens attend to their
+own document, whose positions begin at 0.
 """
 
 from __future__ import annotations
@@ -27,21 +27,19 @@ _LONGEST_PERIOD = 10_000.0
 
 
 def initializer(config: ModelConfig) -> keras.initializers.Initializer:
-    """Returns that of kernels: BERT's at its width, wider in narrow models."""
+    """Returns the initializer of kernels: BERT's, scaled by 1/sqrt(width)."""
     factor = math.sqrt(_BASE_WIDTH / config.width)
     return keras.initializers.TruncatedNormal(stddev=_BASE_DEVIATION * factor)
 
 
 def output_initializer(config: ModelConfig) -> keras.initializers.Initializer:
-    """Returns that of kernels that end a block, or the model."""
-    return (
-        keras.initializers.Zeros()
-        if config.choices.zero_outputs
-        else (initializer(config))
-    )
+    """Returns the initializer of the last kernel of a residual branch or the model."""
+    if config.choices.zero_outputs:
+        return keras.initializers.Zeros()
+    return initializer(config)
 
 
-class Block(keras.layers.Layer):
+class TransformerBlock(keras.layers.Layer):
     """Attention, then a feed-forward layer, each with a residual connection."""
 
     def __init__(self, config: ModelConfig, *, name: str) -> None:
@@ -71,7 +69,7 @@ class Block(keras.layers.Layer):
         self._feedforward_norm = norm(config, "feedforward_norm")
 
     def build(self, x_shape: Any) -> None:
-        """Makes the weights."""
+        """Builds the sublayers."""
         head = (None, None, None, self._config.width // self._config.heads)
         inner = (None, None, self._config.feed_forward_size)
         for layer in self._flatten_layers(include_self=False, recursive=False):
@@ -84,28 +82,37 @@ class Block(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, x: Any, seen: Any, turns: Any = None, training: bool | None = None
+        self,
+        x: Any,
+        attention_mask: Any,
+        rotations: Any = None,
+        training: bool | None = None,
     ) -> Any:
         """Runs the block.
 
         Args:
             x: hidden states ``[b, l, width]``.
-            seen: which tokens see each other, bool ``[b, l, l]``.
-            turns: cosines and sines of ``rotary``, or None.
-            training: whether to drop activations.
+            attention_mask: bool ``[b, l, l]``, true where a query sees a key.
+            rotations: cosines and sines of ``rotary``, or None.
+            training: apply dropout.
         """
-        before = self._choices.norm == "pre"
+        is_pre_norm = self._choices.norm == "pre"
         parts = (
-            (self._attention_norm, lambda y: self._attend(y, seen, turns, training)),
+            (
+                self._attention_norm,
+                lambda y: self._attend(y, attention_mask, rotations, training),
+            ),
             (self._feedforward_norm, self._feed_forward),
         )
         for layer_norm, part in parts:
-            y = part(layer_norm(x) if before else x)
+            y = part(layer_norm(x) if is_pre_norm else x)
             x = x + self._dropout(y, training=training)
-            x = x if before else layer_norm(x)
+            x = x if is_pre_norm else layer_norm(x)
         return x
 
-    def _attend(self, x: Any, seen: Any, turns: Any, training: bool | None) -> Any:
+    def _attend(
+        self, x: Any, attention_mask: Any, rotations: Any, training: bool | None
+    ) -> Any:
         heads, width = self._config.heads, self._config.width
         shape = (-1, ops.shape(x)[1], heads, width // heads)
         query, key, value = (
@@ -114,14 +121,16 @@ class Block(keras.layers.Layer):
         )
         if self._choices.qk_norm:
             query, key = self._query_norm(query), self._key_norm(key)
-        if turns is not None:
-            query, key = turn(query, turns), turn(key, turns)
+        if rotations is not None:
+            query, key = apply_rotary(query, rotations), apply_rotary(key, rotations)
         scores = ops.einsum("bqhe,bkhe->bhqk", query, key) / math.sqrt(width // heads)
-        scores = ops.where(seen[:, None], ops.cast(scores, "float32"), -1e9)
-        shares = ops.cast(ops.softmax(scores), value.dtype)
-        shares = self._attention_dropout(shares, training=training)
-        mixed = ops.einsum("bhqk,bkhe->bqhe", shares, value)
-        return self._attention_output(ops.reshape(mixed, (-1, ops.shape(x)[1], width)))
+        scores = ops.where(attention_mask[:, None], ops.cast(scores, "float32"), -1e9)
+        weights = ops.cast(ops.softmax(scores), value.dtype)
+        weights = self._attention_dropout(weights, training=training)
+        context = ops.einsum("bhqk,bkhe->bqhe", weights, value)
+        return self._attention_output(
+            ops.reshape(context, (-1, ops.shape(x)[1], width))
+        )
 
     def _feed_forward(self, x: Any) -> Any:
         exact = self._choices.activation == "gelu_exact"
@@ -135,7 +144,7 @@ class Block(keras.layers.Layer):
 def norm(
     config: ModelConfig, name: str, *, shifted: bool = True
 ) -> keras.layers.LayerNormalization:
-    """Returns a layer norm, which shifts only where layers have biases."""
+    """Returns a layer norm, with a shift only if layers have biases."""
     return keras.layers.LayerNormalization(
         epsilon=_EPSILON, center=shifted and config.choices.biases, name=name
     )
@@ -148,12 +157,12 @@ def rotary(positions: Any, size: int) -> Any:
     return ops.stack([ops.cos(angles), ops.sin(angles)])
 
 
-def turn(x: Any, turns: Any) -> Any:
-    """Turns the pairs (i, i + half) of ``[b, l, heads, size]`` by their angles."""
-    cosines, sines = ops.cast(turns[0], x.dtype), ops.cast(turns[1], x.dtype)
+def apply_rotary(x: Any, rotations: Any) -> Any:
+    """Rotates the pairs (i, i + half) of ``[b, l, heads, size]`` by their angles."""
+    cosines, sines = ops.cast(rotations[0], x.dtype), ops.cast(rotations[1], x.dtype)
     first, second = ops.split(x, 2, axis=-1)
-    turned = (first * cosines - second * sines, second * cosines + first * sines)
-    return ops.concatenate(turned, axis=-1)
+    rotated = (first * cosines - second * sines, second * cosines + first * sines)
+    return ops.concatenate(rotated, axis=-1)
 
 
 def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
@@ -168,21 +177,25 @@ def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
 
 def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.Model:
     """Returns a backbone with the inputs and outputs of KerasHub's BERT or GPT-2."""
-    names = ["token_ids", "padding_mask", *(["segment_ids"] * (not causal))]
+    names = ["token_ids", "padding_mask"]
+    if not causal:
+        names.append("segment_ids")
     inputs = {n: keras.Input((None,), dtype="int32", name=n) for n in names}
-    seen, positions = document_mask_and_positions(inputs["padding_mask"])
+    attention_mask, positions = document_mask_and_positions(inputs["padding_mask"])
     if causal:
-        at = ops.cumsum(ops.ones_like(positions), axis=1)
-        seen = ops.logical_and(seen, at[:, :, None] >= at[:, None, :])
+        index = ops.cumsum(ops.ones_like(positions), axis=1)
+        attention_mask = ops.logical_and(
+            attention_mask, index[:, :, None] >= index[:, None, :]
+        )
     x = _embed(config, inputs, positions, vocabulary_size=vocabulary_size)
-    turns = None
+    rotations = None
     if config.choices.positions == "rotary":
-        turns = rotary(positions, config.width // config.heads)
+        rotations = rotary(positions, config.width // config.heads)
     for i in range(config.layers):
-        block = Block(config, name=f"transformer_layer_{i}")
+        block = TransformerBlock(config, name=f"transformer_layer_{i}")
         if config.activation_checkpointing:
             checkpoint_activations(block)
-        x = block(x, seen, turns)
+        x = block(x, attention_mask, rotations)
     if config.choices.norm == "pre":
         x = norm(config, "output_norm")(x)
     outputs: Any = x
@@ -225,7 +238,7 @@ def _embed(
 
 
 def with_document_mask(backbone: keras.Model) -> keras.Model:
-    """Returns the backbone, which keeps documents apart, as ``bert.apart`` names it."""
+    """Returns the same layers for rows of several documents (``document_model``)."""
 
     def encode(ids: Any, segments: Any) -> Any:
         inputs = {"token_ids": ids, "padding_mask": segments}

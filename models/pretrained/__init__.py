@@ -1,8 +1,10 @@
-"""Pretrained folders: weights that others trained become the start of a stage.
+"""Pretrained folders: Hugging Face or KerasHub weights that a stage starts from.
 
-Standard library only, so that a plan can name the files. Weights are read from
-safetensors and npz alone: a pickle runs code when it is read, and HDF5 takes flipped
-bits for numbers.
+Standard library only, because a plan names the files. Weights are read from safetensors
+and npz only: loading a pickle can run code, and HDF5 does not notice flipped bits.
+
+Reading order: ``files`` (tensors and config), ``huggingface`` and ``keras_hub`` (names
+and shapes), ``warm_start``.
 """
 
 from __future__ import annotations
@@ -44,15 +46,14 @@ _CONVERT = {
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedConfig:
-    """A folder of weights that others trained. Give one of the two."""
+    """A folder with pretrained weights. Give one of the two."""
 
     huggingface: FilePath | None = None
     """A Hugging Face folder of BERT, with or without its masked-LM head, or GPT-2:
-    config.json, safetensors, and its vocabulary, which is the file's
-    (vocabulary.file)."""
+    config.json, safetensors and vocabulary, which vocabulary.file must name too."""
     keras_hub: FilePath | None = None
     """A KerasHub preset folder of a BERT or GPT-2 backbone: config.json, vocabulary,
-    and model.weights.npz or model.safetensors with its weights by their paths."""
+    and model.weights.npz or model.safetensors, with weights named by their paths."""
 
     def __post_init__(self) -> None:
         if (self.huggingface is None) == (self.keras_hub is None):
@@ -72,8 +73,8 @@ class PretrainedConfig:
         """Returns the files with the weights.
 
         Raises:
-            ConfigError: there are none of a kind that is read.
-            IntegrityError: the index of several files names one elsewhere.
+            ConfigError: the folder has neither safetensors nor npz files.
+            IntegrityError: the index names a file in another folder.
         """
         for name in _WEIGHTS[self.kind]:
             if (file := self.path / name).is_file():
@@ -82,17 +83,19 @@ class PretrainedConfig:
             return _parts(index)
         wanted = " or ".join(_WEIGHTS[self.kind])
         others = sorted(f.name for end in _REFUSED for f in self.path.glob(end))
-        found = f"{', '.join(others)}, which is not opened" if others else "none"
+        present = (
+            f"{', '.join(others)}, which cannot be read safely" if others else "none"
+        )
         raise ConfigError(
-            f"init.{self.kind}: expected {wanted} in {self.path}, found {found}; "
-            f"write it where those weights are at home: {_CONVERT[self.kind]}"
+            f"init.{self.kind}: expected {wanted} in {self.path}, found {present}; "
+            f"convert them where you trust them: {_CONVERT[self.kind]}"
         )
 
     def files(self) -> list[Path]:
-        """Returns every file that a start from the folder reads, sorted.
+        """Returns all files that a start from the folder reads, sorted.
 
         Raises:
-            ConfigError: one is missing.
+            ConfigError: a file is missing.
         """
         if not (config := self.path / CONFIG).is_file():
             raise ConfigError(
@@ -117,5 +120,7 @@ def _parts(index: Path) -> list[Path]:
     ]
     if strange or absent:
         name = (strange or absent)[0]
-        raise IntegrityError(f"{index}: names {name!r}, not a file beside it")
+        raise IntegrityError(
+            f"{index}: names {name!r}, expected a file in the same folder"
+        )
     return files

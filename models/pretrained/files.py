@@ -1,4 +1,4 @@
-"""Reading a pretrained folder: its tensors by name, and the shape it says it has."""
+"""Reads a pretrained folder: its tensors by name, and the model's dimensions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from textmill.models.pretrained import CONFIG, PretrainedConfig
 
 Tensors = dict[str, np.ndarray]
 
+_MAX_EXPANSION = 100
+
 
 def read_tensors(init: PretrainedConfig) -> Tensors:
     """Returns all tensors of a folder.
 
     Raises:
-        IntegrityError: a file is cut, or holds anything but numbers.
+        IntegrityError: a file is truncated, or holds anything but numbers.
     """
     tensors: Tensors = {}
     for file in init.weight_files():
@@ -35,10 +37,22 @@ def _read(file: Path) -> Tensors:
     try:
         if file.suffix == ".safetensors":
             return dict(load_file(file))
+        _check_expansion(file)
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (SafetensorError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise IntegrityError(f"{file}: not whole {file.suffix}: {error}") from None
+
+
+def _check_expansion(file: Path) -> None:
+    """Checks the size of an archive's content before it is read."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _MAX_EXPANSION * file.stat().st_size:
+        raise IntegrityError(
+            f"{file}: expected at most {_MAX_EXPANSION} times its own size, got "
+            f"{size:,} bytes when expanded"
+        )
 
 
 def read_config(init: PretrainedConfig) -> dict[str, Any]:
@@ -56,16 +70,16 @@ def read_config(init: PretrainedConfig) -> dict[str, Any]:
 def check_shape(
     config: ModelConfig, wanted: Mapping[str, Any], *, longest: int, file: Path
 ) -> None:
-    """Compares a model with the folder that it is to start from.
+    """Compares a model with the pretrained folder.
 
     Args:
         config: the model.
-        wanted: what the folder needs, by the name of the model's knob.
-        longest: the folder's positions; a model may have fewer.
-        file: where all that stands.
+        wanted: the folder's values, by the name of the model's field.
+        longest: the folder's number of positions; a model may have fewer.
+        file: the folder's config, for messages.
 
     Raises:
-        ConfigError: they differ; every difference is named, with both values.
+        ConfigError: they differ; the message lists all differences.
     """
     own = {
         "family": config.family,
@@ -76,15 +90,19 @@ def check_shape(
         "activation": config.choices.activation,
     }
     pairs = [(name, own[name], value) for name, value in wanted.items()]
-    faults = [
-        f"{name} is {here}, not {there}" for name, here, there in pairs if here != there
+    differences = [
+        f"{name} is {ours}, not {theirs}"
+        for name, ours, theirs in pairs
+        if ours != theirs
     ]
     if config.sequence_length > longest:
-        faults.append(f"sequence_length is {config.sequence_length}, above {longest}")
+        differences.append(
+            f"sequence_length is {config.sequence_length}, above {longest}"
+        )
     if not config.is_classic:
-        faults.append("its blocks are not those of recipe classic")
-    if faults:
+        differences.append("its blocks are not those of recipe classic")
+    if differences:
         values = ", ".join(f"{name}: {value}" for name, value in wanted.items())
         raise ConfigError(
-            f"model: does not fit {file}: {'; '.join(faults)}; set {{{values}}}"
+            f"model: does not fit {file}: {'; '.join(differences)}; set {{{values}}}"
         )

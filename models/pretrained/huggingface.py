@@ -1,7 +1,7 @@
-"""Hugging Face's tensors under the names, and in the shapes, of ours.
+"""Converts Hugging Face tensors to Textmill's names and shapes.
 
-BERT's dense layers lie transposed; GPT-2's do not, but its queries, keys and values are
-one tensor.
+BERT's dense kernels are transposed; GPT-2's are not, but its queries, keys and values
+are one tensor.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ _GPT = {
     r"ln_f": "backbone/layer_norm",
 }
 _BUFFERS = re.compile(r"embeddings\.position_ids|h\.\d+\.attn\.(masked_)?bias")
-"""Constants that some versions of the library wrote with the weights."""
+"""Constants that some versions of the library save with the weights."""
 _TIED = {
     "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
     "cls.predictions.decoder.bias": "cls.predictions.bias",
     "lm_head.weight": "wte.weight",
 }
-"""Second copies of what is one tensor here."""
+"""Copies of tied tensors, stored once here."""
 _PREFIX = re.compile(r"(bert|transformer)\.")
 _ACTIVATIONS = {
     "gelu": "gelu_exact",
@@ -78,70 +78,71 @@ _ACTIVATIONS = {
 _EPSILON = {"bert": 1e-12, "gpt": 1e-5}
 
 
-def check(config: ModelConfig, found: dict[str, Any], file: Path) -> None:
+def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
     """Compares a model with a folder's ``config.json``.
 
     Raises:
-        ConfigError: they differ, or it is a model of another kind.
+        ConfigError: they differ, or the folder has an unsupported model.
     """
     kinds = {"bert": "bert", "gpt2": "gpt"}
-    family = kinds.get(str(found.get("model_type")))
+    family = kinds.get(str(values.get("model_type")))
     if family is None:
         raise ConfigError(
-            f"{file}: expected model_type bert or gpt2, got {found.get('model_type')!r}"
+            f"{file}: expected model_type bert or gpt2, got "
+            f"{values.get('model_type')!r}"
         )
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-    inner, longest = found.get("intermediate_size"), "max_position_embeddings"
-    activation, epsilon = "hidden_act", found.get("layer_norm_eps", 1e-12)
+    inner, longest = values.get("intermediate_size"), "max_position_embeddings"
+    activation, epsilon = "hidden_act", values.get("layer_norm_eps", 1e-12)
     if family == "gpt":
         names, longest = ("n_layer", "n_embd", "n_head"), "n_positions"
-        inner = found.get("n_inner") or 4 * found.get("n_embd", 0)
+        inner = values.get("n_inner") or 4 * values.get("n_embd", 0)
         activation, epsilon = (
             "activation_function",
-            found.get("layer_norm_epsilon", 1e-5),
+            values.get("layer_norm_epsilon", 1e-5),
         )
-    layers, width, heads = (found.get(name) for name in names)
-    if (gelu := _ACTIVATIONS.get(found.get(activation, ""))) is None:
+    layers, width, heads = (values.get(name) for name in names)
+    if (gelu := _ACTIVATIONS.get(values.get(activation, ""))) is None:
         raise ConfigError(
             f"{file}: expected {activation} one of {', '.join(_ACTIVATIONS)}, got "
-            f"{found.get(activation)!r}"
+            f"{values.get(activation)!r}"
         )
     if epsilon != _EPSILON[family]:
         raise ConfigError(
             f"{file}: expected norms with epsilon {_EPSILON[family]}, got {epsilon}"
         )
-    if found.get("position_embedding_type", "absolute") != "absolute":
+    if values.get("position_embedding_type", "absolute") != "absolute":
         raise ConfigError(
             f"{file}: expected position_embedding_type absolute, got "
-            f"{found['position_embedding_type']!r}"
+            f"{values['position_embedding_type']!r}"
         )
     wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
     wanted |= {"feed_forward": inner, "activation": gelu}
-    check_shape(config, wanted, longest=found.get(longest, 0), file=file)
+    check_shape(config, wanted, longest=values.get(longest, 0), file=file)
 
 
 def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
-    """Returns the tensors by our names, float32.
+    """Returns the tensors by Textmill's names, float32.
 
     Raises:
-        IntegrityError: one has no place here, a copy differs, or does not divide.
+        IntegrityError: a tensor is unknown, or a copy of a tied tensor differs.
     """
     named = {_PREFIX.sub("", name, count=1): v for name, v in tensors.items()}
     _drop_copies(named, folder)
     rules = _BERT if config.family == "bert" else _GPT
-    found: Tensors = {}
+    converted: Tensors = {}
     for name, value in named.items():
         if _BUFFERS.fullmatch(name):
             continue
         target = _target(name, rules)
         if target is None:
             raise IntegrityError(
-                f"{folder}: holds {name}, which a {config.family} has no place for; "
+                f"{folder}: holds {name}, which is not in a {config.family} model; "
                 "remove it, or name another folder"
             )
         for ours, part in _split(target, value.astype(np.float32)):
-            found[ours] = _shape(ours, part, config)
-    return found
+            converted[ours] = _shape(ours, part, config)
+    return converted
 
 
 def _drop_copies(named: Tensors, folder: Path) -> None:
@@ -150,24 +151,24 @@ def _drop_copies(named: Tensors, folder: Path) -> None:
             named[original] = named.pop(copy)
         elif copy in named and not np.array_equal(named.pop(copy), named[original]):
             raise IntegrityError(
-                f"{folder}: {copy} differs from {original}, which are one tensor "
-                "here; name a folder with tied embeddings"
+                f"{folder}: {copy} differs from {original}, but Textmill ties "
+                "them; name a folder with tied embeddings"
             )
 
 
 def _target(name: str, rules: dict[str, str]) -> str | None:
     for pattern, ours in rules.items():
-        found = re.fullmatch(pattern + r"(\.(weight|bias|gamma|beta))?", name)
-        if found is None:
+        match = re.fullmatch(pattern + r"(\.(weight|bias|gamma|beta))?", name)
+        if match is None:
             continue
-        ending = found[found.re.groups]
+        ending = match[match.re.groups]
         if ending is None:
-            return found.expand(ours)
+            return match.expand(ours)
         if "norm" in ours:
             last = "gamma" if ending in ("weight", "gamma") else "beta"
         else:
             last = "kernel" if ending == "weight" else "bias"
-        return f"{found.expand(ours)}/{last}"
+        return f"{match.expand(ours)}/{last}"
     return None
 
 
@@ -181,7 +182,7 @@ def _split(target: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _shape(name: str, value: np.ndarray, config: ModelConfig) -> np.ndarray:
-    """Returns a tensor as our layer has it: transposed, split into heads, cut."""
+    """Returns a tensor in the layer's shape: transposed, by head, truncated."""
     heads, width = config.heads, config.width
     if name.endswith("position_embedding/embeddings"):
         return value[: config.sequence_length]

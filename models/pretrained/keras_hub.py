@@ -1,4 +1,4 @@
-"""A KerasHub preset's backbone: its weights have our names already."""
+"""Reads the backbone of a KerasHub preset, whose weights have the same names."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from textmill.models.pretrained.files import Tensors, check_shape
 _CLASSES = {"BertBackbone": "bert", "GPT2Backbone": "gpt"}
 
 
-def check(config: ModelConfig, found: dict[str, Any], file: Path) -> None:
+def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
     """Compares a model with a preset's ``config.json``.
 
     Raises:
-        ConfigError: they differ, or it is a model of another kind.
+        ConfigError: they differ, or the preset has an unsupported model.
     """
-    family = _CLASSES.get(str(found.get("class_name")))
+    family = _CLASSES.get(str(values.get("class_name")))
     if family is None:
         raise ConfigError(
             f"{file}: expected class_name {' or '.join(_CLASSES)}, got "
-            f"{found.get('class_name')!r}"
+            f"{values.get('class_name')!r}"
         )
-    knobs = found.get("config", {})
+    knobs = values.get("config", {})
     wanted = {
         "family": family,
         "layers": knobs.get("num_layers"),
@@ -40,9 +40,9 @@ def check(config: ModelConfig, found: dict[str, Any], file: Path) -> None:
 
 
 def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
-    """Returns the tensors by our names, float32, positions cut to the model's."""
-    found = {f"backbone/{k}": v.astype(np.float32) for k, v in tensors.items()}
+    """Returns the tensors as float32, with positions truncated to the model's."""
+    converted = {f"backbone/{k}": v.astype(np.float32) for k, v in tensors.items()}
     positions = "backbone/position_embedding/embeddings"
-    if positions in found:
-        found[positions] = found[positions][: config.sequence_length]
-    return found
+    if positions in converted:
+        converted[positions] = converted[positions][: config.sequence_length]
+    return converted

@@ -1,4 +1,4 @@
-"""Starting a task from a pretrained folder, strictly."""
+"""Starts a task from a pretrained folder; every tensor must match."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from textmill.models.weights import warm_start
 
 _FORMATS = {"huggingface": huggingface, "keras_hub": keras_hub}
 _OPTIONAL = ("backbone/pooled_dense/",)
-"""Absent where a model was trained without it: it is then a new head."""
+"""Missing from models trained without it; then it starts as a new head."""
 
 
 def start_from_folder(
@@ -29,9 +29,8 @@ def start_from_folder(
     """Assigns a folder's weights; returns the new and unused tensors.
 
     Raises:
-        ConfigError: the model has another shape than the folder.
-        IntegrityError: it was made with another vocabulary, or tensors are missing or
-            too many.
+        ConfigError: the model's dimensions differ from the folder's.
+        IntegrityError: the vocabularies differ, or tensors are missing or unknown.
     """
     form = _FORMATS[init.kind]
     form.check(task.config, read_config(init), init.path / CONFIG)
@@ -41,15 +40,15 @@ def start_from_folder(
 
 
 def _check_vocabulary(init: PretrainedConfig, tokenizer: Tokenizer) -> None:
-    theirs, ours = (_digest(t) for t in (import_tokenizer(init.path), tokenizer))
-    if theirs != ours:
+    expected, actual = (_digest(t) for t in (import_tokenizer(init.path), tokenizer))
+    if expected != actual:
         raise IntegrityError(
-            f"{init.path}: made with vocabulary {theirs[:12]}, this stage's is "
-            f"{ours[:12]}; set vocabulary.file to that folder"
+            f"{init.path}: trained with vocabulary {expected[:12]}, this stage has "
+            f"{actual[:12]}; set vocabulary.file to that folder"
         )
 
 
 def _digest(tokenizer: Tokenizer) -> str:
     """Returns the SHA-256 over tokens and control tokens, in order of their ids."""
-    entries = [list(tokenizer.tokens), vars(tokenizer.specials)]
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+    tokens = [list(tokenizer.tokens), vars(tokenizer.specials)]
+    return hashlib.sha256(json.dumps(tokens, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,11 @@
 """Tokenizers: texts become token ids, by the same ops offline and in the SavedModel.
 
-One class a kind. A tokenizer is a ``tf.Module`` made of graph ops alone, Unicode
-normalization included; what makes the training rows is what answers in production.
+Read ``tokenizer.py``, the base class; ``wordpiece.py``, the shortest kind;
+``character.py``, ``sentencepiece.py`` and ``byte_pair.py`` with
+``gpt2_pretokenizer.py``; then ``loading.py`` (a stored vocabulary),
+``huggingface_import.py`` (files of other libraries) and ``export.py`` (files for them).
+One class per kind. A tokenizer is a ``tf.Module`` of graph ops only, including Unicode
+normalization: training rows and served models use the same one.
 """
 
 from textmill.models.tokenizers.byte_pair import (

@@ -40,30 +40,30 @@ BYTE_PAIR_SPECIALS = {
     "end": "<|endoftext|>",
     "mask": "<|mask|>",
 }
-"""The control tokens of vocabularies learned here, in the order of their ids."""
+"""Control tokens of learned vocabularies, in the order of their ids."""
 _HEADER = "#version: 0.2"
-# An empty table of replacements, which keeps the op from logging that there is none.
+# An empty table of replacements: without one, the op logs a warning.
 _NO_REPLACEMENTS = struct.pack("<I", 1024) + bytes(1025)
 
 
 def byte_alphabet() -> list[str]:
-    """Returns the printable character that spells each byte (GPT-2)."""
+    """Returns GPT-2's printable character for each byte."""
     plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     return [chr(b if b in plain else next(others)) for b in range(256)]
 
 
 def spell(text: str) -> str:
-    """Spells a text's UTF-8 bytes in the byte alphabet."""
+    """Writes a text's UTF-8 bytes in the byte alphabet."""
     alphabet = byte_alphabet()
     return "".join(alphabet[byte] for byte in text.encode())
 
 
 class _NamedModel(tf.saved_model.experimental.TrackableResource):
-    """A SentencePiece model that goes by its digest.
+    """A SentencePiece model shared under its digest.
 
-    The op's own belongs to its kernel, and is gone when TensorFlow drops its kernels,
-    as ``keras.utils.set_random_seed`` and ``clear_session`` have it do.
+    The op's own resource belongs to its kernel, and is lost when TensorFlow drops its
+    kernels, as in ``keras.utils.set_random_seed`` and ``clear_session``.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -81,22 +81,22 @@ class _NamedModel(tf.saved_model.experimental.TrackableResource):
 class BytePair(Tokenizer):
     """Byte-level BPE, equal to GPT-2's and to Hugging Face's ``BPE`` + ``ByteLevel``.
 
-    Every text has tokens and they give its bytes back. Words are cut by ``ByteWords``;
-    their bytes are merged by SentencePiece's BPE, which looks up what two neighbours
-    spell, where GPT-2 looks up the pair. The two agree: if neighbours x and y spell an
-    entry t, no merge so far has crossed t's ends, hence all were those of t alone, and
-    t alone passes through one pair only, its last. Entries that their own bytes do not
-    merge to are left out: no text has them.
+    Lossless for every text. ``ByteWords`` splits the words; SentencePiece's BPE merges
+    their bytes. It looks up the concatenation of two neighbours where GPT-2 looks up
+    the pair, and the two agree: if neighbours x and y concatenate to token t, no merge
+    has crossed t's ends yet, so all merges were those of t alone, and t alone passes
+    through only one pair, its last. Tokens that their own bytes do not merge to are
+    left out: they never occur.
 
-    Entries begin a word unless their first byte is a letter or digit of ASCII or part
-    of a longer character: in the middle of ``##ing`` nothing tells that a word began.
+    Tokens begin a word unless their first byte is an ASCII letter or digit, or part of
+    a longer character.
     """
 
     kind = "bpe"
 
     def __init__(
         self,
-        entries: Sequence[str],
+        tokens: Sequence[str],
         merges: Sequence[Merge],
         *,
         specials: Mapping[str, str | None],
@@ -106,21 +106,21 @@ class BytePair(Tokenizer):
         numbers: str | None = None,
     ) -> None:
         super().__init__()
-        self.tokens, self.merges = tuple(entries), tuple(merges)
+        self.tokens, self.merges = tuple(tokens), tuple(merges)
         self.names = {role: name for role, name in specials.items() if name is not None}
-        self.specials, self.size = SpecialTokens.of(entries, self.names), len(entries)
+        self.specials, self.size = SpecialTokens.of(tokens, self.names), len(tokens)
         self.lowercase, self.normalization = lowercase, normalization
         known = letters_and_numbers() if letters is None else (letters, numbers or "")
         self._letters, self._numbers = known
         self._words = ByteWords(*known)
         alphabet = byte_alphabet()
         self._alphabet = tf.constant([ord(c) for c in alphabet], tf.int32)
-        self._bytes = [_to_bytes(entry) for entry in entries]
+        self._bytes = [_to_bytes(token) for token in tokens]
         model = _merging_model(self.tokens, self.merges, self.specials)
         self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
         self._op._model_resource = _NamedModel(model)
 
-        # Many small ops: as one function they run a third faster than one by one.
+        # Many small ops: a third faster as one function.
         signature = [tf.TensorSpec([None], tf.string)]
         self._function = tf.function(self._tokenize, signature, autograph=False)
 
@@ -131,17 +131,17 @@ class BytePair(Tokenizer):
     def _tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         texts = normalize(texts, lowercase=self.lowercase, form=self.normalization)
         chunks, index = self._words.chunks(texts)
-        found = tf.gather(self._tokenize_chunks(chunks), index.flat_values)
+        ids = tf.gather(self._tokenize_chunks(chunks), index.flat_values)
         return tf.RaggedTensor.from_row_splits(
-            found.flat_values,
-            tf.gather(found.row_splits, index.row_splits),
+            ids.flat_values,
+            tf.gather(ids.row_splits, index.row_splits),
             validate=False,
         )
 
     def _tokenize_chunks(self, chunks: tf.Tensor) -> tf.RaggedTensor:
         words, firsts = self._words.words(chunks)
-        spelt = words.with_flat_values(tf.gather(self._alphabet, words.flat_values))
-        unique, index = tf.unique(tf.strings.unicode_encode(spelt, "UTF-8"))
+        spelled = words.with_flat_values(tf.gather(self._alphabet, words.flat_values))
+        unique, index = tf.unique(tf.strings.unicode_encode(spelled, "UTF-8"))
         ids = tf.gather(self._op.tokenize(unique), index)
         return tf.RaggedTensor.from_row_splits(
             ids.flat_values, tf.gather(ids.row_splits, firsts), validate=False
@@ -176,76 +176,78 @@ class BytePair(Tokenizer):
         return starts
 
 
-def _to_bytes(entry: str) -> bytes:
-    """Returns the bytes of an entry, of a control token those of its name."""
+def _to_bytes(token: str) -> bytes:
+    """Returns the bytes of a token; for a control token, those of its name."""
     index = {character: i for i, character in enumerate(byte_alphabet())}
-    if not index.keys() >= set(entry):
-        return entry.encode()
-    return bytes(index[character] for character in entry)
+    if not index.keys() >= set(token):
+        return token.encode()
+    return bytes(index[character] for character in token)
 
 
 def write_merges(file: Path, merges: Sequence[Merge]) -> None:
-    """Writes merges as GPT-2 does, a pair a line."""
+    """Writes merges in GPT-2's format, one pair per line."""
     lines = [_HEADER, *(f"{left} {right}" for left, right in merges)]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def read_merges(file: Path) -> list[Merge]:
-    """Reads merges, a pair a line.
+    """Reads merges, one pair per line.
 
     Raises:
-        ValueError: a line is none, or stands twice; it is named.
+        ValueError: a line is not a pair, or occurs twice.
     """
-    found: dict[Merge, int] = {}
+    lines_by_pair: dict[Merge, int] = {}
     lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if number == 1 and line.startswith("#version"):
             continue
         pair = tuple(line.removesuffix("\r").split(" "))
         if len(pair) != 2 or not all(pair):
-            raise ValueError(f"line {number}: expected two entries, got {line!r}")
-        if pair in found:
-            raise ValueError(f"line {number}: {line!r} stands in line {found[pair]}")
-        found[pair] = number
-    return list(found)
+            raise ValueError(f"line {number}: expected two tokens, got {line!r}")
+        if pair in lines_by_pair:
+            raise ValueError(
+                f"line {number}: {line!r} repeats line {lines_by_pair[pair]}"
+            )
+        lines_by_pair[pair] = number
+    return list(lines_by_pair)
 
 
 def _merging_model(
-    entries: Sequence[str], merges: Sequence[Merge], specials: SpecialTokens
+    tokens: Sequence[str], merges: Sequence[Merge], specials: SpecialTokens
 ) -> bytes:
-    """Returns a SentencePiece model that merges as the pairs do, ids kept."""
+    """Returns a SentencePiece model with the same merges and ids."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     products = {left + right for left, right in merges}
     alphabet, control = set(byte_alphabet()), set(specials.control)
     model = ModelProto()
     model.trainer_spec.model_type = BPE
-    model.trainer_spec.unk_id = len(entries)
+    model.trainer_spec.unk_id = len(tokens)
     for field in ("bos_id", "eos_id", "pad_id"):
         setattr(model.trainer_spec, field, -1)
     spec = model.normalizer_spec
     spec.name, spec.precompiled_charsmap = "identity", _NO_REPLACEMENTS
     for field in ("add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"):
         setattr(spec, field, False)
-    for number, entry in enumerate(entries):
-        rank = 0 if entry in alphabet else None
-        if entry in products:
-            rank = last_merge(entry, ranks)
+    for number, token in enumerate(tokens):
+        rank = 0 if token in alphabet else None
+        if token in products:
+            rank = last_merge(token, ranks)
         if rank is None or number in control:
-            model.pieces.add(piece=entry, type=CONTROL)
+            model.pieces.add(piece=token, type=CONTROL)
         else:
-            model.pieces.add(piece=entry, type=NORMAL, score=-float(rank))
+            model.pieces.add(piece=token, type=NORMAL, score=-float(rank))
     model.pieces.add(piece=" ", type=UNKNOWN)
     return model.SerializeToString(deterministic=True)
 
 
-def last_merge(entry: str, ranks: Mapping[Merge, int]) -> int | None:
-    """Returns the rank of the merge that completes an entry, None if none does."""
-    parts, rank = list(entry), None
+def last_merge(token: str, ranks: Mapping[Merge, int]) -> int | None:
+    """Returns the rank of the merge that completes a token, or None."""
+    parts, rank = list(token), None
     while len(parts) > 1:
-        found = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
-        rank = min(found)
+        candidates = [ranks.get(pair, len(ranks)) for pair in pairwise(parts)]
+        rank = min(candidates)
         if rank == len(ranks):
             return None
-        at = found.index(rank)
-        parts[at : at + 2] = [parts[at] + parts[at + 1]]
+        i = candidates.index(rank)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
     return rank

@@ -1,4 +1,4 @@
-"""Character: one token a Unicode code point."""
+"""Character: one token per Unicode code point."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from textmill.models.tokenizers.tokenizer import (
     write_spec,
     write_tokens,
 )
-
-_IDEOGRAPHS = ((0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+from textmill.models.unspaced import UNSPACED
 
 
 class Character(Tokenizer):
-    """One token a Unicode code point, those of the corpus after five control tokens.
+    """One token per code point of the corpus, after five control tokens.
 
-    Letters and digits continue a word, whatever is before them; ideographs and all
-    other characters begin one.
+    Letters and digits always continue a word; ideographs and all other characters begin
+    one.
     """
 
     kind = "character"
@@ -72,6 +71,6 @@ class Character(Tokenizer):
         write_tokens(folder, self.tokens)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        point = ord(entry[0])
-        return not entry.isalnum() or any(a <= point <= b for a, b in _IDEOGRAPHS)
+    def _begins_word(self, token: str) -> bool:
+        point = ord(token[0])
+        return not token.isalnum() or any(a <= point < b for a, b in UNSPACED["han"])

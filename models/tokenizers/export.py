@@ -1,4 +1,4 @@
-"""Tokenizers for others: the files of Hugging Face and of KerasHub."""
+"""Exports tokenizers as Hugging Face and KerasHub files."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _CLASSES = {
 
 
 def export_tokenizer(tokenizer: Tokenizer, folder: Path, format: Format) -> list[Path]:
-    """Writes a tokenizer's files as others read them, and returns them, sorted.
+    """Writes a tokenizer's files in another library's format; returns their paths.
 
     ``huggingface`` is ``tokenizer.json``, ``tokenizer_config.json``,
     ``special_tokens_map.json`` and ``vocab.txt``, ``vocab.json`` with ``merges.txt`` or
-    ``spiece.model``; ``keras_hub`` the tokenizer's part of a preset. Where the other
-    library's own code splits otherwise, ``models/README.md`` says how.
+    ``spiece.model``; ``keras_hub`` is the tokenizer's part of a preset.
+    ``models/README.md`` lists the differences in the other library's code.
 
     Raises:
-        ConfigError: the format has no such kind.
+        ConfigError: the format does not support this kind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     before = set(folder.rglob("*"))
@@ -55,24 +55,24 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
     import tokenizers
 
     if isinstance(tokenizer, WordPiece):
-        made = _wordpiece(tokenizer)
-        text = "".join(f"{entry}\n" for entry in tokenizer.tokens)
+        exported = _wordpiece(tokenizer)
+        text = "".join(f"{token}\n" for token in tokenizer.tokens)
         (folder / "vocab.txt").write_text(text, encoding="utf-8")
     elif isinstance(tokenizer, BytePair):
-        made = _byte_pair(tokenizer)
+        exported = _byte_pair(tokenizer)
         _write_json(folder / VOCABULARY_FILE, _ids(tokenizer))
         write_merges(folder / MERGES_FILE, tokenizer.merges)
     elif isinstance(tokenizer, SentencePiece):
-        made = _unigram(tokenizer)
+        exported = _unigram(tokenizer)
         (folder / SENTENCEPIECE_FILE).write_bytes(tokenizer.model)
     else:
-        made = _character(tokenizer)
+        exported = _character(tokenizer)
     names = _names(tokenizer)
-    made.add_special_tokens(
+    exported.add_special_tokens(
         [tokenizers.AddedToken(n, special=True) for n in dict.fromkeys(names.values())]
     )
-    made.post_processor = _frame(tokenizer)
-    made.save(str(folder / SPEC_FILE))
+    exported.post_processor = _frame(tokenizer)
+    exported.save(str(folder / SPEC_FILE))
     config: dict[str, Any] = {"tokenizer_class": _CLASSES[tokenizer.kind], **names}
     if isinstance(tokenizer, WordPiece):
         config |= {
@@ -85,11 +85,11 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def _ids(tokenizer: Tokenizer) -> dict[str, int]:
-    return {entry: number for number, entry in enumerate(tokenizer.tokens)}
+    return {token: number for number, token in enumerate(tokenizer.tokens)}
 
 
 def _names(tokenizer: Tokenizer) -> dict[str, str]:
-    """Returns the control tokens by Hugging Face's names of their roles."""
+    """Returns the control tokens by Hugging Face's role names."""
     s: SpecialTokens = tokenizer.specials
     ids = {"bos_token": s.start, "eos_token": s.end, "pad_token": s.pad}
     ids |= {"cls_token": s.start, "sep_token": s.end}
@@ -104,7 +104,7 @@ def _write_json(file: Path, value: Any) -> None:
 
 
 def _frame(tokenizer: Tokenizer) -> Any:
-    """Frames texts as rows are: start, tokens, end."""
+    """Returns a post-processor that frames texts as start, tokens, end."""
     from tokenizers import processors
 
     s = tokenizer.specials
@@ -131,7 +131,7 @@ def _wordpiece(tokenizer: WordPiece) -> Any:
     import tokenizers
     from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-    made = tokenizers.Tokenizer(
+    exported = tokenizers.Tokenizer(
         models.WordPiece(
             _ids(tokenizer),
             unk_token=SPECIAL_TOKENS[1],
@@ -144,22 +144,22 @@ def _wordpiece(tokenizer: WordPiece) -> Any:
             f"export: Hugging Face has no normalization {tokenizer.normalization} for "
             "WordPiece; export for KerasHub, or set vocabulary.normalization to bert"
         )
-    made.normalizer = normalizers.BertNormalizer(lowercase=tokenizer.lowercase)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece(prefix=PREFIX)
-    return made
+    exported.normalizer = normalizers.BertNormalizer(lowercase=tokenizer.lowercase)
+    exported.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    exported.decoder = decoders.WordPiece(prefix=PREFIX)
+    return exported
 
 
 def _byte_pair(tokenizer: BytePair) -> Any:
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers
 
-    made = tokenizers.Tokenizer(models.BPE(_ids(tokenizer), list(tokenizer.merges)))
+    exported = tokenizers.Tokenizer(models.BPE(_ids(tokenizer), list(tokenizer.merges)))
     if normalizer := _normalizer(tokenizer):
-        made.normalizer = normalizer
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    return made
+        exported.normalizer = normalizer
+    exported.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    exported.decoder = decoders.ByteLevel()
+    return exported
 
 
 def _unigram(tokenizer: SentencePiece) -> Any:
@@ -169,17 +169,17 @@ def _unigram(tokenizer: SentencePiece) -> Any:
     proto = ModelProto.FromString(tokenizer.model)
     spec = proto.normalizer_spec
     pieces = [(piece.piece, piece.score) for piece in proto.pieces]
-    made = tokenizers.Tokenizer(models.Unigram(pieces, tokenizer.specials.unknown))
+    exported = tokenizers.Tokenizer(models.Unigram(pieces, tokenizer.specials.unknown))
     steps: list[Any] = []
     if spec.precompiled_charsmap:
         steps.append(normalizers.Precompiled(spec.precompiled_charsmap))
     if spec.remove_extra_whitespaces:
         steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
-    made.normalizer = normalizers.Sequence(steps)
+    exported.normalizer = normalizers.Sequence(steps)
     scheme = "always" if spec.add_dummy_prefix else "never"
-    made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
-    made.decoder = decoders.Metaspace(prepend_scheme=scheme)
-    return made
+    exported.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    exported.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    return exported
 
 
 def _character(tokenizer: Tokenizer) -> Any:
@@ -188,12 +188,14 @@ def _character(tokenizer: Tokenizer) -> Any:
 
     assert isinstance(tokenizer, Character), tokenizer.kind
     unknown = SPECIAL_TOKENS[1]
-    made = tokenizers.Tokenizer(models.WordLevel(_ids(tokenizer), unk_token=unknown))
+    exported = tokenizers.Tokenizer(
+        models.WordLevel(_ids(tokenizer), unk_token=unknown)
+    )
     if normalizer := _normalizer(tokenizer):
-        made.normalizer = normalizer
-    made.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    made.decoder = decoders.Fuse()
-    return made
+        exported.normalizer = normalizer
+    exported.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    exported.decoder = decoders.Fuse()
+    return exported
 
 
 def _export_keras_hub(tokenizer: Tokenizer, folder: Path) -> None:
@@ -201,20 +203,20 @@ def _export_keras_hub(tokenizer: Tokenizer, folder: Path) -> None:
 
     if isinstance(tokenizer, WordPiece):
         lower = tokenizer.lowercase
-        made = hub.BertTokenizer(
+        exported = hub.BertTokenizer(
             vocabulary=list(tokenizer.tokens), lowercase=lower, strip_accents=lower
         )
     elif isinstance(tokenizer, BytePair) and _normalizer(tokenizer) is None:
-        made = hub.BytePairTokenizer(
+        exported = hub.BytePairTokenizer(
             vocabulary=_ids(tokenizer),
             merges=[" ".join(merge) for merge in tokenizer.merges],
             unsplittable_tokens=list(dict.fromkeys(tokenizer.names.values())),
         )
     elif isinstance(tokenizer, SentencePiece):
-        made = hub.SentencePieceTokenizer(proto=tokenizer.model)
+        exported = hub.SentencePieceTokenizer(proto=tokenizer.model)
     else:
         raise ConfigError(
             f"export: KerasHub has no tokenizer of kind {tokenizer.kind} that "
-            "normalizes as this one does; export for Hugging Face"
+            "has the same normalization; export for Hugging Face"
         )
-    made.save_to_preset(str(folder))
+    exported.save_to_preset(str(folder))

@@ -1,13 +1,13 @@
-"""GPT-2's words by graph ops: texts become bytes, cut where GPT-2's pattern cuts them.
+"""GPT-2's pre-tokenizer as graph ops: texts become words of bytes.
 
 The pattern (Radford et al., 2019) is
 
     's|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+
 
-and RE2, the graph's engine, has no look-ahead. But whether a word begins at a character
-depends on its class, on those of its neighbours, and on the few letters that may follow
-an apostrophe: a table of classes says it, for all characters at once. Words repeat, so
-texts are first cut at spaces into chunks, and every distinct chunk is looked at once.
+and RE2, the graph's engine, has no look-ahead. But a word's beginning depends only on
+the classes of a character and its neighbours, and on the few letters that may follow an
+apostrophe: a table lookup finds it for all characters at once. Words repeat, so texts
+are first split at spaces into chunks, and every distinct chunk is split once.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _NUM_POINTS = 0x110000
 
 @lru_cache(maxsize=1)
 def letters_and_numbers() -> tuple[str, str]:
-    """Returns the ranges of ``\\p{L}`` and ``\\p{N}`` as Hugging Face has them."""
+    """Returns the ranges of ``\\p{L}`` and ``\\p{N}`` in Hugging Face's tables."""
     from tokenizers import Regex, pre_tokenizers
 
     points = [point for point in range(_NUM_POINTS) if not 0xD800 <= point < 0xE000]
     everything = "".join(map(chr, points))
-    found = []
+    ranges = []
     for name in ("L", "N"):
         split = pre_tokenizers.Split(Regex(rf"[^\p{{{name}}}]+"), "removed")
         spans = [span for _, span in split.pre_tokenize_str(everything)]
-        found.append(" ".join(f"{points[a]:x}-{points[b - 1]:x}" for a, b in spans))
-    return found[0], found[1]
+        ranges.append(" ".join(f"{points[a]:x}-{points[b - 1]:x}" for a, b in spans))
+    return ranges[0], ranges[1]
 
 
 def _ranges(text: str) -> list[tuple[int, int]]:
@@ -47,7 +47,7 @@ def _ranges(text: str) -> list[tuple[int, int]]:
 
 
 def _class_table(letters: str, numbers: str) -> np.ndarray:
-    """Returns the class of every code point up to the first beyond all ranges."""
+    """Returns the class of every code point, up to the first after all ranges."""
     table = np.full(_NUM_POINTS, _OTHER, np.int32)
     for code, text in ((_LETTER, letters), (_NUMBER, numbers), (_WHITE, _WHITE_SPACE)):
         for first, last in _ranges(text):
@@ -56,25 +56,25 @@ def _class_table(letters: str, numbers: str) -> np.ndarray:
     return table[: np.flatnonzero(table)[-1] + 2]
 
 
-def _begins(before: int, at: int, after: int) -> int:
-    """Says whether a word begins at a character, from its class and its neighbours'."""
+def _begins(before: int, code: int, after: int) -> int:
+    """Returns true if a word begins at a character of this class."""
     blank = (_WHITE, _SPACE)
     if before == _EDGE:
         begins = True
-    elif at in blank:
+    elif code in blank:
         begins = before not in blank or after not in (*blank, _EDGE)
     elif before == _SPACE:
         begins = False
     else:
         other = (_OTHER, _APOSTROPHE)
-        begins = not (before == at or (before in other and at in other))
-    if begins and at == _APOSTROPHE and after == _LETTER:
+        begins = not (before == code or (before in other and code in other))
+    if begins and code == _APOSTROPHE and after == _LETTER:
         return _MAYBE_CONTRACTION
     return _START if begins else _INSIDE
 
 
 class ByteWords:
-    """Cuts texts to words, as graph ops."""
+    """Splits texts into words by graph ops."""
 
     def __init__(self, letters: str, numbers: str) -> None:
         self._classes = tf.constant(_class_table(letters, numbers))
@@ -84,11 +84,11 @@ class ByteWords:
         self._open = f"(?s)(.*[{white}])?"
 
     def chunks(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.RaggedTensor]:
-        """Cuts texts before spaces that follow no white space, where words always end.
+        """Splits texts before spaces that do not follow white space, where words end.
 
         Returns:
-            chunks ``[chunks]``, few of them twice, and for each text the indices of its
-            own, int32 ``[n, None]``.
+            chunks ``[chunks]``, mostly distinct, and the indices of each text's chunks,
+            int32 ``[n, None]``.
         """
         pieces = tf.strings.split(texts, " ")
         flat, rows = pieces.flat_values, pieces.row_starts()
@@ -98,7 +98,7 @@ class ByteWords:
         start = first | ~_shift(is_open, True)
         alone = start & tf.concat([start, [True]], 0)[1:]
         spaced = tf.cast(~first, tf.int32)
-        # A piece by itself is known by its number; runs of pieces are joined again.
+        # Single pieces are identified by number; runs of pieces are joined again.
         keys, key_index = tf.unique(tf.boolean_mask(2 * index + spaced, alone))
         single = _space(keys % 2) + tf.gather(unique, keys // 2)
         run = tf.boolean_mask(start, ~alone)
@@ -116,11 +116,11 @@ class ByteWords:
         return chunks, tf.RaggedTensor.from_row_splits(order, splits, validate=False)
 
     def words(self, chunks: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """Cuts chunks to words.
+        """Splits chunks into words.
 
         Returns:
-            the bytes of every word, int32 ``[words, None]``, and the first word of
-            every chunk and of the end, int64 ``[chunks + 1]``.
+            the bytes of every word, int32 ``[words, None]``, and the index of every
+            chunk's first word, with the total, int64 ``[chunks + 1]``.
         """
         joined = tf.strings.reduce_join(chunks)
         values = tf.cast(tf.io.decode_raw(joined, tf.uint8), tf.int32)
@@ -135,42 +135,49 @@ class ByteWords:
         return words, tf.gather(_before(begins), decoded.row_splits)
 
     def _word_starts(self, points: tf.Tensor, owner: tf.Tensor) -> tf.Tensor:
-        """Tells where words begin: bool ``[points]``; ``owner`` numbers the chunks."""
+        """Marks word starts, bool ``[points]``; ``owner`` is the chunk's index."""
         code = tf.gather(self._classes, tf.minimum(points, tf.size(self._classes) - 1))
         edge = owner != _shift(owner, -1)
         before = tf.where(edge, _EDGE, _shift(code, _EDGE))
         last = tf.concat([edge, [True]], 0)[1:]
         after = tf.where(last, _EDGE, tf.concat([code, [_EDGE]], 0)[1:])
-        found = tf.gather(self._begins, (before * 7 + code) * 7 + after)
-        return self._contract(found, points, owner)
+        kinds = tf.gather(self._begins, (before * 7 + code) * 7 + after)
+        return self._contract(kinds, points, owner)
 
     def _contract(
-        self, found: tf.Tensor, points: tf.Tensor, owner: tf.Tensor
+        self, kinds: tf.Tensor, points: tf.Tensor, owner: tf.Tensor
     ) -> tf.Tensor:
-        """Joins 's, 't, 'm, 'd, 're, 've and 'll, and begins a word behind them."""
-        at = tf.where(found == _MAYBE_CONTRACTION)[:, 0]
+        """Joins 's, 't, 'm, 'd, 're, 've and 'll, and begins a word after them."""
+        apostrophes = tf.where(kinds == _MAYBE_CONTRACTION)[:, 0]
         padded = tf.concat([points, [0, 0]], 0)
         owners = tf.concat([owner, [-1, -1]], 0)
-        one, two = tf.gather(padded, at + 1), tf.gather(padded, at + 2)
-        two = tf.where(tf.gather(owners, at + 2) == tf.gather(owner, at), two, 0)
+        one, two = (
+            tf.gather(padded, apostrophes + 1),
+            tf.gather(padded, apostrophes + 2),
+        )
+        two = tf.where(
+            tf.gather(owners, apostrophes + 2) == tf.gather(owner, apostrophes), two, 0
+        )
         short = _is(one, "s") | _is(one, "t") | _is(one, "m") | _is(one, "d")
         long = (_is(one, "r") | _is(one, "v")) & _is(two, "e")
         long |= _is(one, "l") & _is(two, "l")
         some = short | long
-        inner = tf.boolean_mask(at + 1, some)
-        behind = tf.boolean_mask(at + 3 - tf.cast(short, at.dtype), some)
-        begins = tf.concat([found != _INSIDE, [False, False]], 0)
+        inner = tf.boolean_mask(apostrophes + 1, some)
+        following = tf.boolean_mask(
+            apostrophes + 3 - tf.cast(short, apostrophes.dtype), some
+        )
+        begins = tf.concat([kinds != _INSIDE, [False, False]], 0)
         begins = tf.tensor_scatter_nd_update(
             begins, inner[:, None], tf.zeros_like(inner, tf.bool)
         )
         begins = tf.tensor_scatter_nd_update(
-            begins, behind[:, None], tf.ones_like(behind, tf.bool)
+            begins, following[:, None], tf.ones_like(following, tf.bool)
         )
         return begins[:-2]
 
 
 def _owners(splits: tf.Tensor) -> tf.Tensor:
-    """Returns the row of every value; the library's needs rows times longest row."""
+    """Returns the row of every value; the library's op needs rows x longest row."""
     ends, size = splits[1:-1], splits[-1:] + 1
     counts = tf.scatter_nd(ends[:, None], tf.ones_like(ends, tf.int32), size)
     return tf.cumsum(tf.reshape(counts, [-1]))[:-1]
@@ -185,7 +192,7 @@ def _space(flags: tf.Tensor) -> tf.Tensor:
 
 
 def _shift(values: tf.Tensor, first: object) -> tf.Tensor:
-    """Moves values by one place to the right."""
+    """Shifts values right by one position."""
     return tf.concat([tf.constant([first], values.dtype), values], 0)[:-1]
 
 
@@ -194,5 +201,5 @@ def _count(flags: tf.Tensor) -> tf.Tensor:
 
 
 def _before(flags: tf.Tensor) -> tf.Tensor:
-    """Counts the flags before every place and before the end: int64 ``[n + 1]``."""
+    """Counts the flags before every position and the end, int64 ``[n + 1]``."""
     return tf.concat([[0], tf.cumsum(tf.cast(flags, tf.int64))], 0)

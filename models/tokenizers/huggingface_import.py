@@ -1,7 +1,7 @@
-"""Tokenizers that exist already: Hugging Face and KerasHub files become one of ours.
+"""Imports tokenizers from Hugging Face and KerasHub files.
 
-Only text, JSON and SentencePiece files are read, by their names. What the graph would
-split otherwise than the original is refused, with the reason.
+Only text, JSON and SentencePiece files are read, by name. Tokenizers that the graph ops
+cannot reproduce exactly are refused, with the reason.
 """
 
 from __future__ import annotations
@@ -54,58 +54,59 @@ def import_tokenizer(
     lowercase: bool | None = None,
     normalization: str | None = None,
 ) -> Tokenizer:
-    """Reads a tokenizer that others made.
+    """Reads a tokenizer written by another library.
 
     Args:
-        path: ``vocab.txt``, ``vocab.json`` beside ``merges.txt``, ``tokenizer.json``, a
+        path: ``vocab.txt``, ``vocab.json`` and ``merges.txt``, ``tokenizer.json``, a
             SentencePiece model, or a Hugging Face or KerasHub folder with one of them.
-        kind: what it must be; None takes what it is.
-        lowercase: whether text is lower-cased; None does as the folder's files say, or,
-            where they say nothing, does so for WordPiece alone.
-        normalization: see the kinds; None is ``bert`` for WordPiece, else ``none``.
+        kind: the expected kind; None accepts all.
+        lowercase: lower-case text; None takes the folder's setting, or else true for
+            WordPiece only.
+        normalization: depends on the kind; None is ``bert`` for WordPiece, else
+            ``none``.
 
     Raises:
-        ConfigError: nothing is there, it is of another kind, or a setting of it, or of
-            the caller's, cannot be.
-        IntegrityError: an entry is empty, repeated or missing.
+        ConfigError: the path has no tokenizer, its kind is another one, or a setting is
+            unsupported.
+        IntegrityError: a token is empty, repeated or missing.
     """
     files = find_entries(path)
-    found = _kind(files[0], kind)
-    if kind is not None and found != kind:
+    actual = _kind(files[0], kind)
+    if kind is not None and actual != kind:
         raise ConfigError(
-            f"vocabulary.kind: {path} holds a vocabulary of kind {found}, not {kind}; "
-            f"set vocabulary.kind to {found}, or leave it out"
+            f"vocabulary.kind: {path} holds a vocabulary of kind {actual}, not {kind}; "
+            f"set vocabulary.kind to {actual}, or leave it out"
         )
     try:
-        if found == SentencePiece.kind:
+        if actual == SentencePiece.kind:
             return _read_sentencepiece(files[0], lowercase, normalization)
         settings = _settings(path)
         if lowercase is None:
             lowercase = _lowercase(settings)
         options = {"lowercase": lowercase, "normalization": normalization}
-        if found == BytePair.kind:
+        if actual == BytePair.kind:
             return _read_byte_pair(files, settings, options)
         return _read_wordpiece(files[0], settings, options)
     except (ValueError, RuntimeError) as error:
         raise IntegrityError(
-            f"{files[0]}: not a vocabulary of kind {found}: {error}"
+            f"{files[0]}: not a vocabulary of kind {actual}: {error}"
         ) from None
 
 
-def _kind(file: Path, wanted: str | None) -> str:
+def _kind(file: Path, expected: str | None) -> str:
     if file.name == TOKENIZER_JSON:
         return read_tokenizer_json(file).kind
     if file.suffix == ".json":
         return BytePair.kind
     if file.suffix in _MODEL_ENDINGS:
         return SentencePiece.kind
-    if file.suffix != ".txt" and wanted == SentencePiece.kind:
-        return wanted
+    if file.suffix != ".txt" and expected == SentencePiece.kind:
+        return expected
     return WordPiece.kind
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    """Joins what the files beside the entries say, under Hugging Face's names."""
+    """Merges the settings files, under Hugging Face's names."""
     settings: dict[str, Any] = {}
     for name, file in sorted(find_settings(path).items(), reverse=True):
         value = read_json(file)
@@ -133,20 +134,20 @@ def _read_wordpiece(
     if "do_lower_case" in settings and strips not in (None, lowercase):
         raise ConfigError(
             f"{file}: strip_accents is {strips} and lower-casing is {lowercase}, which "
-            "BERT's normalization does together or not at all; set both alike in "
+            "BERT's normalization does together or not at all; set both equally in "
             "tokenizer_config.json, or vocabulary.lowercase"
         )
     if settings.get("tokenize_chinese_chars") is False:
         raise ConfigError(
-            f"{file}: tokenize_chinese_chars is false, but the graph always cuts "
+            f"{file}: tokenize_chinese_chars is false, but the graph always splits "
             "around Chinese characters; learn a vocabulary instead"
         )
     if file.name == TOKENIZER_JSON:
-        entries: Sequence[str] = read_tokenizer_json(file).tokens
+        tokens: Sequence[str] = read_tokenizer_json(file).tokens
     else:
-        entries = _read_lines(file)
+        tokens = _read_lines(file)
     form = options["normalization"] or "bert"
-    return WordPiece(entries, lowercase=lowercase, normalization=form)
+    return WordPiece(tokens, lowercase=lowercase, normalization=form)
 
 
 def _read_lines(file: Path) -> list[str]:
@@ -158,10 +159,12 @@ def _read_lines(file: Path) -> list[str]:
     for number, line in enumerate(lines, 1):
         token = line.removesuffix("\r")
         if not token:
-            raise IntegrityError(f"{file}:{number}: expected a token, found nothing")
+            raise IntegrityError(
+                f"{file}:{number}: expected a token, got an empty line"
+            )
         if token in seen:
             raise IntegrityError(
-                f"{file}:{number}: {token!r} stands already in line {seen[token]}"
+                f"{file}:{number}: {token!r} repeats line {seen[token]}"
             )
         seen[token] = number
     return list(seen)
@@ -185,50 +188,50 @@ def _read_byte_pair(
 ) -> BytePair:
     if settings.get("add_prefix_space"):
         raise ConfigError(
-            f"{files[0]}: add_prefix_space is true, but text is taken as it is; set it "
-            "to false"
+            f"{files[0]}: add_prefix_space is true, but the graph adds no space; "
+            "set it to false"
         )
     if files[0].name == TOKENIZER_JSON:
-        found = read_tokenizer_json(files[0])
-        entries, merges = found.tokens, found.merges
+        parsed = read_tokenizer_json(files[0])
+        tokens, merges = parsed.tokens, parsed.merges
     elif len(files) == 1:
-        raise ConfigError(f"{files[0]}: expected merges.txt beside it, found none")
+        raise ConfigError(
+            f"{files[0]}: expected merges.txt in the same folder, found none"
+        )
     else:
-        entries, merges = by_id(read_json(files[0])), read_merges(files[1])
-    _check_pairs(entries, merges)
+        tokens, merges = by_id(read_json(files[0])), read_merges(files[1])
+    _check_pairs(tokens, merges)
     form = options["normalization"] or settings.get("normalization") or "none"
     return BytePair(
-        entries,
+        tokens,
         merges,
-        specials=_roles(entries, settings),
+        specials=_roles(tokens, settings),
         lowercase=bool(options["lowercase"]),
         normalization=form,
     )
 
 
-def _check_pairs(entries: Sequence[str], merges: Sequence[Merge]) -> None:
-    known = set(entries)
+def _check_pairs(tokens: Sequence[str], merges: Sequence[Merge]) -> None:
+    known = set(tokens)
     if lacking := [c for c in byte_alphabet() if c not in known]:
         raise ValueError(
-            f"{len(lacking)} of the 256 bytes have no entry, first {lacking[0]!r}"
+            f"{len(lacking)} of the 256 bytes have no token, first {lacking[0]!r}"
         )
     for number, (left, right) in enumerate(merges, 1):
         for part in (left, right, left + right):
             if part not in known:
                 raise ValueError(
-                    f"merge {number}, {left!r} with {right!r}: no entry {part!r}"
+                    f"merge {number}, {left!r} with {right!r}: no token {part!r}"
                 )
 
 
-def _roles(
-    entries: Sequence[str], settings: Mapping[str, Any]
-) -> dict[str, str | None]:
-    """Finds what plays which role, by the settings, else by the usual names."""
-    known = set(entries)
+def _roles(tokens: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str | None]:
+    """Finds the token of each role, by the settings or else by common names."""
+    known = set(tokens)
     roles: dict[str, str | None] = {}
     for role, keys in _ROLES.items():
-        given = [settings.get(key) for key in keys]
-        names = [v.get("content") if isinstance(v, dict) else v for v in given]
+        values = [settings.get(key) for key in keys]
+        names = [v.get("content") if isinstance(v, dict) else v for v in values]
         usable = [n for n in (*names, *_USUAL[role]) if isinstance(n, str)]
         roles[role] = next((name for name in usable if name in known), None)
     if roles["end"] is None:

@@ -1,4 +1,4 @@
-"""Hugging Face's ``tokenizer.json``: read, and checked for what the graph can do."""
+"""Reads Hugging Face's ``tokenizer.json``; refuses steps that the graph ops lack."""
 
 from __future__ import annotations
 
@@ -24,99 +24,99 @@ _COMPOSING = {"NFC": "nfc", "NFKC": "nfkc"}
 
 @dataclass(frozen=True)
 class TokenizerJson:
-    """What a ``tokenizer.json`` says."""
+    """The content of a ``tokenizer.json``."""
 
     kind: str
     tokens: list[str]
     merges: list[Merge] = field(default_factory=list)
     model: bytes = b""
-    """Unigram: the same as a SentencePiece model."""
+    """Unigram: an equivalent SentencePiece model."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Under the names of ``tokenizer_config.json``, and ``normalization``."""
+    """Settings by their names in ``tokenizer_config.json``, and ``normalization``."""
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Reads a JSON object in which no key stands twice.
+    """Reads a JSON object, and refuses repeated keys.
 
     Raises:
-        IntegrityError: it is none.
+        IntegrityError: it is not a JSON object, or a key is repeated.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        unique_keys: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:
-                raise IntegrityError(f"{file}: {key!r} stands there twice")
-            found[key] = value
-        return found
+            if key in unique_keys:
+                raise IntegrityError(f"{file}: {key!r} occurs twice")
+            unique_keys[key] = value
+        return unique_keys
 
     try:
         value = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{file}: expected JSON: {error}") from None
     if not isinstance(value, dict):
-        raise IntegrityError(f"{file}: expected a JSON object, found another value")
+        raise IntegrityError(f"{file}: expected a JSON object, got another value")
     return value
 
 
 def by_id(vocabulary: Mapping[str, Any]) -> list[str]:
-    """Returns entries in the order of their ids.
+    """Returns tokens in the order of their ids.
 
     Raises:
-        ValueError: ids are not 0, 1, 2 and so on, or an entry is empty.
+        ValueError: ids are not 0, 1, 2 and so on, or a token is empty.
     """
-    entries: dict[int, str] = {}
-    for entry, number in vocabulary.items():
-        if not entry:
-            raise ValueError(f"entry {number} is empty")
-        if not isinstance(number, int) or number in entries:
-            raise ValueError(f"{entry!r}: expected an id of its own, got {number!r}")
-        entries[number] = entry
-    for number in range(len(entries)):
-        if number not in entries:
-            raise ValueError(f"no entry has the id {number}")
-    return [entries[number] for number in range(len(entries))]
+    tokens: dict[int, str] = {}
+    for token, number in vocabulary.items():
+        if not token:
+            raise ValueError(f"token {number} is empty")
+        if not isinstance(number, int) or number in tokens:
+            raise ValueError(f"{token!r}: expected a unique id, got {number!r}")
+        tokens[number] = token
+    for number in range(len(tokens)):
+        if number not in tokens:
+            raise ValueError(f"no token has the id {number}")
+    return [tokens[number] for number in range(len(tokens))]
 
 
 def read_tokenizer_json(file: Path) -> TokenizerJson:
     """Reads a tokenizer of type WordPiece, BPE or Unigram.
 
     Raises:
-        ConfigError: the graph would split text otherwise.
-        IntegrityError: it is not well formed.
+        ConfigError: the graph ops cannot reproduce it.
+        IntegrityError: it is malformed.
     """
     value = read_json(file)
     model = value.get("model")
     readers = {"WordPiece": _wordpiece, "BPE": _byte_pair, "Unigram": _unigram}
     reader = readers.get(model.get("type", "")) if isinstance(model, dict) else None
     if reader is None:
-        found = model.get("type") if isinstance(model, dict) else None
+        kind = model.get("type") if isinstance(model, dict) else None
         raise ConfigError(
             f"{file}: expected a model of type WordPiece, BPE or Unigram, got "
-            f"{found!r}; name another tokenizer"
+            f"{kind!r}; name another tokenizer"
         )
     try:
         return reader(value)
-    except _Unlike as reason:
+    except _Unsupported as reason:
         raise ConfigError(
-            f"{file}: {reason}, which the graph's ops do not do; name another "
+            f"{file}: {reason}, which the graph ops do not support; name another "
             "tokenizer or learn a vocabulary"
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{file}: not a tokenizer: {error}") from None
 
 
-class _Unlike(Exception):
-    """What a tokenizer does that ours do not."""
+class _Unsupported(Exception):
+    """A step of a tokenizer that the graph ops lack."""
 
 
-def _refuse(reason: str, found: object) -> None:
-    if found:
-        raise _Unlike(reason)
+def _refuse(reason: str, condition: object) -> None:
+    if condition:
+        raise _Unsupported(reason)
 
 
 def _parts(value: Any, plural: str) -> Iterator[dict[str, Any]]:
-    """Yields the steps of a normalizer or pre-tokenizer, sequences unfolded."""
+    """Yields the steps of a normalizer or pre-tokenizer, with sequences flattened."""
     if value is None:
         return
     if value["type"] == "Sequence":
@@ -126,7 +126,7 @@ def _parts(value: Any, plural: str) -> Iterator[dict[str, Any]]:
         yield value
 
 
-def _entries(value: Mapping[str, Any]) -> list[str]:
+def _tokens(value: Mapping[str, Any]) -> list[str]:
     vocabulary = dict(value["model"]["vocab"])
     for added in value.get("added_tokens") or []:
         vocabulary.setdefault(added["content"], added["id"])
@@ -136,7 +136,7 @@ def _entries(value: Mapping[str, Any]) -> list[str]:
 def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
     model = value["model"]
     prefix = model.get("continuing_subword_prefix")
-    _refuse(f"pieces go on with {prefix!r}", prefix != "##")
+    _refuse(f"pieces continue with {prefix!r}", prefix != "##")
     steps = list(_parts(value.get("normalizer"), "normalizers"))
     settings: dict[str, Any] = {"do_lower_case": False, "strip_accents": None}
     for step in steps:
@@ -146,9 +146,9 @@ def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
             "strip_accents": step["strip_accents"],
             "tokenize_chinese_chars": step["handle_chinese_chars"],
         }
-    cuts = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
-    _refuse(f"it cuts words by {cuts}", cuts != ["BertPreTokenizer"])
-    return TokenizerJson("wordpiece", _entries(value), settings=settings)
+    splits = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
+    _refuse(f"it splits words by {splits}", splits != ["BertPreTokenizer"])
+    return TokenizerJson("wordpiece", _tokens(value), settings=settings)
 
 
 def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
@@ -161,11 +161,11 @@ def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
         "ignore_merges",
     ):
         _refuse(f"it sets {name}", model.get(name))
-    cuts = list(_parts(value.get("pre_tokenizer"), "pretokenizers"))
-    plain = len(cuts) == 1 and cuts[0]["type"] == "ByteLevel"
-    _refuse("it does not cut words by GPT-2's pattern", not plain)
-    _refuse("it does not cut words at all", not cuts[0].get("use_regex", True))
-    _refuse("it puts a space before the text", cuts[0].get("add_prefix_space"))
+    splits = list(_parts(value.get("pre_tokenizer"), "pretokenizers"))
+    plain = len(splits) == 1 and splits[0]["type"] == "ByteLevel"
+    _refuse("it does not split words by GPT-2's pattern", not plain)
+    _refuse("it does not split words at all", not splits[0].get("use_regex", True))
+    _refuse("it puts a space before the text", splits[0].get("add_prefix_space"))
     normalization, lowercase = None, False
     for step in _parts(value.get("normalizer"), "normalizers"):
         known = step["type"] in _COMPOSING and normalization is None and not lowercase
@@ -178,9 +178,9 @@ def _byte_pair(value: Mapping[str, Any]) -> TokenizerJson:
         )
     merges = [tuple(m.split(" ") if isinstance(m, str) else m) for m in model["merges"]]
     if wrong := [m for m in merges if len(m) != 2]:
-        raise ValueError(f"expected merges of two entries, got {wrong[0]!r}")
+        raise ValueError(f"expected merges of two tokens, got {wrong[0]!r}")
     settings = {"do_lower_case": lowercase, "normalization": normalization}
-    return TokenizerJson("bpe", _entries(value), merges=merges, settings=settings)
+    return TokenizerJson("bpe", _tokens(value), merges=merges, settings=settings)
 
 
 def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
@@ -197,9 +197,9 @@ def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
     for name in ("bos_id", "eos_id", "pad_id"):
         setattr(proto.trainer_spec, name, -1)
     _normalize_unigram(proto.normalizer_spec, value)
-    entries = [piece for piece, _ in model["vocab"]]
+    tokens = [piece for piece, _ in model["vocab"]]
     return TokenizerJson(
-        "sentencepiece", entries, model=proto.SerializeToString(deterministic=True)
+        "sentencepiece", tokens, model=proto.SerializeToString(deterministic=True)
     )
 
 
@@ -217,7 +217,7 @@ def _normalize_unigram(spec: Any, value: Mapping[str, Any]) -> None:
     for step in _parts(value.get("pre_tokenizer"), "pretokenizers"):
         kind = step["type"]
         known = kind in ("Metaspace", "WhitespaceSplit")
-        _refuse(f"it cuts words by {kind}", not known)
+        _refuse(f"it splits words by {kind}", not known)
         if kind == "Metaspace":
             scheme = step.get("prepend_scheme", "always")
             _refuse(f"it sets prepend_scheme {scheme}", scheme == "first")

@@ -1,4 +1,4 @@
-"""Reading back what a tokenizer saved."""
+"""Loads tokenizers that ``Tokenizer.save`` wrote."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from textmill.models.tokenizers.wordpiece import WordPiece
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Reads a tokenizer that ``save`` wrote."""
+    """Loads a tokenizer from its folder."""
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     kind = spec.pop("kind")
     if kind == SentencePiece.kind:
         return SentencePiece((folder / SENTENCEPIECE_FILE).read_bytes())
-    entries = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
+    tokens = json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8"))
     if kind == BytePair.kind:
-        return BytePair(entries, read_merges(folder / MERGES_FILE), **spec)
-    return {WordPiece.kind: WordPiece, Character.kind: Character}[kind](entries, **spec)
+        return BytePair(tokens, read_merges(folder / MERGES_FILE), **spec)
+    return {WordPiece.kind: WordPiece, Character.kind: Character}[kind](tokens, **spec)

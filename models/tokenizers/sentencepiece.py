@@ -35,9 +35,9 @@ _TRAINED = {"pad": "pad_id", "start": "bos_id", "end": "eos_id"}
 class SentencePiece(Tokenizer):
     """SentencePiece Unigram by ``FastSentencepieceTokenizer``; the model normalizes.
 
-    Pieces that begin with ``▁``, SentencePiece's space, begin a word. A model without
-    pieces for padding or for the start uses that of the end there. What plays a control
-    token is one in the model, even where it was a user-defined piece that text matches.
+    Pieces with SentencePiece's space ``▁`` in front begin a word. A model without a
+    padding or start piece uses the end piece instead. Pieces in these roles become
+    control pieces of the model, even if they were user-defined ones that match text.
     """
 
     kind = "sentencepiece"
@@ -69,15 +69,15 @@ class SentencePiece(Tokenizer):
         (folder / SENTENCEPIECE_FILE).write_bytes(self.model)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        return entry.startswith(SPACE)
+    def _begins_word(self, token: str) -> bool:
+        return token.startswith(SPACE)
 
 
 def _parse(model: bytes) -> Any:
-    """Reads a model.
+    """Parses a model.
 
     Raises:
-        ValueError: it is none, or one that the op gives other pieces for.
+        ValueError: it is not a model, or the op would give other pieces for it.
     """
     from google.protobuf.message import DecodeError
 
@@ -86,7 +86,7 @@ def _parse(model: bytes) -> Any:
     except DecodeError:
         proto = ModelProto()
     if not proto.pieces or any(not piece.piece for piece in proto.pieces):
-        raise ValueError("it is no SentencePiece model; name a file with one")
+        raise ValueError("it is not a SentencePiece model; name a file with one")
     trainer = proto.trainer_spec
     if trainer.model_type != UNIGRAM:
         raise ValueError(
@@ -106,22 +106,22 @@ def _specials(proto: Any) -> SpecialTokens:
     index = {piece.piece: i for i, piece in enumerate(proto.pieces)}
     unknown = [i for i, piece in enumerate(proto.pieces) if piece.type == UNKNOWN]
     if len(unknown) != 1:
-        raise ValueError(f"expected one unknown piece, found {len(unknown)}")
-    found: dict[str, int | None] = {"unknown": unknown[0]}
+        raise ValueError(f"expected one unknown piece, got {len(unknown)}")
+    ids_by_role: dict[str, int | None] = {"unknown": unknown[0]}
     for role, names in _NAMES.items():
         ids = [index[name] for name in names if name in index]
         ids += _trained_id(proto, role)
-        found[role] = ids[0] if ids else None
-    if found["end"] is None:
+        ids_by_role[role] = ids[0] if ids else None
+    if ids_by_role["end"] is None:
         raise ValueError(f"the vocabulary lacks {' or '.join(_NAMES['end'])}")
     for role in ("pad", "start"):
-        if found[role] is None:
-            found[role] = found["end"]
-    return SpecialTokens(**found)  # type: ignore[arg-type]
+        if ids_by_role[role] is None:
+            ids_by_role[role] = ids_by_role["end"]
+    return SpecialTokens(**ids_by_role)  # type: ignore[arg-type]
 
 
 def _trained_id(proto: Any, role: str) -> list[int]:
-    """Returns the id that the model was trained to have in a role, if any."""
+    """Returns the id of a role in the model's training settings, if any."""
     given = getattr(proto.trainer_spec, _TRAINED[role]) if role in _TRAINED else -1
     inside = 0 <= given < len(proto.pieces)
     return [given] if inside and proto.pieces[given].type == CONTROL else []

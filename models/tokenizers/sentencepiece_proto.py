@@ -1,8 +1,8 @@
 """The part of SentencePiece's model file that Textmill reads and writes.
 
 The message is declared here, with the field numbers of ``sentencepiece_model.proto``,
-because the generated module that comes with the library asks for a newer protobuf than
-TensorFlow allows. Fields that are not declared survive reading and writing.
+because the library's generated module needs a newer protobuf than TensorFlow allows.
+Undeclared fields survive reading and writing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all tokenizers share: control tokens, framing for serving, files."""
+"""Base class of tokenizers: control tokens, framing for serving, files."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids of the control tokens; no text ever tokenizes to one but ``unknown``.
+    """Ids of the control tokens; no text tokenizes to one except ``unknown``.
 
-    One entry may play several roles: GPT-2's ``<|endoftext|>`` pads, starts and ends.
+    A token may have several roles: GPT-2's ``<|endoftext|>`` pads, starts and ends.
     """
 
     pad: int
     unknown: int | None
-    """None where every text has tokens, as with bytes."""
+    """None if every text has tokens, as with bytes."""
     start: int
     end: int
     mask: int | None
-    """None where the vocabulary has none: such a one is not for masked models."""
+    """None for vocabularies that cannot serve masked language models."""
 
     @classmethod
     def of(
@@ -41,31 +41,33 @@ class SpecialTokens:
         """Finds control tokens in a vocabulary.
 
         Args:
-            tokens: the entries, by id.
-            names: what plays ``pad``, ``unknown``, ``start``, ``end`` and ``mask``;
-                without it, BERT's names do, and only ``[MASK]`` may be missing.
+            tokens: the vocabulary, by id.
+            names: the tokens of ``pad``, ``unknown``, ``start``, ``end`` and ``mask``;
+                by default BERT's, of which only ``[MASK]`` may be missing.
 
         Raises:
-            ValueError: one is missing.
+            ValueError: a token is missing.
         """
         index = {token: i for i, token in enumerate(tokens)}
         if names is None:
             names = dict(zip(ROLES, SPECIAL_TOKENS, strict=True))
             if SPECIAL_TOKENS[-1] not in index:
                 names["mask"] = None
-        found = {role: name for role in ROLES if (name := names.get(role)) is not None}
-        missing = [name for name in found.values() if name not in index]
-        missing += [r for r in ("pad", "start", "end") if r not in found]
+        present = {
+            role: name for role in ROLES if (name := names.get(role)) is not None
+        }
+        missing = [name for name in present.values() if name not in index]
+        missing += [r for r in ("pad", "start", "end") if r not in present]
         if missing:
             raise ValueError(f"the vocabulary lacks {', '.join(missing)}")
-        ids = {role: index[name] for role, name in found.items()}
+        ids = {role: index[name] for role, name in present.items()}
         return cls(**{role: ids.get(role) for role in ROLES})
 
     @property
     def control(self) -> tuple[int, ...]:
-        """The ids, sorted, that no text has and that vanish from texts."""
-        found = {self.pad, self.start, self.end, self.mask} - {None}
-        return tuple(sorted(found))
+        """The sorted ids that never come from text and that ``detokenize`` drops."""
+        ids = {self.pad, self.start, self.end, self.mask} - {None}
+        return tuple(sorted(ids))
 
 
 class Tokenizer(tf.Module):
@@ -87,7 +89,7 @@ class Tokenizer(tf.Module):
         raise NotImplementedError
 
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
-        """Joins int32 ids ``[n, None]`` to texts ``[n]``; control tokens vanish."""
+        """Joins int32 ids ``[n, None]`` to texts ``[n]``; drops control tokens."""
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
@@ -95,31 +97,31 @@ class Tokenizer(tf.Module):
         raise NotImplementedError
 
     def word_start_flags(self) -> np.ndarray:
-        """Tells which entries begin a word: bool ``[size]``.
+        """Returns true for tokens that begin a word, bool ``[size]``.
 
-        Control tokens do: they never continue the word before them. Where an entry
-        alone does not tell, the kind's class says what is taken.
+        Control tokens do: they never continue a word. The docstring of each kind
+        states its rule.
         """
-        starts = np.array([self._begins_word(entry) for entry in self.tokens], bool)
+        starts = np.array([self._begins_word(token) for token in self.tokens], bool)
         starts[list(self.specials.control)] = True
         if self.specials.unknown is not None:
             starts[self.specials.unknown] = True
         return starts
 
-    def _begins_word(self, entry: str) -> bool:
+    def _begins_word(self, token: str) -> bool:
         raise NotImplementedError
 
     def tokenize_untrusted(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Tokenizes what comes from outside: broken UTF-8 becomes U+FFFD first.
+        """Tokenizes texts of unknown origin: replaces broken UTF-8 by U+FFFD.
 
-        Documents hold none, so that their ids are those of ``__call__``.
+        For valid UTF-8, the ids are those of ``__call__``.
         """
         return self(
             tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         )
 
     def pack(self, texts: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Receives texts as padded rows: start, tokens, end, cut to ``length``.
+        """Tokenizes texts to padded rows: start, tokens, end, truncated to ``length``.
 
         Returns:
             int32 ids ``[n, <= length]`` and int32 lengths ``[n]``.
@@ -139,9 +141,9 @@ class Tokenizer(tf.Module):
 
 
 def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
-    """Lower-cases by Unicode and composes, ``nfc`` or ``nfkc``; ``none`` does not."""
+    """Applies the Unicode form, if any, and then lower-cases if asked to."""
     if form in FORMS:
-        # The op takes a text for a C string: NUL would end it.
+        # The op reads texts as C strings, which NUL would end.
         parts = tf.strings.split(texts, "\0")
         flat = tf_text.normalize_utf8(parts.flat_values, FORMS[form])
         texts = tf.strings.reduce_join(
@@ -151,12 +153,12 @@ def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
 
 
 def write_spec(folder: Path, **spec: object) -> None:
-    """Writes what a tokenizer is beside its entries."""
+    """Writes a tokenizer's settings."""
     text = json.dumps(spec, sort_keys=True, indent=1)
     (folder / SPEC_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def write_tokens(folder: Path, entries: Sequence[str]) -> None:
-    """Writes entries as a JSON list, one a line."""
-    text = json.dumps(entries, ensure_ascii=False, indent=0)
+def write_tokens(folder: Path, tokens: Sequence[str]) -> None:
+    """Writes tokens as a JSON list, one per line."""
+    text = json.dumps(tokens, ensure_ascii=False, indent=0)
     (folder / VOCABULARY_FILE).write_text(text + "\n", encoding="utf-8")

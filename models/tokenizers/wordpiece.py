@@ -38,12 +38,12 @@ def bert_normalize(texts: tf.Tensor) -> tf.Tensor:
 class WordPiece(Tokenizer):
     """BERT's WordPiece by ``FastBertTokenizer``.
 
-    ``bert`` normalization is by graph ops before, which gives the ids of the original
+    ``bert`` normalizes by separate graph ops and gives the ids of the original
     implementation; ``fast`` leaves it to the op, which also folds compatibility forms
     (NFKC), keeps format characters and, unless ``lowercase``, control characters.
 
-    A word is split where BERT splits it, at spaces, punctuation and CJK characters;
-    entries without ``##`` begin one. ``models/README.md`` lists what differs from
+    Words are split like BERT's, at spaces, punctuation and CJK characters; tokens
+    without ``##`` begin one. ``models/README.md`` lists what differs from
     Hugging Face's ids.
     """
 
@@ -85,5 +85,5 @@ class WordPiece(Tokenizer):
         write_tokens(folder, self.tokens)
 
     @override
-    def _begins_word(self, entry: str) -> bool:
-        return not entry.startswith(PREFIX)
+    def _begins_word(self, token: str) -> bool:
+        return not token.startswith(PREFIX)

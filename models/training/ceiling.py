@@ -1,4 +1,4 @@
-"""The ceiling: how many floating point operations a second this machine can do."""
+"""Measures the peak rate of floating point operations of this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _SIZES = {"CPU": 2048, "GPU": 8192}
 
 
 def measure_ceiling(policy: keras.DTypePolicy) -> float:
-    """Returns the rate of the best of five matrix products, in operations a second.
+    """Returns the operations per second of the best of five matrix products.
 
-    On one device, in the number format that a policy computes in.
+    On one device, in the compute dtype of a policy.
     """
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     size = _SIZES[kind]

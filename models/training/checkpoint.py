@@ -1,8 +1,8 @@
 """Checkpoints: every variable of a run and its cursor, committed by one rename.
 
 ``step-00000400/`` holds ``tensors.safetensors``, ``state.json``, and the SHA-256 of
-both in ``digests.json``. Two generations are kept; a torn newest one falls back to the
-one before. A thread writes, one checkpoint at a time.
+both in ``digests.json``. The newest two are kept: if the last one is damaged, the
+previous one is restored. A thread writes one checkpoint at a time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GENERATIONS = 2
 
 
 class Snapshot(NamedTuple):
-    """The state of a run after a step, apart from the run."""
+    """A copy of a run's state after a step."""
 
     step: int
     tensors: dict[str, np.ndarray]
@@ -37,13 +37,13 @@ class Checkpoints:
     """The checkpoints of one training run, below one folder.
 
     Args:
-        folder: where they lie; made when the first is saved.
+        folder: their folder; created by the first save.
         key: the cache key of config, data and code; the state of a run with another
             key is never loaded.
         writes: False in all workers but the chief, which restore the same state.
 
     Attributes:
-        warnings: what was not usable, and why.
+        warnings: the unusable checkpoints, with reasons.
     """
 
     def __init__(self, folder: Path, *, key: str, writes: bool = True) -> None:
@@ -56,7 +56,7 @@ class Checkpoints:
         """Commits a checkpoint, then drops all but the newest two; waits for neither.
 
         Raises:
-            OSError: the checkpoint before could not be written.
+            OSError: the previous checkpoint could not be written.
         """
         self.join()
         if self._writes:
@@ -94,7 +94,7 @@ class Checkpoints:
             shutil.rmtree(old)
 
     def restore(self) -> Snapshot | None:
-        """Returns the newest whole checkpoint, or None.
+        """Returns the newest intact checkpoint, or None.
 
         Raises:
             IntegrityError: it was written under another config, by other code, or from
@@ -112,13 +112,13 @@ class Checkpoints:
         files = {name: (folder / name).read_bytes() for name in (_TENSORS, _STATE)}
         for name, data in files.items():
             if _digest(data) != digests[name]:
-                raise ValueError(f"{name} was cut or altered")
+                raise ValueError(f"{name} was truncated or altered")
         named = json.loads(files[_STATE])
         if named["key"] != self._key:
             raise IntegrityError(
-                f"{folder}: expected the state of this config, data and code, found "
-                "that of another; it is a new run: remove the folder to train from the "
-                "start, or name an earlier stage in init"
+                f"{folder}: expected the state of this config, data and code, got "
+                "that of another run; remove the folder to train from the start, or "
+                "name an earlier stage in init"
             )
         return Snapshot(named["step"], load(files[_TENSORS]), named["state"])
 

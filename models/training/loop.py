@@ -1,51 +1,40 @@
-"""The loop: a model's training, from its first step or a checkpoint to its last step.
+"""The training loop, from the first step or a checkpoint to the last step.
 
-One call of the compiled loop runs many steps; how many has no influence on the result,
-nor has a restart from a checkpoint. What a step computes is in ``step.py``, which rows
-it sees in ``sampler.py``, at which rate in ``schedule.py``.
+One call of the compiled loop runs many steps; neither their number nor a restart from a
+checkpoint changes the result. ``step.py`` has the computation of a step, ``sampler.py``
+its rows, ``schedule.py`` its learning rate, ``recovery.py`` the restarts.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.errors import Diverged, MachineError, Preempted
+from textmill.models.errors import MachineError, Preempted
 from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
 from textmill.models.training.averaging import average_decays
-from textmill.models.training.checkpoint import Checkpoints, Snapshot
+from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.monitor import LoopCall, TrainingMonitor
 from textmill.models.training.optimizers.optimizer import make_optimizer
 from textmill.models.training.prefetcher import Prefetcher
+from textmill.models.training.recovery import NotFinite, Recovery
 from textmill.models.training.sampler import Sampler
 from textmill.models.training.schedule import learning_rates
 from textmill.models.training.state import RunState
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext, set_precision
-from textmill.models.training.validation import Validator, values
+from textmill.models.training.validation import Validator
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
-
-
-class NotFinite(Diverged):
-    """A step whose loss or gradient is NaN or infinite."""
-
-    def __init__(self, step: int, loss: float) -> None:
-        super().__init__(
-            f"step {step}: the loss is {loss} or its gradient infinite; lower "
-            "train.learning_rate or raise train.warmup"
-        )
-        self.step = step
 
 
 class TrainingRun:
@@ -54,7 +43,7 @@ class TrainingRun:
     Attributes:
         task: the task, with the model's variables.
         num_steps: updates of the whole run; None under a time budget.
-        state: how far it is, with the points of the curves.
+        state: its position, metrics and curves.
     """
 
     def __init__(
@@ -67,11 +56,11 @@ class TrainingRun:
         seed: int,
         strategy: tf.distribute.Strategy,
     ) -> None:
-        self._config, self._shares = config, ReplicaContext(strategy)
+        self._config, self._replicas = config, ReplicaContext(strategy)
         self._has_eval = bool(eval_rows)
         smallest = config.initial_batch or config.global_batch
-        self._shares.check(smallest, accumulate=config.accumulate)
-        self._order = Sampler(
+        self._replicas.check(smallest, accumulate=config.accumulate)
+        self._sampler = Sampler(
             len(rows),
             config,
             seed=seed,
@@ -80,14 +69,33 @@ class TrainingRun:
         )
         self.num_steps = None
         if config.budget is None:
-            self.num_steps = config.steps or self._order.steps(config.epochs or 1)
+            self.num_steps = config.steps or self._sampler.steps(config.epochs or 1)
         self._length = config.seconds or self.num_steps or 1
-        self._feed = Prefetcher(
-            rows, self._order, shares=self._shares, cut=config.length_buckets
+        self._prefetcher = Prefetcher(
+            rows, self._sampler, replicas=self._replicas, truncate=config.length_buckets
         )
-        # Layers are named by a counter of the process; names are part of the digest.
+        self._build(make_task, strategy)
+        self._validator = Validator(
+            self.task,
+            rows=eval_rows,
+            step=self._step,
+            optimizer=self._optimizer,
+            replicas=self._replicas,
+            config=config,
+            batch=config.global_batch,
+            seed=seed,
+        )
+        self._recovery = self._make_recovery()
+        self.state = RunState()
+        self._seconds_per_step = _SECONDS_A_CALL
+
+    def _build(
+        self, make_task: Callable[[], Task], strategy: tf.distribute.Strategy
+    ) -> None:
+        config = self._config
+        # Layer names are part of the digest, and contain a counter of the process.
         keras.utils.clear_session()
-        set_precision(config.precision)  # It was cleared, too.
+        set_precision(config.precision)  # clear_session resets it.
         with strategy.scope():
             self.task = make_task()
             self._methods = build_methods(config.methods, self.task)
@@ -98,23 +106,20 @@ class TrainingRun:
                 self.task,
                 self._optimizer,
                 strategy=strategy,
-                shares=self._shares,
+                replicas=self._replicas,
                 config=config,
                 methods=list(self._methods.values()),
             )
-        self._validator = Validator(
-            self.task,
-            rows=eval_rows,
-            step=self._step,
-            optimizer=self._optimizer,
-            shares=self._shares,
-            config=config,
-            batch=config.global_batch,
-            seed=seed,
-        )
-        self.state = RunState()
-        self._safe: Snapshot | None = None
-        self._seconds_per_step = _SECONDS_A_CALL
+
+    def _make_recovery(self) -> Recovery:
+        variables = {
+            "model": self.task.model.variables,
+            "optimizer": self._optimizer.variables,
+            "scale": self._step.scale.variables if self._step.scale else [],
+        }
+        for name, method in self._methods.items():
+            variables[f"method-{name}"] = method.variables
+        return Recovery(variables, validator=self._validator, config=self._config)
 
     @property
     def step(self) -> int:
@@ -132,33 +137,33 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        watcher: TrainingMonitor | None = None,
+        monitor: TrainingMonitor | None = None,
     ) -> None:
-        """Trains to the last step, or to where it stops early.
+        """Trains to the last step, or until early stopping.
 
         Args:
-            checkpoints: where the state is kept; None where nothing can resume.
-            report: takes progress after every call of the compiled loop.
-            should_stop: whether to commit the state and end.
-            watcher: shows the run to whoever looks on.
+            checkpoints: stores the state; None for a run that cannot resume.
+            report: receives progress after every call of the compiled loop.
+            should_stop: returns True to save the state and stop.
+            monitor: logs the run.
 
         Raises:
             Diverged: a loss or gradient is NaN or infinite.
-            Preempted: ``should_stop`` said so; the state is committed.
-            MachineError: another worker of the run is gone.
+            Preempted: ``should_stop`` returned True; the state is saved.
+            MachineError: another worker of the run is lost.
         """
         try:
-            with watcher or TrainingMonitor(None) as watching:
-                self._run(checkpoints, report, should_stop, watching)
+            with monitor or TrainingMonitor(None) as active:
+                self._run(checkpoints, report, should_stop, active)
         except _LOST as error:
-            if self._shares.workers == 1:
+            if self._replicas.num_workers == 1:
                 raise
             raise MachineError(
-                f"a worker of the run is gone ({type(error).__name__}); start all of "
-                "them again, and they go on from the last checkpoint"
+                f"lost a worker of the run ({type(error).__name__}); start all workers "
+                "again: they resume from the last checkpoint"
             ) from error
         finally:
-            self._feed.close()
+            self._prefetcher.close()
             if checkpoints:
                 checkpoints.join()
 
@@ -167,28 +172,31 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
-        watcher: TrainingMonitor,
+        monitor: TrainingMonitor,
     ) -> None:
-        saved = self._restore(checkpoints)
+        self.state = self._recovery.restore(self.state, checkpoints)
+        saved = self.step
         spent, began = self.state.seconds, time.monotonic()
-        watcher.begin(self.history, note=self._step.note, devices=self._shares.devices)
+        monitor.begin(
+            self.history, note=self._step.note, devices=self._replicas.devices
+        )
         while True:
             self.state.seconds = spent + time.monotonic() - began
             stopping = self._sync(should_stop())
             self._log()
             if self._needs_validation() and not stopping:
                 stopping = not self._validator.validate(self.state, should_stop)
-                watcher.log_model(self.task, self.step)
-            watcher.log_scalars(self.history)
+                monitor.log_model(self.task, self.step)
+            monitor.log_scalars(self.history)
             if self._finished and not self._needs_validation():
                 break
             if saved < self.step and (stopping or self._is_due("checkpoint_every")):
-                saved = self._save(checkpoints)
+                saved = self._recovery.save(self.state, checkpoints)
             if stopping:
-                raise Preempted(f"stopped at step {self.step}; step {saved} is kept")
-            self._advance_or_go_back(watcher)
+                raise Preempted(f"stopped at step {self.step}; step {saved} is saved")
+            self._advance_or_roll_back(monitor)
             report(self._progress())
-        self._validator.choose(self.state)
+        self._validator.assign_best(self.state)
 
     @property
     def _finished(self) -> bool:
@@ -207,20 +215,15 @@ class TrainingRun:
         is_new = self.state.evaluated < self.step
         return self._has_eval and is_new and self._is_due("eval_every")
 
-    def _advance_or_go_back(self, watcher: TrainingMonitor) -> None:
-        first, stop = self.step, self._feed.planned(self.step)
-        watcher.before(first)
+    def _advance_or_roll_back(self, monitor: TrainingMonitor) -> None:
+        first, stop = self.step, self._prefetcher.planned(self.step)
+        monitor.before(first)
         try:
             call = self.advance(stop or self._next_stop(first))
-        except NotFinite as fault:
-            skipped = sorted({*self.state.skipped, fault.step})
-            if not self._safe or len(skipped) > self._config.max_rollbacks:
-                raise
-            print(f"{fault}; going back to step {self._safe.step}", flush=True)
-            self._load(self._safe)
-            self.state.skipped = skipped
+        except NotFinite as error:
+            self.state = self._recovery.roll_back(self.state, error)
         else:
-            watcher.log_call(call)
+            monitor.log_call(call)
         while self.step in self.state.skipped:
             self.state.step += 1
 
@@ -231,13 +234,13 @@ class TrainingRun:
             Diverged: a loss or gradient is NaN or infinite.
         """
         first, began = self.step, time.monotonic()
-        blocks, waited = self._feed.take(first, stop)
-        self._feed.prepare(stop, self._next_stop(stop))
-        step_inputs, at, results = self._step_inputs(first, stop), 0, []
-        traces = self._step.num_traces
+        blocks, waited = self._prefetcher.take(first, stop)
+        self._prefetcher.prepare(stop, self._next_stop(stop))
+        step_inputs = self._step_inputs(first, stop)
+        traces, done, results = self._step.num_traces, 0, []
         for block in blocks:
-            here = slice(at, at := at + block.num_steps)
-            inputs = {name: value[here] for name, value in step_inputs.items()}
+            steps = slice(done, done := done + block.num_steps)
+            inputs = {name: value[steps] for name, value in step_inputs.items()}
             results.append(self._step.many(block.rows, inputs))
         sums = np.concatenate([r.numpy() for r in results]).astype(np.float64)
         self._check(sums, first)
@@ -252,7 +255,7 @@ class TrainingRun:
             seconds=seconds,
             waited=waited,
             blocks=[(b.tokens, b.num_steps, b.width) for b in blocks],
-            batch=self._order.batch(first),
+            batch=self._sampler.batch(first),
             compiled=self._step.num_traces > traces,
         )
 
@@ -273,20 +276,20 @@ class TrainingRun:
     def _check(self, sums: np.ndarray, first: int) -> None:
         columns = dict(zip(self._step.names, sums.T, strict=True))
         loss, norm, scale = columns["loss"], columns["norm"], columns["scale"]
-        # A gradient that float16 cannot hold is no fault until no scale is left.
+        # A float16 overflow only lowers the scale, until the scale is 1.
         bad = ~np.isfinite(loss) | (~np.isfinite(norm) & (scale <= 1.0))
         if bad.any():
-            at = int(np.argmax(bad))
-            raise NotFinite(first + at, loss[at])
+            index = int(np.argmax(bad))
+            raise NotFinite(first + index, loss[index])
 
     def _next_stop(self, step: int) -> int:
-        """Returns where the call that begins at a step ends."""
+        """Returns the end of the call that begins at a step."""
         if step == self.num_steps:
             return step
         config = self._config
         every = (config.log_every, config.checkpoint_every, config.eval_every)
         marks = [step - step % n + n for n in every if n]
-        marks += [n for n in (self.num_steps, self._order.next_size(step)) if n]
+        marks += [n for n in (self.num_steps, self._sampler.next_size(step)) if n]
         if config.profile:
             marks += [config.profile.first, config.profile.first + config.profile.steps]
         seconds = _SECONDS_A_CALL
@@ -320,63 +323,15 @@ class TrainingRun:
             "step": self.step,
             "total": total,
             "loss": self.state.last_loss(),
-            "rate": self._order.batch(max(0, self.step - 1)) / self._seconds_per_step,
+            "rate": self._sampler.batch(max(0, self.step - 1)) / self._seconds_per_step,
             "unit": "rows/s",
         }
 
     def _sync(self, stopping: bool) -> bool:
-        """Gives all workers the clock of the chief, and stops all when one stops."""
-        if self._shares.workers == 1:
+        """Shares the chief's clock with all workers; stops all if one stops."""
+        if self._replicas.num_workers == 1:
             return stopping
-        stopping, self.state.seconds, self._seconds_per_step = self._shares.sync(
+        stopping, self.state.seconds, self._seconds_per_step = self._replicas.sync(
             stopping, self.state.seconds, self._seconds_per_step, step=self.step
         )
         return stopping
-
-    def _variables(self) -> dict[str, keras.Variable]:
-        named = {
-            "model": self.task.model.variables,
-            "optimizer": self._optimizer.variables,
-            "scale": self._step.scale.variables if self._step.scale else [],
-        }
-        for name, method in self._methods.items():
-            named[f"method-{name}"] = method.variables
-        return {
-            f"{owner}/{i:05d}": v
-            for owner, vs in named.items()
-            for i, v in enumerate(vs)
-        }
-
-    def _snapshot(self) -> Snapshot:
-        variables = self._variables()
-        tensors = dict(zip(variables, values(list(variables.values())), strict=True))
-        tensors |= {
-            f"best/{i:05d}": value for i, value in enumerate(self._validator.best)
-        }
-        return Snapshot(self.step, tensors, asdict(self.state))
-
-    def _load(self, snapshot: Snapshot) -> None:
-        for name, variable in self._variables().items():
-            variable.assign(snapshot.tensors[name])
-        names = sorted(name for name in snapshot.tensors if name.startswith("best/"))
-        self._validator.best = [snapshot.tensors[name] for name in names]
-        self.state = RunState.of(snapshot.state)
-
-    def _save(self, checkpoints: Checkpoints | None) -> int:
-        snapshot = self._snapshot()
-        if self._config.on_nan == "rollback":
-            self._safe = snapshot
-        if checkpoints:
-            checkpoints.save(snapshot)
-        return self.step if checkpoints else 0
-
-    def _restore(self, checkpoints: Checkpoints | None) -> int:
-        """Loads the last checkpoint, if there is one, and returns its step."""
-        found = checkpoints.restore() if checkpoints else None
-        for warning in checkpoints.warnings if checkpoints else ():
-            print(warning, flush=True)
-        if found:
-            self._load(found)
-        if self._config.on_nan == "rollback":
-            self._safe = self._snapshot()
-        return self.step

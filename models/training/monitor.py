@@ -1,7 +1,7 @@
-"""Monitors a training run: TensorBoard, progress lines, and utilization.
+"""Monitoring of a training run: TensorBoard, progress lines, and utilization.
 
-Curves, rates, histograms, samples and profiles go to TensorBoard events; all scalars
-also to ``progress.jsonl`` beside them, for programs. Nothing of it changes a result.
+Curves, rates, histograms, samples and profiles go to TensorBoard events; scalars also
+to ``progress.jsonl``, for programs. It never changes a result.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ class LoopCall(NamedTuple):
     first: int
     stop: int
     seconds: float
-    """Wall time of it."""
+    """Wall time."""
     waited: float
-    """Wall time until its rows were there."""
+    """Wall time spent waiting for rows."""
     blocks: list[tuple[int, int, int]]
-    """Tokens, steps, and tokens a row with padding, of every shape in it."""
+    """Tokens, steps, and tokens per row with padding, of every shape."""
     batch: int
-    """Rows a step."""
+    """Rows per step."""
     compiled: bool
-    """Whether it was traced, and perhaps compiled, first."""
+    """True if the call first traced or compiled the step."""
 
 
 class TrainingMonitor:
-    """Shows a run. Use it as a context; with no folder it shows nothing.
+    """Logs a run. It is a context manager; without a folder it does nothing.
 
     Args:
-        folder: where TensorBoard events go; its parent takes ``progress.jsonl``.
-        flops: floating point operations of one row of so many tokens, forward and
-            backward; None where they are not known.
-        samples: makes a text that shows what the model does; None shows none.
-        profile: which steps the profiler looks at.
+        folder: folder of TensorBoard events; ``progress.jsonl`` is in its parent.
+        flops: returns the floating point operations of one row by its tokens, forward
+            and backward; None if unknown.
+        samples: writes sample outputs of the model, if any.
+        profile: the steps to profile.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class TrainingMonitor:
         self._events: Events | None = None
         self._lines: Any = None
         self._ceiling = 0.0
-        self._shown, self._profiling = 0, False
+        self._num_written, self._profiling = 0, False
         self._calls: list[LoopCall] = []
         self._useful, self._began = 0.0, time.monotonic()
 
@@ -90,12 +90,12 @@ class TrainingMonitor:
     def begin(
         self, history: list[dict[str, Any]], *, note: str | None, devices: int = 1
     ) -> None:
-        """Takes the points of a restored run, and how it will run.
+        """Opens the logs, and writes the points of a restored run.
 
         Args:
             history: the points so far.
-            note: a remark for whoever reads the log.
-            devices: how many compute at once; 0 where their ceiling is not known.
+            note: a remark for the log.
+            devices: number of independent devices; 0 if their peak is unknown.
         """
         if note:
             print(note, flush=True)
@@ -118,13 +118,13 @@ class TrainingMonitor:
         assert self._folder is not None
         try:
             lines = (self._folder.parent / PROGRESS).read_text("utf-8").splitlines()
-            # A kill may have cut the last line.
+            # The last line may be incomplete after a kill.
             return [json.loads(line) for line in lines if line.endswith("}")]
         except (OSError, ValueError):
             return []
 
     def before(self, step: int) -> None:
-        """Opens and closes the profiler's window."""
+        """Starts or stops the profiler before a step."""
         if self._profile is None or self._events is None:
             return
         if self._profiling and step >= self._profile.first + self._profile.steps:
@@ -145,11 +145,11 @@ class TrainingMonitor:
 
     def log_scalars(self, history: list[dict[str, Any]]) -> None:
         """Writes the new points, and the throughput since the last ones."""
-        if self._events is None or len(history) == self._shown:
-            # A rollback takes points back.
-            self._shown = min(self._shown, len(history))
+        if self._events is None or len(history) == self._num_written:
+            # A rollback removes points.
+            self._num_written = min(self._num_written, len(history))
             return
-        points, self._shown = history[self._shown :], len(history)
+        points, self._num_written = history[self._num_written :], len(history)
         self._put(points)
         if timed := [call for call in self._calls if not call.compiled]:
             rates = self._rates(timed).items()
@@ -191,7 +191,7 @@ class TrainingMonitor:
         for name, variable in task.tensors().items():
             if variable.trainable:
                 values = keras.ops.convert_to_numpy(variable)
-                # After eval, time and train, which come first where names are sorted.
+                # The name sorts after eval, time and train.
                 self._events.histogram(f"weights/{name}", values, step)
         if self._samples and (text := self._samples(task)):
             self._events.text("samples", text, step)

@@ -1,4 +1,4 @@
-"""Prefetching: a thread reads the rows of the next call while this one runs."""
+"""Prefetching: a thread reads the rows of the next call during the current one."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _BUCKET = 32
 
 
 class StepBlock(NamedTuple):
-    """Steps of one shape: this worker's rows of them."""
+    """Steps of one shape, with this worker's rows."""
 
     rows: dict[str, np.ndarray]
     """``[steps, batch, ...]``, with ``keys``."""
     tokens: int
-    """Tokens of all workers in them, without padding."""
+    """Number of tokens of all workers, without padding."""
 
     @property
     def num_steps(self) -> int:
-        """Steps in the block."""
+        """Number of steps."""
         return len(self.rows["keys"])
 
     @property
     def width(self) -> int:
-        """Tokens a row, padding included."""
+        """Tokens per row, padding included."""
         return int(self.rows["ids"].shape[2])
 
 
@@ -40,38 +40,44 @@ class Prefetcher:
 
     Args:
         rows: the training rows.
-        order: which rows make up a step.
-        shares: which of them are this worker's.
-        cut: whether batches are cut to their longest row, to a multiple of 32 tokens.
+        sampler: selects the rows of every step.
+        replicas: selects this worker's rows.
+        truncate: truncate batches to their longest row, rounded up to 32 tokens.
     """
 
     def __init__(
-        self, rows: RowReader, order: Sampler, *, shares: ReplicaContext, cut: bool
+        self,
+        rows: RowReader,
+        sampler: Sampler,
+        *,
+        replicas: ReplicaContext,
+        truncate: bool,
     ) -> None:
-        self._rows, self._order, self._shares, self._cut = rows, order, shares, cut
+        self._rows, self._sampler = rows, sampler
+        self._replicas, self._truncate = replicas, truncate
         self._lengths = rows.lengths()
-        self._thread = ThreadPoolExecutor(1, "feed")
-        self._coming: tuple[int, int, Future[list[StepBlock]]] | None = None
+        self._thread = ThreadPoolExecutor(1, "prefetch")
+        self._pending: tuple[int, int, Future[list[StepBlock]]] | None = None
 
     def prepare(self, start: int, stop: int) -> None:
-        """Begins to gather the steps from ``start`` to ``stop``."""
+        """Starts gathering the steps from ``start`` to ``stop``."""
         if start < stop:
-            found = self._thread.submit(lambda: list(self._blocks(start, stop)))
-            self._coming = (start, stop, found)
+            blocks = self._thread.submit(lambda: list(self._blocks(start, stop)))
+            self._pending = (start, stop, blocks)
 
     def planned(self, start: int) -> int | None:
-        """Returns where the gathered steps end, if they begin at ``start``."""
-        coming = self._coming
-        return coming[1] if coming and coming[0] == start else None
+        """Returns the end of the prepared steps, if they begin at ``start``."""
+        pending = self._pending
+        return pending[1] if pending and pending[0] == start else None
 
     def take(self, start: int, stop: int) -> tuple[list[StepBlock], float]:
-        """Returns those steps, and the seconds that were spent waiting for them."""
+        """Returns the blocks of these steps, and the seconds of waiting for them."""
         began = time.monotonic()
-        if self._coming is None or self._coming[:2] != (start, stop):
+        if self._pending is None or self._pending[:2] != (start, stop):
             self.prepare(start, stop)
-        assert self._coming is not None
-        blocks = self._coming[2].result()
-        self._coming = None
+        assert self._pending is not None
+        blocks = self._pending[2].result()
+        self._pending = None
         return blocks, time.monotonic() - began
 
     def close(self) -> None:
@@ -79,24 +85,24 @@ class Prefetcher:
         self._thread.shutdown(cancel_futures=True)
 
     def _blocks(self, start: int, stop: int) -> Iterator[StepBlock]:
-        indices, keys = self._order.rows(start, stop)
+        indices, keys = self._sampler.rows(start, stop)
         lengths = self._lengths[indices]
-        mine = self._shares.worker_slice(indices.shape[1])
-        indices, keys = indices[:, mine], keys[:, mine]
+        row_slice = self._replicas.worker_slice(indices.shape[1])
+        indices, keys = indices[:, row_slice], keys[:, row_slice]
         taken = self._rows.take(indices.reshape(-1))
         rows = {
             name: value.reshape(indices.shape + value.shape[1:])
             for name, value in taken.items()
         } | {"keys": keys}
-        if not self._cut:
+        if not self._truncate:
             yield StepBlock(rows, int(lengths.sum()))
             return
         longest = -(-lengths.max(axis=1) // _BUCKET) * _BUCKET
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
-            cut = {
+            truncated = {
                 name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
                 for name, value in rows.items()
             }
-            yield StepBlock(cut, int(lengths[steps].sum()))
+            yield StepBlock(truncated, int(lengths[steps].sum()))

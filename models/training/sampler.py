@@ -1,7 +1,7 @@
-"""Data order: which rows make up step s, as a pure function of (seed, epoch, step).
+"""Data order: the rows of every step, as a pure function of (seed, epoch, step).
 
-Epochs follow each other without a break, each a seeded permutation of all rows, so that
-every batch is full and the state of the data is one number. Where lengths are given,
+Epochs are seeded permutations of all rows, concatenated, so every batch is full and the
+position in the data is one number. Where lengths are given,
 rows of like length share a batch: each window of steps is sorted, cut into batches, and
 the batches are shuffled. A batch may grow in stretches of steps; the rows go on.
 """
@@ -96,10 +96,10 @@ class Sampler:
         numbers = range(first // _WINDOW_STEPS, last // _WINDOW_STEPS + 1)
         windows = [self._window(stretch, number) for number in numbers]
         first %= _WINDOW_STEPS
-        here = slice(first, first + stop - start)
+        steps = slice(first, first + stop - start)
         return (
-            np.concatenate([rows for rows, _ in windows])[here],
-            np.concatenate([keys for _, keys in windows])[here],
+            np.concatenate([rows for rows, _ in windows])[steps],
+            np.concatenate([keys for _, keys in windows])[steps],
         )
 
     def _stretch(self, step: int) -> _Stretch:

@@ -16,7 +16,7 @@ class RunState:
     step: int = 0
     """Updates so far."""
     seconds: float = 0.0
-    """Wall time that it took, restarts included."""
+    """Wall time so far, restarts included."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """``{"step", "name", "value"}`` of every point of the curves."""
     window: dict[str, float] = field(default_factory=dict)
@@ -28,21 +28,21 @@ class RunState:
     evaluations_since_best: int = 0
     """Evaluations since the best."""
     skipped: list[int] = field(default_factory=list)
-    """Steps left out because they gave no finite loss; one for every rollback."""
+    """Skipped steps, whose loss was not finite; one per rollback."""
 
     @classmethod
-    def of(cls, kept: dict[str, Any]) -> RunState:
-        """Returns the state that ``asdict`` made, JSON in between or not."""
-        state = cls(**copy.deepcopy(kept))
+    def of(cls, saved: dict[str, Any]) -> RunState:
+        """Returns the state of an ``asdict``, also after a round trip through JSON."""
+        state = cls(**copy.deepcopy(saved))
         state.best = tuple(state.best) if state.best else None
         return state
 
     def add(self, names: Sequence[str], values: list[list[float]]) -> None:
-        """Adds the sums of steps, one by one: how many came at once must not matter."""
+        """Adds the sums of steps one by one, so that their grouping is irrelevant."""
         for step_values in values:
             for name, value in zip(names, step_values, strict=True):
                 if name == "norm" and not math.isfinite(value):
-                    value = 0.0  # float16 left this update out.
+                    value = 0.0  # float16 skipped this update.
                 self.window[name] = self.window.get(name, 0.0) + value
             self.window["steps"] = self.window.get("steps", 0.0) + 1
 

@@ -1,9 +1,9 @@
-"""The step: one update of a model, the same under any strategy.
+"""One update of a model, with the same result under any strategy.
 
 Every replica sums token losses and weights over its rows, in one part or several, and
-takes the gradient of the sum. Gradients and sums of all replicas are added together,
-divided once, clipped, and applied. Dropout is a function of (seed, step, replica, part)
-and leaves no state behind.
+takes the gradient of the sum. Gradients and sums are added over all replicas, divided
+once, clipped, and applied. Dropout is a stateless function of (seed, step, replica,
+part).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _NUMBERS_A_STEP = 0x9E3779B1
 class LossScale:
     """Factor of a float16 loss that keeps its gradients in range.
 
-    It halves when a gradient of any replica is not finite, which leaves that update
-    out, and doubles after 2,000 that were (Micikevicius et al., 2018).
+    It halves, and the update is skipped, when any replica's gradient is not finite; it
+    doubles after 2,000 finite updates in a row (Micikevicius et al., 2018).
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class LossScale:
         self.variables = [self.value, self._good]
 
     def adapt(self, finite: tf.Tensor) -> None:
-        """Takes note of one step; not inside a replica."""
+        """Adapts the factor after a step; not inside a replica."""
         good = tf.where(finite, tf.convert_to_tensor(self._good) + 1, 0)
         grows = good >= 2000
         factor = tf.where(finite, tf.where(grows, 2.0, 1.0), 0.5)
@@ -52,13 +52,13 @@ class LossScale:
 
 
 class Step:
-    """Updates of one model, many a call.
+    """Updates of one model, many per call.
 
     Attributes:
-        names: what ``many`` returns of every step: the task's sums, the norm of the
-            gradient before clipping, and the scale of the loss.
+        names: columns of the result of ``many``: the task's sums, the gradient norm
+            before clipping, and the loss scale.
         scale: the loss scale of float16, else None.
-        note: what XLA leaves out under this strategy, or None.
+        note: a remark on the parts that XLA does not compile, or None.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Step:
         optimizer: ReducedGradientOptimizer,
         *,
         strategy: tf.distribute.Strategy,
-        shares: ReplicaContext,
+        replicas: ReplicaContext,
         config: StepConfig,
         methods: Sequence[Method] = (),
     ) -> None:
         self._task, self._optimizer, self._methods = task, optimizer, methods
-        self._strategy, self._shares, self._config = strategy, shares, config
+        self._strategy, self._replicas, self._config = strategy, replicas, config
         self.names = (*task.sum_names, "norm", "scale")
         self.scale = LossScale() if config.precision == "mixed_float16" else None
         self._variables = task.model.trainable_variables
@@ -82,9 +82,9 @@ class Step:
         ]
         is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
         compiled = config.xla and not is_tpu
-        self._alone = shares.replicas == 1
+        self._is_single = replicas.num_replicas == 1
         self.note = None
-        if compiled and not self._alone:
+        if compiled and not self._is_single:
             self.note = (
                 f"{type(strategy).__name__}: XLA compiles each replica's gradient; the "
                 "all-reduce and the optimizer run outside of it"
@@ -97,24 +97,24 @@ class Step:
 
     @property
     def num_traces(self) -> int:
-        """Shapes of batches that were traced, and compiled, so far."""
+        """Number of batch shapes that were traced, and compiled, so far."""
         return len(self._traced)
 
     def many(
         self, rows: dict[str, np.ndarray], step_inputs: dict[str, np.ndarray]
     ) -> tf.Tensor:
-        """Makes updates.
+        """Runs updates.
 
         Args:
-            rows: ``[steps, batch, ...]``, this worker's share.
-            step_inputs: of every step, ``number``, ``learning_rate`` and
+            rows: ``[steps, batch, ...]``, the rows of this worker.
+            step_inputs: by step, ``number``, ``learning_rate`` and
                 ``average_decay`` (see ``schedule.py``).
 
         Returns:
             float32 ``[steps, names]``.
         """
-        # One trace a shape, whatever came before: graphs that are traced for several
-        # shapes round otherwise, and a resumed run would end with other bits.
+        # One trace per shape: a graph traced for several shapes rounds differently, so
+        # a resumed run would end with other bits.
         shape = tuple(value.shape[1:] for value in rows.values())
         tensors = (
             {k: tf.constant(v) for k, v in part.items()} for part in (rows, step_inputs)
@@ -134,70 +134,76 @@ class Step:
             inputs["scale"] = (
                 tf.convert_to_tensor(self.scale.value) if self.scale else 1.0
             )
-            found = self._one(batch, inputs)
+            results = self._one(batch, inputs)
             for method in self._methods:
-                self._if_finite(found, partial(method.after_update, inputs["number"]))
+                self._if_finite(results, partial(method.after_update, inputs["number"]))
             if self.scale:
-                self.scale.adapt(tf.math.is_finite(found[-2]))
-            return i + 1, out.write(i, found)
+                self.scale.adapt(tf.math.is_finite(results[-2]))
+            return i + 1, out.write(i, results)
 
         start = (tf.constant(0), tf.TensorArray(tf.float32, count))
         _, out = tf.while_loop(lambda i, _: i < count, one, start)
         return out.stack()
 
     def _one(self, batch: Tensors, inputs: Tensors) -> tf.Tensor:
-        if self._alone:
+        if self._is_single:
             inputs["replica"] = 0
             return self._whole(self._task.features(batch), inputs)
-        gradients, all_found = self._strategy.run(self._share, args=(batch, inputs))
-        found = self._strategy.experimental_local_results(all_found)[0]
-        self._if_finite(
-            found, lambda: self._strategy.run(self._apply, args=(gradients, inputs))
+        gradients, per_replica = self._strategy.run(
+            self._replica_gradients, args=(batch, inputs)
         )
-        return found
+        results = self._strategy.experimental_local_results(per_replica)[0]
+        self._if_finite(
+            results, lambda: self._strategy.run(self._apply, args=(gradients, inputs))
+        )
+        return results
 
     def _update(self, features: Tensors, inputs: Tensors) -> tf.Tensor:
         gradients, sums = self._add_up(features, inputs)
-        gradients, found = self._settle(gradients, sums, inputs)
-        self._if_finite(found, lambda: self._apply(gradients, inputs))
-        return found
+        gradients, results = self._reduce(gradients, sums, inputs)
+        self._if_finite(results, lambda: self._apply(gradients, inputs))
+        return results
 
-    def _if_finite(self, found: tf.Tensor, apply: Any) -> None:
-        """Applies an update; in float16 only where no replica's gradient overflowed."""
+    def _if_finite(self, results: tf.Tensor, apply: Any) -> None:
+        """Applies an update; in float16, only if no gradient overflowed."""
         if not self.scale:
             apply()
             return
 
-        def applied() -> tf.Tensor:
+        def apply_update() -> tf.Tensor:
             apply()
             return tf.constant(True)
 
-        finite = tf.math.is_finite(found[-2])
-        tf.cond(finite, applied, lambda: tf.constant(False))
+        finite = tf.math.is_finite(results[-2])
+        tf.cond(finite, apply_update, lambda: tf.constant(False))
 
-    def _share(self, batch: Tensors, inputs: Tensors) -> tuple[Gradients, tf.Tensor]:
+    def _replica_gradients(
+        self, batch: Tensors, inputs: Tensors
+    ) -> tuple[Gradients, tf.Tensor]:
         """Returns a replica's gradients and sums, reduced over all replicas."""
         context = tf.distribute.get_replica_context()
         inputs = {**inputs, "replica": context.replica_id_in_sync_group}
-        features = self._task.features(self._shares.replica_slice(batch))
-        found = self._gradients(features, inputs)
-        gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, found)
-        return self._settle(gradients, sums, inputs)
+        features = self._task.features(self._replicas.replica_slice(batch))
+        local = self._gradients(features, inputs)
+        gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, local)
+        return self._reduce(gradients, sums, inputs)
 
     def _add_up(self, features: Tensors, inputs: Tensors) -> tuple[Gradients, Tensors]:
-        """Adds gradients and sums of the parts that the rows are cut into."""
+        """Adds gradients and sums over the parts of the rows."""
         parts = self._config.accumulate
         if parts == 1:
             return self._gradient(features, {**inputs, "part": 0})
-        cut = {name: _cut(value, parts) for name, value in features.items()}
+        split = {name: _split(value, parts) for name, value in features.items()}
         gradients = [tf.zeros(v.shape, v.dtype) for v in self._variables]
         sums = {name: tf.zeros([]) for name in self._task.sum_names}
 
         def add(part: tf.Tensor, gradients: Gradients, sums: Tensors) -> Any:
-            here = {name: value[part] for name, value in cut.items()}
-            more, more_sums = self._gradient(here, {**inputs, "part": part})
-            gradients = [a + b for a, b in zip(gradients, more, strict=True)]
-            return part + 1, gradients, {n: sums[n] + more_sums[n] for n in sums}
+            part_features = {name: value[part] for name, value in split.items()}
+            part_gradients, part_sums = self._gradient(
+                part_features, {**inputs, "part": part}
+            )
+            gradients = [a + b for a, b in zip(gradients, part_gradients, strict=True)]
+            return part + 1, gradients, {n: sums[n] + part_sums[n] for n in sums}
 
         start = (tf.constant(0), gradients, sums)
         _, gradients, sums = tf.while_loop(lambda part, *_: part < parts, add, start)
@@ -214,18 +220,18 @@ class Step:
                 for method in self._methods:
                     loss = method.change_loss(loss, sums, features)
                 loss = loss * inputs["scale"]
-            # In the scope too: layers that compute again on the way back read seeds.
-            found = tape.gradient(loss, self._variables)
-        self._connected = [gradient is not None for gradient in found]
+            # In the scope, because recomputed layers read seeds in the backward pass.
+            gradients = tape.gradient(loss, self._variables)
+        self._connected = [gradient is not None for gradient in gradients]
         gradients = [
             tf.zeros(v.shape, v.dtype) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(found, self._variables, strict=True)
+            for g, v in zip(gradients, self._variables, strict=True)
         ]
         return gradients, sums
 
     def _fold(self, seed: keras.Variable, inputs: Tensors) -> tf.Tensor:
-        """Returns the state of a generator of dropout for a step, replica and part."""
-        each = self._shares.replicas * self._config.accumulate
+        """Returns a dropout generator's state for a step, replica and part."""
+        each = self._replicas.num_replicas * self._config.accumulate
         number = inputs["number"] * each + inputs["replica"] * self._config.accumulate
         number = tf.cast(number + inputs["part"], tf.uint32) * np.uint32(
             _NUMBERS_A_STEP
@@ -233,7 +239,7 @@ class Step:
         first = tf.cast(tf.convert_to_tensor(seed)[0], tf.uint32)
         return tf.stack([tf.cast(_mix(first ^ _mix(number)), seed.dtype), 0])
 
-    def _settle(
+    def _reduce(
         self, gradients: Gradients, sums: Tensors, inputs: Tensors
     ) -> tuple[Gradients, tf.Tensor]:
         """Divides once by the weight of all rows, and clips."""
@@ -267,18 +273,18 @@ class Step:
         )
 
     def _measure_batch(self, batch: Tensors) -> Tensors:
-        """Returns a batch's sums for evaluation; ``valid`` says which rows count."""
-        if self._alone:
+        """Returns a batch's evaluation sums over the rows where ``valid`` is 1."""
+        if self._is_single:
             return self._measures(self._task.features(batch), batch["valid"])
-        found = self._strategy.run(self._measure_share, args=(batch,))
+        per_replica = self._strategy.run(self._measure_share, args=(batch,))
         return {
             name: self._strategy.experimental_local_results(value)[0]
-            for name, value in found.items()
+            for name, value in per_replica.items()
         }
 
     def _measure_share(self, batch: Tensors) -> Tensors:
-        mine = self._shares.replica_slice(batch)
-        sums = self._measures(self._task.features(mine), mine["valid"])
+        own = self._replicas.replica_slice(batch)
+        sums = self._measures(self._task.features(own), own["valid"])
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
 
@@ -290,8 +296,7 @@ class Step:
 
 
 def _graph(function: Any, compiled: bool = False) -> Any:
-    # No Python is turned into graph code: loops over tensors are written as such, and
-    # a second of every start is saved.
+    # Without AutoGraph, which takes a second at every start: loops are tf.while_loop.
     return tf.function(function, jit_compile=compiled, autograph=False)
 
 
@@ -303,7 +308,7 @@ def _totals(sums: Tensors) -> Tensors:
     return {name: tf.reduce_sum(value) for name, value in sums.items()}
 
 
-def _cut(value: tf.Tensor, parts: int) -> tf.Tensor:
+def _split(value: tf.Tensor, parts: int) -> tf.Tensor:
     """Returns ``[parts, batch / parts, ...]``."""
     return tf.reshape(value, tf.concat([[parts, -1], tf.shape(value)[1:]], 0))
 

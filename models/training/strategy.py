@@ -1,4 +1,4 @@
-"""Strategies: how a step is spread over the devices of one machine or of several."""
+"""Distribution strategies: the devices of one machine, several machines, or a TPU."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """Returns a strategy.
 
     Args:
-        name: ``mirrored`` takes every GPU, or every (virtual) CPU device without one.
-            ``multi_worker`` does so on every machine that ``TF_CONFIG`` names. ``tpu``
-            takes the TPU of this machine, or the one that ``TPU_NAME`` names. ``auto``
-            is the first of multi_worker, tpu and mirrored that there is more than one
-            device for, else ``one_device``.
+        name: ``mirrored`` uses all GPUs, or else all (virtual) CPU devices.
+            ``multi_worker`` does so on every machine of ``TF_CONFIG``. ``tpu`` uses
+            this machine's TPU, or that of ``TPU_NAME``. ``auto`` is the first of
+            multi_worker, tpu and mirrored with several devices, else ``one_device``.
 
     Raises:
-        MachineError: there is nothing to spread over, or TensorFlow is in use.
+        MachineError: the devices are missing, or TensorFlow is already in use.
     """
     devices = tf.config.list_physical_devices("GPU")
     if name == "auto":
-        several = "mirrored" if len(devices) > 1 else "one_device"
-        here = "tpu" if os.environ.get("TPU_NAME") else several
-        name = "multi_worker" if _num_workers() > 1 else here
+        local = "mirrored" if len(devices) > 1 else "one_device"
+        single_worker = "tpu" if os.environ.get("TPU_NAME") else local
+        name = "multi_worker" if _num_workers() > 1 else single_worker
     if name == "multi_worker":
         return _multi_worker()
     if name == "tpu":
@@ -77,21 +76,21 @@ class ReplicaContext:
     """Maps a global batch to the rows of this worker and of this replica.
 
     Attributes:
-        replicas: how many take part, on all workers.
-        workers: processes that take part.
-        worker: the number of this one; 0 is the chief, who alone writes.
+        num_replicas: number of replicas on all workers.
+        num_workers: number of processes.
+        worker: number of this process; 0 is the chief, the only one that writes.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
-        self.replicas = strategy.num_replicas_in_sync
-        self.workers, self.worker = 1, 0
+        self.num_replicas = strategy.num_replicas_in_sync
+        self.num_workers, self.worker = 1, 0
         resolver = strategy.cluster_resolver
         if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             cluster = resolver.cluster_spec().as_dict()
-            self.workers = sum(len(tasks) for tasks in cluster.values())
+            self.num_workers = sum(len(tasks) for tasks in cluster.values())
             is_worker = resolver.task_type == "worker"
             self.worker = resolver.task_id + (is_worker and "chief" in cluster)
-        self._here = self.replicas // self.workers
+        self._replicas_per_worker = self.num_replicas // self.num_workers
         self._strategy = strategy
         self._sum = tf.function(self._add)
 
@@ -102,72 +101,74 @@ class ReplicaContext:
 
     @property
     def devices(self) -> int:
-        """Number of devices that compute at once: 1 for a machine's CPU, 0 for TPUs.
+        """Number of independent devices: GPUs, or one CPU per machine; 0 for TPUs.
 
-        The virtual devices of a CPU share its cores, so they are no more than it.
+        The virtual devices of a CPU share its cores, so they count as one.
         """
         if isinstance(self._strategy, tf.distribute.TPUStrategy):
             return 0
         has_gpus = bool(tf.config.list_physical_devices("GPU"))
-        return self.replicas if has_gpus else self.workers
+        return self.num_replicas if has_gpus else self.num_workers
 
     def check(self, batch: int, *, accumulate: int) -> None:
-        """Refuses a batch that cannot be shared evenly.
+        """Checks that a batch divides evenly among all replicas.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: it does not.
         """
-        parts = self.replicas * accumulate
+        parts = self.num_replicas * accumulate
         if batch % parts:
             raise ConfigError(
-                f"train.global_batch: expected a multiple of {parts} ({self.replicas} "
-                f"replicas x accumulate {accumulate}), got {batch}"
+                f"train.global_batch: expected a multiple of {parts} "
+                f"({self.num_replicas} replicas x accumulate {accumulate}), got {batch}"
             )
 
     def worker_slice(self, batch: int) -> slice:
-        """Returns the rows of this worker in a batch of all."""
-        each = batch // self.workers
+        """Returns this worker's rows in a global batch."""
+        each = batch // self.num_workers
         return slice(self.worker * each, (self.worker + 1) * each)
 
     def replica_slice(self, rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the rows of the replica that asks, among those of its worker."""
+        """Returns the current replica's rows among those of its worker."""
         context = tf.distribute.get_replica_context()
-        here = context.replica_id_in_sync_group - self.worker * self._here
-        each = next(iter(rows.values())).shape[0] // self._here
-        row_slice = slice(here * each, (here + 1) * each)
+        index = (
+            context.replica_id_in_sync_group - self.worker * self._replicas_per_worker
+        )
+        each = next(iter(rows.values())).shape[0] // self._replicas_per_worker
+        row_slice = slice(index * each, (index + 1) * each)
         return {name: value[row_slice] for name, value in rows.items()}
 
     def sync(
         self, stopping: bool, seconds: float, seconds_per_step: float, *, step: int
     ) -> tuple[bool, float, float]:
-        """Returns whether any worker must stop, and the chief's clock and pace.
+        """Returns True if any worker must stop, and the chief's clock and speed.
 
         Raises:
             MachineError: the workers are not at the same step.
         """
         clock = [seconds, seconds_per_step] if self.is_chief else [0.0, 0.0]
-        mine = [float(stopping), *clock, step / self.workers]
+        own = [float(stopping), *clock, step / self.num_workers]
         stops, seconds, seconds_per_step, mean = self._sum(
-            tf.constant(mine, tf.float64)
+            tf.constant(own, tf.float64)
         ).numpy()
-        if abs(mean - step) > 0.01 / self.workers:
+        if abs(mean - step) > 0.01 / self.num_workers:
             raise MachineError(
                 f"the workers are at different steps, this one at {step}; let all of "
                 "them see the same work folder"
             )
         return bool(stops > 0), float(seconds), float(seconds_per_step)
 
-    def _add(self, mine: tf.Tensor) -> tf.Tensor:
+    def _add(self, own: tf.Tensor) -> tf.Tensor:
         """Adds the values of all workers."""
 
-        def add(mine: tf.Tensor) -> tf.Tensor:
+        def add(own: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            # A tensor of the replica's own device.
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, mine + 0.0)
+            # The addition places the tensor on the replica's own device.
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, own + 0.0)
 
-        found = self._strategy.run(add, args=(mine,))
-        found = self._strategy.experimental_local_results(found)
-        return found[0] / len(found)
+        per_replica = self._strategy.run(add, args=(own,))
+        per_replica = self._strategy.experimental_local_results(per_replica)
+        return per_replica[0] / len(per_replica)
 
 
 def set_precision(policy: str) -> None:

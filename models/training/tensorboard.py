@@ -20,7 +20,7 @@ class Events:
     A folder that cannot be written is a warning: training does not depend on it.
 
     Attributes:
-        warning: why nothing is written, or None.
+        warning: the reason why events are not written, or None.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,15 +38,15 @@ class Events:
         self._try(lambda: self._write(tf.summary.histogram, name, values, step))
 
     def text(self, name: str, text: str, step: int) -> None:
-        """Appends a text, which is read as Markdown."""
+        """Appends a Markdown text."""
         self._try(lambda: self._write(tf.summary.text, name, text, step))
 
     def flush(self) -> None:
-        """Makes everything visible."""
+        """Writes buffered events to disk."""
         self._try(lambda: self._writer.flush())
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         self._try(lambda: self._writer.close())
 
     def _write(
@@ -68,13 +68,13 @@ class Events:
 def write_curves(
     history: Points, scalars: Path, events: Path, *, live: Path | None = None
 ) -> None:
-    """Writes ``{"step", "name", "value"}`` a line, and TensorBoard events.
+    """Writes JSON lines of ``{"step", "name", "value"}``, and TensorBoard events.
 
     Args:
         history: the points.
-        scalars: the file of lines.
+        scalars: the JSON lines file.
         events: the folder of events.
-        live: events that were written on the way, which say more; None where none were.
+        live: events written during training, which have more, if any.
     """
     with scalars.open("w", encoding="utf-8") as file:
         for point in history:

@@ -21,7 +21,7 @@ from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext
 
 _TOKENS = 8192
-"""About how many are evaluated at once, or as many rows as are trained on."""
+"""Approximate tokens per evaluation batch, at least a training batch."""
 
 
 def never() -> bool:
@@ -30,10 +30,10 @@ def never() -> bool:
 
 
 class Validator:
-    """Evaluates a model while it is trained, and remembers the best of its weights.
+    """Evaluates a model during training, and remembers its best weights.
 
     Attributes:
-        best: the trainable weights of the best evaluation, where those are wanted.
+        best: the trainable weights of the best evaluation, with ``best_metric``.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Validator:
         rows: RowReader | None,
         step: Step,
         optimizer: ReducedGradientOptimizer,
-        shares: ReplicaContext,
+        replicas: ReplicaContext,
         config: ValidationConfig,
         batch: int,
         seed: int,
@@ -54,7 +54,7 @@ class Validator:
                 "the data set one, or leave best_metric and patience out"
             )
         self._task, self._rows, self._step, self._seed = task, rows, step, seed
-        self._shares, self._config, self._batch = shares, config, batch
+        self._replicas, self._config, self._batch = replicas, config, batch
         self._weights, self._averages = (
             task.model.trainable_variables,
             optimizer.averages,
@@ -75,16 +75,16 @@ class Validator:
         return True
 
     def measure(self, should_stop: Callable[[], bool] = never) -> dict[str, float]:
-        """Returns mean loss and accuracy over the eval rows; empty without any.
+        """Returns mean loss and accuracy over the eval rows, if any.
 
-        Empty, too, once ``should_stop`` says so; many workers go on to the end.
+        Empty if ``should_stop`` interrupts it; several workers always finish.
         """
         if not self._rows:
             return {}
         sums = dict.fromkeys(self._task.sum_names, 0.0)
-        alone = self._shares.workers == 1
+        alone = self._replicas.num_workers == 1
         batch = self._batch * max(1, _TOKENS // (self._batch * self._rows.row_length))
-        row_slice = self._shares.worker_slice(batch)
+        row_slice = self._replicas.worker_slice(batch)
         for rows in row_batches(self._rows, batch, self._seed):
             if alone and should_stop():
                 return {}
@@ -105,8 +105,8 @@ class Validator:
             if self._averages:
                 assign(self._weights, weights)
 
-    def choose(self, state: RunState) -> None:
-        """Assigns the best weights, or the average, to the model."""
+    def assign_best(self, state: RunState) -> None:
+        """Assigns the best or the averaged weights to the model, if configured."""
         if self.best and state.best:
             assign(self._weights, self.best)
             print(f"the best model is that of step {state.best[0]}", flush=True)
@@ -115,11 +115,11 @@ class Validator:
 
 
 def values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    """Returns copies, so that the next step does not write into them."""
+    """Returns copies of values, which later steps do not change."""
     return [np.asarray(keras.ops.convert_to_numpy(v), order="C") for v in variables]
 
 
 def assign(variables: list[keras.Variable], new: list[np.ndarray]) -> None:
-    """Gives variables new values."""
+    """Assigns new values to variables."""
     for variable, value in zip(variables, new, strict=True):
         variable.assign(value)

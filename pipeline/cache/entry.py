@@ -1,4 +1,4 @@
-"""Cache entries: whether a node's published result still counts under a key."""
+"""Cache entries: the published result of a node under a key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CacheEntry:
     """A node's published result under a key, if there is one."""
 
     execution: dict[str, Any] | None = None
-    """The content of ``execution.json``; None where nothing valid is published."""
+    """The content of ``execution.json``; None if nothing valid is published."""
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The artifacts of a valid execution."""
     problem: str | None = None
@@ -28,7 +28,7 @@ class CacheEntry:
 def look_up(root: Path, component: type[Component], node: str, key: str) -> CacheEntry:
     """Returns a node's published outputs, if they are complete and still in effect.
 
-    Compares sizes only; whoever reads an artifact verifies its bytes.
+    Compares sizes only; the readers of an artifact verify its bytes.
     """
     folder = published_dir(root, node, key)
     try:

@@ -65,7 +65,7 @@ class FileDigests:
             state = (
                 f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
             )
-            known = self._known.get(path)
+            known = self._known.get(_stored_name(path))
             if known and known[0] == state:
                 unchanged[path] = known[1]
             else:
@@ -73,10 +73,17 @@ class FileDigests:
                 if time_ns - stat.st_ctime_ns > _RACY_NS:
                     settled[path] = state
         hashes = _hash(changed)
-        fresh = {path: (state, hashes[path]) for path, state in settled.items()}
+        fresh = {
+            _stored_name(path): (state, hashes[path]) for path, state in settled.items()
+        }
         self._known.update(fresh)
         self._store.remember_file_digests(fresh)
         return unchanged | hashes
+
+
+def _stored_name(path: str) -> str:
+    """Returns the name of a file in the store: a hash, as a path may hold a secret."""
+    return hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()
 
 
 def _hash(sizes: Mapping[str, int]) -> dict[str, str]:

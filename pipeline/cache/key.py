@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from textmill.components.base import Channel, Component, ExternalVersion
 from textmill.components.manifest import canonical_json
+from textmill.models.errors import TextmillError
 from textmill.pipeline.cache.code_digest import CodeReader
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.file_digests import (
@@ -29,7 +30,7 @@ from textmill.pipeline.cache.file_digests import (
     common_folder,
     outside_libraries,
 )
-from textmill.pipeline.secrets import resolve_secrets
+from textmill.pipeline.secrets import hide_secrets, resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _KEY_LENGTH = 12
@@ -55,6 +56,12 @@ class Keys:
         Raises:
             ConfigError: an external file is missing.
         """
+        try:
+            return self._parts(component, inputs)
+        except TextmillError as error:
+            raise type(error)(hide_secrets(str(error), component.config)) from None
+
+    def _parts(self, component: Component, inputs: Mapping[str, Any]) -> Parts:
         config = resolve_secrets(component.config)
         files = type(component).external_files(config)
         code = self._code.read(type(component).__module__)
@@ -65,7 +72,7 @@ class Keys:
             "component": type(component).__name__,
             "config": _to_json(component.config, self._relative_paths(files)),
             "inputs": dict(inputs),
-            "files": self.external(type(component), config, inputs),
+            "files": self.external(type(component), component.config, inputs),
             "code": dict(code.modules),
             "libraries": dict(code.libraries),
         }
@@ -77,11 +84,16 @@ class Keys:
 
         Args:
             component: the node's class.
-            config: its config, secrets resolved.
+            config: its config, secrets unresolved; no name contains one.
             inputs: the digest of every input, or a mapping of them.
+
+        Raises:
+            ConfigError: a file is missing.
         """
-        files = component.external_files(config)
-        return self._files.read([*files, *component.external_versions(config, inputs)])
+        resolved = resolve_secrets(config)
+        versions = component.external_versions(resolved, inputs)
+        digests = self._files.read([*component.external_files(resolved), *versions])
+        return {hide_secrets(name, config): digests[name] for name in digests}
 
     def _relative_paths(
         self, files: Sequence[Path | ExternalVersion]

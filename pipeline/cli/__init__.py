@@ -1,6 +1,9 @@
 """The command line: results on stdout, messages on stderr, an error in one sentence.
 
-One file per command group; ``display``, ``data_display`` and ``published`` are shared.
+One file per command group: start at ``run.py``, whose commands start, plan and select
+nodes; ``runs.py``, ``data.py`` and ``vocabulary.py`` read results, ``predict.py`` uses
+them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
+``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
 """
@@ -24,6 +27,7 @@ from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.progress import visible
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
 _REFUSED_BY_MACHINE = {
@@ -62,8 +66,8 @@ def main() -> None:
     arguments, is_debug = _split_debug(sys.argv[1:])
     try:
         app(arguments, prog_name="textmill")
-    except TextmillError as fault:
-        _exit(str(fault), fault.exit_code, is_debug=is_debug)
+    except TextmillError as error:
+        _exit(str(error), error.exit_code, is_debug=is_debug)
     except MemoryError:
         sentence = "out of memory; make the batch, the model or run.workers smaller"
         _exit(sentence, MachineError.exit_code, is_debug=is_debug)
@@ -89,7 +93,7 @@ def _exit(sentence: str, exit_code: int, *, is_debug: bool) -> NoReturn:
         import traceback
 
         traceback.print_exc()
-    print(f"textmill: {sentence}", file=sys.stderr)
+    print(f"textmill: {visible(sentence)}", file=sys.stderr)
     sys.exit(exit_code)
 
 

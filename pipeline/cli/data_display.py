@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import SPLITS
 from textmill.components.reporter.page import size
+from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
     from textmill.components.profiler.drift import Measure
 
 # Control characters except tab and line feed; overrides of the writing direction.
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
 _MAX_CHARACTERS = 2000
 _MAX_ROWS = 20
 _NUM_TERMS = 20
@@ -44,11 +41,6 @@ def render_document(document: Mapping[str, Any], *, around: str | None = None) -
     return (
         f"── {visible(' · '.join([str(document['id']), *columns]))}\n{visible(shown)}\n"
     )
-
-
-def visible(text: str) -> str:
-    """Returns a text with terminal control characters escaped."""
-    return _CONTROLS.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", text)
 
 
 def render_profile(profile: Mapping[str, Any], name: str) -> str:

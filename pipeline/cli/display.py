@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.reporter.headline import duration, summarize
+from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
@@ -136,4 +137,4 @@ def render_answer(
         else:
             rows.append([name, str(value)])
     table = render_table(rows)
-    return table if is_only_one else f"> {text}\n{table}\n"
+    return visible(table if is_only_one else f"> {text}\n{table}\n")

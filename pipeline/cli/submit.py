@@ -36,7 +36,7 @@ Again = Annotated[str, typer.Option(metavar="WORD", help="Makes it a new submiss
 Wait = Annotated[bool, typer.Option("--wait", help="Follows the run to its end.")]
 Cancel = Annotated[bool, typer.Option("--cancel", help="Cancels the submission.")]
 PollSeconds = Annotated[
-    float, typer.Option(min=0.01, help="Seconds between two looks at the run.")
+    float, typer.Option(min=0.01, help="Seconds between two checks of the run.")
 ]
 
 
@@ -170,7 +170,7 @@ def _report(
                 poll_seconds=poll_seconds,
             )
         else:
-            status = with_retries(lambda: service.look(id))
+            status = with_retries(lambda: service.status(id))
         state, page = status.state, status.page
     status_fields = {"name": submission.name, "id": id, "state": state, "page": page}
     print(

@@ -1,4 +1,4 @@
-"""``textmill vocabulary``: how texts are cut, and the tokenizer's files for others."""
+"""``textmill vocabulary``: shows tokens of texts, and exports the tokenizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textmill.pipeline.cli.options import (
 )
 
 vocabulary_app = typer.Typer(
-    no_args_is_help=True, help="What the vocabulary of a file makes of texts."
+    no_args_is_help=True, help="Shows and exports the tokenizer of a file."
 )
 
 
@@ -27,13 +27,13 @@ def encode(
     config: Config,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts; from stdin without any."),
+        typer.Argument(metavar="[TEXT]...", help="Texts; from stdin if none is given."),
     ] = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows the tokens of texts, as rows and the served model have them."""
+    """Shows the tokens of texts, the same as in training rows and served models."""
     from textmill.pipeline.cli.predict import read_texts
 
     tokenizer = _load(config, overrides, root)
@@ -41,8 +41,8 @@ def encode(
         [ids] = tokenizer.tokenize_untrusted([text]).to_list()
         tokens = [tokenizer.tokens[number] for number in ids]
         if as_json:
-            found = {"text": text, "tokens": tokens, "ids": ids}
-            print(json.dumps(found, ensure_ascii=False))
+            encoded = {"text": text, "tokens": tokens, "ids": ids}
+            print(json.dumps(encoded, ensure_ascii=False))
         else:
             print(" ".join(json.dumps(t, ensure_ascii=False)[1:-1] for t in tokens))
 
@@ -51,23 +51,23 @@ def encode(
 def export(
     config: Config,
     folder: Annotated[
-        Path, typer.Option("--output", "-o", help="The folder, made if need be.")
+        Path, typer.Option("--output", "-o", help="The folder; created if missing.")
     ],
     format: Annotated[
         Literal["huggingface", "keras_hub"],
-        typer.Option("--to", help="Whose files are written."),
+        typer.Option("--to", help="The library to write files for."),
     ] = "huggingface",
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
 ) -> None:
-    """Writes the tokenizer's files as Hugging Face or KerasHub reads them."""
+    """Writes the tokenizer as Hugging Face or KerasHub files."""
     tokenizer = _load(config, overrides, root)
     from textmill.models.tokenizers import export_tokenizer
 
     for file in export_tokenizer(tokenizer, folder, format):
         print(file)
     print(
-        f"textmill: {tokenizer.kind}, {tokenizer.size:,} entries, for {format}",
+        f"textmill: {tokenizer.kind}, {tokenizer.size:,} tokens, for {format}",
         file=sys.stderr,
     )
 

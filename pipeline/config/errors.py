@@ -14,8 +14,8 @@ class Violations:
 
     def __init__(self, tree: Tree) -> None:
         self.positions = tree.positions
-        self._sentences = dict(tree.faults)
-        self._yaml_faults = tuple(tree.faults)
+        self._sentences = dict(tree.problems)
+        self._yaml_problems = tuple(tree.problems)
 
     def add(self, path: str, expected: str, got: Any, hint: str = "") -> None:
         """Adds an unexpected value."""
@@ -28,8 +28,8 @@ class Violations:
     def is_readable(self, path: str) -> bool:
         """Returns True if the YAML at and below a path has no mistake."""
         return not any(
-            fault == path or fault.startswith(f"{path}." if path else "")
-            for fault in self._yaml_faults
+            bad_path == path or bad_path.startswith(f"{path}." if path else "")
+            for bad_path in self._yaml_problems
         )
 
     def position(self, path: str) -> Position:

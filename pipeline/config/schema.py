@@ -38,7 +38,7 @@ class DatasetConfig(ingester.DatasetConfig):
     """One data set of the file."""
 
     profile: ProfileConfig = field(default_factory=ProfileConfig)
-    """Checks of its documents: schema, baseline, and the anomalies that end the run."""
+    """Checks of its documents: schema, baseline, and the anomalies that end a run."""
 
     def to_ingest(self) -> ingester.DatasetConfig:
         """Returns the ingester's part: a changed profile does not ingest again."""
@@ -148,7 +148,7 @@ class PipelineConfig:
     model: ModelConfig
     """The model of all stages."""
     stages: Mapping[str, StageConfig]
-    """Stages by name; a stage may start from an earlier one."""
+    """Stages by name; a stage may start from another one."""
     seed: int = 17
     """The seed of all randomness."""
     run: RunConfig = field(default_factory=RunConfig)
@@ -172,7 +172,7 @@ def render_config(config: PipelineConfig) -> str:
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
-    # Through JSON, because tuples and mappings of ours are not YAML's.
+    # Through JSON, because YAML has neither tuples nor our mappings.
     YAML().dump(json.loads(json.dumps(dataclasses.asdict(config))), stream)
     return stream.getvalue()
 

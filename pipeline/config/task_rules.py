@@ -37,7 +37,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
 def check_task_fits(
     stage: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[Violation]:
-    """Yields what the file's model, vocabulary and data set lack for a stage's task."""
+    """Yields mismatches of a stage's task with the model, vocabulary and data set."""
     row, model = _row(stage), as_mapping(config.get("model"))
     vocabulary = as_mapping(config.get("vocabulary"))
     family = str(model.get("family", ModelConfig.family))
@@ -53,7 +53,7 @@ def check_task_fits(
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
         expected = "a vocabulary with Chinese characters, for jieba"
-        yield Violation("tokenize.words", expected, "kind bpe, whose entries are bytes")
+        yield Violation("tokenize.words", expected, "kind bpe, whose tokens are bytes")
 
 
 def _row(stage: Mapping[str, Any]) -> TaskRow | None:

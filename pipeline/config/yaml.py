@@ -49,7 +49,7 @@ class Tree:
     value: Any
     positions: dict[str, Position] = field(default_factory=dict)
     """Position of every value, by dotted path."""
-    faults: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
     """Uses of YAML that a config does not allow, by dotted path."""
 
 
@@ -142,8 +142,8 @@ def override(tree: Tree, assignment: str) -> None:
     _place(tree, target, position)
     for child in new.positions:
         tree.positions[join(target, child) if child else target] = position
-    for child, fault in new.faults.items():
-        tree.faults[join(target, child) if child else target] = fault
+    for child, problem in new.problems.items():
+        tree.problems[join(target, child) if child else target] = problem
 
 
 def _slot(node: Any, key: str, position: Position) -> Any:
@@ -159,7 +159,7 @@ def _slot(node: Any, key: str, position: Position) -> Any:
 
 def _place(tree: Tree, path: str, position: Position) -> None:
     """Gives a path a new position and drops those below it."""
-    for known in (tree.positions, tree.faults):
+    for known in (tree.positions, tree.problems):
         for old in [p for p in known if p == path or p.startswith(path + ".")]:
             del known[old]
     tree.positions[path] = position
@@ -194,7 +194,7 @@ class _Reader:
         if not isinstance(event := next(self.events), kinds.StreamEndEvent):
             path = "---"
             self.tree.positions[path] = self.position(event)
-            self.tree.faults[path] = "expected one document, got another"
+            self.tree.problems[path] = "expected one document, got another"
         return self.tree
 
     def position(self, event: Any) -> Position:
@@ -240,16 +240,16 @@ class _Reader:
                 raise ConfigError(f"{position}: expected a plain text as key")
             key = event.value
             child = join(path, key)
-            fault = self.key_fault(event, key in values, child)
-            if fault:
-                self.tree.faults[child] = fault
+            problem = self.key_problem(event, key in values, child)
+            if problem:
+                self.tree.problems[child] = problem
             self.tree.positions[child] = position
             value = self.node(next(self.events), child, depth + 1)
-            if not fault:
+            if not problem:
                 values[key] = value
         return values
 
-    def key_fault(self, event: Any, is_repeated: bool, path: str) -> str | None:
+    def key_problem(self, event: Any, is_repeated: bool, path: str) -> str | None:
         key = event.value
         if is_repeated:
             first = self.tree.positions[path].line
@@ -261,6 +261,6 @@ class _Reader:
         return None
 
     def refuse(self, path: str, what: str) -> None:
-        self.tree.faults.setdefault(
+        self.tree.problems.setdefault(
             path, f"expected plain YAML, got {what}; write the value out"
         )

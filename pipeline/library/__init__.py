@@ -80,7 +80,7 @@ class Model:
     path: Path
     """The folder of its SavedModel."""
     trust: bool = False
-    """Whether it may lack a manifest of Textmill's."""
+    """Loads it even without a manifest of Textmill."""
 
     @cached_property
     def _runtime(self) -> Any:
@@ -94,7 +94,7 @@ class Model:
         return list(self._runtime.labels)
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Returns one answer a text, in their order.
+        """Returns one answer per text, in order.
 
         A classifier answers ``label`` and ``probabilities`` by label, highest first.
         """
@@ -139,7 +139,7 @@ def run(
         only: ids of nodes to run, for a part of the pipeline.
         start: a node to run with everything downstream of it.
         until: a node to run with everything upstream of it.
-        progress: whether to show progress on standard error.
+        progress: show progress on standard error.
 
     Raises:
         ConfigError: the config has errors, or a node does not exist.
@@ -186,7 +186,7 @@ def runs(root: str | Path = _ROOT) -> list[Run]:
     """Returns the runs of a root folder, newest first.
 
     Raises:
-        ConfigError: the folder is no root.
+        ConfigError: the folder is not a root.
     """
     from textmill.models.errors import ConfigError
     from textmill.pipeline.store import MetadataStore
@@ -209,8 +209,8 @@ def load(path: str | Path, *, trust: bool = False) -> Model:
     Args:
         path: ``<root>/pushed/<stage>``, ``<root>/pushed/<stage>/<version>``, or any
             copy of a version.
-        trust: whether to load a SavedModel without a manifest of Textmill's; its graph
-            can read and write files.
+        trust: load a SavedModel without a manifest of Textmill; its graph can read and
+            write files.
 
     Raises:
         ConfigError: the folder has no pushed model.

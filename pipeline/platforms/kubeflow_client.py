@@ -98,7 +98,7 @@ class KubeflowHost:
             else:
                 self._client.delete_recurring_run(id)
 
-    def look(self, id: str) -> Status:
+    def status(self, id: str) -> Status:
         """Returns the state of a run."""
         with self._answering():
             run = self._client.get_run(id)

@@ -12,7 +12,7 @@ from textmill.pipeline.secrets import REFERENCE
 
 _SHORTEST = 6
 """Shorter values occur in any text by chance."""
-_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|API_?KEY|PRIVATE)")
+_SECRET_NAME = re.compile(r"(TOKEN|SECRET|PASS|PWD|CREDENTIAL|API_?KEY|PRIVATE)")
 _PATTERNS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY",
     "a key of Amazon's": r"\b(AKIA|ASIA)[0-9A-Z]{16}\b",
@@ -21,6 +21,9 @@ _PATTERNS = {
     "a token of GitHub's": r"\b(gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{50,})",
     "a token of Hugging Face's": r"\bhf_[A-Za-z]{30,}\b",
     "a token of Slack's": r"\bxox[abprs]-[0-9A-Za-z-]{10,}",
+    "a token of GitLab's": r"\bglpat-[\w-]{20,}",
+    "a key of Anthropic's or OpenAI's": r"\bsk-[A-Za-z0-9_-]{20,}",
+    "a password in a URL": r"://[^/\s:@{}]+:[^/\s@{}$]+@",
     "a web token": r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}",
 }
 

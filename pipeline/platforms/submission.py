@@ -82,7 +82,7 @@ class Service(Protocol):
     def discard(self, id: str, submission: Submission) -> None:
         """Ends and removes a duplicate."""
 
-    def look(self, id: str) -> Status:
+    def status(self, id: str) -> Status:
         """Returns the state of a run."""
 
     def cancel(self, id: str, submission: Submission) -> None:
@@ -98,13 +98,13 @@ def with_retries(call: Callable[[], T]) -> T:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             return call()
-        except Transient as fault:
+        except Transient as error:
             if attempt == _ATTEMPTS:
                 raise RemoteError(
-                    f"{fault}; gave up after {attempt} attempts: check the network, "
+                    f"{error}; gave up after {attempt} attempts: check the network, "
                     "then give the same command again; it starts no second run"
-                ) from fault
-            pause = fault.pause
+                ) from error
+            pause = error.pause
             if pause is None:
                 pause = random.uniform(0.5, 1.0) * 2 ** (attempt - 1)
             sleep(min(pause, _LONGEST_PAUSE))
@@ -138,7 +138,7 @@ def follow(
     """Waits for a run's end, reporting every change of a task as (task, state)."""
     states: dict[str, str] = {}
     while True:
-        status = with_retries(lambda: service.look(id))
+        status = with_retries(lambda: service.status(id))
         for task, state in status.tasks.items():
             if states.get(task) != state:
                 states[task] = state

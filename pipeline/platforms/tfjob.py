@@ -29,7 +29,7 @@ def compile_tfjobs(loaded: LoadedConfig, pipeline: Pipeline, *, root: str) -> st
     """Returns a manifest per selected training node on several machines.
 
     Raises:
-        ConfigError: there are no such nodes.
+        ConfigError: no selected node trains on several machines.
     """
     given = loaded.config.run.nodes
     jobs = [

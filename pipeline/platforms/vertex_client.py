@@ -25,7 +25,7 @@ class VertexRegion:
 
     Raises:
         ConfigError: the client is not installed, or no project is named.
-        RemoteError: there are no credentials.
+        RemoteError: credentials are missing.
     """
 
     def __init__(self, config: VertexConfig) -> None:
@@ -122,7 +122,7 @@ class VertexRegion:
         if submission.cron is not None:
             self.cancel(id, submission)
 
-    def look(self, id: str) -> Status:
+    def status(self, id: str) -> Status:
         """Returns the state of a job."""
         with self._answering():
             job = self._jobs.get_pipeline_job(name=id, **_ONCE)

@@ -181,12 +181,12 @@ class _CheckpointSync:
             return
         try:
             self._mirror.keep(self._work, wanted=_is_checkpoint, done=done)
-        except TextmillError as fault:
+        except TextmillError as error:
             self._pause_until = time.monotonic() + _PAUSE_SECONDS
-            if str(fault) != self._last_warning:
-                warning = f"textmill: checkpoints were not uploaded: {fault}"
+            if str(error) != self._last_warning:
+                warning = f"textmill: checkpoints were not uploaded: {error}"
                 print(warning, file=sys.stderr, flush=True)
-                self._last_warning = str(fault)
+                self._last_warning = str(error)
 
 
 def _is_checkpoint(name: str) -> bool:

@@ -34,6 +34,7 @@ from textmill.pipeline.publish import sweep
 from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
+from textmill.pipeline.secrets import hide_secrets
 from textmill.pipeline.store import MetadataStore
 
 _TICK_SECONDS = 0.2
@@ -204,9 +205,9 @@ class _Run:
             digests = map_inputs(node, lambda c: self._artifacts[c].reference)
             # Computed again when a worker gets free: files and code may have changed.
             parts = self._keys.parts(node, digests)
-        except TextmillError as fault:
+        except TextmillError as error:
             self._waiting.remove(node)
-            self._fail(node, fault.exit_code, str(fault))
+            self._fail(node, error.exit_code, str(error))
             return
         key = cache_key(parts)
         entry = look_up(self._runner.root, type(node), node.id, key)
@@ -347,7 +348,7 @@ class _Run:
             key=key,
             seconds=self._seconds(node),
             exit_code=exit_code,
-            error=error,
+            error=hide_secrets(error, node.config),
         )
 
     def _not_finished(

@@ -93,9 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         deadline = Deadline(node, timeout=options.timeout)
         signal.signal(signal.SIGTERM, deadline.stop)
         return _run(node, loaded, pipeline, mirror, request, kfp, deadline)
-    except TextmillError as fault:
-        print(f"textmill: {fault}", file=sys.stderr)
-        return fault.exit_code
+    except TextmillError as error:
+        print(f"textmill: {error}", file=sys.stderr)
+        return error.exit_code
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

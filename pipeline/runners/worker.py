@@ -33,7 +33,7 @@ from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
-from textmill.pipeline.secrets import resolve_secrets
+from textmill.pipeline.secrets import hide_secrets, resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _REPORT_SECONDS = 0.2
@@ -94,20 +94,22 @@ class Outcome:
 Send = Callable[[str, Any], None]
 
 
-class LossyStream(io.TextIOBase):
-    """A text stream that drops what the disk has no room for.
+class LogStream(io.TextIOBase):
+    """A worker's log: without secrets, and without errors when its disk is full.
 
-    A worker's log is on the disk that a step may fill. Beam reports an error only
-    after it printed it: an exception from ``print`` would hang the pipeline.
+    The log is on the disk that a step may fill, and Beam reports an error only after
+    it printed it: an exception from ``print`` would hang the pipeline.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self.config: Any = None
+        """The config of the job, whose secrets are hidden."""
 
     def write(self, text: str) -> int:
         """Writes text, or loses it."""
         with suppress(OSError):
-            self._stream.write(text)
+            self._stream.write(hide_secrets(text, self.config))
             self._stream.flush()
         return len(text)
 
@@ -124,7 +126,7 @@ class LossyStream(io.TextIOBase):
 def main(descriptor: int) -> None:
     """Executes the jobs of one runner until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stderr = LossyStream(sys.stderr)
+    sys.stdout, sys.stderr = log = LogStream(sys.stdout), LogStream(sys.stderr)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -141,6 +143,8 @@ def main(descriptor: int) -> None:
 
     while True:
         job = jobs.get()
+        for stream in log:
+            stream.config = pickle.loads(job.payload)[0]
         outcome = run_job(job, send, stop.is_set)
         send("outcome", outcome)
 
@@ -149,11 +153,11 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     """Executes a job and returns its outcome; turns every exception into one."""
     try:
         return _execute(job, send, should_stop)
-    except Preempted as fault:
-        return Outcome("interrupted", fault.exit_code, str(fault))
-    except TextmillError as fault:
+    except Preempted as error:
+        return Outcome("interrupted", error.exit_code, str(error))
+    except TextmillError as error:
         traceback.print_exc()
-        return Outcome("failed", fault.exit_code, str(fault))
+        return Outcome("failed", error.exit_code, str(error))
     except Exception as error:
         traceback.print_exc()
         if sentence := publish.machine_error_message(error, job.node, job.root):
@@ -169,7 +173,6 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     module, _, name = job.component.partition(":")
     component: type[Component] = getattr(importlib.import_module(module), name)
     config, inputs = pickle.loads(job.payload)
-    config = resolve_secrets(config)
 
     def while_waiting() -> None:
         if should_stop():
@@ -207,8 +210,12 @@ def _execute_and_publish(
         (staging / name).mkdir(parents=True)
         outputs[name] = port.type(staging / name)
     try:
-        arguments = {"config": config, "inputs": inputs, "outputs": outputs}
-        component.execute(**arguments, context=context)
+        component.execute(
+            config=resolve_secrets(config),
+            inputs=inputs,
+            outputs=outputs,
+            context=context,
+        )
         _check_files(job, component, config)
         environment = _environment(job)
         for artifact in outputs.values():

@@ -1,7 +1,10 @@
 import time
 
 import apache_beam as beam
+import psutil
 import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
 from textmill.components.beam import open_pipeline
 from textmill.models.errors import ConfigError
@@ -53,3 +56,36 @@ def test_runners_that_download_are_refused(runner):
 def test_an_option_that_beam_does_not_have_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'direct_num_workers'"):
         open_pipeline({"direct_num_worker": 2})
+
+
+def open_ports(number):
+    """Returns the addresses that this process listens on."""
+    connections = psutil.Process().net_connections()
+    return {
+        c.laddr.ip.removeprefix("::ffff:") for c in connections if c.status == "LISTEN"
+    }
+
+
+def addresses(pipeline, path):
+    with pipeline as opened:
+        _ = (
+            opened
+            | beam.Create([1], reshuffle=False)
+            | beam.FlatMap(open_ports)
+            | beam.io.WriteToText(str(path))
+        )
+    return {line for p in path.parent.iterdir() for line in p.read_text().splitlines()}
+
+
+def test_workers_listen_on_the_loopback_interface_only(tmp_path):
+    assert addresses(open_pipeline({}), tmp_path / "out") == {"127.0.0.1"}
+
+
+def test_stock_workers_still_listen_on_all_interfaces(tmp_path, monkeypatch):
+    """What open_pipeline avoids; when this fails, its servers can be Beam's own."""
+    import grpc
+    from apache_beam.runners.portability.fn_api_runner import worker_handlers
+
+    monkeypatch.setattr(worker_handlers, "grpc", grpc)
+    runner = FnApiRunner(default_environment=EmbeddedPythonGrpcEnvironment())
+    assert "::" in addresses(beam.Pipeline(runner=runner), tmp_path / "out")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.models.pretrained_folders import bert_tensors, write_bert
+from tests.models.pretrained.pretrained_folders import bert_tensors, write_bert
 from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,
@@ -91,7 +91,7 @@ def test_a_stage_of_other_words_does_not_start(folder, documents, tmp_path):
     words = write_bert(tmp_path / "other", bert_tensors(head=False))
     entries = (words / "vocab.txt").read_text().replace("a\nb", "b\na")
     (words / "vocab.txt").write_text(entries)
-    with pytest.raises(IntegrityError, match="made with vocabulary") as caught:
+    with pytest.raises(IntegrityError, match="trained with vocabulary") as caught:
         trained(folder, documents, tmp_path, words=words)
     assert caught.value.exit_code == 4
 
@@ -105,5 +105,5 @@ def test_what_is_in_the_folder_is_part_of_the_key(folder):
     ]
     assert Trainer.external_files(replace(config_of(folder), init=None)) == []
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match="which is not opened"):
+    with pytest.raises(ConfigError, match="which cannot be read safely"):
         Trainer.external_files(config_of(folder))

@@ -6,6 +6,7 @@ import errno
 import glob
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,6 +139,9 @@ def trouble(*, words: Output[Words], config: TroubleConfig, context: Context) ->
     """Fails in one way or another; ``note`` is a file or a number."""
     if config.kind == "data":
         raise DataError("rows.csv:3: expected 2 columns, found 1; mend the line")
+    if config.kind == "secret":
+        print(f"reading {config.note}", file=sys.stderr)
+        raise DataError(f"{config.note}: bad line")
     if config.kind == "defect":
         raise ValueError("unforeseen")
     if config.kind == "memory":

@@ -25,41 +25,41 @@ _TRIES = 4
 _HOOK = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 Translate = Callable[[list[str]], list[str]]
-"""Texts there and back again, in their order."""
+"""Translates texts into another language and back, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """How many copies a training document gets, and what makes them different.
+    """Config of augmentation: the number of copies, and the operations on them.
 
     A rate is the share of a text's words (characters, for noise) that an operation
     changes, at least one. Chinese is written without spaces: its characters are words.
     """
 
     copies: int = 1
-    """Copies a document, beside the document itself."""
+    """Copies of each document, in addition to the document itself."""
     combine: Literal["one", "all"] = "one"
-    """Whether a copy gets one operation (as in EDA; copies of a document take turns),
-    or all of them, one after the other."""
+    """Applies one operation to a copy (as in EDA; copies of a document take turns), or
+    all of them in order."""
     swap: float = 0.0
-    """Share of words that change places with another one."""
+    """Share of words that are swapped with another word."""
     delete: float = 0.0
-    """Share of words that are left out; the last one never is."""
+    """Share of words that are deleted; at least one word stays."""
     synonyms: FilePath | None = None
     """A table of UTF-8 lines: a word, a tab, its synonyms with tabs between them."""
     synonym_rate: float = 0.1
-    """Share of words that become one of their synonyms; without a table, none."""
+    """Share of words that are replaced by a synonym; without a table, none."""
     insert: float = 0.0
-    """Share of words of which a synonym is put in at another place."""
+    """Share of words for which a synonym is inserted at a random position."""
     noise: float = 0.0
-    """Share of letters that are swapped with the next, left out, or replaced or
-    followed by one beside them on a keyboard (by one of the text, in other scripts)."""
+    """Share of letters that are swapped with the next, deleted, or replaced or followed
+    by a neighbour on the keyboard (in other scripts, by another letter of the text)."""
     segment: Literal["table", "jieba"] = "table"
-    """How Chinese words are found for synonyms: the longest in the table at each place,
-    or by jieba, which must be installed and keeps 学生气质 from holding 生气."""
+    """Segmentation of Chinese for synonyms: the longest entry of the table at each
+    position, or jieba (must be installed), which finds no 生气 in 学生气质."""
     back_translate: str | None = None
-    """A function ``package.module:function`` that is given a list of texts and returns
-    as many; it should return the same for the same texts."""
+    """A function ``package.module:function`` from a list of texts to as many texts; it
+    should be deterministic."""
 
     def __post_init__(self) -> None:
         if self.copies < 1:
@@ -83,7 +83,7 @@ class AugmentConfig:
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The names of what is done, in the order in which it is."""
+        """The names of the operations, in order."""
         rates = {
             "synonym": self.synonym_rate if self.synonyms else 0,
             "insert": self.insert,
@@ -120,7 +120,7 @@ def _table(name: str) -> Path:
 
 
 def _source(hook: str) -> Path | None:
-    """Finds a module's source, importing none but the packages around it."""
+    """Returns a module's source file; imports its parent packages only."""
     from importlib.util import find_spec
 
     module = hook.partition(":")[0]
@@ -186,7 +186,7 @@ class Augmenter:
     def augment_batch(
         self, texts: Sequence[str], ids: Sequence[str], copy: int
     ) -> list[str]:
-        """Returns that copy of every text; back translation sees them all at once.
+        """Returns copy number ``copy`` of every text, back-translated in one call.
 
         Raises:
             ConfigError: the function of back_translate cannot be imported.
@@ -201,7 +201,7 @@ class Augmenter:
         return copies
 
     def _plan(self, document_id: str, copy: int) -> list[str]:
-        """Orders the operations: for "one", this copy's turn first, then the next."""
+        """Returns the operations in order; for "one", this copy's operation first."""
         operations = list(self._config.operations)
         if self._config.combine == "all":
             return operations
@@ -215,7 +215,7 @@ class Augmenter:
     def _translated(
         self, texts: Sequence[str], plans: Sequence[list[str]]
     ) -> Sequence[str]:
-        """Sends the texts there and back whose plan begins so; others stay."""
+        """Returns the texts, back-translated where the plan begins with that."""
         wanted = [i for i, plan in enumerate(plans) if plan[0] == "back_translate"]
         wanted = [i for i in wanted if texts[i].strip()]
         if not wanted:
@@ -224,10 +224,10 @@ class Augmenter:
         self._translate = self._translate or _load(hook)
         answers = self._translate([texts[i] for i in wanted])
         if not isinstance(answers, list | tuple) or len(answers) != len(wanted):
-            found = len(answers) if hasattr(answers, "__len__") else answers
+            received = len(answers) if hasattr(answers, "__len__") else answers
             raise DataError(
                 f"augment.back_translate: expected {len(wanted)} texts from {hook}, "
-                f"received {found}; it must return one for each it is given"
+                f"received {received}; it must return one for each text"
             )
         bases = list(texts)
         for i, answer in zip(wanted, answers, strict=True):
@@ -242,7 +242,7 @@ class Augmenter:
     def _apply(
         self, text: str, base: str, plan: list[str], random: StatelessRandom
     ) -> str:
-        """Performs a plan: all of it, or as much as makes a difference."""
+        """Applies a plan: all operations, or the first that changes the text."""
         if self._config.combine == "all":
             for name in plan:
                 base = self._perturb(name, base, random)

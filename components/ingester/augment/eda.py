@@ -1,6 +1,6 @@
-"""Perturbing: the operations that make a copy of a text another text.
+"""Operations of easy data augmentation on the words and letters of a text.
 
-What is between words stays where it is: spacing and punctuation survive.
+Spacing and punctuation between words stay as they are.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _NEIGHBOURS = {
 
 
 def _count(rate: float, population: int) -> int:
-    """Returns how many of so many are changed: at least one, as in EDA."""
+    """Returns the number of items to change: at least one, as in EDA."""
     return min(population, max(1, int(rate * population)))
 
 
 def swap(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
-    """Lets words change places with others."""
+    """Swaps random pairs of words."""
     matches = list(WORD.finditer(text))
     if len(matches) < 2:
         return text
@@ -40,7 +40,7 @@ def swap(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) ->
 
 
 def delete(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
-    """Leaves words out, each with the white space beside it; one always stays."""
+    """Deletes words with the white space next to them; at least one word stays."""
     matches = list(WORD.finditer(text))
     if len(matches) < 2:
         return text
@@ -54,7 +54,7 @@ def delete(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) 
 
 
 def _with_space(text: str, begin: int, end: int) -> tuple[int, int]:
-    """Widens a word over the white space that would otherwise stand twice."""
+    """Returns a word's span, extended by white space that would be doubled."""
     if begin == 0 or text[begin - 1].isspace():
         after = end
         while after < len(text) and text[after].isspace():
@@ -80,7 +80,7 @@ def replace_synonyms(
 
 
 def insert(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
-    """Puts synonyms of the text's own words before other words."""
+    """Inserts synonyms of the text's words before random words."""
     places = synonyms.places(text)
     if not places:
         return text
@@ -102,16 +102,16 @@ def _num_words(text: str) -> int:
 
 
 def _replace(text: str, edits: Sequence[tuple[int, int, str]]) -> str:
-    """Puts words in the places of spans, which are in order and may overlap."""
-    pieces, at = [], 0
+    """Replaces spans, which are in order and may overlap, by words."""
+    pieces, copied = [], 0
     for begin, end, word in edits:
-        pieces += [text[at:begin], word]
-        at = max(at, end)
-    return "".join([*pieces, text[at:]])
+        pieces += [text[copied:begin], word]
+        copied = max(copied, end)
+    return "".join([*pieces, text[copied:]])
 
 
 def noise(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -> str:
-    """Swaps, leaves out, puts in or replaces letters, as fingers on a keyboard do."""
+    """Swaps, deletes, inserts or replaces letters, like typing errors."""
     letters = [match.start() for match in _LETTER.finditer(text)]
     if not letters:
         return text
@@ -140,7 +140,7 @@ def noise(text: str, rate: float, random: StatelessRandom, synonyms: Synonyms) -
 def _neighbour(
     char: str, text: str, letters: list[int], random: StatelessRandom
 ) -> str:
-    """Returns a key beside a letter's, or for other scripts a letter of the text."""
+    """Returns a neighbour on the keyboard; in other scripts, a letter of the text."""
     keys = _NEIGHBOURS.get(char.lower())
     if keys is None:
         return text[random.choice(letters)]
@@ -155,4 +155,4 @@ OPERATIONS: dict[str, Callable[[str, float, StatelessRandom, Synonyms], str]] = 
     "delete": delete,
     "noise": noise,
 }
-"""What each name does: (text, share of the words, random, synonyms) -> text."""
+"""Operations by name: (text, share of the words, random, synonyms) -> text."""

@@ -1,4 +1,4 @@
-"""Synonyms: a table of what words can be said instead, and where such words stand.
+"""Synonyms: a table of words and their synonyms, and a search for them in texts.
 
 A word is a run of characters without white space, less the punctuation at its ends;
 in Chinese and Japanese, which are written without spaces, it is a character, or as many
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from textmill.components.text.unspaced import character_class
 from textmill.models.errors import ConfigError, DataError
+from textmill.models.unspaced import character_class
 
 _IDEOGRAPHS = character_class("han", "kana", "bopomofo")
 _MARKS = (
@@ -31,7 +31,7 @@ _IDEOGRAPHIC_RUN = re.compile(rf"[{_IDEOGRAPHS}]+")
 
 
 class Synonyms:
-    """What words can be said instead, and where in a text such words stand."""
+    """A table of synonyms that finds its words in a text."""
 
     def __init__(self, table: dict[str, tuple[str, ...]], *, segment: str) -> None:
         self._table = table
@@ -74,19 +74,19 @@ class Synonyms:
         return tuple(synonym[:1].upper() + synonym[1:] for synonym in known)
 
     def places(self, text: str) -> list[tuple[int, int, tuple[str, ...]]]:
-        """Returns where words with synonyms begin and end, and what these are."""
-        found: list[tuple[int, int, tuple[str, ...]]] = []
+        """Returns begin, end and synonyms of every word that has some."""
+        places: list[tuple[int, int, tuple[str, ...]]] = []
         if not self._table:
-            return found
+            return places
         for match in WORD.finditer(text):
             known = () if is_ideographic(match[0]) else self.of(match[0])
             if known:
-                found.append((*match.span(), known))
+                places.append((*match.span(), known))
         if not self._longest or text.isascii():
-            return found
+            return places
         for run in _IDEOGRAPHIC_RUN.finditer(text):
-            found.extend(self._places_in_run(run[0], run.start()))
-        return sorted(found)
+            places.extend(self._places_in_run(run[0], run.start()))
+        return sorted(places)
 
     def _places_in_run(
         self, run: str, begin: int
@@ -98,17 +98,17 @@ class Synonyms:
             begin += len(word)
 
     def _longest_words(self, run: str) -> Iterator[str]:
-        at = 0
-        while at < len(run):
-            length = min(self._longest, len(run) - at)
-            while length > 1 and run[at : at + length] not in self._table:
+        begin = 0
+        while begin < len(run):
+            length = min(self._longest, len(run) - begin)
+            while length > 1 and run[begin : begin + length] not in self._table:
                 length -= 1
-            yield run[at : at + length]
-            at += length
+            yield run[begin : begin + length]
+            begin += length
 
 
 def is_ideographic(word: str) -> bool:
-    """Says whether a word is written without spaces around it."""
+    """Returns whether a word is written without spaces around it."""
     return not word.isascii() and _IDEOGRAPHIC_RUN.fullmatch(word) is not None
 
 

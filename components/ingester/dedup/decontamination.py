@@ -1,8 +1,8 @@
-"""Contamination: which share of a document stands in texts it must not hold.
+"""Contamination: the share of a document's n-grams that protected texts hold.
 
-The n-grams of a benchmark make an index; a document's share of n-grams that occur in it
-says how much of the document the benchmark's answers could be read from (13-grams, as
-Brown et al. 2020, appendix C).
+The n-grams of a benchmark make an index; the share of a document's n-grams in it says
+how much of the document the benchmark's answers could be read from (13-grams, as Brown
+et al. 2020, appendix C). The profiler's overlap of splits is the same share.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def contamination(
     Returns:
         Share of occurrences, not of distinct n-grams; float64 [n], 0 without any.
     """
-    found = sums(_is_in(values, index).astype(np.int64), splits)
-    return found / np.maximum(np.diff(splits), 1)
+    shared = sums(_is_in(values, index).astype(np.int64), splits)
+    return shared / np.maximum(np.diff(splits), 1)
 
 
 def _is_in(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Says for each value whether the sorted index has it.
+    """Returns for each value if the sorted index has it; bool [m].
 
-    Most are not there, and a table of the index's leading bits tells so for nearly all
-    of them, without a search each.
+    Most are absent, which a table of the index's leading bits shows for nearly all of
+    them without a search.
     """
     marks = np.zeros(len(values), bool)
     if not len(index):

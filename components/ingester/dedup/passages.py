@@ -1,8 +1,8 @@
-"""Passages: paragraphs and runs of three sentences, found, hashed, compared and cut.
+"""Removes repeated passages: paragraphs, or runs of three sentences.
 
-A span that was seen before, in a document of lower rank or further up in the same one,
-is a repeat (three sentences: Raffel et al. 2020, section 2.2). Everything is linear in
-the length of a text, and order matters only through the ranks.
+A span with the words of an earlier one, in a document of lower rank or further up in
+the same one, is a repeat (three sentences: Raffel et al. 2020, section 2.2). Everything
+is linear in the length of a text, and order matters only through the ranks.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from textmill.components.text.sentences import sentences
 from textmill.components.text.shingles import sequence_hashes
 from textmill.components.text.word_hashing import offsets, word_hashes
 from textmill.models.hashing import mix64, odd_constant
@@ -26,24 +27,6 @@ WINDOWS: dict[Unit, int] = {"paragraphs": 1, "sentences": 3}
 _SENTENCE = odd_constant("sentence")
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _LINE_END = re.compile(r"\n")
-# It begins with one set of characters, which the engine looks for fast, and takes
-# nothing back that it has taken: linear on any text.
-_SENTENCE_END = re.compile(
-    r"""[.!?\n。！？；](?:
-    (?<=\n)\s*+
-    |(?<=[。！？；])[。！？；]*+["'”’」』）】]*+\s*+
-    |(?<=[.!?])(?<![.!?][.!?])[.!?]*+["'”’)\]]*+\s++
-    )""",
-    re.VERBOSE,
-)
-_LONGEST_ABBREVIATION = 8
-_ABBREVIATED = """
-al approx appx apr aug ave ca capt cf ch col co corp dec dept dr ed eds eg e.g eq eqs
-esp est etc feb fig figs gen gov hon ie i.e inc jan jr jul jun lt ltd maj mar messrs mr
-mrs ms mt nos nov oct op p p.s ph.d pp prof pt ref refs rep rev sen sep sept sgt sr st
-u.k u.s u.s.a viz v vol vols vs
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 
 
 class Passages(NamedTuple):
@@ -58,37 +41,15 @@ class Passages(NamedTuple):
 
 
 def paragraphs(text: str) -> list[tuple[int, int]]:
-    """Returns where paragraphs begin and end: what blank lines, or else lines, part."""
+    """Returns begin and end of paragraphs: parts between blank lines, or else lines."""
     begin, end = len(text) - len(text.lstrip()), len(text.rstrip())
     pattern = _BLANK_LINE if _BLANK_LINE.search(text, begin, end) else _LINE_END
-    found = []
+    spans = []
     for match in pattern.finditer(text, begin, end):
-        found.append((begin, match.start()))
+        spans.append((begin, match.start()))
         begin = match.end()
-    found.append((begin, end))
-    return [(a, b) for a, b in found if a < b and not text[a:b].isspace()]
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Returns where sentences begin and end.
-
-    They end with a line, with 。！？；, and with .!? before white space, unless a small
-    letter follows, or an initial or a common abbreviation stands before the stop.
-    """
-    found, begin, last = [], 0, len(text)
-    for match in _SENTENCE_END.finditer(text):
-        ending, at = match.group(), match.start()
-        if ending[0] in ".!?" and "\n" not in ending and match.end() < last:
-            if text[match.end()].islower():
-                continue
-            if ending[0] == "." and ending[1].isspace() and _abbreviates(text, at):
-                continue
-        end = at + len(ending.rstrip())
-        if begin < end and not text[begin:end].isspace():
-            found.append((begin, end))
-        begin = match.end()
-    end = len(text.rstrip())
-    return [*found, (begin, end)] if begin < end else found
+    spans.append((begin, end))
+    return [(a, b) for a, b in spans if a < b and not text[a:b].isspace()]
 
 
 _FINDERS: dict[Unit, Callable[[str], list[tuple[int, int]]]] = {
@@ -102,15 +63,15 @@ def span_hashes(texts: Sequence[str], unit: Unit, *, min_words: int = 5) -> Pass
 
     Spans of fewer than min_words words are left out.
     """
-    found = [_FINDERS[unit](text) for text in texts]
+    units_of = [_FINDERS[unit](text) for text in texts]
     words = word_hashes(
         [
             text[begin:end]
-            for text, spans in zip(texts, found, strict=True)
+            for text, spans in zip(texts, units_of, strict=True)
             for begin, end in spans
         ]
     )
-    num_units = np.fromiter(map(len, found), np.int64, len(found))
+    num_units = np.fromiter(map(len, units_of), np.int64, len(texts))
     text = np.repeat(np.arange(len(texts)), num_units)
     position = np.arange(len(text)) - np.repeat(offsets(num_units)[:-1], num_units)
     units, width = sequence_hashes(words), WINDOWS[unit]
@@ -148,30 +109,23 @@ def repeated(
 
 
 def cut(text: str, positions: Iterable[int], unit: Unit) -> tuple[str, int]:
-    """Returns a text without the spans at these positions, and how many units went.
+    """Returns a text without the spans at these positions, and the number of units.
 
-    Of the white space on both sides of what is cut, that with the most line ends stays.
+    Of the white space around a removed part, the piece with the most line ends stays.
     """
     units = _FINDERS[unit](text)
     gone = {place + k for place in positions for k in range(WINDOWS[unit])}
-    kept = [i for i in range(len(units)) if i not in gone]
-    if len(kept) == len(units):
+    rest = [i for i in range(len(units)) if i not in gone]
+    if len(rest) == len(units):
         return text, 0
-    if not kept:
+    if not rest:
         return "", len(units)
     gaps = [text[a:b] for (_, a), (b, _) in pairwise(units)]
-    pieces = [text[: units[0][0]]] if kept[0] == 0 else []
-    for i, following in pairwise([*kept, len(units)]):
+    pieces = [text[: units[0][0]]] if rest[0] == 0 else []
+    for i, following in pairwise([*rest, len(units)]):
         pieces.append(text[slice(*units[i])])
         between = gaps[i:following] if following < len(units) else []
         pieces.append(max(between, key=lambda gap: gap.count("\n"), default=""))
-    if kept[-1] == len(units) - 1:
+    if rest[-1] == len(units) - 1:
         pieces.append(text[units[-1][1] :])
-    return "".join(pieces), len(units) - len(kept)
-
-
-def _abbreviates(text: str, stop: int) -> bool:
-    """Says whether the word before a full stop is an initial or an abbreviation."""
-    before = text[max(stop - _LONGEST_ABBREVIATION, 0) : stop].split()
-    word = before[-1].lstrip("\"'“‘([") if before else ""
-    return (len(word) == 1 and word.isupper()) or word.lower() in _ABBREVIATIONS
+    return "".join(pieces), len(units) - len(rest)

@@ -2,8 +2,9 @@
 
 As in the code that made the data set (TensorFlow Datasets' ``c4_utils.clean_page``), in
 its order: lines are checked one by one, and rules that drop the whole document read
-only lines that are sentences. Two differences: a sentence is counted by its end mark,
-not by a learned model, and Chinese and Japanese marks count.
+only lines that are sentences. Two differences: sentences are counted by rules
+(``components/text/sentences.py``), not by a learned model, and Chinese and Japanese
+marks count.
 """
 
 from __future__ import annotations
@@ -15,14 +16,12 @@ from pathlib import Path
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import TextView, num_words
-from textmill.components.text.unspaced import UNSPACED, character_class
+from textmill.components.text.sentences import sentences
 from textmill.models.errors import ConfigError
 from textmill.models.paths import FilePath
+from textmill.models.unspaced import UNSPACED, character_class
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
-# Each begins with its characters, for a fast search; then come look-behinds.
-_SENTENCE_END = re.compile(r"[.!?](?<![.!?][.!?])[.!?]*+[\"')\]”’]*+(?=\s|$)")
-_CJK_SENTENCE_END = re.compile(r"[。！？；…](?<![。！？；…][。！？；…])")
 _ELLIPSES = ("...", "…")
 _SCRIPT_WITHOUT_SPACES = re.compile(f"[{character_class(*UNSPACED)}]")
 
@@ -112,7 +111,7 @@ class C4(Filter):
             if (rule := self._mention_rule(folded)) is not None:
                 removed[rule] += 1
                 continue
-            num_sentences += count_sentences(line)
+            num_sentences += len(sentences(line))
             lines.append(line)
         text = "\n".join(lines).strip()
         if num_sentences < self.config.min_sentences:
@@ -158,14 +157,6 @@ class C4(Filter):
                 if phrase in folded:
                     return "policy"
         return None
-
-
-def count_sentences(line: str) -> int:
-    """Returns the number of sentence ends of a line, 1 for a line without any."""
-    count = len(_SENTENCE_END.findall(line))
-    if not line.isascii():
-        count += len(_CJK_SENTENCE_END.findall(line))
-    return count or 1
 
 
 def _has_long_word(line: str, max_chars: int) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from textmill.components.text.unspaced import character_class
+from textmill.models.unspaced import character_class
 
 _CJK = character_class("han", "kana", "bopomofo")
 _CJK_CHARACTER = re.compile(f"[{_CJK}]")

@@ -83,19 +83,24 @@ class ParquetReader(Reader):
             number = sum(group.num_rows for group in groups[: part.begin])
             names = _class_names(file.schema_arrow)
             bound = self._max_expanded_bytes(groups[part.begin : part.end])
+            if sum(g.total_byte_size for g in groups[part.begin : part.end]) > bound:
+                raise self._expands(part)
             for batch in _batches(file, selected):
                 lengths = _text_lengths(batch)
                 bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
                 if bound < 0:
-                    raise DataError(
-                        f"{part.path}: expands to more than limits.max_expanded_bytes, "
-                        f"or {MAX_EXPANSION} times its own size"
-                    )
+                    raise self._expands(part)
                 too_long = _longer(lengths, max_bytes)
                 for i, row in enumerate(_rows(batch)):
                     limit = max_bytes if i in too_long else None
                     yield _record(number + i, row, limit, names, needed)
                 number += batch.num_rows
+
+    def _expands(self, part: FileRange) -> DataError:
+        return DataError(
+            f"{part.path}: expands to more than limits.max_expanded_bytes, or "
+            f"{MAX_EXPANSION} times its own size"
+        )
 
     def _max_expanded_bytes(self, groups: list[Any]) -> int:
         stored = sum(map(_compressed_bytes, groups))

@@ -1,7 +1,7 @@
 """Adafactor (Shazeer and Stern, 2018): a second moment in rows and columns.
 
-Keras' rule, but for one thing: Keras also keeps the product of both, as large as the
-weight, and so saves nothing of what the factors are for.
+Keras' rule, except that Keras also stores the product of both, which is as large as the
+weight and so defeats the factors' purpose.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from textmill.models.training.optimizers.reduced_gradient import (
 
 
 class _Factored(keras.optimizers.Adafactor):
-    """The rule: factors for the last two dimensions, the whole for vectors."""
+    """The rule: factors over the last two dimensions; full moments for vectors."""
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Makes row and column means of matrices, and second moments of vectors."""
+        """Creates row and column means of matrices, and second moments of vectors."""
         keras.optimizers.Optimizer.build(self, variables)
         self._moments = [self._moment(variable) for variable in variables]
 
@@ -38,15 +38,15 @@ class _Factored(keras.optimizers.Adafactor):
         self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
     ) -> None:
         """Takes one step."""
-        taken = tf.cast(self.iterations + 1, tf.float32)
-        keep = 1.0 - taken**self.beta_2_decay
+        count = tf.cast(self.iterations + 1, tf.float32)
+        decay = 1.0 - count**self.beta_2_decay
         square = gradient * gradient + self.epsilon_1
         moments = self._moments[self._get_variable_index(variable)]
-        now = [square]
+        averages = [square]
         if len(moments) == 2:
-            now = [tf.reduce_mean(square, axis) for axis in (-1, -2)]
-        for moment, value in zip(moments, now, strict=True):
-            self.assign(moment, keep * moment + (1.0 - keep) * value)
+            averages = [tf.reduce_mean(square, axis) for axis in (-1, -2)]
+        for moment, value in zip(moments, averages, strict=True):
+            self.assign(moment, decay * moment + (1.0 - decay) * value)
         second = tf.convert_to_tensor(moments[0])
         if len(moments) == 2:
             rows, columns = map(tf.convert_to_tensor, moments)
@@ -54,7 +54,7 @@ class _Factored(keras.optimizers.Adafactor):
             second = rows[..., :, None] * columns[..., None, :]
         update = gradient / tf.sqrt(second)
         update /= tf.maximum(1.0, _rms(update) / self.clip_threshold)
-        learning_rate = tf.minimum(learning_rate, 1.0 / tf.sqrt(taken))
+        learning_rate = tf.minimum(learning_rate, 1.0 / tf.sqrt(count))
         size = tf.maximum(self.epsilon_2, _rms(tf.convert_to_tensor(variable)))
         self.assign_sub(variable, learning_rate * size * update)
 

@@ -13,7 +13,7 @@ from textmill.models.training.optimizers.reduced_gradient import (
 
 
 class _LayerwiseAdam(keras.optimizers.Adam):
-    """Adam whose update has the length that the weight's norm says."""
+    """Adam with updates scaled to the norms of the weights."""
 
     def update_step(
         self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor

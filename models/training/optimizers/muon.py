@@ -1,8 +1,8 @@
-"""Muon: momentum made orthogonal (Jordan et al., 2024), for the matrices inside layers.
+"""Muon: orthogonalized momentum (Jordan et al., 2024), for the matrices inside layers.
 
-KerasHub keeps an attention kernel with its heads apart, in three dimensions: it is the
-matrix that it multiplies by. Keras' Muon takes only what has two dimensions, and so
-passes over all of attention but its biases.
+KerasHub's attention kernels have three dimensions, with one for the heads; they are
+reshaped to matrices. Keras' Muon handles only two dimensions, and so skips attention
+kernels.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def matrix_shape(variable: keras.Variable) -> tuple[int, int] | None:
 
 
 def orthogonal(matrix: tf.Tensor) -> tf.Tensor:
-    """Returns about the nearest matrix with singular values of 1, by Newton-Schulz.
+    """Returns an approximation of the nearest orthogonal matrix, by Newton-Schulz.
 
-    The quintic iteration of Jordan et al. ends with values between 0.7 and 1.2.
+    The quintic iteration of Jordan et al. ends with singular values of 0.7 to 1.2.
     """
     a, b, c = _COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]

@@ -1,4 +1,4 @@
-"""Builds an optimizer by name: Keras' rules where they are right, ours where not."""
+"""Builds an optimizer by name, with Keras' rules where they are correct."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_optimizer(
     Args:
         model: the model, whose trainable weights it updates.
         config: the update rule.
-        averages: whether it also averages the weights.
+        averages: also average the weights.
     """
     adam = {
         "beta_1": config.beta_1,

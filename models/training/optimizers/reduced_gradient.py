@@ -1,8 +1,8 @@
 """Base class: a Keras optimizer that receives gradients already reduced over replicas.
 
-The step has added the gradients of all replicas; Keras would add them again, after
-clipping. The step passes the learning rate, which is multiplied by layer. Decay and
-layers go by a weight's path, not its bare name; every replica has the averages.
+The step has already added the gradients of all replicas; Keras would add them again,
+after clipping. The step also passes the learning rate, which each layer multiplies by
+its factor. Weight decay and layers are matched by a weight's path, not its name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
     """
 
     decays = True
-    """Whether weights are decayed beside the rule, not inside of it."""
+    """True if weight decay is separate from the rule, not part of it."""
 
     def __init__(self, config: OptimizerConfig, *, averages: bool, **rule: Any) -> None:
         super().__init__(
@@ -51,7 +51,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
         self._multipliers = layer_multipliers(variables, self.config.layer_decay)
         if self._has_averages:
             self.averages = self.add_optimizer_variables(variables, "average")
-            # Weights that this task's loss does not depend on stay what they are.
+            # Weights that the loss does not depend on keep this value.
             for average, variable in zip(self.averages, variables, strict=True):
                 average.assign(variable)
 
@@ -70,7 +70,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
     def update_step(
         self, gradient: tf.Tensor, variable: Any, learning_rate: tf.Tensor
     ) -> None:
-        """Decays a weight, updates it by the rule, and takes it into the average."""
+        """Decays a weight, updates it by the rule, and updates its average."""
         index = self._get_variable_index(variable)
         learning_rate = learning_rate * self._multipliers[index]
         decay = self.config.weight_decay
@@ -82,7 +82,7 @@ class ReducedGradientOptimizer(keras.optimizers.Optimizer):
             self.assign(average, variable + self._average_decay * (average - variable))
 
     def _apply_weight_decay(self, variables: Any) -> None:
-        """Leaves it to ``update_step``."""
+        """Does nothing: ``update_step`` decays weights."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         return grads_and_vars

@@ -80,8 +80,8 @@ def test_a_schema_is_written_as_commented_yaml_and_reads_as_the_same(
     text = render(schema, "docs")
     path = tmp_path / "s.yaml"
     path.write_text(text)
-    assert text.startswith("# What the documents of data set docs must hold.")
-    assert "# `datasets.docs.profile.schema`" in text
+    assert text.startswith("# Schema of data set docs, written by")
+    assert "`datasets.docs.profile.schema` naming this file" in text
     assert read_schema(path) == schema
 
 
@@ -96,7 +96,7 @@ def test_a_schema_is_written_as_commented_yaml_and_reads_as_the_same(
         ),
         (
             {"columns": {"n": {"type": "string"}}},
-            "column 'n' is string in the schema, found 60 integer",
+            "column 'n' is string in the schema, got 60 integer",
         ),
         (
             {"columns": {"label": {"values": ["b"]}}},

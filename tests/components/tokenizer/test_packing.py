@@ -9,7 +9,6 @@ from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import best_fit
 from textmill.components.tokenizer.engine import PACKERS, schema_of
 from textmill.components.tokenizer.packing import WORD
-from textmill.components.tokenizer.sentence_pairs import split_sentences
 from textmill.models.errors import DataError
 from textmill.models.hashing import StatelessRandom
 from textmill.models.tokenizers import SpecialTokens
@@ -306,19 +305,6 @@ def test_draws_depend_on_their_name_alone():
     assert (((counts - 1000) ** 2) / 1000).sum() < 27.9  # 9 degrees, p = 0.001
     heads = [random.heads(100) for _ in range(1000)]
     assert abs(np.mean(heads) - 50) < 3 * 5 / np.sqrt(1000)
-
-
-def test_sentences_end_at_marks_and_lines():
-    text = "One. Two 3.5 three! 你好。再见？\n\nend"
-    assert split_sentences(text) == [
-        "One.",
-        "Two 3.5 three!",
-        "你好。",
-        "再见？",
-        "end",
-    ]
-    assert len(split_sentences(" " * 1_000_000)) == 1
-    assert split_sentences("\n" * 1_000_000) == []
 
 
 def test_a_response_is_marked_behind_its_prompt():

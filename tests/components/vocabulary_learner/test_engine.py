@@ -53,7 +53,7 @@ def test_shards_workers_and_order_do_not_change_a_byte(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["wordpiece", "sentencepiece", "bpe"])
 def test_a_corpus_with_fewer_entries_is_refused(documents, kind, tmp_path):
-    with pytest.raises(DataError, match="expected 5000 entries, the corpus"):
+    with pytest.raises(DataError, match="expected 5000 tokens, the corpus"):
         learn(documents, tmp_path, kind=kind, size=5000, learn_from="x")
 
 

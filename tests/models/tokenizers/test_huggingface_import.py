@@ -137,8 +137,8 @@ def test_windows_line_ends_are_no_part_of_entries(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([*ENTRIES, "the"], r"vocab.txt:9: 'the' stands already in line 6"),
-        ([*ENTRIES, "", "x"], r"vocab.txt:9: expected a token, found nothing"),
+        ([*ENTRIES, "the"], r"vocab.txt:9: 'the' repeats line 6"),
+        ([*ENTRIES, "", "x"], r"vocab.txt:9: expected a token, got an empty line"),
         (ENTRIES[1:], r"lacks \[PAD\]"),
     ],
 )
@@ -174,10 +174,10 @@ def pairs(folder, *, entries=None, merges="b o\n", **settings):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"merges": "b o\nb o\n"}, "line 2: 'b o' stands in line 1"),
-        ({"merges": "b o o\n"}, "line 1: expected two entries"),
-        ({"merges": "b a\n"}, "merge 1, 'b' with 'a': no entry 'ba'"),
-        ({"entries": ["a", "<|endoftext|>"]}, "255 of the 256 bytes have no entry"),
+        ({"merges": "b o\nb o\n"}, "line 2: 'b o' repeats line 1"),
+        ({"merges": "b o o\n"}, "line 1: expected two tokens"),
+        ({"merges": "b a\n"}, "merge 1, 'b' with 'a': no token 'ba'"),
+        ({"entries": ["a", "<|endoftext|>"]}, "255 of the 256 bytes have no token"),
         ({"entries": [*byte_alphabet(), "bo"]}, r"lacks <\|endoftext\|>"),
     ],
 )
@@ -189,10 +189,10 @@ def test_faults_of_merges_are_named(changed, said, tmp_path):
 def test_faults_of_json_are_named(tmp_path):
     pairs(tmp_path)
     (tmp_path / "vocab.json").write_text('{"a": 0, "a": 1}')
-    with pytest.raises(IntegrityError, match="'a' stands there twice"):
+    with pytest.raises(IntegrityError, match="'a' occurs twice"):
         import_tokenizer(tmp_path)
     (tmp_path / "vocab.json").write_text('{"a": 0, "b": 2}')
-    with pytest.raises(IntegrityError, match="no entry has the id 1"):
+    with pytest.raises(IntegrityError, match="no token has the id 1"):
         import_tokenizer(tmp_path)
     (tmp_path / "vocab.json").write_text("[" * 100_000)
     with pytest.raises(IntegrityError, match="expected JSON"):
@@ -214,7 +214,7 @@ def test_words_that_are_cut_otherwise_are_refused(learned, tmp_path):
     write_json(
         file, value | {"pre_tokenizer": {"type": "Sequence", "pretokenizers": parts}}
     )
-    with pytest.raises(ConfigError, match="does not cut words by GPT-2's pattern"):
+    with pytest.raises(ConfigError, match="does not split words by GPT-2's pattern"):
         import_tokenizer(tmp_path)
 
 
@@ -247,7 +247,7 @@ def test_a_sentencepiece_model_that_falls_back_to_bytes_is_refused(learned, tmp_
 def test_garbage_is_no_sentencepiece_model(tmp_path):
     file = tmp_path / "spiece.model"
     file.write_bytes(b"\xff" * 100)
-    with pytest.raises(IntegrityError, match="no SentencePiece model"):
+    with pytest.raises(IntegrityError, match="not a SentencePiece model"):
         import_tokenizer(file)
 
 

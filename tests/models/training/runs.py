@@ -68,13 +68,13 @@ def make_run(
     )
 
 
-def finish(run, checkpoints=None, stop_after=None, watcher=None):
+def finish(run, checkpoints=None, stop_after=None, monitor=None):
     """Runs to the end, or asks to stop after a step; returns the weights."""
     run.run(
         checkpoints=checkpoints,
         report=lambda event: None,
         should_stop=lambda: stop_after is not None and run.step >= stop_after,
-        watcher=watcher,
+        monitor=monitor,
     )
     return weights(run)
 

@@ -117,7 +117,7 @@ def test_a_lost_worker_ends_all_and_a_restart_goes_on(tmp_path):
     second.kill()
     out, errors = first.communicate(timeout=120)
     assert first.returncode == MachineError.exit_code, errors.decode()[-2000:]
-    assert b"a worker of the run is gone" in errors
+    assert b"lost a worker of the run" in errors
     kept = Checkpoints(tmp_path / "c", key="x").restore().step
     assert 36 <= kept <= int(out.splitlines()[-1])
     again = start_workers(tmp_path, "saving")

@@ -11,9 +11,10 @@ import pytest
 
 from textmill.components.manifest import canonical_json
 from textmill.models.errors import ConfigError
-from textmill.pipeline.cli.data_display import render_document, visible
+from textmill.pipeline.cli.data_display import render_document
 from textmill.pipeline.config.load import load_config
 from textmill.pipeline.create_pipeline import create_pipeline
+from textmill.pipeline.progress import visible
 
 REPOSITORY = Path(__file__).parents[3]
 SOURCES = str(REPOSITORY / ".ci/typing")

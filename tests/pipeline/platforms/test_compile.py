@@ -200,6 +200,11 @@ def test_an_impossible_request_gives_one_message(to, root, override, sentence):
     [
         ("datasets.libraries.source.text=AKIAABCDEFGHIJKLMNOP", "a key of Amazon's"),
         ("run.nodes.ingest.env={NOTE: s3cret-value}", "variable CORPUS_TOKEN"),
+        ("run.nodes.ingest.env={DB_PWD: x}", r"run\.nodes\.ingest\.env\.DB_PWD"),
+        ("run.nodes.ingest.env={A: 'postgres://u:pw@h'}", "a password in a URL"),
+        ("run.nodes.ingest.env={A: s3://k:pw@b}", "a password in a URL"),
+        ("run.nodes.ingest.env={A: sk-ant-" + 20 * "x" + "}", "a key of Anthropic"),
+        ("run.nodes.ingest.env={A: glpat-abcdefghij0123456789}", "a token of GitLab"),
         ("run.nodes.ingest.env={API_TOKEN: x}", r"run\.nodes\.ingest\.env\.API_TOKEN"),
     ],
 )

@@ -211,7 +211,7 @@ def test_a_run_is_followed_to_its_end(platform, service, asked):
 def test_a_run_is_cancelled(platform, service, asked):
     id, _ = submit(platform(), asked)
     platform().cancel(id, asked)
-    assert platform().look(id).state == "cancelled"
+    assert platform().status(id).state == "cancelled"
 
 
 def test_a_schedule_is_made_once_and_removed(platform, service, asked):

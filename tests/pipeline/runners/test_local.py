@@ -162,6 +162,26 @@ def test_the_index_can_be_rebuilt_from_disk(source, root):
     assert set(states(run(toy.chain(source), root).data).values()) == {"cached"}
 
 
+def test_the_value_of_a_secret_is_in_no_file_of_a_run(root, tmp_path, monkeypatch):
+    secret = "hidden-value"
+    monkeypatch.setenv("TM_PLACE", secret)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / secret).mkdir()
+    place = str(tmp_path / "${env:TM_PLACE}" / "words-${env:TM_PLACE}.txt")
+    missing = run(toy.chain(place), root).data["nodes"]["read"]["error"]
+    assert missing.endswith("/${env:TM_PLACE}/words-${env:TM_PLACE}.txt: no such file")
+    (tmp_path / secret / f"words-{secret}.txt").write_text("some words")
+    os.utime(tmp_path / secret / f"words-{secret}.txt", (1, 1))
+    assert run(toy.chain(place), root).exit_code == 0
+    failing = toy.Troublemaker(
+        toy.TroubleConfig(kind="secret", note=place), id="trouble"
+    )
+    error = run(toy.alone(failing), root).data["nodes"]["trouble"]["error"]
+    assert "words-${env:TM_PLACE}.txt: bad line" in error
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
 def test_a_changed_value_runs_its_node_and_downstream_nodes(source, root):
     run(toy.chain(source), root)
     data = run(toy.chain(source, suffix="?"), root).data

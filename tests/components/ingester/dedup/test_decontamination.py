@@ -74,14 +74,36 @@ def test_a_large_index_answers_as_a_set_does():
     assert found.tolist() == [1.0, 0.0] * 100_000
 
 
-def test_decontamination_and_the_profiler_report_the_same_overlap():
-    shared = " ".join(f"Word{n}" for n in range(40))
-    train = [shared + " ends here.", "天地玄黄宇宙洪荒日月盈昃辰宿列张"]
-    texts = [f"{shared.upper()}; {' '.join(f'other{n}' for n in range(30))}", "short"]
-    index = ngram_index(ngram_hashes(train, GRAM).values)
-    values, splits = ngram_hashes(texts[:1], GRAM)
-    [share] = contamination(values, splits, index)
+def overlaps(texts, protected):
+    """Returns the overlap of the profiler, and of decontamination over all texts."""
     profiled, learned = BottomKSketch(), BottomKSketch()
     profiled.add(count_texts(texts, TopTerms()).grams)
-    learned.add(count_texts(train, TopTerms()).grams)
-    assert profiled.share_in(learned) == share == 28 / 58
+    learned.add(count_texts(protected, TopTerms()).grams)
+    index = ngram_index(ngram_hashes(protected, GRAM).values)
+    values, splits = ngram_hashes(texts, GRAM)
+    counts = np.diff(splits)
+    shared = contamination(values, splits, index) @ counts
+    return profiled.share_in(learned), shared / counts.sum() if len(values) else None
+
+
+def test_decontamination_and_the_profiler_report_the_same_overlap():
+    shared = " ".join(f"Word{n}" for n in range(40))
+    train = [shared + " ends here.", "天地玄黄宇宙洪荒日月盈昃辰宿列张", "Yes, it is."]
+    own = " ".join(f"other{n}" for n in range(30))
+    for texts, expected in (
+        ([f"{shared.upper()}; {own}"], 28 / 58),
+        (["short", "yes it is", "yes it is"], 2 / 3),
+        (["天地玄黄宇宙洪荒", "天地玄黄宇宙洪荒日月盈昃辰"], 1 / 2),
+        ([f"{shared}; {own}; {shared}; {own}"], 56 / 128),
+        ([""], None),
+    ):
+        assert overlaps(texts, train) == (expected, expected)
+
+
+WORDS = st.lists(st.sampled_from("abc"), max_size=40).map(" ".join)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=6), st.lists(WORDS, min_size=1, max_size=6))
+def test_they_agree_on_short_and_repeating_texts(texts, protected):
+    profiled, contaminated = overlaps(texts, protected)
+    assert profiled == (contaminated and pytest.approx(contaminated))

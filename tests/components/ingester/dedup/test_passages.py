@@ -11,9 +11,9 @@ from textmill.components.ingester.dedup.passages import (
     cut,
     paragraphs,
     repeated,
-    sentences,
     span_hashes,
 )
+from textmill.components.text.sentences import sentences
 
 UNITS = ["paragraphs", "sentences"]
 FINDERS = {"paragraphs": paragraphs, "sentences": sentences}
@@ -38,33 +38,6 @@ def parts(text, unit):
 )
 def test_paragraphs_stand_between_blank_lines_or_else_are_lines(text, expected):
     assert parts(text, "paragraphs") == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("no stop", ["no stop"]),
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ('He said "Go!" She went.', ['He said "Go!"', "She went."]),
-        ("What?! Yes... No.", ["What?!", "Yes...", "No."]),
-        ("Dr. Who met J. Smith at 3.14 p.m. there. End", None),
-        ("See Fig. 3 and cf. Eq. 2. Then stop.", ["See Fig. 3 and cf. Eq. 2.", None]),
-        ("In the U.S. Congress, i.e. there. So.", None),
-        ("wait... what", ["wait... what"]),
-        ("one\ntwo. Three\n\n\nfour.\n", ["one", "two.", "Three", "four."]),
-        ("你好。今天好吗?好!“很好。”再见", None),
-        ("很好！！走吧；来。", ["很好！！", "走吧；", "来。"]),
-    ],
-)
-def test_sentences_end_at_stops_and_lines(text, expected):
-    expected = {
-        "Dr. W": ["Dr. Who met J. Smith at 3.14 p.m. there.", "End"],
-        "See F": ["See Fig. 3 and cf. Eq. 2.", "Then stop."],
-        "In th": ["In the U.S. Congress, i.e. there.", "So."],
-        "你好。今天": ["你好。", "今天好吗?好!“很好。”", "再见"],
-    }.get(text[:5], expected)
-    assert parts(text, "sentences") == expected
 
 
 @given(PROSE)

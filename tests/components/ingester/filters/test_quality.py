@@ -19,7 +19,6 @@ from textmill.components.ingester.filters import (
     QualityConfig,
     QualityFilter,
 )
-from textmill.components.ingester.filters.c4 import count_sentences
 from textmill.components.ingester.filters.n_grams import NGrams
 from textmill.components.ingester.filters.text_view import TextView
 from textmill.models.errors import ConfigError
@@ -317,21 +316,6 @@ def test_c4_without_line_ends_keeps_lines_as_fineweb_does():
         ["a line of five words"],
         {},
     )
-
-
-@pytest.mark.parametrize(
-    ("line", "count"),
-    [
-        ("One. Two! Three?", 3),
-        ('"One." Two... (Three.)', 3),
-        ("At 3.14 in www.example.org no end", 1),
-        ("今天下雨了。我们没有出去！你呢？", 3),
-        ("他说：“走吧。”然后就走了……", 2),
-        ("......", 1),
-    ],
-)
-def test_sentences_are_counted_by_their_ends(line, count):
-    assert count_sentences(line) == count
 
 
 def test_bad_words_come_from_a_file(tmp_path):

@@ -153,6 +153,19 @@ def test_a_file_truncated_or_flipped_anywhere_gives_rows_or_an_error(tmp_path):
             assert str(path) in str(fault)
 
 
+def test_a_bomb_of_large_texts_stops_before_they_are_read(tmp_path):
+    column = pa.array(["x" * 1_000_000] * 100)
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"text": column}), path, compression="zstd", use_dictionary=False
+    )
+    assert path.stat().st_size < 100_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(DataError, match=r"x\.parquet: expands to more than"):
+        read(path)
+    assert pa.total_allocated_bytes() == before
+
+
 def test_a_bomb_of_one_repeated_text_stops(tmp_path):
     indices = pa.array(np.zeros(200_000, np.int32))
     column = pa.DictionaryArray.from_arrays(indices, pa.array(["x" * 10_000]))

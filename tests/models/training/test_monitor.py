@@ -30,7 +30,7 @@ def read(folder):
     return [json.loads(line) for line in (folder / "progress.jsonl").open()]
 
 
-def watcher(folder, **knobs):
+def make_monitor(folder, **knobs):
     return TrainingMonitor(
         folder / "events", flops=lambda length: 1e6 * length, **knobs
     )
@@ -39,7 +39,7 @@ def watcher(folder, **knobs):
 def test_scalars_go_to_events_and_to_lines_and_change_nothing(tmp_path):
     plain, run = make_run(tmp_path), make_run(tmp_path)
     wanted = finish(plain)
-    found = finish(run, watcher=watcher(tmp_path, samples=lambda task: "**text**"))
+    found = finish(run, monitor=make_monitor(tmp_path, samples=lambda task: "**text**"))
     assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
     assert run.history == plain.history
     lines = read(tmp_path)
@@ -59,10 +59,10 @@ def test_scalars_go_to_events_and_to_lines_and_change_nothing(tmp_path):
 def test_a_resumed_run_shows_every_point_once(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", key="x")
     with pytest.raises(Preempted):
-        finish(make_run(tmp_path), checkpoints, 13, watcher=watcher(tmp_path))
+        finish(make_run(tmp_path), checkpoints, 13, monitor=make_monitor(tmp_path))
     run = make_run(tmp_path)
     checkpoints = Checkpoints(tmp_path / "c", key="x")
-    finish(run, checkpoints, watcher=watcher(tmp_path))
+    finish(run, checkpoints, monitor=make_monitor(tmp_path))
     lines = read(tmp_path)
     assert [p for p in lines if not p["name"].startswith("time/")] == run.history
     seen = [(p["step"], p["name"]) for p in lines]
@@ -72,7 +72,7 @@ def test_a_resumed_run_shows_every_point_once(tmp_path):
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     run = make_run(tmp_path)
-    finish(run, watcher=watcher(tmp_path / "file"))
+    finish(run, monitor=make_monitor(tmp_path / "file"))
     assert run.step == 24
     out = capsys.readouterr().out
     assert "TensorBoard events are not written" in out
@@ -82,7 +82,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, capsys):
 def test_the_profiler_looks_at_its_window(tmp_path):
     window = ProfileWindowConfig(first=6, steps=3)
     run = make_run(tmp_path, steps=12, profile=window, eval_rows=False)
-    finish(run, watcher=watcher(tmp_path, profile=window))
+    finish(run, monitor=make_monitor(tmp_path, profile=window))
     assert list((tmp_path / "events" / "plugins" / "profile").rglob("*.xplane.pb"))
 
 

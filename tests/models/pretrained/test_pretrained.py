@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
-from tests.models.pretrained_folders import (
+from tests.models.pretrained.pretrained_folders import (
     Reference,
     bert_tensors,
     gpt_tensors,
@@ -23,6 +23,7 @@ from tests.models.pretrained_folders import (
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.pretrained.files import read_tensors
 from textmill.models.pretrained.warm_start import start_from_folder
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import import_tokenizer
@@ -123,7 +124,7 @@ def test_weights_in_several_files_of_half_precision_are_read(tmp_path):
     np.testing.assert_array_equal(embedding, word.astype("float32"))
     index["weight_map"][names[0]] = "../two.safetensors"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(IntegrityError, match="not a file beside it"):
+    with pytest.raises(IntegrityError, match="a file in the same folder"):
         start(folder, BERT, "masked_lm")
 
 
@@ -197,7 +198,7 @@ def test_another_vocabulary_is_refused_with_both_digests(tmp_path):
     other = write_bert(tmp_path / "two", bert_tensors(head=False))
     entries = (other / "vocab.txt").read_text().replace("a\nb", "b\na")
     (other / "vocab.txt").write_text(entries)
-    fault = r"made with vocabulary [0-9a-f]{12}, this stage's is [0-9a-f]{12}"
+    fault = r"trained with vocabulary [0-9a-f]{12}, this stage has [0-9a-f]{12}"
     with pytest.raises(IntegrityError, match=fault):
         start(folder, BERT, "classify", tokenizer=import_tokenizer(other))
 
@@ -217,9 +218,17 @@ def test_a_hostile_file_is_refused_by_its_type(tmp_path, name):
     folder = write_bert(tmp_path / "f", bert_tensors(head=False))
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(pickle.dumps(Hostile(tmp_path / "written")))
-    with pytest.raises(ConfigError, match=f"found {name}, which is not opened"):
+    with pytest.raises(ConfigError, match=f"found {name}, which cannot be read"):
         start(folder, BERT, "classify")
     assert not (tmp_path / "written").exists()
+
+
+def test_a_bomb_of_zeros_is_refused_before_it_is_read(tmp_path):
+    file = tmp_path / "model.weights.npz"
+    np.savez_compressed(file, zeros=np.zeros(10_000_000))
+    assert file.stat().st_size < 100_000
+    with pytest.raises(IntegrityError, match="got 80,000,128 bytes when expanded"):
+        read_tensors(PretrainedConfig(keras_hub=tmp_path))
 
 
 def test_a_hostile_npz_is_not_unpickled(tmp_path):
@@ -262,7 +271,7 @@ def write_preset(folder):
 
 def test_a_keras_hub_preset_starts_a_model(tmp_path):
     folder, backbone = write_preset(tmp_path / "preset")
-    with pytest.raises(ConfigError, match=r"found model\.weights\.h5, which is not op"):
+    with pytest.raises(ConfigError, match=r"found model\.weights\.h5, which cannot be"):
         start(folder, PRESET, "classify", kind="keras_hub")
     weights = {v.path: np.asarray(v.value) for v in backbone.weights}
     np.savez(folder / "model.weights.npz", **weights)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.backbones.transformer import rotary, turn
+from textmill.models.backbones.transformer import apply_rotary, rotary
 from textmill.models.config import BlockConfig, ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
@@ -89,7 +89,7 @@ def test_turned_products_depend_on_the_distance_alone():
 
     def product(here, there):
         turned = [
-            turn(x, rotary(np.array([[at]]), 8))
+            apply_rotary(x, rotary(np.array([[at]]), 8))
             for x, at in ((query, here), (key, there))
         ]
         return float(tf.reduce_sum(turned[0] * turned[1]))

@@ -1,4 +1,4 @@
-"""Statistics become the profile's description of a split, as JSON values."""
+"""The profile's description of a split: its statistics as JSON values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LENGTH_EDGES = (0, *(step * 10**power for power in range(7) for step in (1, 2, 5
 """Lower edges of the bins of the length histograms."""
 PERCENTILES = (1, 5, 50, 95, 99)
 NUM_VALUES = 20
-"""How many of a category's most frequent values are listed."""
+"""Number of a column's most frequent values to list."""
 
 _COMMON = re.compile(
     "the|of|and|to|in|is|for|that|it|as|be|are|this|with|on|or|by|an|not|from|if|at|"
@@ -24,11 +24,11 @@ _COMMON = re.compile(
     "also|there|they|then|these|such|no|so|do|been|used|using|use|into|more|only|each|"
     "their|he|his|her|she|had|were|would|what|who|my|me|your"
 )
-"""Words too frequent in English to say what a text is about."""
+"""Frequent English words, not listed as terms."""
 
 
 def describe(statistics: Statistics, *, top_terms: int) -> dict[str, Any]:
-    """Returns what the profile says of a split."""
+    """Returns the profile of a split as JSON values."""
     columns = statistics.columns
     languages = columns["language"].values if "language" in columns else None
     terms = [
@@ -61,7 +61,7 @@ def describe(statistics: Statistics, *, top_terms: int) -> dict[str, Any]:
 
 
 def _unit(statistics: Statistics) -> str:
-    """Returns what its texts are best counted in: words, where there are spaces."""
+    """Returns the unit for text lengths: characters if most texts have no spaces."""
     unspaced = sum(statistics.scripts[name] for name in UNSPACED_SCRIPTS)
     return "characters" if 2 * unspaced > statistics.num_documents else "words"
 
@@ -85,26 +85,26 @@ def _lengths(lengths: LengthHistogram) -> dict[str, Any]:
 
 
 def _column(column: Column, num_documents: int) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    description: dict[str, Any] = {
         "types": dict(column.types),
         "present": round(column.present / num_documents, 6),
     }
     if column.values is not None:
-        said["distinct"] = len(column.values)
-        said["top"] = ranked(column.values)[:NUM_VALUES]
+        description["distinct"] = len(column.values)
+        description["top"] = ranked(column.values)[:NUM_VALUES]
     numbers = column.numbers
     if numbers.count:
-        said |= {
+        description |= {
             "min": numbers.least,
             "max": numbers.most,
             "mean": float(f"{numbers.total / numbers.count:.6g}"),
             "histogram": _bins(numbers.bins),
         }
-    return said
+    return description
 
 
 def ranked(values: Counter[str]) -> list[dict[str, Any]]:
-    """Returns values and their documents, the most frequent first, then by name."""
+    """Returns values with document counts, most frequent first, then by name."""
     order = sorted(values.items(), key=lambda item: (-item[1], item[0]))
     return [{"value": value, "documents": number} for value, number in order]
 

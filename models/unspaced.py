@@ -1,4 +1,4 @@
-"""The scripts that write no spaces between words: one table for every step.
+"""Scripts written without spaces between words: the one table of steps and tokenizers.
 
 Unicode's UAX #29 and the line-break classes ID and SA name them. Letters, vowel signs
 and digits only; punctuation of these scripts separates words. Standard library only.
