@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TASKS, TaskName
+from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class TrainerConfig:
     """The folder that it starts from, unless from a base model or from scratch."""
     train: TrainingConfig
     """The knobs of the loop."""
+    task_config: Any = None
+    """The knobs of the task, of the class that ``TASKS`` names; None is their
+    defaults."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""
     strategy: StrategyName = "auto"
@@ -147,8 +152,6 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
 ) -> Task:
-    from textmill.models.tasks.masking import Masking
-
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
@@ -158,7 +161,7 @@ def _make_task(
         specials=tokenizer.specials,
         seed=config.seed,
         num_labels=len(rows.facts["labels"]),
-        masking=Masking(**_masking(config.train)),
+        task_config=config.task_config,
         attention=rows.facts["attention"],
         next_sentence=_has_pairs(rows),
     )
@@ -187,16 +190,6 @@ def _start_from_base(
     return warm_start(task, tensors, source=str(base.path))
 
 
-def _masking(config: TrainingConfig) -> dict[str, Any]:
-    return {
-        "rate": config.mask_rate,
-        "whole_words": config.mask_whole_words,
-        "span": config.mask_span,
-        "longest_span": config.longest_span,
-        "static": config.dupe_factor is not None,
-    }
-
-
 def _has_pairs(rows: TokenRows) -> bool:
     return bool(rows.facts["schema"]["parts"] == "sentences")
 
@@ -222,13 +215,35 @@ def _write_model(
         "labels": rows.facts["labels"],
         "vocabulary": vocabulary.digest,
         "parameters": task.model.count_params(),
-        "masking": _masking(config.train),
+        "task_config": asdict(task.task_config),
         "attention": rows.facts["attention"],
         "next_sentence": _has_pairs(rows),
         "init": task.init,
     }
-    model.facts, model.identity = facts, {"tensors": tensors, **facts}
+    model.facts, model.identity = facts, {"tensors": tensors, **_identity(facts)}
     write_json(model.file("model.json"), facts)
+
+
+def _identity(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the facts in the form of the digest, older than tasks' own configs.
+
+    Every model has masking there, if only the defaults, and ``loss_chunk`` is a part of
+    its shape.
+    """
+    own = dict(facts["task_config"])
+    masking = {f.name: own.pop(f.name, f.default) for f in fields(MaskedLMConfig)}
+    return {
+        **{name: value for name, value in facts.items() if name != "task_config"},
+        **({"task_config": own} if own.keys() - {"loss_chunk"} else {}),
+        "model": {**facts["model"], "loss_chunk": own.get("loss_chunk")},
+        "masking": {
+            "rate": masking["mask_rate"],
+            "whole_words": masking["mask_whole_words"],
+            "span": masking["mask_span"],
+            "longest_span": masking["longest_span"],
+            "static": masking["dupe_factor"] is not None,
+        },
+    }
 
 
 class Trainer(Component, executor=train, resumable=True):

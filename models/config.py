@@ -1,4 +1,4 @@
-"""ModelConfig: the shape of a model, and how the blocks of a transformer are made."""
+"""ModelConfig: the shape of a model, and of the blocks of a transformer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
+from textmill.models.checks import check_at_least_one, check_below_one
 from textmill.models.families import FAMILIES
 from textmill.models.registry import NameIn
 
@@ -16,7 +17,7 @@ _MULTIPLE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class BlockConfig:
-    """How a transformer's blocks are made, in full: see ``ModelConfig``."""
+    """The parts of a transformer's blocks, in full: see ``ModelConfig``."""
 
     norm: Literal["post", "pre"]
     """Normalizes a block's output or its input."""
@@ -48,7 +49,10 @@ _MODERN = BlockConfig(
 class ModelConfig:
     """The shape of a model."""
 
-    RENAMED: ClassVar[Mapping[str, str]] = {"recompute": "activation_checkpointing"}
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "recompute": "activation_checkpointing",
+        "loss_chunk": "stages.NAME.train.loss_chunk",
+    }
     """Former keys, for hints."""
 
     family: FamilyName = "bert"
@@ -73,7 +77,7 @@ class ModelConfig:
     original, the first token's through a tanh layer. gpt reads the last token, lstm
     the mean."""
     recipe: Literal["classic", "modern"] = "classic"
-    """What the choices below are where they are None. classic is the original, by
+    """The blocks where a choice below is None. classic is the original, by
     KerasHub: BERT's norm is post, GPT-2's pre; both have learned positions, gelu,
     biases, tied embeddings, and neither zero outputs nor qk_norm. modern is pre,
     rotary, geglu, no biases, tied embeddings, zero outputs and qk_norm."""
@@ -95,25 +99,21 @@ class ModelConfig:
     so that blocks begin as the identity; and causal_lm's output layer, if not tied."""
     qk_norm: bool | None = None
     """Whether queries and keys are normalized in every head (Henry et al., 2020)."""
-    loss_chunk: int | None = None
-    """causal_lm: tokens whose logits are in memory at once; None is all of a batch.
-    With a large vocabulary they are most of what training keeps in memory. The loss is
-    the same; its logits are computed twice."""
     activation_checkpointing: bool = False
     """Whether training keeps only the inputs of blocks and computes the rest again for
     the gradients: much less memory, a third more time, the same update."""
 
     @property
     def is_classic(self) -> bool:
-        """Whether the family's original has these blocks, so that KerasHub does."""
-        own = replace(self.choices, tied_embeddings=True)
+        """True if the blocks are those of the family's original, built by KerasHub."""
+        own = replace(self.blocks, tied_embeddings=True)
         if own.activation == "gelu_exact":
             own = replace(own, activation="gelu")
         return own == self._original
 
     @property
-    def choices(self) -> BlockConfig:
-        """The recipe with the config's own choices in its place."""
+    def blocks(self) -> BlockConfig:
+        """The blocks of the recipe, with the config's own choices."""
         base = _MODERN if self.recipe == "modern" else self._original
         own = {f.name: getattr(self, f.name) for f in fields(BlockConfig)}
         return replace(base, **{k: v for k, v in own.items() if v is not None})
@@ -129,20 +129,14 @@ class ModelConfig:
         """Hidden size of the feed-forward layers."""
         if self.feed_forward is not None:
             return self.feed_forward
-        if self.choices.activation == "geglu":
+        if self.blocks.activation == "geglu":
             return -(-8 * self.width // (3 * _MULTIPLE)) * _MULTIPLE
         return 4 * self.width
 
     def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "sequence_length", "loss_chunk"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} of 1 or more, got {value}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout in [0, 1), got {self.dropout}")
+        check_at_least_one(self, "layers", "width", "heads", "sequence_length")
+        check_below_one(self, "dropout")
         self._check_blocks()
-        if self.loss_chunk is not None and self.family != "gpt":
-            raise ValueError(f"family gpt beside loss_chunk, got {self.family}")
 
     def _check_blocks(self) -> None:
         if FAMILIES[self.family].norm is None:
@@ -156,7 +150,7 @@ class ModelConfig:
             return
         if self.width % self.heads:
             raise ValueError(f"heads that divide width {self.width}, got {self.heads}")
-        if self.choices.positions == "rotary" and self.width // self.heads % 2:
+        if self.blocks.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(
                 f"an even width of a head for rotary positions, got {self.width} / "
                 f"{self.heads}"

@@ -14,7 +14,6 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader
 from textmill.models.tasks import TASKS
-from textmill.models.tasks.masking import Masking
 from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
 from textmill.models.training.sampler import row_keys
@@ -38,12 +37,13 @@ def load_task(
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     loaded = load_tokenizer(tokenizer)
-    task = TASKS[facts["task"]].load()(
+    row = TASKS[facts["task"]]
+    task = row.load()(
         ModelConfig(**facts["model"]),
         vocabulary_size=loaded.size,
         specials=loaded.specials,
         num_labels=len(facts["labels"]),
-        masking=Masking(**facts["masking"]),
+        task_config=row.config(**facts["task_config"]),
         attention=attention,
         next_sentence=facts["next_sentence"],
     )

@@ -23,7 +23,9 @@ from textmill.components.tokenizer import (
 )
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.tasks import TASKS
+from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import PipelineConfig, StageConfig
+from textmill.pipeline.config.types import part_of
 
 
 def stage_nodes(
@@ -95,7 +97,8 @@ def _trainer(
             task=stage.task,
             model=config.model,
             init=None if isinstance(stage.init, str) else stage.init,
-            train=stage.train,
+            train=part_of(stage.train, TrainingConfig),
+            task_config=stage.task_config,
             seed=config.seed,
             strategy=config.run.strategy,
             threads=len(os.sched_getaffinity(0)),
@@ -106,6 +109,7 @@ def _trainer(
             "model": "model",
             "init": f"{path}.init",
             "train": f"{path}.train",
+            "task_config": f"{path}.train",
             "seed": "seed",
             "strategy": "run.strategy",
         },

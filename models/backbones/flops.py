@@ -33,7 +33,7 @@ def _block_flops(config: ModelConfig, length: int) -> int:
         # Four gates, each of the input and of the previous state.
         return 4 * 2 * 2 * config.width * config.width
     width, inner = config.width, config.feed_forward_size
-    matrices = 3 if config.choices.activation == "geglu" else 2
+    matrices = 3 if config.blocks.activation == "geglu" else 2
     projections = 4 * 2 * width * width
     attention = 2 * 2 * width * length
     return projections + attention + matrices * 2 * width * inner

@@ -34,7 +34,7 @@ def initializer(config: ModelConfig) -> keras.initializers.Initializer:
 
 def output_initializer(config: ModelConfig) -> keras.initializers.Initializer:
     """Returns the initializer of the last kernel of a residual branch or the model."""
-    if config.choices.zero_outputs:
+    if config.blocks.zero_outputs:
         return keras.initializers.Zeros()
     return initializer(config)
 
@@ -44,8 +44,8 @@ class TransformerBlock(keras.layers.Layer):
 
     def __init__(self, config: ModelConfig, *, name: str) -> None:
         super().__init__(name=name)
-        self._config, self._choices = config, config.choices
-        width, biased = config.width, self._choices.biases
+        self._config, self._blocks = config, config.blocks
+        width, biased = config.width, self._blocks.biases
 
         def dense(name: str, units: int, **knobs: Any) -> keras.layers.Dense:
             knobs = {"kernel_initializer": initializer(config), **knobs}
@@ -59,11 +59,11 @@ class TransformerBlock(keras.layers.Layer):
         self._attention_norm = norm(config, "attention_norm")
         self._attention_dropout = keras.layers.Dropout(config.dropout)
         self._dropout = keras.layers.Dropout(config.dropout)
-        if self._choices.qk_norm:
+        if self._blocks.qk_norm:
             self._query_norm = norm(config, "query_norm", shifted=False)
             self._key_norm = norm(config, "key_norm", shifted=False)
         self._inner = dense("feedforward_inner", config.feed_forward_size)
-        if self._choices.activation == "geglu":
+        if self._blocks.activation == "geglu":
             self._gate = dense("feedforward_gate", config.feed_forward_size)
         self._feedforward_output = dense("feedforward_output", width, **last)
         self._feedforward_norm = norm(config, "feedforward_norm")
@@ -96,7 +96,7 @@ class TransformerBlock(keras.layers.Layer):
             rotations: cosines and sines of ``rotary``, or None.
             training: apply dropout.
         """
-        is_pre_norm = self._choices.norm == "pre"
+        is_pre_norm = self._blocks.norm == "pre"
         parts = (
             (
                 self._attention_norm,
@@ -119,7 +119,7 @@ class TransformerBlock(keras.layers.Layer):
             ops.reshape(layer(x), shape)
             for layer in (self._query, self._key, self._value)
         )
-        if self._choices.qk_norm:
+        if self._blocks.qk_norm:
             query, key = self._query_norm(query), self._key_norm(key)
         if rotations is not None:
             query, key = apply_rotary(query, rotations), apply_rotary(key, rotations)
@@ -133,8 +133,8 @@ class TransformerBlock(keras.layers.Layer):
         )
 
     def _feed_forward(self, x: Any) -> Any:
-        exact = self._choices.activation == "gelu_exact"
-        if self._choices.activation == "geglu":
+        exact = self._blocks.activation == "gelu_exact"
+        if self._blocks.activation == "geglu":
             inner = self._inner(x) * ops.gelu(self._gate(x), approximate=True)
         else:
             inner = ops.gelu(self._inner(x), approximate=not exact)
@@ -146,7 +146,7 @@ def norm(
 ) -> keras.layers.LayerNormalization:
     """Returns a layer norm, with a shift only if layers have biases."""
     return keras.layers.LayerNormalization(
-        epsilon=_EPSILON, center=shifted and config.choices.biases, name=name
+        epsilon=_EPSILON, center=shifted and config.blocks.biases, name=name
     )
 
 
@@ -168,7 +168,7 @@ def apply_rotary(x: Any, rotations: Any) -> Any:
 def adapt(backbone: keras.Model, config: ModelConfig) -> keras.Model:
     """Sets activation, norms and checkpointing of a KerasHub backbone's blocks."""
     for block in backbone.transformer_layers:
-        if config.choices.activation == "gelu_exact":
+        if config.blocks.activation == "gelu_exact":
             block._feedforward_intermediate_dense.activation = keras.activations.gelu
         if config.activation_checkpointing:
             checkpoint_activations(block)
@@ -189,21 +189,21 @@ def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.M
         )
     x = _embed(config, inputs, positions, vocabulary_size=vocabulary_size)
     rotations = None
-    if config.choices.positions == "rotary":
+    if config.blocks.positions == "rotary":
         rotations = rotary(positions, config.width // config.heads)
     for i in range(config.layers):
         block = TransformerBlock(config, name=f"transformer_layer_{i}")
         if config.activation_checkpointing:
             checkpoint_activations(block)
         x = block(x, attention_mask, rotations)
-    if config.choices.norm == "pre":
+    if config.blocks.norm == "pre":
         x = norm(config, "output_norm")(x)
     outputs: Any = x
     if not causal:
         pooled = keras.layers.Dense(
             config.width,
             activation="tanh",
-            use_bias=config.choices.biases,
+            use_bias=config.blocks.biases,
             kernel_initializer=initializer(config),
             name="pooled_dense",
         )
@@ -223,7 +223,7 @@ def _embed(
         embeddings_initializer=start,
         name="token_embedding",
     )(inputs["token_ids"])
-    if config.choices.positions == "learned":
+    if config.blocks.positions == "learned":
         embedding = keras_hub.layers.PositionEmbedding(
             config.sequence_length, initializer=start, name="position_embedding"
         )

@@ -87,7 +87,7 @@ def check_shape(
         "width": config.width,
         "heads": config.heads,
         "feed_forward": config.feed_forward_size,
-        "activation": config.choices.activation,
+        "activation": config.blocks.activation,
     }
     pairs = [(name, own[name], value) for name, value in wanted.items()]
     differences = [

@@ -1,11 +1,11 @@
 """TASKS: the light table of tasks. Adding a task = a file and a row.
 
-Read in this order: this table; ``task.py``, the base class (features from rows, sums by
-row, never means: the loop adds those of all rows and replicas and divides once);
-``server.py``, the base class of the graph that answers texts; ``classify.py``, the
-shortest task; ``masked_lm.py`` with ``masking.py``; ``causal_lm.py`` with
-``chunked_loss.py``. Importing this package loads no TensorFlow; ``TASKS[name].load()``
-does.
+Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
+base class (features from rows, sums by row, never means: the loop adds those of all
+rows and replicas and divides once); ``server.py``, the base class of the graph that
+answers texts; ``classify.py``, the shortest task; ``masked_lm.py`` with
+``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
+no TensorFlow; ``TASKS[name].load()`` does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from textmill.models.registry import NameIn, Table, load_object
+from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
 
 if TYPE_CHECKING:
     from textmill.models.tasks.task import Task
@@ -33,6 +34,8 @@ class TaskRow:
     """Ways in which its rows may hold documents; the first is the default."""
     metrics: tuple[str, ...]
     """Metrics of its evaluation."""
+    config: type = NoTaskConfig
+    """Dataclass of its own knobs, which ``train`` of its stages also takes."""
     next_token: bool = False
     """Whether rows hold one token more than the model reads, the target of the last,
     and documents begin after an end token, as at serving."""
@@ -56,6 +59,7 @@ TASKS = Table(
             families=("bert",),
             packings=("concat", "pad", "best_fit", "sentence_pair"),
             metrics=(*_LANGUAGE_METRICS, "next_accuracy"),
+            config=MaskedLMConfig,
             marks_words=True,
         ),
         "causal_lm": TaskRow(
@@ -63,6 +67,7 @@ TASKS = Table(
             families=("gpt",),
             packings=("concat", "pad", "best_fit", "response"),
             metrics=_LANGUAGE_METRICS,
+            config=CausalLMConfig,
             next_token=True,
         ),
         "classify": TaskRow(

@@ -11,6 +11,7 @@ from typing_extensions import override
 from textmill.models.backbones.transformer import output_initializer
 from textmill.models.generation import generate
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.server import Answers, Server, padded_rows
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tokenizers import Tokenizer
@@ -43,7 +44,7 @@ class WriteServer(Server):
 
     @override
     def answer(self, rows: Rows) -> Answers:
-        sums = self._task.sums(self._task.features(rows), training=False)
+        sums = self._task.loss_sums(self._task.features(rows), training=False)
         ids, length = rows["ids"], rows["length"]
         full = length[:, None] > self._length
         written = generate(
@@ -65,12 +66,13 @@ class CausalLM(Task):
     Of a prompt and its response, the response alone counts.
     """
 
+    task_config: CausalLMConfig = CausalLMConfig()
     server_class = WriteServer
 
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
         self._states = keras.Model(self._inputs, hidden)
-        if self.config.choices.tied_embeddings:
+        if self.config.blocks.tied_embeddings:
             self._output = self.backbone.token_embedding
             return keras.Model(self._inputs, self._output(hidden, reverse=True))
         self._output = keras.layers.Dense(
@@ -82,20 +84,20 @@ class CausalLM(Task):
         return keras.Model(self._inputs, self._output(hidden))
 
     @override
-    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
-        if self.config.loss_chunk is None:
-            return super().sums(features, training=training)
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        if self.task_config.loss_chunk is None:
+            return super().loss_sums(features, training=training)
         inputs = {name: features[name] for name in self._inputs}
         return chunked_cross_entropy(
             self._states(inputs, training=training),
             self._matrix(),
             features["targets"],
             features["weights"],
-            chunk=self.config.loss_chunk,
+            chunk=self.task_config.loss_chunk,
         )
 
     def _matrix(self) -> tf.Tensor:
-        if self.config.choices.tied_embeddings:
+        if self.config.blocks.tied_embeddings:
             return tf.convert_to_tensor(self._output.embeddings)
         return tf.transpose(self._output.kernel)
 

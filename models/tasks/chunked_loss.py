@@ -82,16 +82,16 @@ def _token_losses(hidden: tf.Tensor, matrix: tf.Tensor, targets: tf.Tensor) -> A
 def _accumulate(step: Any, parts: Any, matrix: tf.Tensor) -> Any:
     """Runs chunk after chunk: the gradients of hidden states and of the matrix."""
     chunks = tf.shape(parts[0])[0]
-    found = tf.TensorArray(parts[0].dtype, chunks, element_shape=parts[0].shape[1:])
+    pieces = tf.TensorArray(parts[0].dtype, chunks, element_shape=parts[0].shape[1:])
 
-    def body(i: tf.Tensor, total: tf.Tensor, found: tf.TensorArray) -> Any:
+    def body(i: tf.Tensor, total: tf.Tensor, pieces: tf.TensorArray) -> Any:
         total, piece = step(total, tuple(part[i] for part in parts))
-        return i + 1, total, found.write(i, piece)
+        return i + 1, total, pieces.write(i, piece)
 
-    _, total, found = tf.while_loop(
+    _, total, pieces = tf.while_loop(
         lambda i, *_: i < chunks,
         body,
-        (0, tf.zeros_like(matrix, tf.float32), found),
+        (0, tf.zeros_like(matrix, tf.float32), pieces),
         parallel_iterations=1,
     )
-    return found.stack(), tf.cast(total, matrix.dtype)
+    return pieces.stack(), tf.cast(total, matrix.dtype)

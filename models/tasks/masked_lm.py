@@ -13,7 +13,8 @@ from typing_extensions import override
 
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.errors import ConfigError
-from textmill.models.tasks.masking import choose, corrupt
+from textmill.models.tasks.config import MaskedLMConfig
+from textmill.models.tasks.masking import apply_masking, sample_masked_positions
 from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 from textmill.models.tokenizers import Tokenizer
@@ -43,11 +44,17 @@ class MaskedLM(Task):
     """
 
     server_class = EmbedServer
+    task_config: MaskedLMConfig = MaskedLMConfig()
+
+    @property
+    @override
+    def key_epochs(self) -> int | None:
+        return self.task_config.dupe_factor
 
     @property
     def num_slots(self) -> int:
         """Predictions a row: ceil(rate x length)."""
-        return math.ceil(self.masking.rate * self.config.sequence_length)
+        return math.ceil(self.task_config.mask_rate * self.config.sequence_length)
 
     def _build(self) -> keras.Model:
         from keras_hub.layers import MaskedLMHead
@@ -58,7 +65,7 @@ class MaskedLM(Task):
                 "none; learn one of kind wordpiece or sentencepiece"
             )
         positions = keras.Input((None,), dtype="int32", name="positions")
-        tied = self.config.choices.tied_embeddings
+        tied = self.config.blocks.tied_embeddings
         head = MaskedLMHead(
             vocabulary_size=self.vocabulary_size,
             token_embedding=self.backbone.token_embedding if tied else None,
@@ -91,22 +98,22 @@ class MaskedLM(Task):
         slots = min(self.num_slots, ids.shape[1] or self.num_slots)
         if ids.shape[1] is None:
             slots = tf.minimum(slots, width)
-        choice = choose(
-            self.masking, rows, candidate=self._candidates(rows), slots=slots
+        masked = sample_masked_positions(
+            self.task_config, rows, candidate=self._candidates(rows), slots=slots
         )
-        changed = corrupt(
+        masked_ids = apply_masking(
             rows,
-            choice=choice,
+            masked=masked,
             mask=self.specials.mask,
             vocabulary_size=self.vocabulary_size,
         )
         slot = tf.range(slots)[None, :]
         features = {
-            "ids": changed,
+            "ids": masked_ids,
             "mask": self._mask(rows, width),
-            "positions": choice.positions,
-            "targets": tf.gather(ids, choice.positions, batch_dims=1),
-            "weights": tf.cast(slot < choice.num[:, None], tf.float32),
+            "positions": masked.positions,
+            "targets": tf.gather(ids, masked.positions, batch_dims=1),
+            "weights": tf.cast(slot < masked.num[:, None], tf.float32),
         }
         if self.next_sentence:
             features |= {"types": rows["types"], "follows": rows["follows"]}
@@ -126,9 +133,9 @@ class MaskedLM(Task):
         return (*super().sum_names, *more)
 
     @override
-    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         if not self.next_sentence:
-            return super().sums(features, training=training)
+            return super().loss_sums(features, training=training)
         outputs = self._call(features, training=training)
         sums = cross_entropy(
             outputs["tokens"], features["targets"], features["weights"]
@@ -152,7 +159,7 @@ class MaskedLM(Task):
         return means
 
     @override
-    def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         if not self.next_sentence:
             return sums["loss"]
         return sums["loss"] + sums["next_loss"]

@@ -1,4 +1,4 @@
-"""Masking: which tokens are predicted, and what stands in their place.
+"""Masking: samples the tokens to predict and replaces them in the input.
 
 Every draw is a function of (seed, epoch, row, position), so that masks depend neither
 on the batch nor on what was drawn before.
@@ -6,11 +6,12 @@ on the batch nor on what was drawn before.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from textmill.models.tasks.config import MaskedLMConfig
 
 _SPAN_P = 0.2
 _ROUNDS = 4
@@ -19,54 +20,20 @@ _BY_RANK, _BY_COIN, _BY_TOKEN, _BY_LENGTH = 1, 2, 3, 4
 Rows = dict[str, tf.Tensor]
 
 
-@dataclass(frozen=True)
-class Masking:
-    """What is masked; ``TrainingConfig`` has a sentence for each.
+class MaskedPositions(NamedTuple):
+    """The tokens of every row to predict."""
 
-    Attributes:
-        rate: share of the tokens.
-        whole_words: whether a word is masked as a whole or not at all.
-        span: how long runs of tokens or words are drawn; None masks each by itself.
-        longest_span: tokens or words a run; None is 10 for geometric, 3 for ngram.
-        static: whether special tokens count in what the rate is of, as they do in the
-            original script.
-    """
-
-    rate: float = 0.15
-    whole_words: bool = False
-    span: Literal["geometric", "ngram"] | None = None
-    longest_span: int | None = None
-    static: bool = False
-
-    def span_lengths(self) -> np.ndarray:
-        """Returns the chance of every length from 1, float64 ``[longest_span]``.
-
-        Geometric is cut and scaled to 1 (SpanBERT: Joshi et al., 2019, section 3.1);
-        ngram is 1/n (ALBERT: Lan et al., 2019, section 3.1).
-        """
-        if self.span is None:
-            return np.ones(1)
-        default = {"geometric": 10, "ngram": 3}[self.span]
-        length = np.arange(1, (self.longest_span or default) + 1)
-        geometric = _SPAN_P * (1 - _SPAN_P) ** (length - 1.0)
-        share = geometric if self.span == "geometric" else 1.0 / length
-        return share / share.sum()
-
-
-class Choice(NamedTuple):
-    """The tokens of every row that are predicted."""
-
-    chosen: tf.Tensor
+    is_masked: tf.Tensor
     """bool ``[b, l]``."""
     positions: tf.Tensor
-    """int32 ``[b, slots]``; the first ``num`` are the chosen ones."""
+    """int32 ``[b, slots]``; the first ``num`` are the masked ones."""
     num: tf.Tensor
     """int32 ``[b]``."""
     coin: tf.Tensor
     """int32, broadcasts to ``[b, l]``: tokens with the same number share a coin."""
 
 
-def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
+def hash_uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
     """Hashes int32 keys and positions to float32 in [0, 1).
 
     A stateless draw by MurmurHash3's finalizer (Appleby, 2011): a function of its
@@ -83,60 +50,63 @@ def uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
     return tf.cast(high, tf.float32) * np.float32(2**-24)
 
 
-def choose(
-    masking: Masking, rows: Rows, *, candidate: tf.Tensor, slots: int | tf.Tensor
-) -> Choice:
-    """Chooses among the tokens where ``candidate`` (bool ``[b, l]``) is true.
+def sample_masked_positions(
+    config: MaskedLMConfig, rows: Rows, *, candidate: tf.Tensor, slots: int | tf.Tensor
+) -> MaskedPositions:
+    """Samples a share of the tokens where ``candidate`` (bool ``[b, l]``) is true.
 
-    So many as the rate says, at least one, at most ``slots``; with whole words fewer
-    where the next word would be one too many.
+    At least one and at most ``slots``; with whole words fewer where the next word would
+    be one too many.
     """
     count = tf.reduce_sum(tf.cast(candidate, tf.int32), axis=1)
-    base = rows["length"] if masking.static else count
-    wanted = tf.cast(base, tf.float32) * masking.rate
+    # The original script, whose copies dupe_factor makes, counts special tokens too.
+    base = rows["length"] if config.dupe_factor else count
+    wanted = tf.cast(base, tf.float32) * config.mask_rate
     num = tf.minimum(count, tf.maximum(1, tf.cast(tf.round(wanted), tf.int32)))
     num = tf.minimum(num, slots)
-    if masking.whole_words or masking.span:
-        return _choose_units(masking, rows, candidate=candidate, num=num, slots=slots)
-    at = tf.range(tf.shape(candidate)[1])[None, :]
-    rank = tf.where(candidate, uniform(rows["keys"][:, None], at, _BY_RANK), -1.0)
+    if config.mask_whole_words or config.mask_span:
+        return _sample_units(config, rows, candidate=candidate, num=num, slots=slots)
+    position = tf.range(tf.shape(candidate)[1])[None, :]
+    rank = tf.where(
+        candidate, hash_uniform(rows["keys"][:, None], position, _BY_RANK), -1.0
+    )
     best, positions = tf.math.top_k(rank, slots)
     last = tf.gather(best, tf.maximum(num - 1, 0), batch_dims=1)
-    chosen = candidate & (rank >= last[:, None]) & (num[:, None] > 0)
-    return Choice(chosen, positions, num, at)
+    is_masked = candidate & (rank >= last[:, None]) & (num[:, None] > 0)
+    return MaskedPositions(is_masked, positions, num, position)
 
 
-def _choose_units(
-    masking: Masking,
+def _sample_units(
+    config: MaskedLMConfig,
     rows: Rows,
     *,
     candidate: tf.Tensor,
     num: tf.Tensor,
     slots: int | tf.Tensor,
-) -> Choice:
-    """Takes units (words or tokens), in the order of the spans that hold them."""
+) -> MaskedPositions:
+    """Samples units (words or tokens), in the order of the spans that hold them."""
     width = tf.shape(candidate)[1]
-    at = tf.range(width)[None, :]
-    unit = _units(masking, rows, candidate)
+    position = tf.range(width)[None, :]
+    unit = _units(config, rows, candidate)
     sizes = _sizes(unit, candidate)
-    rank, owner = _span_ranks(masking, rows["keys"], sizes)
+    rank, owner = _span_ranks(config, rows["keys"], sizes)
     order = tf.argsort(rank, direction="DESCENDING", stable=True)
     taken = _take_in_order(tf.gather(sizes, order, batch_dims=1), num)
     taken = tf.gather(taken, tf.argsort(order), batch_dims=1)
-    chosen = candidate & tf.gather(taken, unit, batch_dims=1)
-    _, positions = tf.math.top_k(tf.where(chosen, width - at, 0), slots)
-    coin = at
-    if masking.span == "geometric":
+    is_masked = candidate & tf.gather(taken, unit, batch_dims=1)
+    _, positions = tf.math.top_k(tf.where(is_masked, width - position, 0), slots)
+    coin = position
+    if config.mask_span == "geometric":
         coin = tf.gather(owner, unit, batch_dims=1)
-    return Choice(
-        chosen, positions, tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), coin
+    return MaskedPositions(
+        is_masked, positions, tf.reduce_sum(tf.cast(is_masked, tf.int32), axis=1), coin
     )
 
 
-def _units(masking: Masking, rows: Rows, candidate: tf.Tensor) -> tf.Tensor:
+def _units(config: MaskedLMConfig, rows: Rows, candidate: tf.Tensor) -> tf.Tensor:
     """Returns the number of every token's unit in its row, from 0: int32 ``[b, l]``."""
     first = tf.ones_like(candidate)
-    if masking.whole_words:
+    if config.mask_whole_words:
         after = tf.pad(candidate[:, :-1], [[0, 0], [1, 0]])
         first = (rows["word_starts"] > 0) | ~candidate | ~after
     # The first token is special or has nothing before it: numbers begin at 0.
@@ -156,7 +126,7 @@ def _sizes(unit: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
 
 
 def _span_ranks(
-    masking: Masking, keys: tf.Tensor, sizes: tf.Tensor
+    config: MaskedLMConfig, keys: tf.Tensor, sizes: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Lets a span begin at every unit; one that many spans hold is of the highest.
 
@@ -166,21 +136,36 @@ def _span_ranks(
         For every unit, the rank of its span, float32 ``[b, l]``, -1 where there is
         nothing to mask, and where that span begins, int32 ``[b, l]``.
     """
-    at = tf.range(tf.shape(sizes)[1])[None, :]
-    own, real = uniform(keys[:, None], at, _BY_RANK), sizes > 0
+    position = tf.range(tf.shape(sizes)[1])[None, :]
+    own, real = hash_uniform(keys[:, None], position, _BY_RANK), sizes > 0
     block = tf.cumsum(tf.cast(~real, tf.int32), axis=1)
-    bounds = np.cumsum(masking.span_lengths())[:-1].astype(np.float32)
-    draw = uniform(keys[:, None], at, _BY_LENGTH)
+    bounds = np.cumsum(span_lengths(config))[:-1].astype(np.float32)
+    draw = hash_uniform(keys[:, None], position, _BY_LENGTH)
     length = 1 + tf.reduce_sum(tf.cast(draw[..., None] >= bounds, tf.int32), -1)
     rank = tf.where(real, own, -1.0)
-    owner = tf.broadcast_to(at, tf.shape(sizes))
+    owner = tf.broadcast_to(position, tf.shape(sizes))
     for back in range(1, len(bounds) + 1):
-        reaches = (tf.roll(length, back, 1) > back) & (at >= back)
+        reaches = (tf.roll(length, back, 1) > back) & (position >= back)
         reaches &= (tf.roll(block, back, 1) == block) & tf.roll(real, back, 1) & real
-        found = tf.where(reaches, tf.roll(own, back, 1), -1.0)
-        owner = tf.where(found > rank, at - back, owner)
-        rank = tf.maximum(rank, found)
+        earlier = tf.where(reaches, tf.roll(own, back, 1), -1.0)
+        owner = tf.where(earlier > rank, position - back, owner)
+        rank = tf.maximum(rank, earlier)
     return rank, owner
+
+
+def span_lengths(config: MaskedLMConfig) -> np.ndarray:
+    """Returns the chance of every length from 1, float64 ``[longest_span]``.
+
+    Geometric is cut and scaled to 1 (SpanBERT: Joshi et al., 2019, section 3.1); ngram
+    is 1/n (ALBERT: Lan et al., 2019, section 3.1).
+    """
+    if config.mask_span is None:
+        return np.ones(1)
+    default = {"geometric": 10, "ngram": 3}[config.mask_span]
+    length = np.arange(1, (config.longest_span or default) + 1)
+    geometric = _SPAN_P * (1 - _SPAN_P) ** (length - 1.0)
+    share = geometric if config.mask_span == "geometric" else 1.0 / length
+    return share / share.sum()
 
 
 def _take_in_order(sizes: tf.Tensor, num: tf.Tensor) -> tf.Tensor:
@@ -193,26 +178,27 @@ def _take_in_order(sizes: tf.Tensor, num: tf.Tensor) -> tf.Tensor:
     left = num[:, None]
     for _ in range(_ROUNDS):
         open_sizes = tf.where(~taken & (sizes <= left), sizes, 0)
-        now = (open_sizes > 0) & (tf.cumsum(open_sizes, axis=1) <= left)
-        left -= tf.reduce_sum(tf.where(now, sizes, 0), axis=1, keepdims=True)
-        taken |= now
+        fits = (open_sizes > 0) & (tf.cumsum(open_sizes, axis=1) <= left)
+        left -= tf.reduce_sum(tf.where(fits, sizes, 0), axis=1, keepdims=True)
+        taken |= fits
     return taken
 
 
-def corrupt(
-    rows: Rows, *, choice: Choice, mask: int, vocabulary_size: int
+def apply_masking(
+    rows: Rows, *, masked: MaskedPositions, mask: int, vocabulary_size: int
 ) -> tf.Tensor:
-    """Returns the ids, int32 ``[b, l]``: of the chosen tokens 80 % are the mask, 10 %
-    random, 10 % kept; a geometric span is of one kind, as in SpanBERT.
+    """Returns the ids, int32 ``[b, l]``, with masked tokens replaced: 80 % by the mask,
+    10 % by a random token, 10 % by themselves; a geometric span is of one kind, as in
+    SpanBERT.
 
     Random tokens are drawn from the whole vocabulary, special tokens included, as in
     the original script.
     """
     ids, keys = rows["ids"], rows["keys"][:, None]
-    at = tf.range(tf.shape(ids)[1])[None, :]
-    coin = uniform(keys, choice.coin, _BY_COIN)
-    draw = uniform(keys, at, _BY_TOKEN)
+    position = tf.range(tf.shape(ids)[1])[None, :]
+    coin = hash_uniform(keys, masked.coin, _BY_COIN)
+    draw = hash_uniform(keys, position, _BY_TOKEN)
     random = tf.cast(draw * vocabulary_size, tf.int32)
     random = tf.minimum(random, vocabulary_size - 1)
     other = tf.where(coin < 0.8, mask, tf.where(coin < 0.9, random, ids))
-    return tf.where(choice.chosen, other, ids)
+    return tf.where(masked.is_masked, other, ids)

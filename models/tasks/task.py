@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from textmill.models.config import ModelConfig
 from textmill.models.families import FAMILIES
-from textmill.models.tasks.masking import Masking
+from textmill.models.tasks.config import NoTaskConfig
 from textmill.models.tokenizers import SpecialTokens, Tokenizer
 
 if TYPE_CHECKING:
@@ -53,10 +53,12 @@ class Task:
         backbone: the part of it that other stages may start from.
         init: the names of its tensors that are ``new`` and of the other model's that
             are ``unused``, once it started from one; None from scratch.
+        task_config: its own knobs, of the class that its row of ``TASKS`` names.
         server_class: the graph that answers texts.
     """
 
     init: dict[str, list[str]] | None = None
+    task_config: Any = NoTaskConfig()
     server_class: ClassVar[type[Server]]
 
     def __init__(
@@ -67,7 +69,7 @@ class Task:
         specials: SpecialTokens,
         seed: int = 0,
         num_labels: int = 0,
-        masking: Masking | None = None,
+        task_config: Any = None,
         attention: Literal["document", "row"] = "row",
         next_sentence: bool = False,
     ) -> None:
@@ -79,7 +81,7 @@ class Task:
             specials: ids of the control tokens.
             seed: of weights and dropout.
             num_labels: of a classifier.
-            masking: masked_lm: the choice of masked tokens.
+            task_config: the task's own knobs; None is their defaults.
             attention: whether a token sees its row or, in rows of several documents,
                 its own document alone. The weights are the same.
             next_sentence: masked_lm: also predicts if the second sentence follows.
@@ -87,7 +89,7 @@ class Task:
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
-        self.masking = masking or Masking()
+        self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
         self.family: Any = FAMILIES[config.family].load()
         self.backbone = self.family.build_backbone(
@@ -120,21 +122,26 @@ class Task:
             return rows["segments"][:, :width]
         return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
 
+    @property
+    def key_epochs(self) -> int | None:
+        """Epochs after which the keys of a row repeat; None never."""
+        return None
+
     def head_flops(self, length: int) -> int:
         """Returns the operations of the head's forward pass on a row of tokens."""
         raise NotImplementedError
 
     @property
     def sum_names(self) -> tuple[str, ...]:
-        """The names of ``sums``, in their order."""
+        """The names of ``loss_sums``, in their order."""
         return ("loss", "weight", "correct")
 
-    def sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
         """Runs the model; sums loss, weight and hits of each row (float32 [b])."""
         logits = self.logits(features, training=training)
         return cross_entropy(logits, features["targets"], features["weights"])
 
-    def objective(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
+    def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the sum whose gradient is followed, divided by the weight."""
         return sums["loss"]
 
@@ -145,7 +152,7 @@ class Task:
 
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns the outputs of each row that metrics need; here its loss sums."""
-        return self.sums(features, training=False)
+        return self.loss_sums(features, training=False)
 
     def serve(self, tokenizer: Tokenizer, options: ServingOptions) -> Server:
         """Returns the graph that answers texts."""

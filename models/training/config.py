@@ -229,21 +229,6 @@ class TrainingConfig(
     """Training methods and their knobs, by name: ``{freeze: {weights: [backbone/]}}``
     trains the head alone."""
 
-    mask_rate: float = 0.15
-    """Share of the tokens that masked_lm predicts."""
-    mask_whole_words: bool = False
-    """Whether masked_lm masks all tokens of a word or none (tokenize.words says what a
-    word is)."""
-    mask_span: Literal["geometric", "ngram"] | None = None
-    """Runs of tokens, or of whole words, that masked_lm masks: of a length with chances
-    that fall by a fifth (SpanBERT) or as 1/n (ALBERT); None masks each by itself."""
-    longest_span: int | None = None
-    """The longest run; None is 10 for geometric and 3 for ngram."""
-    dupe_factor: int | None = None
-    """How many masks a row has, in turn by epoch, as if it stood so often in the files
-    of the original script, which also counts special tokens in what mask_rate is of;
-    None draws new masks in every epoch."""
-
     def __post_init__(self) -> None:
         ScheduleConfig.__post_init__(self)
         BatchConfig.__post_init__(self)
@@ -255,7 +240,3 @@ class TrainingConfig(
         check_below_one(self, "dropout")
         for name, knobs in self.methods.items():
             method_config(name, knobs)
-        check_share(self, "mask_rate")
-        check_at_least_one(self, "longest_span", "dupe_factor")
-        if self.longest_span is not None and self.mask_span is None:
-            raise ValueError("mask_span beside longest_span, got none")

@@ -60,12 +60,13 @@ class TrainingRun:
         self._has_eval = bool(eval_rows)
         smallest = config.initial_batch or config.global_batch
         self._replicas.check(smallest, accumulate=config.accumulate)
+        self._build(make_task, strategy)
         self._sampler = Sampler(
             len(rows),
             config,
             seed=seed,
             lengths=rows.lengths(),
-            dupe_factor=config.dupe_factor,
+            key_epochs=self.task.key_epochs,
         )
         self.num_steps = None
         if config.budget is None:
@@ -74,7 +75,6 @@ class TrainingRun:
         self._prefetcher = Prefetcher(
             rows, self._sampler, replicas=self._replicas, truncate=config.length_buckets
         )
-        self._build(make_task, strategy)
         self._validator = Validator(
             self.task,
             rows=eval_rows,

@@ -43,7 +43,7 @@ class Sampler:
         config: rows a step, and whether rows of like length share a batch.
         seed: of the permutations and keys.
         lengths: of every row ``[num_rows]``, for batches of like length.
-        dupe_factor: epochs after which the keys of a row come again; None never.
+        key_epochs: epochs after which the keys of a row repeat; None never.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Sampler:
         *,
         seed: int,
         lengths: np.ndarray | None = None,
-        dupe_factor: int | None = None,
+        key_epochs: int | None = None,
     ) -> None:
         self._num_rows, self._seed = num_rows, seed
         self._lengths = lengths if config.length_buckets else None
-        self._dupe_factor = dupe_factor
+        self._key_epochs = key_epochs
         self._epoch, self._permutation = -1, np.arange(0)
         batch = config.initial_batch or config.global_batch
         self._stretches = [_Stretch(0, 0, batch)]
@@ -129,7 +129,7 @@ class Sampler:
             take = min(last - first, self._num_rows - offset)
             part = self._order(epoch)[offset : offset + take]
             indices.append(part)
-            key_epoch = epoch % self._dupe_factor if self._dupe_factor else epoch
+            key_epoch = epoch % self._key_epochs if self._key_epochs else epoch
             keys.append(row_keys(self._seed, key_epoch, part))
             first += take
         shape = (stop - start, stretch.batch)

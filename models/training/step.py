@@ -215,8 +215,8 @@ class Step:
         seeds = [(seed, self._fold(seed, inputs)) for seed in self._seeds]
         with keras.StatelessScope(seeds, initialize_variables=False):
             with tf.GradientTape() as tape:
-                sums = _totals(self._task.sums(features, training=True))
-                loss = self._task.objective(sums)
+                sums = _totals(self._task.loss_sums(features, training=True))
+                loss = self._task.loss(sums)
                 for method in self._methods:
                     loss = method.change_loss(loss, sums, features)
                 loss = loss * inputs["scale"]
@@ -292,7 +292,7 @@ class Step:
         weights = features["weights"]
         valid = tf.reshape(valid, [-1] + [1] * (len(weights.shape) - 1))
         features = {**features, "weights": weights * valid}
-        return _totals(self._task.sums(features, training=False))
+        return _totals(self._task.loss_sums(features, training=False))
 
 
 def _graph(function: Any, compiled: bool = False) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,15 @@ from textmill.components.vocabulary_learner import VocabularyConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation
 from textmill.models.pretrained import PretrainedConfig
-from textmill.models.tasks import TaskName
+from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 from textmill.pipeline.config.task_rules import check_task, check_task_fits
-from textmill.pipeline.config.types import dataclasses_in, type_adapter
+from textmill.pipeline.config.types import (
+    dataclasses_in,
+    part_of,
+    type_adapter,
+    variant_schema,
+)
 from textmill.pipeline.config.yaml import as_mapping
 from textmill.pipeline.platforms.config import KubeflowConfig, NodeConfig, VertexConfig
 
@@ -42,8 +48,7 @@ class DatasetConfig(ingester.DatasetConfig):
 
     def to_ingest(self) -> ingester.DatasetConfig:
         """Returns the ingester's part: a changed profile does not ingest again."""
-        names = [f.name for f in dataclasses.fields(ingester.DatasetConfig)]
-        return ingester.DatasetConfig(**{name: getattr(self, name) for name in names})
+        return part_of(self, ingester.DatasetConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +60,7 @@ class StageConfig:
     dataset: str
     """The data set of the stage."""
     train: TrainingConfig
-    """Training."""
+    """Training: the knobs of the loop, and those of the task."""
     init: str | PretrainedConfig | None = None
     """The stage, or folder of pretrained weights, to start from: the backbone, and the
     head if both have it. None starts from scratch."""
@@ -67,6 +72,25 @@ class StageConfig:
     """Export; None stops after the evaluation."""
     push: PushConfig | None = None
     """Where the model is pushed; None pushes nothing."""
+
+    @classmethod
+    def variant(cls, values: Mapping[str, Any]) -> type[StageConfig]:
+        """Returns the class of a stage: ``train`` also takes the knobs of its task."""
+        task = values.get("task")
+        known = isinstance(task, str) and task in TASKS
+        # The knobs of a misspelled task are not mistakes, too.
+        rows = [row for name, row in TASKS.items() if name == task or not known]
+        return _stage_class(*dict.fromkeys(row.config for row in rows))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Lets the values choose the variant."""
+        return variant_schema(cls, handler) if cls is StageConfig else handler(source)
+
+    @property
+    def task_config(self) -> Any:
+        """The knobs of the task."""
+        return part_of(self.train, TASKS[self.task].config)
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Violation]:
@@ -80,6 +104,30 @@ class StageConfig:
             expected = f"{_PUSHED} in a stage with push"
             yield Violation("export.formats", expected, ", ".join(names))
         yield from check_task(values)
+
+
+@functools.cache
+def _stage_class(*task_configs: type) -> type[StageConfig]:
+    """Returns ``StageConfig`` with the knobs of a task's config class in ``train``."""
+    slices = (TrainingConfig, *task_configs)
+
+    def check_all(self: TrainingConfig) -> None:
+        for config in slices:
+            if check := getattr(config, "__post_init__", None):
+                check(self)
+
+    train = dataclasses.make_dataclass(
+        "TrainingConfig",
+        [],
+        bases=(*task_configs, TrainingConfig),
+        namespace={"__post_init__": check_all},
+        frozen=True,
+        kw_only=True,
+    )
+    stage = [("train", train)]
+    return dataclasses.make_dataclass(
+        "StageConfig", stage, bases=(StageConfig,), frozen=True, kw_only=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +230,7 @@ def config_schema() -> dict[str, Any]:
     schema: dict[str, Any] = type_adapter(PipelineConfig, with_docs=True).json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     _add_inherited_docs(schema["$defs"])
+    _add_task_knobs(schema["$defs"])
     for definition in [schema, *schema["$defs"].values()]:
         for described in [definition, *definition["properties"].values()]:
             described["description"] = " ".join(described["description"].split())
@@ -199,3 +248,14 @@ def _add_inherited_docs(definitions: dict[str, Any]) -> None:
                 for name, field_schema in schema["properties"].items():
                     description = field_schema["description"]
                     fields[name].setdefault("description", description)
+
+
+def _add_task_knobs(definitions: dict[str, Any]) -> None:
+    """Adds the knobs of every task to ``train``, with the task in their sentence."""
+    knobs = definitions["TrainingConfig"]["properties"]
+    for task, row in TASKS.items():
+        schema = type_adapter(row.config, with_docs=True).json_schema()
+        definitions |= schema.get("$defs", {})
+        for name, knob in schema["properties"].items():
+            knob["description"] = f"{task} only: {knob['description']}"
+            knobs.setdefault(name, knob)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, get_args
 
 from textmill.components.evaluator.thresholds import RULE
@@ -22,7 +23,6 @@ _PACKINGS_OF = {
     "dupe_factor": ("sentence_pair",),
 }
 """The packings that read a knob of ``tokenize``."""
-_MASKING = ("mask_whole_words", "mask_span", "longest_span", "dupe_factor")
 
 
 def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
@@ -31,7 +31,8 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
     yield from _check_thresholds(stage, row)
     if row is not None:
         yield from _check_packing(stage, row)
-        yield from _check_masking(stage, row)
+        yield from _check_words(stage, row)
+        yield from _check_knobs(stage, row)
 
 
 def check_task_fits(
@@ -96,18 +97,28 @@ def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation
             yield Violation(f"tokenize.{name}", expected, packing)
 
 
-def _check_masking(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
-    """Yields knobs of masking that the task does not read."""
-    for part, owner, names in (
-        ("tokenize", TokenizeConfig, ("words",)),
-        ("train", TrainingConfig, _MASKING),
-    ):
-        values = as_mapping(stage.get(part))
-        for name in names:
-            if not row.marks_words and _is_set(owner, values, name):
-                tasks = [name for name, other in TASKS.items() if other.marks_words]
-                expected = f"task {one_of(tasks)} with {name}"
-                yield Violation(f"{part}.{name}", expected, stage["task"])
+def _check_words(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields ``tokenize.words`` in a stage whose task does not read it."""
+    tokenize = as_mapping(stage.get("tokenize"))
+    if not row.marks_words and _is_set(TokenizeConfig, tokenize, "words"):
+        tasks = [name for name, other in TASKS.items() if other.marks_words]
+        expected = f"task {one_of(tasks)} with words"
+        yield Violation("tokenize.words", expected, stage["task"])
+
+
+def _check_knobs(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields knobs of ``train`` that belong to other tasks."""
+    known = {f.name for cls in (TrainingConfig, row.config) for f in fields(cls)}
+    for name in [name for name in as_mapping(stage.get("train")) if name not in known]:
+        owners = [
+            task
+            for task, other in TASKS.items()
+            if name in [f.name for f in fields(other.config)]
+        ]
+        if owners:
+            expected = f"a knob of task {stage['task']}"
+            hint = f"; {name} belongs to task {one_of(owners)}"
+            yield Violation(f"train.{name}", expected, name, hint)
 
 
 def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:

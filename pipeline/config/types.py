@@ -1,6 +1,8 @@
 """Keys and types of a config at every level, its paths, and the checks of its classes.
 
-pydantic finds the mistakes on plain dataclasses; the type hints word the messages.
+pydantic finds the mistakes on plain dataclasses; the type hints word the messages. A
+class whose keys depend on one of its values has a classmethod ``variant``, from values
+to the subclass with these keys, and takes its schema from ``variant_schema``.
 """
 
 from __future__ import annotations
@@ -68,6 +70,29 @@ def type_adapter(cls: type, *, with_docs: bool = False) -> Any:
     return TypeAdapter(cls)
 
 
+def variant_schema(cls: type, handler: Callable[[type], Any]) -> Any:
+    """Returns pydantic's schema of a class with variants: values choose among them."""
+    from pydantic_core import core_schema
+
+    def validate(values: Any, default: Callable[[Any], Any]) -> Any:
+        if not isinstance(values, dict):
+            return default(values)
+        return type_adapter(_concrete(cls, values)).validate_json(json.dumps(values))
+
+    return core_schema.no_info_wrap_validator_function(validate, handler(cls))
+
+
+def _concrete(cls: Any, values: Any) -> Any:
+    is_choice = isinstance(values, dict) and hasattr(cls, "variant")
+    return cls.variant(values) if is_choice else cls
+
+
+def part_of(config: Any, cls: type[T]) -> T:
+    """Returns the part of a config that one of its base classes declares."""
+    names = [f.name for f in dataclasses.fields(cast(Any, cls))]
+    return cls(**{name: getattr(config, name) for name in names})
+
+
 def dataclasses_in(hint: Any) -> Iterator[Any]:
     """Yields the dataclasses that a type hint leads to, at any depth."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -81,12 +106,12 @@ def dataclasses_in(hint: Any) -> Iterator[Any]:
 def run_checks(value: Any, hint: Any, violations: Violations, path: str = "") -> None:
     """Runs the ``check`` of every config class on the values as written."""
     if isinstance(value, dict):
-        for cls in filter(dataclasses.is_dataclass, _members(hint)):
+        for cls in filter(dataclasses.is_dataclass, _members(hint, value)):
             if hasattr(cls, "check") and violations.is_readable(path):
                 for violation in cls.check(value):
                     place = join(path, violation.path) if violation.path else path
                     violations.add(place, *violation[1:])
-    for key, child, child_hint in _children(value, _members(hint)):
+    for key, child, child_hint in _children(value, _members(hint, value)):
         run_checks(child, child_hint, violations, join(path, key))
 
 
@@ -94,7 +119,7 @@ def map_paths(
     value: Any, hint: Any, change: Callable[[str, str], str], path: str = ""
 ) -> Any:
     """Returns a value with ``change(config path, text)`` applied to its file paths."""
-    members = _members(hint)
+    members = _members(hint, value)
     if isinstance(value, str):
         is_path = any(isinstance(m, PathMarker) for h in members for m in get_args(h))
         return change(path, value) if is_path else value
@@ -147,15 +172,15 @@ def _add_type_violation(
     if details["type"] == "value_error":
         violations.add_sentence(path, f"expected {details['ctx']['error']}")
     elif details["type"] == "unexpected_keyword_argument":
-        members = [
-            m for m in _members(_hint(cls, parent)) if dataclasses.is_dataclass(m)
-        ]
+        members = list(
+            filter(dataclasses.is_dataclass, _members(*_descend(cls, value, parent)))
+        )
         names = [f.name for member in members for f in dataclasses.fields(member)]
         hint = _renamed(key, members) or did_you_mean(key, names)
         expected = "a known key" if hint else f"one of {', '.join(names)}"
         violations.add(path, expected, key, hint)
     else:
-        hint, got = _hint(cls, path), _lookup(value, path)
+        hint, got = _descend(cls, value, path)
         choices = [c for c in _choices(hint) if isinstance(c, str)]
         suggestion = did_you_mean(got, choices) if isinstance(got, str) else ""
         violations.add(path, _words(hint), got, suggestion)
@@ -169,23 +194,19 @@ def _renamed(key: str, members: Iterable[Any]) -> str:
     return ""
 
 
-def _lookup(value: Any, path: str) -> Any:
+def _descend(hint: Any, value: Any, path: str) -> tuple[Any, Any]:
+    """Returns the type hint and the value at a path below a hint and its value."""
     for key in path.split(".") if path else []:
-        value = value[int(key)] if isinstance(value, list) else value.get(key)
-    return value
-
-
-def _hint(hint: Any, path: str) -> Any:
-    """Returns the type hint at a path below a hint."""
-    for key in path.split(".") if path else []:
-        lists = [m for m in _members(hint) if get_origin(m) is tuple]
-        others = [m for m in _members(hint) if get_origin(m) is not tuple]
+        members = _members(hint, value)
+        lists = [m for m in members if get_origin(m) is tuple]
+        others = [m for m in members if get_origin(m) is not tuple]
         for member in lists if lists and key.isdecimal() else others:
             if dataclasses.is_dataclass(member):
                 hint = get_type_hints(member)[key]
             elif get_origin(member) is tuple or _is_mapping(member):
                 hint = get_args(member)[-1 if _is_mapping(member) else 0]
-    return hint
+        value = value[int(key)] if isinstance(value, list) else value.get(key)
+    return hint, value
 
 
 def _is_mapping(hint: Any) -> bool:
@@ -193,10 +214,12 @@ def _is_mapping(hint: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _members(hint: Any) -> list[Any]:
+def _members(hint: Any, value: Any = None) -> list[Any]:
+    """Returns the types of a hint; of a class with variants, the one of a value."""
+    members = [hint]
     if get_origin(hint) in (Union, types.UnionType):
-        return [m for m in get_args(hint) if m is not type(None)]
-    return [hint]
+        members = [m for m in get_args(hint) if m is not type(None)]
+    return [_concrete(member, value) for member in members]
 
 
 def _choices(hint: Any) -> list[Any]:

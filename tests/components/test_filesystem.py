@@ -11,6 +11,7 @@ from tests.pipeline.loopback import Fault
 from textmill.components import filesystem
 from textmill.components.filesystem import RemoteFile
 from textmill.models.errors import ConfigError, MachineError, RemoteError
+from textmill.pipeline.remote.mirror import Mirror
 
 
 @pytest.fixture(params=["gs", "s3"])
@@ -75,6 +76,19 @@ def test_a_file_is_created_once_and_overwritten_by_upload(service, url, tmp_path
     assert service.objects["new"] == b"one"
     filesystem.upload(two, f"{url}/new")
     assert service.objects["new"] == b"two"
+
+
+def test_a_create_whose_answer_is_lost_is_repeated_and_finds_its_file(
+    service, tmp_path
+):
+    source = tmp_path / "source"
+    source.write_bytes(b"one")
+    service.faults.append(Fault("POST", "/upload", cut="after"))
+    assert not filesystem.create(source, "gs://bucket/new")
+    assert service.objects["new"] == b"one"
+    mirror = Mirror("gs://bucket/root", tmp_path)
+    service.faults.append(Fault("POST", "/upload", cut="after"))
+    assert mirror.claim("source")
 
 
 def test_a_store_without_a_conditional_write_refuses_to_create(tmp_path):

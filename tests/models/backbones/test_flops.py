@@ -48,7 +48,7 @@ def compiled(shape, task_name, *, training=False):
     }
 
     def sums():
-        return tf.reduce_sum(task.sums(features, training=training)["loss"])
+        return tf.reduce_sum(task.loss_sums(features, training=training)["loss"])
 
     def gradient():
         with tf.GradientTape() as tape:

@@ -111,7 +111,7 @@ def test_zero_outputs_begin_as_the_normalized_embedding():
 
 
 def test_choices_are_the_recipes_but_where_they_are_made():
-    assert MODERN.choices == BlockConfig(
+    assert MODERN.blocks == BlockConfig(
         norm="pre",
         positions="rotary",
         activation="geglu",
@@ -120,9 +120,9 @@ def test_choices_are_the_recipes_but_where_they_are_made():
         zero_outputs=True,
         qk_norm=True,
     )
-    assert replace(MODERN, norm="post").choices.norm == "post"
-    assert ModelConfig().choices == BlockConfig(norm="post")
-    assert ModelConfig(family="gpt").choices == BlockConfig(norm="pre")
+    assert replace(MODERN, norm="post").blocks.norm == "post"
+    assert ModelConfig().blocks == BlockConfig(norm="post")
+    assert ModelConfig(family="gpt").blocks == BlockConfig(norm="pre")
     assert {f.name for f in fields(BlockConfig)} == set(OTHER)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
+from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.task import cross_entropy
 from textmill.models.tokenizers import SpecialTokens
 
@@ -22,10 +23,17 @@ FEATURES = {
 }
 
 
-def update(shape, task, *, compiled, seed=7):
+def update(shape, task, *, compiled, seed=7, **knobs):
     """Returns the sums and gradients of one step from the same start."""
     keras.utils.clear_session()
-    made = TASKS[task].load()(shape, vocabulary_size=50, specials=SPECIALS, seed=seed)
+    row = TASKS[task]
+    made = row.load()(
+        shape,
+        vocabulary_size=50,
+        specials=SPECIALS,
+        seed=seed,
+        task_config=row.config(**knobs),
+    )
     slots = (3, 4) if task == "masked_lm" else (3, 12)
     generator = np.random.default_rng(2)
     features = {
@@ -37,7 +45,7 @@ def update(shape, task, *, compiled, seed=7):
     @tf.function(jit_compile=compiled)
     def step(features):
         with tf.GradientTape() as tape:
-            sums = made.sums(features, training=True)
+            sums = made.loss_sums(features, training=True)
             loss = tf.reduce_sum(sums["loss"])
         return sums, tape.gradient(loss, made.model.trainable_variables)
 
@@ -90,28 +98,33 @@ def test_a_chunked_model_makes_the_plain_update(tied, compiled):
     shape = replace(GPT, tied_embeddings=tied, recipe="modern", zero_outputs=False)
     shape = replace(shape, dropout=0.0)  # XLA drops other activations.
     plain = update(shape, "causal_lm", compiled=False)
-    chunked = update(replace(shape, loss_chunk=7), "causal_lm", compiled=compiled)
+    chunked = update(shape, "causal_lm", compiled=compiled, loss_chunk=7)
     assert_equal(chunked, plain, tolerance=1e-5)
 
 
 def test_no_tensor_of_a_chunked_step_has_all_logits():
-    def largest(shape):
+    def largest(loss_chunk):
         keras.utils.clear_session()
-        made = TASKS["causal_lm"].load()(shape, vocabulary_size=5000, specials=SPECIALS)
+        made = TASKS["causal_lm"].load()(
+            GPT,
+            vocabulary_size=5000,
+            specials=SPECIALS,
+            task_config=CausalLMConfig(loss_chunk=loss_chunk),
+        )
         features = {k: tf.constant(v) for k, v in FEATURES.items()}
         features |= {"targets": features["ids"], "weights": tf.ones([3, 12])}
 
         def step():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(made.sums(features, training=True)["loss"])
+                loss = tf.reduce_sum(made.loss_sums(features, training=True)["loss"])
             return tape.gradient(loss, made.model.trainable_variables)
 
         memory = tf.function(step, jit_compile=True).experimental_get_compiler_ir()
         program = memory(stage="optimized_hlo")
         return "f32[36,5000]" in program or "f32[3,12,5000]" in program
 
-    assert largest(GPT)
-    assert not largest(replace(GPT, loss_chunk=4))
+    assert largest(None)
+    assert not largest(4)
 
 
 @pytest.mark.parametrize(

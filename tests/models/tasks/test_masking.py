@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from textmill.models.config import ModelConfig
+from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.tasks.masked_lm import MaskedLM
-from textmill.models.tasks.masking import Masking, uniform
+from textmill.models.tasks.masking import hash_uniform, span_lengths
 from textmill.models.tokenizers import SpecialTokens
 from textmill.models.training.config import BatchConfig
 from textmill.models.training.sampler import Sampler, row_keys
@@ -24,7 +25,7 @@ def task_of(**masking):
         vocabulary_size=VOCABULARY,
         specials=SPECIALS,
         seed=1,
-        masking=Masking(**masking),
+        task_config=MaskedLMConfig(**masking),
     )
 
 
@@ -70,12 +71,12 @@ def units_of(rows):
 
 
 EVERY = [
-    {"rate": 0.15},
-    {"rate": 0.4},
-    {"rate": 0.15, "whole_words": True},
-    {"rate": 0.2, "span": "geometric"},
-    {"rate": 0.15, "span": "ngram", "whole_words": True},
-    {"rate": 0.15, "static": True},
+    {"mask_rate": 0.15},
+    {"mask_rate": 0.4},
+    {"mask_rate": 0.15, "mask_whole_words": True},
+    {"mask_rate": 0.2, "mask_span": "geometric"},
+    {"mask_rate": 0.15, "mask_span": "ngram", "mask_whole_words": True},
+    {"mask_rate": 0.15, "dupe_factor": 5},
 ]
 
 
@@ -96,7 +97,7 @@ def test_targets_are_the_tokens_that_were_there_and_no_other_changes(masking, ro
 
 @pytest.mark.parametrize("rate", [0.15, 0.25, 0.4])
 def test_every_row_predicts_its_share_and_at_least_one(rate, rows):
-    features = features_of(task_of(rate=rate), rows)
+    features = features_of(task_of(mask_rate=rate), rows)
     exact = np.float32(rate) * (rows["length"] - 2).astype(np.float32)
     wanted = np.clip(np.round(exact), 1, math.ceil(rate * LENGTH))
     np.testing.assert_array_equal(features["weights"].sum(1), wanted)
@@ -106,7 +107,9 @@ def test_every_row_predicts_its_share_and_at_least_one(rate, rows):
 @pytest.mark.parametrize("span", [None, "ngram", "geometric"])
 def test_the_rate_is_met_within_three_sigma_by_words_and_spans(span, rows):
     long = {name: value[rows["length"] > 24] for name, value in rows.items()}
-    features = features_of(task_of(rate=0.15, whole_words=True, span=span), long)
+    features = features_of(
+        task_of(mask_rate=0.15, mask_whole_words=True, mask_span=span), long
+    )
     wanted = np.round(np.float32(0.15) * (long["length"] - 2).astype(np.float32))
     missing = wanted - features["weights"].sum(1)
     assert (missing >= 0).all(), "never more than the rate"
@@ -117,7 +120,7 @@ def test_the_rate_is_met_within_three_sigma_by_words_and_spans(span, rows):
 
 @pytest.mark.parametrize("span", [None, "geometric", "ngram"])
 def test_a_word_is_masked_whole_or_not_at_all(span, rows):
-    features = features_of(task_of(whole_words=True, span=span), rows)
+    features = features_of(task_of(mask_whole_words=True, mask_span=span), rows)
     chosen, unit = chosen_of(features), units_of(rows)
     inside = ~np.isin(rows["ids"], [0, 2, 3])
     total = np.bincount(unit[inside], minlength=unit.max() + 1)
@@ -126,8 +129,8 @@ def test_a_word_is_masked_whole_or_not_at_all(span, rows):
 
 
 def test_spans_lie_together(rows):
-    alone = chosen_of(features_of(task_of(rate=0.2), rows))
-    spans = chosen_of(features_of(task_of(rate=0.2, span="geometric"), rows))
+    alone = chosen_of(features_of(task_of(mask_rate=0.2), rows))
+    spans = chosen_of(features_of(task_of(mask_rate=0.2, mask_span="geometric"), rows))
 
     def runs(chosen):
         return np.count_nonzero(chosen[:, 1:] & ~chosen[:, :-1]) / chosen.sum()
@@ -138,7 +141,7 @@ def test_spans_lie_together(rows):
 
 @pytest.mark.parametrize("kind", ["geometric", "ngram"])
 def test_span_lengths_are_those_of_their_papers(kind):
-    share = Masking(span=kind).span_lengths()
+    share = span_lengths(MaskedLMConfig(mask_span=kind))
     assert share.sum() == pytest.approx(1)
     if kind == "geometric":
         mean = (share * np.arange(1, 11)).sum()
@@ -149,7 +152,7 @@ def test_span_lengths_are_those_of_their_papers(kind):
 
 def test_a_geometric_span_has_one_kind_of_corruption(rows):
     long = {name: value[rows["length"] > 24] for name, value in rows.items()}
-    features = features_of(task_of(rate=0.2, span="geometric"), long)
+    features = features_of(task_of(mask_rate=0.2, mask_span="geometric"), long)
     chosen = chosen_of(features)
     masked = chosen & (features["ids"] == SPECIALS.mask)
     both = chosen[:, 1:] & chosen[:, :-1]
@@ -159,7 +162,12 @@ def test_a_geometric_span_has_one_kind_of_corruption(rows):
 
 
 @pytest.mark.parametrize(
-    "masking", [{"rate": 0.15}, {"rate": 0.15, "whole_words": True}, {"static": True}]
+    "masking",
+    [
+        {"mask_rate": 0.15},
+        {"mask_rate": 0.15, "mask_whole_words": True},
+        {"dupe_factor": 5},
+    ],
 )
 def test_eight_in_ten_are_masked_and_half_of_the_rest_is_kept(masking, rows):
     features = features_of(task_of(**masking), rows)
@@ -196,8 +204,8 @@ def original_instances(rows, *, rate, most, copies, seed):
 
 def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
     copies, some = 5, {name: value[:1500] for name, value in rows.items()}
-    task = task_of(rate=0.15, static=True)
-    order = Sampler(1500, BatchConfig(global_batch=1500), seed=7, dupe_factor=copies)
+    task = task_of(mask_rate=0.15, dupe_factor=copies)
+    order = Sampler(1500, BatchConfig(global_batch=1500), seed=7, key_epochs=copies)
     counts = {"ours": [], "theirs": []}
     places = {"ours": np.zeros(LENGTH), "theirs": np.zeros(LENGTH)}
     kinds = {"ours": np.zeros(3), "theirs": np.zeros(3)}
@@ -230,7 +238,7 @@ def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
 
 
 def test_copies_of_a_row_have_their_masks_again(rows):
-    order = Sampler(50, BatchConfig(global_batch=50), seed=7, dupe_factor=3)
+    order = Sampler(50, BatchConfig(global_batch=50), seed=7, key_epochs=3)
 
     def keys_by_row(epoch):
         indices, keys = order.rows(epoch, epoch + 1)
@@ -263,8 +271,8 @@ def test_a_row_without_a_maskable_token_predicts_nothing():
         assert features_of(task_of(**masking), rows)["weights"].sum() == 0
 
 
-def test_uniform_is_uniform():
-    draws = uniform(tf.range(1000)[:, None], tf.range(100)[None, :], 1).numpy()
+def test_hashed_draws_are_uniform():
+    draws = hash_uniform(tf.range(1000)[:, None], tf.range(100)[None, :], 1).numpy()
     counts, _ = np.histogram(draws, 20, (0, 1))
     assert draws.min() >= 0 and draws.max() < 1
     assert (((counts - 5000) ** 2) / 5000).sum() < 43.8  # 19 degrees, p = 0.001
