@@ -226,11 +226,12 @@ class Evaluation(Artifact):
 
 
 class ServingModel(Artifact):
-    """A SavedModel below ``saved_model/`` and the answers it must give.
+    """A model in some formats, each in a folder, and the answers it must give.
 
-    ``parity.json`` holds texts and the trainer's answers to them.
+    ``saved_model/`` holds the SavedModel; ``parity.json`` texts and the trainer's
+    answers to them.
 
-    Facts: ``task``, ``model`` and ``vocabulary`` (digests), ``outputs`` (signature).
+    Facts: ``task``, ``model`` and ``vocabulary`` (digests), ``labels``, ``formats``.
     """
 
     SAVED_MODEL = "saved_model"

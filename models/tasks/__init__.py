@@ -2,9 +2,10 @@
 
 Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
 base class (features from rows, sums by row, never means: the loop adds those of all
-rows and replicas and divides once); ``classify.py``, the shortest task;
-``masked_lm.py`` with ``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``.
-Importing this package loads no TensorFlow; ``TASKS[name].load()`` does.
+rows and replicas and divides once); ``server.py``, the base class of the graph that
+answers texts; ``classify.py``, the shortest task; ``masked_lm.py`` with
+``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
+no TensorFlow; ``TASKS[name].load()`` does.
 """
 
 from __future__ import annotations
