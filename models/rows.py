@@ -24,7 +24,7 @@ from textmill.models.targets import TARGETS
 
 _CRC_MASK_DELTA = 0xA282EAD8
 
-Parts = Literal["none", "documents", "sentences", "answer"]
+Parts = Literal["none", "documents", "sentences", "pair", "answer"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class RowSchema:
         sequence_length: tokens per row.
         wide: ids take 32 bits, for vocabularies of more than 65,536 tokens.
         parts: the marked parts of a row: ``documents``, two ``sentences`` (with a flag
-            for the second following the first), or a prompt and its ``answer``.
+            for the second following the first), a ``pair`` of texts, or a prompt and
+            its ``answer``.
         words: the first token of every word is marked.
         target: the kind of target of a row's document, by its name in ``TARGETS``.
         num_labels: for kind ``labels``, the number of names.
@@ -122,7 +123,7 @@ class RowSchema:
             if self.parts == "documents":
                 columns["segments"] = number * inside
             else:
-                name = "types" if self.parts == "sentences" else "answer"
+                name = "answer" if self.parts == "answer" else "types"
                 columns[name] = (inside & (number == 2)).astype(np.int32)
         return columns
 

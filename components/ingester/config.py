@@ -11,6 +11,7 @@ from textmill.components.ingester.dedup.config import DecontaminateConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import MixConfig, SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
+from textmill.models.targets import TARGETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +48,28 @@ class DatasetConfig:
                         f"files by split (train, eval, test), tfds or folder{where} "
                         "for split.by: source"
                     )
-        if self.augment is not None and not self.is_labelled:
-            raise ValueError("a label column for augment, got none")
-        labels = {source.label is not None for source in self.named_sources().values()}
-        if len(labels) > 1:
-            raise ValueError("a label column in every source or in none")
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        kinds = {name: source.target for name, source in self.named_sources().items()}
+        if len(set(kinds.values())) > 1:
+            got = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
+            raise ValueError(f"the same kind of target in every source, got {got}")
+        kind, target = self.target, TARGETS[self.target]
+        if self.augment is not None and (kind == "none" or not target.suits_parts):
+            raise ValueError(
+                f"a label, labels or number column for augment, got {kind}"
+            )
+        if self.split.by == "position" and not target.suits_parts:
+            raise ValueError(
+                f"a target that a part of a text has too (label, labels or number) for "
+                f"split.by: position, got {kind}"
+            )
+        if self.clean.repeated_passages != "keep" and kind == "tags":
+            raise ValueError(
+                "clean.repeated_passages: keep for a source with tags, whose texts "
+                f"may not change, got {self.clean.repeated_passages}"
+            )
 
     def named_sources(self) -> dict[str, SourceConfig]:
         """Returns the sources by name, sorted; a single one has the name ''."""
@@ -60,6 +78,6 @@ class DatasetConfig:
         return dict(sorted(self.sources.items()))
 
     @property
-    def is_labelled(self) -> bool:
-        """Returns whether documents have labels."""
-        return any(source.label for source in self.named_sources().values())
+    def target(self) -> str:
+        """The kind of target of all documents, by its name in TARGETS."""
+        return next(iter(self.named_sources().values())).target

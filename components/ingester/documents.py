@@ -26,6 +26,7 @@ from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import did_you_mean
+from textmill.models.targets import TARGETS, SecondText, Tags, mismatch
 
 INDEX = np.dtype(
     [
@@ -73,7 +74,8 @@ class DocumentBuilder:
     source_name: str = ""
     evaluation_ngrams: str | None = None
     """The path of the sorted n-gram hashes of protected texts, as .npy."""
-    labels: dict[str, int] = field(default_factory=dict)
+    labels: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Numbers of the label, or set of labels, of documents."""
     columns: set[str] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
     num_read: int = 0
@@ -83,6 +85,7 @@ class DocumentBuilder:
         sources = self.dataset.named_sources()
         self._source: SourceConfig = sources[self.source_name]
         self._source_code = list(sources).index(self.source_name)
+        self._target = TARGETS[self._source.target]
         row = READERS[self._source.reader]
         self._id_column = row.id_column or self._source.id
         self._splitter = Splitter(split)
@@ -125,18 +128,18 @@ class DocumentBuilder:
         if "\0" in text:
             raise BadRecord("nul", "holds a NUL character")
         identity = self._identity(record, name)
-        label = self._label(row) if source.label else None
+        target = self._target_value(row, text)
         key = self._split_key(row, identity)
         code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
         if self.source_name:
             others["source"] = self.source_name
         if not self._by_position:
-            self._emit(identity, text, label, others, code, key)
+            self._emit(identity, text, target, others, code, key)
             return
         text = self._pipeline.apply(text, identity, others)[0]
         for code, piece in self._splitter.split_text(text):
-            self._emit(f"{identity}#{SPLITS[code]}", piece, label, others, code, key)
+            self._emit(f"{identity}#{SPLITS[code]}", piece, target, others, code, key)
 
     def take(self) -> DocumentBatch:
         """Returns the documents built since the last call."""
@@ -179,24 +182,30 @@ class DocumentBuilder:
         self,
         identity: str,
         text: str,
-        label: str | None,
+        target: Any,
         others: dict[str, Any],
         split: int,
         key: str,
     ) -> None:
-        self.num_read += 1
         if self._by_position:
             reason = length_reason(text, self.dataset.clean)
         else:
+            original = text
             text, reason = self._pipeline.apply(text, identity, others)
+            if not reason:
+                changed = text != original
+                target, reason = self._clean_target(target, identity, others, changed)
+        self.num_read += 1
         if reason:
             self.dropped[reason] += 1
             return
         document: dict[str, Any] = {"id": identity, "text": text}
         code = -1
-        if label is not None:
-            document["label"] = label
-            code = self.labels.setdefault(label, len(self.labels))
+        if target is not None:
+            document[self._target.field] = target
+        if self._target.has_labels:
+            labels = self._target.labels_of(target)
+            code = self.labels.setdefault(labels, len(self.labels))
         document |= others
         line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
         self._lines.append(line)
@@ -231,14 +240,41 @@ class DocumentBuilder:
             raise _wrong_type("id", self._id_column, value, "a string or an integer")
         return f"{prefix}{value}"
 
-    def _label(self, row: dict[str, Any]) -> str:
-        column = str(self._source.label)
+    def _target_value(self, row: dict[str, Any], text: str) -> Any:
+        """Returns the target as documents hold it; None without a target."""
+        column, separator = self._source.target_column, self._source.labels_separator
+        if column is None:
+            return None
         value = self._field(row, column)
-        if type(value) is bool:
-            return "true" if value else "false"
-        if type(value) not in (str, int) or value == "":
-            raise _wrong_type("label", column, value, "a string or an integer")
-        return str(value)
+        if separator is not None and type(value) is str:
+            value = [name.strip() for name in value.split(separator) if name.strip()]
+        try:
+            return self._target.parse(value, text)
+        except ValueError as error:
+            reason = f"{self._target.field}_type"
+            raise BadRecord(reason, f"column {column!r}: {error}") from None
+
+    def _clean_target(
+        self, target: Any, identity: str, others: dict[str, Any], changed: bool
+    ) -> tuple[Any, str | None]:
+        """Returns the target of a cleaned text, and the reason to drop it or None.
+
+        A second text is cleaned like the first.
+        """
+        if changed and isinstance(self._target, Tags):
+            raise BadRecord(
+                "tags_moved",
+                "cleaning changed a text whose tags count its characters; clean it "
+                "beforehand, or turn the step of clean off",
+            )
+        if not isinstance(self._target, SecondText):
+            return target, None
+        first = others.get("personal")
+        target, reason = self._pipeline.clean(target, identity, others)
+        if first is not None and self.dataset.clean.privacy == "tag":
+            kinds = {*str(first).split(","), *others["personal"].split(",")}
+            others["personal"] = ",".join(sorted(kinds))
+        return target, reason or (None if target.strip() else "too_short")
 
     def _split_key(self, row: dict[str, Any], identity: str) -> str:
         if self._key is None:
@@ -254,7 +290,8 @@ class DocumentBuilder:
         others = self._other_names.get(names)
         if others is None:
             source = self._source
-            taken = {*_OWN, source.text, source.label, self._id_column}
+            columns = (source.text, source.target_column, self._id_column)
+            taken = {*_OWN, *columns, self._target.field}
             others = self._other_names[names] = sorted(set(names) - taken)
         plain = [name for name in others if type(row[name]) in (str, int, float, bool)]
         self.columns.update(plain)
@@ -283,7 +320,4 @@ def _hash(value: bytes, size: int, key: bytes) -> bytes:
 
 
 def _wrong_type(field: str, column: str, value: Any, expected: str) -> BadRecord:
-    got = "an empty string" if value == "" else type(value).__name__
-    return BadRecord(
-        f"{field}_type", f"column {column!r}: expected {expected}, got {got}"
-    )
+    return BadRecord(f"{field}_type", f"column {column!r}: {mismatch(expected, value)}")

@@ -38,7 +38,7 @@ class PartitionOutput:
     index: str
     """The path or URL of its rows of INDEX, as .npy."""
     dead_letters: list[bytes]
-    labels: list[str]
+    labels: list[tuple[str, ...]]
     columns: set[str]
     num_read: int
     dropped: Counter[str]

@@ -76,7 +76,8 @@ def select(
     _check_kept(rules.rows, ledger, dataset)
     shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
     records = {shard.name: len(shard.length) for shard in shards}
-    return Selection(shards, _make_facts(parts, rules, names), ledger, records)
+    facts = _make_facts(parts, rules, names, dataset.target)
+    return Selection(shards, facts, ledger, records)
 
 
 def _make_ledger(
@@ -105,11 +106,16 @@ def _make_ledger(
 
 
 def _make_facts(
-    parts: list[PartitionOutput], rules: SelectionRules, names: list[str]
+    parts: list[PartitionOutput],
+    rules: SelectionRules,
+    names: list[tuple[str, ...]],
+    target: str,
 ) -> dict[str, Any]:
     rows, splits = rules.rows, _count_splits(rules.rows)
     columns = set().union(*(part.columns for part in parts))
-    return {
+    # Without target and with a label, facts have the form of before there were kinds.
+    kind = {} if target in ("none", "label") else {"target": target}
+    return kind | {
         "splits": splits,
         "labels": _labels_of_train(rows, names),
         "columns": sorted(columns | rules.columns),
@@ -334,7 +340,9 @@ def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
     return sum(counts, Counter())
 
 
-def _load_index(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
+def _load_index(
+    parts: list[PartitionOutput], names: list[tuple[str, ...]]
+) -> np.ndarray:
     codes = {name: code for code, name in enumerate(names)}
     indexes = [np.zeros(0, INDEX)]
     for number, part in enumerate(parts):
@@ -347,24 +355,31 @@ def _load_index(parts: list[PartitionOutput], names: list[str]) -> np.ndarray:
     return np.concatenate(indexes)
 
 
-def _labels_of_train(rows: np.ndarray, names: list[str]) -> list[str]:
+def _labels_of_train(rows: np.ndarray, names: list[tuple[str, ...]]) -> list[str]:
     """Returns the labels of train, sorted; checks that no other label is used."""
     train = SPLITS.index("train")
-    learned = rows["split"] == train
-    if not learned.any():
-        learned[:] = True
-    seen = set(np.unique(rows["label"][learned]).tolist()) - {-1}
-    for split, name in enumerate(SPLITS):
-        codes, counts = np.unique(
-            rows["label"][rows["split"] == split], return_counts=True
-        )
-        for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            if code not in seen and code != -1:
-                raise DataError(
-                    f"split {name}: label {names[code]!r} has {count} documents there "
-                    "and none in train; add documents of it or split by another column"
-                )
-    return [names[code] for code in sorted(seen)]
+    is_train = rows["split"] == train
+    if not is_train.any():
+        is_train[:] = True
+    learned = set(_count_labels(rows[is_train], names))
+    for split, split_name in enumerate(SPLITS):
+        counts = _count_labels(rows[rows["split"] == split], names)
+        for label in sorted(set(counts) - learned):
+            raise DataError(
+                f"split {split_name}: label {label!r} has {counts[label]} documents "
+                "there and none in train; add documents of it or split by another "
+                "column"
+            )
+    return sorted(learned)
+
+
+def _count_labels(rows: np.ndarray, names: list[tuple[str, ...]]) -> Counter[str]:
+    """Returns the documents of each label; one with several counts for each."""
+    counts: Counter[str] = Counter()
+    codes, numbers = np.unique(rows["label"][rows["label"] >= 0], return_counts=True)
+    for code, number in zip(codes.tolist(), numbers.tolist(), strict=True):
+        counts.update(dict.fromkeys(names[code], number))
+    return counts
 
 
 def _check_bad(

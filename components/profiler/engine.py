@@ -84,7 +84,7 @@ def make_profile(
 def _count(documents: Documents, context: Context) -> dict[str, Statistics]:
     with open_scratch_dir(context, parent=Path(gettempdir())) as scratch:
         shards = [
-            ShardFile(split, scratch.upload(path))
+            ShardFile(split, scratch.upload(path), documents.target)
             for split in documents.splits
             for path in documents.shards(split)
         ]

@@ -84,7 +84,7 @@ def _infer_column(name: str, splits: Mapping[str, Any]) -> dict[str, Any]:
     }
     if rule["type"] == "string" and _is_domain(name, present_columns, splits):
         rule["values"] = sorted(values)
-    if name == "label":
+    if name == "label" or rule["type"] == "list":
         labels = [split["labels"] for split in splits.values()]
         rule["values"] = sorted(set().union(*labels))
     return rule

@@ -35,7 +35,8 @@ def check_split(
                 f"column {name!r} is in {share:.1%} of the documents, "
                 f"the schema expects {rule['min_present']:.1%} or more"
             )
-        values = statistics.labels if name == "label" else column.values
+        has_labels = name == "label" or "list" in column.types
+        values = statistics.labels if has_labels else column.values
         yield from _check_column(name, column, values, rule)
     if schema["extra_columns"] == "forbid":
         for name in sorted(set(statistics.columns) - set(schema["columns"])):

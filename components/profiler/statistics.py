@@ -25,6 +25,7 @@ from textmill.components.profiler.text_stats import (
 )
 from textmill.components.scratch import local_copy
 from textmill.components.shards import group, read_shard
+from textmill.models.targets import TARGETS
 
 _BLOCK_CHARACTERS = 1 << 18
 
@@ -48,8 +49,10 @@ class Statistics:
     grams: BottomKSketch = field(default_factory=BottomKSketch)
     """The 13-word sequences; a shorter text is one sequence."""
 
-    def count(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """Counts a block of documents."""
+    def count(
+        self, documents: Sequence[Mapping[str, Any]], target: str = "label"
+    ) -> None:
+        """Counts a block of documents with a kind of target."""
         texts = [document["text"] for document in documents]
         encoded = [text.encode() for text in texts]
         block = count_texts(texts, self.terms)
@@ -63,9 +66,10 @@ class Statistics:
         ):
             name = SCRIPTS[index] if index >= 0 else NO_SCRIPT
             self.scripts[name] += int(number)
-        self.labels.update(
-            str(document["label"]) for document in documents if "label" in document
-        )
+        kind = TARGETS[target]
+        for document in documents:
+            if kind.field in document:
+                self.labels.update(kind.labels_of(document[kind.field]))
         add_columns(self.columns, documents)
         digests = b"".join(hashlib.blake2b(t, digest_size=8).digest() for t in encoded)
         self.texts.append(np.frombuffer(digests, np.uint64))
@@ -99,10 +103,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class ShardFile:
-    """A shard to count, and its split."""
+    """A shard to count, its split, and its documents' kind of target."""
 
     split: str
     place: str
+    target: str = "none"
 
 
 def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
@@ -110,7 +115,7 @@ def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
     statistics = Statistics()
     with local_copy(shard.place) as path:
         for block in group(read_shard(path), _size, least=_BLOCK_CHARACTERS):
-            statistics.count(block)
+            statistics.count(block, shard.target)
     statistics.terms.seal()
     statistics.texts = [np.concatenate([np.empty(0, np.uint64), *statistics.texts])]
     return shard, statistics

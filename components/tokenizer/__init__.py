@@ -15,7 +15,7 @@ from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
 from textmill.models.targets import TARGETS
 
-Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response"]
+Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response", "pair"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,8 @@ class TokenizeConfig:
     """How documents share rows: one truncated document per row (pad); a stream with an
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
-    (sentence_pair); a prompt and its response (response). None is concat for a language
-    model, pad for a classifier."""
+    (sentence_pair); a prompt and its response (response); a text and the second text of
+    its pair (pair). None is concat for a language model, pad for a classifier."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
     to the whole row, as in nanoGPT."""
@@ -35,7 +35,8 @@ class TokenizeConfig:
     """masked_lm: words of whole-word masking: those of the tokenizer, which takes every
     Chinese character for a word, or for Chinese those of jieba."""
     prompt: str | None = None
-    """response: column of the prompt; the data set's text is the response."""
+    """response: column of the prompt; the data set's text is the response. A task whose
+    target is a text needs none: the text is the prompt, the target the response."""
     short_seq_prob: float = 0.1
     """sentence_pair: share of documents whose pairs get a random length below a full
     row."""

@@ -39,7 +39,7 @@ from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import BestFit
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
-from textmill.components.tokenizer.sentence_pairs import SentencePair
+from textmill.components.tokenizer.sentence_pairs import SentencePair, TextPair
 from textmill.components.tokenizer.tf_example import write_examples
 from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.rows import Parts, RowSchema, frame_rows
@@ -52,6 +52,7 @@ PACKERS: dict[str, type[Packer]] = {
     "best_fit": BestFit,
     "sentence_pair": SentencePair,
     "response": Response,
+    "pair": TextPair,
 }
 EXAMPLES = "examples"
 _COUNTS = "counts.json"
@@ -67,6 +68,8 @@ def schema_of(
         parts = "documents"
     elif config.packing == "sentence_pair":
         parts = "sentences"
+    elif config.packing == "pair":
+        parts = "pair"
     elif config.packing == "response":
         parts = "answer"
     return RowSchema(

@@ -22,6 +22,8 @@ class Response(Packer):
         Raises:
             DataError: a document has no text in the prompt column.
         """
+        if self._config.target == "text":
+            return [d[field] for d in batch for field in ("text", "target_text")]
         name = self._config.prompt
         assert name is not None, "checked with the config"
         texts = []

@@ -132,8 +132,32 @@ class SentencePair(Packer):
         buffer[:, 0] = self._start | PART
         length[:] = [len(p.first) + len(p.second) + 3 for p in pairs]
         rows = self._finish(buffer, length)
-        rows["follows"] = [pair.follows for pair in pairs]
+        if self._schema.parts == "sentences":
+            rows["follows"] = [pair.follows for pair in pairs]
         return rows
+
+
+class TextPair(SentencePair):
+    """[CLS] A [SEP] B [SEP], where B is the second text of A's document.
+
+    Pairs that are too long lose tokens at the end of the longer text.
+    """
+
+    def texts(self, batch: Batch) -> list[str]:
+        """Returns first and second texts, alternating."""
+        return [d[field] for d in batch for field in ("text", "pair")]
+
+    def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
+        """Packs both texts of every document into a row."""
+        texts = [flat[begin:end] for begin, end in pairwise(splits)]
+        pairs = []
+        for first, second in zip(texts[::2], texts[1::2], strict=True):
+            a, b = _sizes(len(first), len(second), self._room)
+            pairs.append(_Pair(first[:a], second[:b], follows=True))
+            given = len(first) + len(second)
+            self._count(in_=given, out=a + b, dropped=given - a - b)
+            self._count(documents=1, truncated=a + b < given)
+        return self._rows(pairs)
 
 
 def _chunk_end(ends: np.ndarray, wanted: int) -> int:
@@ -169,17 +193,16 @@ def _shorten(
     first: np.ndarray, second: np.ndarray, room: int, random: StatelessRandom
 ) -> tuple[np.ndarray, np.ndarray]:
     """Drops tokens of the longer segment, at a random end each time."""
-    excess = len(first) + len(second) - room
-    if excess <= 0:
+    if len(first) + len(second) <= room:
         return first, second
-    half = room // 2
-    if len(second) <= half:
-        sizes = room - len(second), len(second)
-    elif len(first) <= room - half:
-        sizes = len(first), room - len(first)
-    else:
-        sizes = room - half, half
+    sizes = _sizes(len(first), len(second), room)
     return _trim(first, sizes[0], random), _trim(second, sizes[1], random)
+
+
+def _sizes(first: int, second: int, room: int) -> tuple[int, int]:
+    """Returns the sizes of two segments in a room, taken from the longer one."""
+    second = min(second, max(room // 2, room - first))
+    return min(first, room - second), second
 
 
 def _trim(tokens: np.ndarray, size: int, random: StatelessRandom) -> np.ndarray:

@@ -12,6 +12,7 @@ from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
 from textmill.models.families import FAMILIES
 from textmill.models.metrics import METRICS, metric_names
+from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS, TaskRow
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.yaml import as_mapping
@@ -88,7 +89,12 @@ def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation
     if packing not in row.packings:
         expected = f"{one_of(row.packings)} for task {stage['task']}"
         yield Violation("tokenize.packing", expected, packing)
-    if packing == "response" and tokenize.get("prompt") is None:
+    prompt = tokenize.get("prompt")
+    if row.target == "text":
+        if prompt is not None:
+            expected = f"no prompt for task {stage['task']}, whose prompt is the text"
+            yield Violation("tokenize.prompt", expected, prompt)
+    elif packing == "response" and prompt is None:
         hint = "; add prompt: NAME"
         yield Violation("tokenize", "the column of the prompt", None, hint)
     for name, packings in _PACKINGS_OF.items():
@@ -146,7 +152,8 @@ def _check_target(
     dataset = as_mapping(as_mapping(config.get("datasets")).get(str(name)))
     sources = [dataset.get("source"), *as_mapping(dataset.get("sources")).values()]
     given = [source for source in sources if isinstance(source, dict)]
-    if given and all(source.get(kind) is None for source in given):
-        expected = f"a data set with a {kind} column for task {stage['task']}"
-        hint = f"; name the column in datasets.{name}.source.{kind}"
+    key = TARGETS[kind].field
+    if given and all(source.get(key) is None for source in given):
+        expected = f"a data set with a {key} column for task {stage['task']}"
+        hint = f"; name the column in datasets.{name}.source.{key}"
         yield Violation("dataset", expected, name, hint)

@@ -222,11 +222,9 @@ class TextPipeline:
 
         Adds the columns that filters write to ``added``.
         """
-        text = self._cleaner.clean(text, self.removed)
-        if self._privacy != "none":
-            text, reason = self._protect(text, identity, added)
-            if reason:
-                return text, reason
+        text, reason = self.clean(text, identity, added)
+        if reason:
+            return text, reason
         if self._identifier is not None:
             language, confidence = self._identifier.identify(text)
             if self._language is not None and self._language.column:
@@ -238,6 +236,15 @@ class TextPipeline:
             if reason:
                 return text, reason
         return text, length_reason(text, self._config)
+
+    def clean(
+        self, text: str, identity: str, added: dict[str, Any]
+    ) -> tuple[str, str | None]:
+        """Cleans and protects a text, without filters; returns it as ``apply`` does."""
+        text = self._cleaner.clean(text, self.removed)
+        if self._privacy == "none":
+            return text, None
+        return self._protect(text, identity, added)
 
     def _protect(
         self, text: str, identity: str, added: dict[str, Any]

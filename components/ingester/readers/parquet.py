@@ -85,7 +85,7 @@ class ParquetReader(Reader):
             bound = self._max_expanded_bytes(groups[part.begin : part.end])
             if sum(g.total_byte_size for g in groups[part.begin : part.end]) > bound:
                 raise self._expands(part)
-            for batch in _batches(file, selected):
+            for batch in _batches(file, selected, self.source.target_column):
                 lengths = _text_lengths(batch)
                 bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
                 if bound < 0:
@@ -112,15 +112,20 @@ def _compressed_bytes(group: Any) -> int:
     return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
 
 
-def _batches(file: pq.ParquetFile, groups: range) -> Iterator[pa.RecordBatch]:
+def _batches(
+    file: pq.ParquetFile, groups: range, target: str | None
+) -> Iterator[pa.RecordBatch]:
+    """Yields batches of the plain columns, and of the target's."""
     metadata = [file.metadata.row_group(i) for i in groups]
     num_rows = sum(group.num_rows for group in metadata)
     size = max(sum(group.total_byte_size for group in metadata), 1)
-    plain_columns = [f.name for f in file.schema_arrow if _is_plain(f.type)]
+    columns = [f.name for f in file.schema_arrow if _is_plain(f.type)]
+    if target in file.schema_arrow.names and target not in columns:
+        columns.append(target)
     return file.iter_batches(
         batch_size=max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * num_rows // size)),
         row_groups=list(groups),
-        columns=plain_columns,
+        columns=columns,
         use_threads=False,
     )
 
@@ -161,20 +166,32 @@ def _values(column: pa.Array) -> list[Any]:
     try:
         return list(column.to_pylist())
     except UnicodeDecodeError:
+        if pa.types.is_nested(column.type):
+            return [_value_or_bytes(value) for value in column]
         # Parquet does not hold its writers to UTF-8; ``plain`` finds the rows.
         large = pa.types.is_large_string(column.type)
         kind = pa.large_binary() if large else pa.binary()
         return list(column.cast(kind).to_pylist())
 
 
+def _value_or_bytes(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return b"\xff"
+
+
 def _text_lengths(batch: pa.RecordBatch) -> list[pa.Array]:
-    """Returns the bytes of every text, by column of text."""
+    """Returns the bytes of every text or list, by column of texts or lists."""
     lengths = []
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
             lengths.append(pc.binary_length(column.dictionary).take(column.indices))
         elif _is_text(column.type):
             lengths.append(pc.binary_length(column))
+        elif pa.types.is_nested(column.type):
+            values = [column.slice(i, 1) for i in range(len(column))]
+            lengths.append(pa.array([value.nbytes for value in values], pa.int64()))
     return [pc.fill_null(column, 0) for column in lengths]
 
 
@@ -209,9 +226,14 @@ def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
         features = json.loads(raw)["info"]["features"] if raw else {}
+        classes = {
+            column: feature.get("feature", feature)
+            for column, feature in features.items()
+            if isinstance(feature, dict)
+        }
         return {
             column: tuple(map(str, feature["names"]))
-            for column, feature in features.items()
+            for column, feature in classes.items()
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
     except (ValueError, KeyError, TypeError):

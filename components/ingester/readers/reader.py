@@ -66,7 +66,7 @@ class Reader(ABC):
     def needed_columns(self) -> set[str]:
         """The columns that a document is made of."""
         source = self.source
-        return {name for name in (source.text, source.label, source.id) if name}
+        return {n for n in (source.text, source.target_column, source.id) if n}
 
     def ranges(self, file: SourceFile) -> Iterator[tuple[int, int | None, int]]:
         """Yields begin, end and stored bytes of ranges that workers can read alone."""

@@ -116,15 +116,25 @@ def name_classes(
         BadRecord: bad_label, for a number that has no name.
     """
     for column, classes in names.items():
-        value = row.get(column)
-        if type(value) is int:
-            if not 0 <= value < len(classes):
-                raise BadRecord(
-                    "bad_label",
-                    f"column {column!r}: expected 0 to {len(classes) - 1}, got {value}",
-                )
-            row[column] = classes[value]
+        if column not in row:
+            continue
+        value = row[column]
+        if type(value) is list:
+            row[column] = [_class_name(column, number, classes) for number in value]
+        else:
+            row[column] = _class_name(column, value, classes)
     return row
+
+
+def _class_name(column: str, number: Any, classes: tuple[str, ...]) -> Any:
+    if type(number) is not int:
+        return number
+    if not 0 <= number < len(classes):
+        raise BadRecord(
+            "bad_label",
+            f"column {column!r}: expected 0 to {len(classes) - 1}, got {number}",
+        )
+    return classes[number]
 
 
 def plain_text(raw: bytes) -> str:

@@ -172,9 +172,9 @@ def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
         BadRecord: invalid_utf8 in a needed column, or not_finite.
     """
     for name, value in list(row.items()):
-        if type(value) is bytes:
+        if type(value) is bytes or (type(value) is list and name in needed):
             try:
-                row[name] = value.decode()
+                row[name] = _text_of(value)
             except UnicodeDecodeError as error:
                 if name in needed:
                     raise BadRecord(
@@ -185,6 +185,12 @@ def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
         elif type(value) is float and not math.isfinite(value):
             raise BadRecord("not_finite", f"column {name!r}: {value}")
     return row
+
+
+def _text_of(value: Any) -> Any:
+    if type(value) is list:
+        return [_text_of(item) for item in value]
+    return value.decode() if type(value) is bytes else value
 
 
 def _example_class() -> Any:

@@ -12,6 +12,7 @@ from textmill.components.ingester.readers import FORMATS, READERS, ReaderRow
 from textmill.models.errors import did_you_mean
 from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
+from textmill.models.targets import TARGETS
 
 Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePath, ...]
 """A path or glob, several, or one of both for each of train, eval and test."""
@@ -72,13 +73,31 @@ class SourceConfig:
     text: str = "text"
     """The column that holds the text."""
     label: str | None = None
-    """The column that holds the label; None for unlabelled data."""
+    """The column of the target, for tasks that learn one label of several. A source
+    has one target at most, of this kind or of one of the next five."""
+    labels: str | None = None
+    """The column of any number of labels: a list, or text with ``labels_separator``."""
+    labels_separator: str | None = None
+    """For labels in text, as csv has them: the text between two labels. Without it, a
+    text is one label."""
+    number: str | None = None
+    """The column of a number, for regression."""
+    tags: str | None = None
+    """The column of the tagged spans of the text: a list of ``[start, end, label]``, or
+    of objects with these keys, counted in characters. No cleaning may change a text
+    with tags."""
+    pair: str | None = None
+    """The column of a second text that belongs to the text."""
+    target_text: str | None = None
+    """The column of the text to write for the text: a summary, a translation, an
+    answer."""
     id: str | None = None
     """The column that names a document; None names it by file and position."""
     columns: tuple[str, ...] | None = None
     """For csv and tsv without a header line: the names of the columns."""
     limit_per_label: int | None = None
-    """Keeps at most this many documents a label, chosen by hash of the id."""
+    """For label: keeps at most this many documents of each, chosen by hash of the
+    id."""
     rate: float | None = None
     """This source's share of a mixture, relative to the other sources' rates."""
     epochs: float | None = None
@@ -141,8 +160,33 @@ class SourceConfig:
                 raise ValueError(
                     f"{name} with {' or '.join(formats)} only, got {self.reader}"
                 )
-        if self.limit_per_label is not None and not self.label:
-            raise ValueError("a label column for limit_per_label, got none")
+        kinds = [kind for kind in TARGETS if self._column_of(kind) is not None]
+        if len(kinds) > 1:
+            fields = " and ".join(TARGETS[kind].field for kind in kinds)
+            raise ValueError(f"one target a source, got {fields}")
+        for name, kind in (
+            ("limit_per_label", "label"),
+            ("labels_separator", "labels"),
+        ):
+            if getattr(self, name) is not None and self.target != kind:
+                raise ValueError(f"a {kind} column for {name}, got {self.target}")
+        if self.labels_separator == "":
+            raise ValueError("a text as labels_separator, got an empty one")
+
+    @property
+    def target(self) -> str:
+        """The kind of target of its documents, by its name in TARGETS."""
+        kinds = [kind for kind in TARGETS if self._column_of(kind) is not None]
+        return kinds[0] if kinds else "none"
+
+    @property
+    def target_column(self) -> str | None:
+        """The column of the target, if there is one."""
+        return self._column_of(self.target)
+
+    def _column_of(self, kind: str) -> str | None:
+        column: str | None = getattr(self, TARGETS[kind].field, None)
+        return column
 
     @property
     def reader(self) -> str:

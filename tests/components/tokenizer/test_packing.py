@@ -29,7 +29,7 @@ def pack(batches, *, flags=0, names=None, **knobs):
             for i in range(len(batch))
         ]
         number += len(batch)
-        if config.packing in ("sentence_pair", "response"):
+        if config.packing in ("sentence_pair", "response", "pair"):
             packer._sentences = [len(d) for d in batch]
             batch = [part for d in batch for part in d]
         splits = np.cumsum([0, *map(len, batch)])
@@ -327,6 +327,38 @@ def test_a_long_prompt_keeps_its_end_and_a_long_response_its_beginning():
         [3, 5, 50, 51, 52, 53, 54, 55, 56],
     ]
     assert counts["in"] == 45 and counts["out"] == 24 and counts["truncated"] == 3
+
+
+def test_a_task_with_a_target_text_takes_the_text_as_prompt():
+    config = RowLayout(sequence_length=8, packing="response", target="text", **NEXT)
+    schema = schema_of(config, vocabulary_size=9)
+    packer = PACKERS["response"](config, schema=schema, specials=SPECIALS)
+    batch = [{"id": "7", "text": "long", "target_text": "short"}]
+    assert packer.texts(batch) == ["long", "short"]
+
+
+def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():
+    first, second = [*range(10, 20)], [*range(50, 60)]
+    batch = [[[5, 6], [7]], [first, second], [[5], second], [first, [50]]]
+    rows, counts, schema = pack(
+        [batch], sequence_length=9, packing="pair", target="pair"
+    )
+    assert ids(rows) == [
+        [2, 5, 6, 3, 7, 3],
+        [2, 10, 11, 12, 3, 50, 51, 52, 3],
+        [2, 5, 3, 50, 51, 52, 53, 54, 3],
+        [2, 10, 11, 12, 13, 14, 3, 50, 3],
+    ]
+    columns = schema.unpack(rows)
+    assert "follows" not in columns
+    assert columns["types"].tolist() == [
+        [0, 0, 0, 0, 1, 1, 0, 0, 0],
+        [0, 0, 0, 0, 0, 1, 1, 1, 1],
+        [0, 0, 0, 1, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 0, 0, 1, 1],
+    ]
+    assert ledger(counts) == {"in": 45, "out": 21, "dropped": 24}
+    assert counts["truncated"] == 3
 
 
 def test_a_document_without_its_prompt_names_the_columns():

@@ -1,0 +1,18 @@
+"""Rows of the toy tasks with targets; they import no TensorFlow."""
+
+from textmill.models.tasks import TaskRow
+
+REGRESS = TaskRow(
+    path="toy_targets_project.toy_targets:Regress",
+    families=("bert", "lstm"),
+    target="number",
+    packings=("pad",),
+    metrics=("loss",),
+)
+CHOOSE = TaskRow(
+    path="toy_targets_project.toy_targets:Choose",
+    families=("bert", "lstm"),
+    target="labels",
+    packings=("pad",),
+    metrics=("loss",),
+)
