@@ -1,4 +1,4 @@
-"""Targets on their way: documents, rows, a toy task's training, predictions, metrics."""
+"""Targets on their way: documents, rows, a toy task, predictions and metrics."""
 
 import json
 import sys
@@ -61,11 +61,11 @@ def plugged_in(tmp_path, monkeypatch):
 
 
 def ingested(folder, **target):
-    """Returns documents whose labels are the sentence's first and last word."""
+    """Returns documents with the words, their number and the verb of a sentence."""
     lines = []
     for row in sentences():
         words = row["text"].rstrip(".").split()
-        lines.append(row | {"words": [words[1], words[-1]], "size": len(row["text"])})
+        lines.append(row | {"words": words[1:], "size": len(words), "verb": words[2]})
     (folder / "lines.jsonl").write_text("".join(json.dumps(r) + "\n" for r in lines))
     source = SourceConfig(jsonl=str(folder / "lines.jsonl"), id="id", **target)
     documents = Documents(folder / "documents")
@@ -136,7 +136,7 @@ def test_a_target_goes_from_documents_to_predictions_and_metrics(
         rows=rows,
         model=model,
         predictions=predictions,
-        config=PredictorConfig(slices=("label",)),
+        config=PredictorConfig(slices=("verb",)),
     )
     seal(predictions)
     [columns] = predictions.read_groups()
@@ -154,9 +154,8 @@ def test_a_target_goes_from_documents_to_predictions_and_metrics(
     assert result["metrics"]["loss"]["value"] == pytest.approx(
         float(columns["loss"].mean())
     )
-    assert set(result["slices"]["label"]) == {
-        d["label"] for d in documents.read("test")
-    }
+    verbs = {document["verb"] for document in documents.read("test")}
+    assert set(result["slices"]["verb"]) == verbs
     assert "confusion" not in result
 
 
