@@ -13,13 +13,7 @@ def average_decays(
     """Returns the decay of the average at every update, float32 ``[n]``.
 
     An average that forgets begins as a plain mean, so that the first weights do not
-    count for long.
-
-    Args:
-        config: the knobs.
-        position: steps, or seconds under a budget, before each update.
-        step: the number of each update, from 0.
-        length: the whole run, in the unit of the position.
+    count for long. ``position`` and ``length`` are those of ``learning_rates``.
     """
     if config.average != "swa":
         return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)

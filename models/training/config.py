@@ -189,14 +189,20 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """Checkpoints, rollbacks, curves and profiles: ``loop.py``."""
+class RecoveryConfig:
+    """Losses that are not finite: ``recovery.py``."""
 
     on_nan: Literal["stop", "rollback"] = "stop"
     """What a loss or gradient that is NaN or infinite does: it ends the run, or
     training goes back to the last checkpoint and leaves that step and its rows out."""
     max_rollbacks: int = 3
     """Rollbacks after which the run ends all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Steps between checkpoints and points of the curves, and profiles: ``loop.py``."""
+
     log_every: int = 50
     """Steps a call of the compiled loop, and between two points of the curves."""
     checkpoint_every: int = 200
@@ -211,6 +217,7 @@ class LoopConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(
     LoopConfig,
+    RecoveryConfig,
     ValidationConfig,
     AveragingConfig,
     StepConfig,
@@ -220,7 +227,7 @@ class TrainingConfig(
 ):
     """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
 
-    # Fields are those of the last base first.
+    # The fields of the last base come first.
     dropout: float | None = None
     """Share of activations dropped in this stage; None is the model's."""
     methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
@@ -230,13 +237,10 @@ class TrainingConfig(
     trains the head alone."""
 
     def __post_init__(self) -> None:
-        ScheduleConfig.__post_init__(self)
-        BatchConfig.__post_init__(self)
-        OptimizerConfig.__post_init__(self)
-        StepConfig.__post_init__(self)
-        AveragingConfig.__post_init__(self)
-        ValidationConfig.__post_init__(self)
-        LoopConfig.__post_init__(self)
+        for config_slice in type(self).__mro__:
+            check = vars(config_slice).get("__post_init__")
+            if check not in (None, TrainingConfig.__post_init__):
+                check(self)
         check_below_one(self, "dropout")
         for name, knobs in self.methods.items():
             method_config(name, knobs)
