@@ -15,6 +15,7 @@ import numpy as np
 
 from textmill.components.profiler.sketches import TopTerms
 from textmill.components.text.shingles import ngram_hashes
+from textmill.components.text.unicode_scripts import SPACED
 from textmill.models.hashing import GOLDEN, mix64
 from textmill.models.unspaced import UNSPACED
 
@@ -23,25 +24,9 @@ GRAM = 13
 NO_SCRIPT = "none"
 
 _OTHER, _SPACE, _DIGIT, _MARK, _FIRST_SCRIPT = range(5)
-_RANGES = (
-    ("Latin", "0041-024F 1E00-1EFF 2C60-2C7F A720-A7FF AB30-AB6F FB00-FB06 FF21-FF5A"),
-    ("Greek", "0370-03FF 1F00-1FFF"),
-    ("Cyrillic", "0400-052F 1C80-1C8F 2DE0-2DFF A640-A69F"),
-    ("Armenian", "0530-058F"),
-    ("Hebrew", "0590-05FF FB1D-FB4F"),
-    ("Arabic", "0600-06FF 0750-077F 0870-08FF FB50-FDFF FE70-FEFF"),
-    ("Devanagari", "0900-097F A8E0-A8FF"),
-    ("Bengali", "0980-09FF"),
-    ("Tamil", "0B80-0BFF"),
-    ("Telugu", "0C00-0C7F"),
-    ("Georgian", "10A0-10FF 1C90-1CBF 2D00-2D2F"),
-    ("Ethiopic", "1200-139F 2D80-2DDF AB00-AB2F"),
-    ("Hangul", "1100-11FF 3130-318F A960-A97F AC00-D7FF"),
-    ("other", ""),
-)
 UNSPACED_SCRIPTS = tuple(name.title() for name in UNSPACED)
 """Scripts written without spaces: their terms are pairs of characters."""
-SCRIPTS = (*(name for name, _ in _RANGES), *UNSPACED_SCRIPTS)
+SCRIPTS = (*(name.title() for name in SPACED), "other", *UNSPACED_SCRIPTS)
 _FIRST_UNSPACED = _FIRST_SCRIPT + SCRIPTS.index(UNSPACED_SCRIPTS[0])
 _LAST_LETTER = 0x33480
 
@@ -56,8 +41,8 @@ def _classes() -> np.ndarray:
     kinds = [unicodedata.category(chr(point))[0] for point in range(_LAST_LETTER)]
     letters = np.array([kind == "L" for kind in kinds])
     table[:_LAST_LETTER][letters] = _FIRST_SCRIPT + SCRIPTS.index("other")
-    ranges = [_parse(text) for _, text in _RANGES] + list(UNSPACED.values())
-    for index, pairs in enumerate(ranges):
+    spaced = [pairs for _, pairs in SPACED.values()]
+    for index, pairs in enumerate([*spaced, (), *UNSPACED.values()]):
         for begin, end in pairs:
             in_range = slice(begin, min(end, _LAST_LETTER))
             table[in_range][letters[in_range]] = _FIRST_SCRIPT + index
@@ -67,11 +52,6 @@ def _classes() -> np.ndarray:
         elif kind in "ZC" and chr(point).isspace():
             table[point] = _SPACE
     return table
-
-
-def _parse(ranges: str) -> tuple[tuple[int, int], ...]:
-    pairs = (pair.split("-") for pair in ranges.split())
-    return tuple((int(first, 16), int(last, 16) + 1) for first, last in pairs)
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
+from itertools import chain
 
 import numpy as np
 
 from textmill.models.unspaced import UNSPACED
 
-SCRIPTS = (
-    (
-        "latin",
-        "",
-        ((0x41, 0x5B), (0x61, 0x7B), (0xC0, 0xD7), (0xD8, 0xF7), (0xF8, 0x250)),
-    ),
-    ("latin", "", ((0x1E00, 0x1F00), (0xFF21, 0xFF3B), (0xFF41, 0xFF5B))),
-    ("cyrillic", "ru", ((0x400, 0x530),)),
-    ("arabic", "ar", ((0x620, 0x660), (0x66E, 0x6D4), (0x6FA, 0x700), (0x750, 0x780))),
-    ("devanagari", "hi", ((0x900, 0x964), (0x971, 0x980))),
-    ("han", "zh", UNSPACED["han"]),
-    ("kana", "ja", UNSPACED["kana"]),
-    ("hangul", "ko", ((0x1100, 0x1200), (0x3131, 0x318F), (0xAC00, 0xD7A4))),
-    ("greek", "el", ((0x370, 0x374), (0x376, 0x37E), (0x386, 0x3E2), (0x1F00, 0x2000))),
-    ("hebrew", "he", ((0x5D0, 0x5EB),)),
-    ("armenian", "hy", ((0x531, 0x588),)),
-    ("bengali", "bn", ((0x980, 0x9E6),)),
-    ("gurmukhi", "pa", ((0xA01, 0xA66),)),
-    ("gujarati", "gu", ((0xA81, 0xAE6),)),
-    ("tamil", "ta", ((0xB82, 0xBE6),)),
-    ("telugu", "te", ((0xC00, 0xC66),)),
-    ("kannada", "kn", ((0xC80, 0xCE6),)),
-    ("malayalam", "ml", ((0xD00, 0xD66),)),
-    ("sinhala", "si", ((0xD82, 0xDE6),)),
-    ("thai", "th", UNSPACED["thai"]),
-    ("lao", "lo", UNSPACED["lao"]),
-    ("tibetan", "bo", ((0xF40, 0xFBD),)),
-    ("myanmar", "my", UNSPACED["myanmar"]),
-    ("georgian", "ka", ((0x10A0, 0x1100),)),
-    ("ethiopic", "am", ((0x1200, 0x1360),)),
-    ("khmer", "km", UNSPACED["khmer"]),
-)
-"""A script, the language that it most often writes (none for Latin), and the code
-points of its letters and vowel signs, each range without its end."""
+Ranges = tuple[tuple[int, int], ...]
+"""Ranges of code points, each without its end."""
 
-_NAMES = tuple(dict.fromkeys(name for name, _, _ in SCRIPTS))
-_LANGUAGE = {name: language for name, language, _ in SCRIPTS}
+
+def _ranges(text: str) -> Ranges:
+    pairs = (pair.split("-") for pair in text.split())
+    return tuple((int(first, 16), int(last, 16) + 1) for first, last in pairs)
+
+
+_LATIN = "0041-024F 1E00-1EFF 2C60-2C7F A720-A7FF AB30-AB6F FB00-FB06 FF21-FF5A"
+SPACED: dict[str, tuple[str, Ranges]] = {
+    "latin": ("", _ranges(_LATIN)),
+    "greek": ("el", _ranges("0370-03FF 1F00-1FFF")),
+    "cyrillic": ("ru", _ranges("0400-052F 1C80-1C8F 2DE0-2DFF A640-A69F")),
+    "armenian": ("hy", _ranges("0530-058F")),
+    "hebrew": ("he", _ranges("0590-05FF FB1D-FB4F")),
+    "arabic": ("ar", _ranges("0600-06FF 0750-077F 0870-08FF FB50-FDFF FE70-FEFF")),
+    "devanagari": ("hi", _ranges("0900-097F A8E0-A8FF")),
+    "bengali": ("bn", _ranges("0980-09FF")),
+    "gurmukhi": ("pa", _ranges("0A00-0A7F")),
+    "gujarati": ("gu", _ranges("0A80-0AFF")),
+    "tamil": ("ta", _ranges("0B80-0BFF")),
+    "telugu": ("te", _ranges("0C00-0C7F")),
+    "kannada": ("kn", _ranges("0C80-0CFF")),
+    "malayalam": ("ml", _ranges("0D00-0D7F")),
+    "sinhala": ("si", _ranges("0D80-0DFF")),
+    "tibetan": ("bo", _ranges("0F00-0FFF")),
+    "georgian": ("ka", _ranges("10A0-10FF 1C90-1CBF 2D00-2D2F")),
+    "ethiopic": ("am", _ranges("1200-139F 2D80-2DDF AB00-AB2F")),
+    "hangul": ("ko", _ranges("1100-11FF 3130-318F A960-A97F AC00-D7FF")),
+}
+"""Scripts with spaces between words: the language that each most often writes (none for
+Latin), and its blocks, in which letters and vowel signs count."""
+_UNSPACED_LANGUAGE = {
+    "han": "zh",
+    "kana": "ja",
+    "thai": "th",
+    "lao": "lo",
+    "myanmar": "my",
+    "khmer": "km",
+    "bopomofo": "zh",
+}
+_NAMES = (*SPACED, *UNSPACED)
+_LANGUAGE = {name: language for name, (language, _) in SPACED.items()}
+_LANGUAGE |= _UNSPACED_LANGUAGE
 _SIGNS = {
     "cyrillic": (("uk", "їєґ"), ("be", "ў"), ("mk", "ѓќѕ"), ("sr", "ђћљњџј")),
     "arabic": (("ur", "ٹڈڑے"), ("fa", "پچژگ")),
@@ -74,10 +84,13 @@ _WORD = re.compile(r"[^\W\d_]+")
 def _table() -> np.ndarray:
     """Returns the script of every code point, 0 for none; uint8 [0x40000]."""
     table = np.zeros(0x40000, np.uint8)
-    for name, _, ranges in SCRIPTS:
+    for index, (_, ranges) in enumerate(SPACED.values(), 1):
+        for code in chain.from_iterable(range(*pair) for pair in ranges):
+            if unicodedata.category(chr(code))[0] in "LM":
+                table[code] = index
+    for index, ranges in enumerate(UNSPACED.values(), len(SPACED) + 1):
         for begin, end in ranges:
-            table[begin:end] = _NAMES.index(name) + 1
-    table[0x20000:] = _NAMES.index("han") + 1
+            table[begin:end] = index
     return table
 
 

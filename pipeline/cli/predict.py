@@ -18,6 +18,15 @@ from textmill.pipeline.remote.mirror import Mirror
 
 _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedVersion.MODEL)}")
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Loads a SavedModel without a manifest of Textmill; its graph can read "
+        "and write your files.",
+    ),
+]
+
 
 def predict(
     target: Annotated[
@@ -35,14 +44,7 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints one JSON object per text.")
     ] = False,
-    trust: Annotated[
-        bool,
-        typer.Option(
-            "--trust",
-            help="Loads a SavedModel that has no manifest of Textmill's. Its graph can "
-            "read and write your files.",
-        ),
-    ] = False,
+    trust: Trust = False,
 ) -> None:
     """Predicts texts with a pushed model."""
     from textmill.pipeline.cli.display import render_answer

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.dedup.config import NearConfig
@@ -17,8 +18,11 @@ class CleanConfig:
 
     In this order: repair, unicode, control, markup, citations, boilerplate, whitespace,
     privacy, language, quality, length; then, over all documents, repeated ids, dedup
-    and repeats.
+    and repeated passages.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"repeats": "repeated_passages"}
+    """Former keys, for hints."""
 
     repair: bool = False
     """Repairs text decoded in a wrong encoding (ftfy; the extra ``data``)."""

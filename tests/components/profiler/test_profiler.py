@@ -274,8 +274,8 @@ def test_listed_kinds_end_the_run_in_a_sentence(describe):
         describe({"train": [*rows, row(9, " ")]}, fail_on=("small", "drift"))
     assert str(fault.value) == (
         "datasets.docs.profile.fail_on: expected no anomalies of these kinds, got 1: "
-        "small (train): 4 documents, fewer than 50; correct the data or the thresholds, "
-        "or see the whole profile with `--until profile.docs --set "
+        "small (train): 4 documents, fewer than 50; correct the data or the "
+        "thresholds, or see the whole profile with `--until profile.docs --set "
         "datasets.docs.profile.fail_on=[]`"
     )
 

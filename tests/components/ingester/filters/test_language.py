@@ -69,6 +69,11 @@ def test_shares_are_of_letters_alone():
     assert scripts.script_shares("abc 中文 12!。") == {"latin": 0.6, "han": 0.4}
     assert scripts.script_shares("a𠀀") == {"latin": 0.5, "han": 0.5}
     assert scripts.script_shares("١٢ 12 ।") == {}
+    assert scripts.script_shares("ﷺ ㄅㄆ ᲐᲑ") == {
+        "georgian": 0.4,
+        "bopomofo": 0.4,
+        "arabic": 0.2,
+    }
 
 
 def test_the_beginning_of_a_text_decides():
