@@ -127,7 +127,7 @@ class BatchConfig:
                 )
             if self.batch_ramp < doublings.bit_length() - 1:
                 raise ValueError(
-                    f"batch_ramp of one step per doubling, got {self.batch_ramp}"
+                    f"batch_ramp of a step per doubling or more, got {self.batch_ramp}"
                 )
 
 

@@ -84,7 +84,7 @@ def test_other_texts_are_no_durations(text):
         ),
         (
             {"steps": 9, "initial_batch": 4, "batch_ramp": 2},
-            "batch_ramp of a step a doubling or more, got 2",
+            "batch_ramp of a step per doubling or more, got 2",
         ),
         ({"steps": 1, "accumulate": 0}, "accumulate of 1 or more, got 0"),
     ],
