@@ -28,7 +28,7 @@ from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.recovery import NotFinite, Recovery
 from textmill.models.training.sampler import Sampler
 from textmill.models.training.schedule import learning_rates
-from textmill.models.training.state import RunState, means
+from textmill.models.training.state import RunState
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext, set_precision
 from textmill.models.training.validation import Validator
@@ -302,7 +302,8 @@ class TrainingRun:
         if not self.state.window or not self._is_due("log_every"):
             return
         window, self.state.window = self.state.window, {}
-        points = {f"train/{name}": value for name, value in means(window).items()}
+        means = self.task.means(window)
+        points = {f"train/{name}": value for name, value in means.items()}
         points["train/gradient_norm"] = window["norm"] / window["steps"]
         points["train/learning_rate"] = window["learning_rate"]
         if self._step.scale:

@@ -19,11 +19,13 @@ from pathlib import Path
 from textmill.components import filesystem
 from textmill.components.filesystem import is_remote
 from textmill.components.manifest import MANIFEST
-from textmill.models.errors import ConfigError, MachineError
+from textmill.models.errors import ConfigError, IntegrityError, MachineError
 from textmill.pipeline.publish import EXECUTION
 
 _TRANSFERS = 8
 _HISTORY = (EXECUTION, MANIFEST)
+_OUTSIDE = frozenset(("", ".", ".."))
+"""Parts of a path that no key of ours has."""
 
 
 class Mirror:
@@ -51,11 +53,23 @@ class Mirror:
         self.path = folder.absolute()
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Returns the sizes of a remote folder's files, by path below the root."""
+        """Returns the sizes of a remote folder's files, by path below the root.
+
+        Raises:
+            IntegrityError: a key would leave the local folder, where it is downloaded.
+        """
         if not self.is_remote:
             return {}
-        files = filesystem.find(self._url(folder))
-        return {file.url.removeprefix(f"{self.root}/"): file.size for file in files}
+        sizes = {}
+        for file in filesystem.find(self._url(folder)):
+            name = file.url.removeprefix(f"{self.root}/")
+            if not _OUTSIDE.isdisjoint(name.split("/")):
+                raise IntegrityError(
+                    f"{file.url}: expected a path below {self.root}, got a key that "
+                    "leads out of it; remove it, and find out who may write there"
+                )
+            sizes[name] = file.size
+        return sizes
 
     def fetch(
         self, folder: str, *, wanted: Callable[[str], bool] = lambda name: True
