@@ -1,11 +1,10 @@
-"""Export: a trained model and its tokenizer become one SavedModel that takes text."""
+"""Export: a trained model and its tokenizer become one model that takes text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Literal
 
 from textmill.components.artifacts import (
     Documents,
@@ -14,18 +13,23 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Input, Output
+from textmill.models.export import FORMATS, FormatName
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
     """A stage's ``export`` section."""
 
-    formats: tuple[Literal["saved_model"], ...] = ("saved_model",)
-    """File formats."""
+    formats: tuple[FormatName, ...] = ("saved_model",)
+    """File formats; a pushed version is the SavedModel."""
     parity_texts: int = 64
     """Number of documents whose answers are stored, for the infra validator."""
     max_tokens: int = 64
     """causal_lm: number of tokens that the served model generates."""
+
+    def __post_init__(self) -> None:
+        if not self.formats:
+            raise ValueError("one of formats or more, got none")
 
 
 def export(
@@ -35,23 +39,20 @@ def export(
     serving: Output[ServingModel],
     config: ExportConfig,
 ) -> None:
-    """Writes a SavedModel whose ``serving_default`` takes raw strings."""
-    from textmill.models.export import saved_model as engine
-    from textmill.models.export.server import ServingOptions
+    """Writes the model in every format, and the trainer's answers to some texts."""
     from textmill.models.inference import load_task
+    from textmill.models.tasks.server import ServingOptions
 
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
     labels = model.facts["labels"]
     options = ServingOptions(labels=tuple(labels), num_tokens=config.max_tokens)
-    server = task.serve(tokenizer, options)
-    engine.save(server, serving.path / serving.SAVED_MODEL)
+    for name in config.formats:
+        FORMATS[name].load().write(task, tokenizer, serving.path / name, options)
     texts = list(_some_texts(documents, config.parity_texts))
-    write_json(
-        serving.file(serving.PARITY),
-        {"texts": texts, "answers": engine.reference_answers(server, texts)},
-    )
+    answers = task.serve(tokenizer, options).reference_answers(texts)
+    write_json(serving.file(serving.PARITY), {"texts": texts, "answers": answers})
     serving.facts = {
         "task": model.facts["task"],
         "model": model.digest,
@@ -60,6 +61,7 @@ def export(
     }
     # The bytes of saved_model.pb differ between two exports of the same model.
     serving.identity = {**serving.facts, "export": asdict(config)}
+    serving.facts["formats"] = list(config.formats)
 
 
 def _some_texts(documents: Documents, count: int) -> Iterator[str]:

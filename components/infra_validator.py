@@ -1,4 +1,4 @@
-"""Infra validation: a fresh process loads the SavedModel and must answer the same."""
+"""Infra validation: a fresh process loads each export and must answer the same."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Component, Input, Output
 from textmill.models.errors import IntegrityError
+from textmill.models.export import FORMATS
 
-_HOSTILE = ("", " ", "\x00", "x" * 1_000_000, "\ufffd\u200d\u0301", "[CLS] [MASK]")
 _BROKEN_UTF8 = b"\xff\xfe\x00\xc3"
+_HOSTILE = (
+    *("", " ", "\x00", "x" * 1_000_000),
+    *("\ufffd\u200d\u0301", "[CLS] [MASK]", _BROKEN_UTF8),
+)
 _SECONDS = 600
 
 
@@ -38,28 +42,23 @@ def validate(
     validation: Output[Validation],
     config: InfraValidatorConfig,
 ) -> None:
-    """Compares a fresh process' answers with the trainer's, and tries hostile input.
+    """Compares the answers of each format, in a fresh process, with the trainer's.
+
+    Hostile texts must be answered, too.
 
     Raises:
-        IntegrityError: an answer differs, with the largest difference, or the model
+        IntegrityError: an answer differs, with the largest difference, or a model
             does not load or answer at all.
     """
     expected = read_json(serving.path / serving.PARITY)
     request = validation.file("request.json")
     write_json(request, expected["texts"])
-    answers = _ask_fresh_process(serving.path / serving.SAVED_MODEL, request)
     largest = 0.0
-    for text, expected_answer, answer in zip(
-        expected["texts"], expected["answers"], answers["answers"], strict=True
-    ):
-        for where, difference in _differences(expected_answer, answer):
-            largest = max(largest, difference)
-            if not difference <= config.tolerance:
-                raise IntegrityError(
-                    f"{serving.path}: {where} of {text[:60]!r} differs by "
-                    f"{difference:.3g} in a fresh process, {config.tolerance:g} is "
-                    "allowed: the SavedModel is not the trained model"
-                )
+    for name in serving.facts["formats"]:
+        folder = serving.path / name
+        answers = _ask_fresh_process(name, folder, request)
+        difference = _compare(folder, expected, answers, config.tolerance)
+        largest = max(largest, difference)
     request.unlink()
     write_json(
         validation.file(validation.FILE),
@@ -67,21 +66,46 @@ def validate(
             "texts": len(expected["texts"]),
             "largest_difference": largest,
             "tolerance": config.tolerance,
-            "hostile_texts": answers["hostile"],
+            "hostile_texts": len(_HOSTILE),
         },
     )
     validation.facts = {"serving": serving.seal}
     validation.identity = {"serving": serving.digest}
 
 
-def _ask_fresh_process(saved_model: Path, request: Path) -> Any:
+def _compare(
+    folder: Path, expected: Any, answers: list[Any], tolerance: float
+) -> float:
+    """Returns the largest difference of the answers.
+
+    Raises:
+        IntegrityError: one is above the tolerance.
+    """
+    largest = 0.0
+    for text, reference, answer in zip(
+        expected["texts"], expected["answers"], answers, strict=True
+    ):
+        for output, difference in _differences(reference, answer):
+            largest = max(largest, difference)
+            if not difference <= tolerance:
+                raise IntegrityError(
+                    f"{folder}: {output} of {text[:60]!r} differs by "
+                    f"{difference:.3g} in a fresh process, {tolerance:g} is "
+                    "allowed: the export is not the trained model"
+                )
+    return largest
+
+
+def _ask_fresh_process(name: str, folder: Path, request: Path) -> list[Any]:
+    """Returns the answers to the texts of a request, by an export in a format."""
     done = subprocess.run(
         [
             sys.executable,
             "-P",
             "-m",
             "textmill.components.infra_validator",
-            saved_model,
+            name,
+            folder,
             request,
         ],
         capture_output=True,
@@ -91,10 +115,11 @@ def _ask_fresh_process(saved_model: Path, request: Path) -> Any:
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise IntegrityError(
-            f"{saved_model}: a fresh process could not answer "
+            f"{folder}: a fresh process could not answer "
             f"(exit code {done.returncode}): {last}"
         )
-    return json.loads(done.stdout.rpartition(b"\n")[2])
+    answers: list[Any] = json.loads(done.stdout.rpartition(b"\n")[2])
+    return answers
 
 
 def _differences(
@@ -113,14 +138,11 @@ def _differences(
         yield where, 0.0 if first == second else float("inf")
 
 
-def _answer(saved_model: Path, request: Path) -> None:
-    from textmill.models.export.runtime import SavedModelRuntime
-
-    served = SavedModelRuntime(saved_model)
-    texts = read_json(request)
-    hostile = [served.answer([text])[0] for text in (*_HOSTILE, _BROKEN_UTF8)]
-    answers = {"answers": served.answer(texts), "hostile": len(hostile)}
-    sys.stdout.write("\n" + json.dumps(answers))
+def _answer(name: str, folder: Path, request: Path) -> None:
+    runtime = FORMATS[name].load().load(folder)
+    for text in _HOSTILE:
+        runtime.answer([text])
+    sys.stdout.write("\n" + json.dumps(runtime.answer(read_json(request))))
 
 
 class InfraValidator(Component, executor=validate):
@@ -128,4 +150,4 @@ class InfraValidator(Component, executor=validate):
 
 
 if __name__ == "__main__":
-    _answer(Path(sys.argv[1]), Path(sys.argv[2]))
+    _answer(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

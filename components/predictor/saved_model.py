@@ -10,14 +10,15 @@ from textmill.components.artifacts import PushedVersion, ServingModel
 from textmill.components.manifest import MANIFEST
 from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
+from textmill.models.export import FORMATS
 
 if TYPE_CHECKING:
-    from textmill.models.export.runtime import SavedModelRuntime
+    from textmill.models.export.format import Runtime
 
 _BATCH = 64
 
 
-def load_saved_model(folder: Path, *, trust: bool = False) -> SavedModelRuntime:
+def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
     """Loads an exported SavedModel, without TensorFlow's messages.
 
     Args:
@@ -33,10 +34,9 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> SavedModelRuntime:
     if not trust:
         _verify(folder)
     with silence_native_logs():
-        from textmill.models.export.runtime import SavedModelRuntime
-
+        saved_model = FORMATS[ServingModel.SAVED_MODEL].load()
     try:
-        return SavedModelRuntime(folder)
+        return saved_model.load(folder)
     except KeyError as missing:
         raise ConfigError(
             f"{folder}: expected a SavedModel that Textmill exported, "
@@ -58,9 +58,7 @@ def _verify(folder: Path) -> None:
         )
 
 
-def predict_texts(
-    model: SavedModelRuntime, texts: Sequence[str]
-) -> list[dict[str, Any]]:
+def predict_texts(model: Runtime, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Returns an answer for each text; probabilities by label, highest first."""
     answers = []
     for start in range(0, len(texts), _BATCH):

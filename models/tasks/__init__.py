@@ -2,9 +2,10 @@
 
 Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
 base class (features from rows, sums by row, never means: the loop adds those of all
-rows and replicas and divides once); ``classify.py``, the shortest task;
-``masked_lm.py`` with ``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``.
-Importing this package loads no TensorFlow; ``TASKS[name].load()`` does.
+rows and replicas and divides once); ``server.py``, the base class of the graph that
+answers texts; ``classify.py``, the shortest task; ``masked_lm.py`` with
+``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
+no TensorFlow; ``TASKS[name].load()`` does.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
+from textmill.models.targets import TARGETS
 from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
 
 if TYPE_CHECKING:
@@ -40,6 +43,22 @@ class TaskRow:
     and documents begin after an end token, as at serving."""
     marks_words: bool = False
     """Whether rows mark the first token of every word."""
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            expected = f"a kind of target ({one_of(list(TARGETS))})"
+            raise ConfigError(f"{self.path}: expected {expected}, got {self.target!r}")
+        known = TARGETS[self.target].packings
+        if not known:
+            raise ConfigError(
+                f"{self.path}: rows do not hold the target {self.target} yet; "
+                "expected a task with another kind"
+            )
+        for packing in set(self.packings) - set(known):
+            raise ConfigError(
+                f"{self.path}: expected packing {one_of(known)} with target "
+                f"{self.target}, got {packing}"
+            )
 
     def load(self) -> type[Task]:
         """Imports the task, and with it TensorFlow and Keras."""

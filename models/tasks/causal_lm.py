@@ -9,10 +9,10 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.backbones.transformer import output_initializer
-from textmill.models.export.server import Answers, Server, padded_rows
 from textmill.models.generation import generate
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
 from textmill.models.tasks.config import CausalLMConfig
+from textmill.models.tasks.server import Answers, Server, padded_rows
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tokenizers import Tokenizer
 

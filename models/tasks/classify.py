@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from typing_extensions import override
 
-from textmill.models.export.server import Answers, Server
+from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task
 
 

@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.errors import ConfigError
-from textmill.models.export.server import Answers, Server
 from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.tasks.masking import apply_masking, sample_masked_positions
+from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 from textmill.models.tokenizers import Tokenizer
 
@@ -148,6 +148,15 @@ class MaskedLM(Task):
             "next_correct": follows["correct"],
             "rows": real,
         }
+
+    @override
+    def means(self, sums: dict[str, float]) -> dict[str, float]:
+        means = super().means(sums)
+        if self.next_sentence:
+            weight, rows = max(sums["weight"], 1.0), max(sums["rows"], 1.0)
+            means["next_loss"] = sums["next_loss"] / weight
+            means["next_accuracy"] = sums["next_correct"] / rows
+        return means
 
     @override
     def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -13,7 +13,7 @@ from textmill.models.tasks.config import NoTaskConfig
 from textmill.models.tokenizers import SpecialTokens, Tokenizer
 
 if TYPE_CHECKING:
-    from textmill.models.export.server import Server, ServingOptions
+    from textmill.models.tasks.server import Server, ServingOptions
 
 Rows = dict[str, tf.Tensor]
 Features = dict[str, tf.Tensor]
@@ -144,6 +144,11 @@ class Task:
     def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
         """Returns the sum whose gradient is followed, divided by the weight."""
         return sums["loss"]
+
+    def means(self, sums: dict[str, float]) -> dict[str, float]:
+        """Returns the values of training curves and validation, from sums over rows."""
+        weight = max(sums["weight"], 1.0)
+        return {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
 
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:
         """Returns the outputs of each row that metrics need; here its loss sums."""

@@ -28,7 +28,7 @@ from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.recovery import NotFinite, Recovery
 from textmill.models.training.sampler import Sampler
 from textmill.models.training.schedule import learning_rates
-from textmill.models.training.state import RunState, means
+from textmill.models.training.state import RunState
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext, set_precision
 from textmill.models.training.validation import Validator
@@ -58,8 +58,6 @@ class TrainingRun:
     ) -> None:
         self._config, self._replicas = config, ReplicaContext(strategy)
         self._has_eval = bool(eval_rows)
-        smallest = config.initial_batch or config.global_batch
-        self._replicas.check(smallest, accumulate=config.accumulate)
         self._build(make_task, strategy)
         self._sampler = Sampler(
             len(rows),
@@ -93,6 +91,8 @@ class TrainingRun:
         self, make_task: Callable[[], Task], strategy: tf.distribute.Strategy
     ) -> None:
         config = self._config
+        smallest = config.initial_batch or config.global_batch
+        self._replicas.check(smallest, accumulate=config.accumulate)
         # Layer names are part of the digest, and contain a counter of the process.
         keras.utils.clear_session()
         set_precision(config.precision)  # clear_session resets it.
@@ -302,7 +302,8 @@ class TrainingRun:
         if not self.state.window or not self._is_due("log_every"):
             return
         window, self.state.window = self.state.window, {}
-        points = {f"train/{name}": value for name, value in means(window).items()}
+        means = self.task.means(window)
+        points = {f"train/{name}": value for name, value in means.items()}
         points["train/gradient_norm"] = window["norm"] / window["steps"]
         points["train/learning_rate"] = window["learning_rate"]
         if self._step.scale:

@@ -64,16 +64,6 @@ class RunState:
     def last_loss(self) -> float | None:
         """Returns the mean loss since the last point, or at it."""
         if self.window:
-            return means(self.window)["loss"]
+            return self.window["loss"] / max(self.window["weight"], 1.0)
         points = reversed(self.history)
         return next((p["value"] for p in points if p["name"] == "train/loss"), None)
-
-
-def means(sums: dict[str, float]) -> dict[str, float]:
-    """Returns mean loss and accuracy, and those of next sentence prediction."""
-    weight = max(sums["weight"], 1.0)
-    metrics = {"loss": sums["loss"] / weight, "accuracy": sums["correct"] / weight}
-    if "rows" in sums:
-        metrics["next_loss"] = sums["next_loss"] / weight
-        metrics["next_accuracy"] = sums["next_correct"] / max(sums["rows"], 1.0)
-    return metrics

@@ -16,7 +16,7 @@ from textmill.models.training.config import ValidationConfig
 from textmill.models.training.optimizers.reduced_gradient import (
     ReducedGradientOptimizer,
 )
-from textmill.models.training.state import RunState, means
+from textmill.models.training.state import RunState
 from textmill.models.training.step import Step
 from textmill.models.training.strategy import ReplicaContext
 
@@ -91,7 +91,7 @@ class Validator:
             share = {name: value[row_slice] for name, value in rows.items()}
             for name, value in self._step.measure(share).items():
                 sums[name] += float(value)
-        return means(sums)
+        return self._task.means(sums)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

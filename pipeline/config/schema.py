@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
+from textmill.components.artifacts import ServingModel
 from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.exporter import ExportConfig
@@ -33,6 +34,9 @@ from textmill.pipeline.config.types import (
 )
 from textmill.pipeline.config.yaml import as_mapping
 from textmill.pipeline.platforms.config import KubeflowConfig, NodeConfig, VertexConfig
+
+_PUSHED = ServingModel.SAVED_MODEL
+"""The format that is pushed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +98,11 @@ class StageConfig:
         if values.get("push") is not None and values.get("export") is None:
             hint = "; add export: {}"
             yield Violation("push", "export in a stage with push", None, hint)
+        formats = as_mapping(values.get("export")).get("formats")
+        names = list(map(str, formats if isinstance(formats, list) else ()))
+        if values.get("push") is not None and names and _PUSHED not in names:
+            expected = f"{_PUSHED} in a stage with push"
+            yield Violation("export.formats", expected, ", ".join(names))
         yield from check_task(values)
 
 

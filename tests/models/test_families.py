@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
-from textmill.models.export.runtime import SavedModelRuntime
-from textmill.models.export.saved_model import reference_answers, save
-from textmill.models.export.server import ServingOptions
+from textmill.models.export.saved_model import SavedModel
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
+from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
 from textmill.models.training.sampler import row_keys
 from textmill.models.weights import load_weights, save_weights, warm_start
@@ -80,11 +79,12 @@ def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
     np.testing.assert_allclose(again["loss"], sums["loss"], rtol=1e-5)
     assert save_weights(other, tmp_path / "again") == digest
 
-    server = other.serve(TOKENIZER, ServingOptions(labels=("a", "b"), num_tokens=3))
-    save(server, tmp_path / "saved")
-    answers = SavedModelRuntime(tmp_path / "saved").answer(TEXTS)
+    options = ServingOptions(labels=("a", "b"), num_tokens=3)
+    SavedModel().write(other, TOKENIZER, tmp_path / "saved", options)
+    answers = SavedModel().load(tmp_path / "saved").answer(TEXTS)
+    expected = other.serve(TOKENIZER, options).reference_answers(TEXTS)
     name = {"classify": "probabilities", "masked_lm": "embedding", "causal_lm": "loss"}
-    for here, there in zip(answers, reference_answers(server, TEXTS), strict=True):
+    for here, there in zip(answers, expected, strict=True):
         np.testing.assert_allclose(here[name[task]], there[name[task]], atol=1e-5)
 
 
@@ -202,8 +202,8 @@ def test_the_classic_recipe_is_keras_hubs_own(tmp_path):
 @pytest.mark.parametrize(
     "knobs, fault",
     [
-        ({"family": "lstm", "recipe": "modern"}, "a transformer .* beside recipe"),
-        ({"family": "lstm", "norm": "pre"}, "a transformer .* beside norm"),
+        ({"family": "lstm", "recipe": "modern"}, "a transformer .* with recipe"),
+        ({"family": "lstm", "norm": "pre"}, "a transformer .* with norm"),
         ({"layers": 0}, "layers of 1 or more, got 0"),
     ],
 )

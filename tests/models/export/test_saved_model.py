@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from textmill.models.config import ModelConfig
-from textmill.models.export.runtime import SavedModelRuntime
-from textmill.models.export.saved_model import reference_answers, save
-from textmill.models.export.server import ServingOptions
+from textmill.models.export.saved_model import SavedModel
 from textmill.models.tasks import TASKS
+from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
 
 TEXTS = ["abba", "", "a b", "b" * 40, "zzz"]
@@ -22,13 +21,12 @@ def answers(request, tmp_path_factory):
         specials=tokenizer.specials,
         seed=1,
     )
-    server = task.serve(tokenizer, ServingOptions(num_tokens=6))
-    folder = tmp_path_factory.mktemp("saved")
-    save(server, folder)
+    options, folder = ServingOptions(num_tokens=6), tmp_path_factory.mktemp("saved")
+    SavedModel().write(task, tokenizer, folder, options)
     return (
         request.param,
-        SavedModelRuntime(folder).answer(TEXTS),
-        reference_answers(server, TEXTS),
+        SavedModel().load(folder).answer(TEXTS),
+        task.serve(tokenizer, options).reference_answers(TEXTS),
     )
 
 

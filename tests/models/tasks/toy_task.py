@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from textmill.models.export.server import Server
+from textmill.models.tasks.server import Server
 from textmill.models.tasks.task import Task
 
 

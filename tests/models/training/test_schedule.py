@@ -1,8 +1,6 @@
 import numpy as np
 
-from textmill.models.training.config import (
-    ScheduleConfig,
-)
+from textmill.models.training.config import ScheduleConfig
 from textmill.models.training.schedule import learning_rates
 
 

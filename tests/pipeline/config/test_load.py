@@ -291,6 +291,19 @@ def test_packing_rows_of_a_classifier_is_refused(write):
     assert "tokenize.packing: expected pad for task classify" in line
 
 
+@pytest.mark.parametrize(
+    ("formats", "fault"),
+    [
+        ("[saved_modle]", "a format (saved_model), got 'saved_modle'; did you mean"),
+        ("[]", "export: expected one of formats or more, got none"),
+        ("[toy]", "export.formats: expected saved_model in a stage with push, got 'to"),
+    ],
+)
+def test_formats_of_an_export_that_cannot_be_are_refused(write, formats, fault):
+    text = swap("export: {}", f"export: {{formats: {formats}}}")
+    assert fault in "\n".join(faults(write(text)))
+
+
 def test_set_replaces_adds_and_is_read_as_yaml(write):
     overrides = [
         "stages.library.train.epochs=1",

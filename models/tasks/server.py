@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.tasks.task import Rows, Task
-from textmill.models.tokenizers import Tokenizer
+if TYPE_CHECKING:
+    from textmill.models.tasks.task import Rows, Task
+    from textmill.models.tokenizers import Tokenizer
 
 Answers = dict[str, tf.Tensor]
 
@@ -58,6 +60,11 @@ class Server(tf.Module):
         rows = [[s.start, *ids[: self._length - 2], s.end] for ids in tokens]
         return padded_rows(rows, length=self._length, pad=s.pad)
 
+    def reference_answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Returns the trained model's answers, computed without the exported graph."""
+        answers = tf.function(self.answer)(self.reference_rows(texts))
+        return to_python(answers, len(texts))
+
     def _features(self, rows: Rows) -> dict[str, tf.Tensor]:
         positions = tf.range(tf.shape(rows["ids"])[1])[None, :]
         mask = tf.cast(positions < rows["length"][:, None], tf.int32)
@@ -71,3 +78,14 @@ def padded_rows(rows: list[list[int]], *, length: int, pad: int) -> Rows:
         ids[i, : len(row)] = row
     sizes = np.array([len(row) for row in rows], np.int32)
     return {"ids": tf.constant(ids), "length": tf.constant(sizes)}
+
+
+def to_python(answers: dict[str, tf.Tensor], count: int) -> list[dict[str, Any]]:
+    """Returns one dict a text: strings, floats, and lists of floats by output name."""
+    columns = {}
+    for name, value in answers.items():
+        items = value.numpy().tolist()
+        if value.dtype == tf.string:
+            items = [item.decode(errors="replace") for item in items]
+        columns[name] = items
+    return [{name: c[i] for name, c in columns.items()} for i in range(count)]
