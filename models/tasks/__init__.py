@@ -41,6 +41,8 @@ class TaskRow:
     and documents begin after an end token, as at serving."""
     marks_words: bool = False
     """Whether rows mark the first token of every word."""
+    writes_text: bool = False
+    """Whether it continues texts (``Task.write``)."""
 
     def load(self) -> type[Task]:
         """Imports the task, and with it TensorFlow and Keras."""
@@ -69,6 +71,7 @@ TASKS = Table(
             metrics=_LANGUAGE_METRICS,
             config=CausalLMConfig,
             next_token=True,
+            writes_text=True,
         ),
         "classify": TaskRow(
             path="textmill.models.tasks.classify:Classify",
