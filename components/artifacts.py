@@ -53,11 +53,14 @@ class _Sharded(Artifact):
 class Documents(_Sharded):
     """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
 
-    Every object has ``id`` and ``text``, ``label`` if the source names one, and the
-    source's other columns. Inside a shard, lines are in the order of a seeded hash.
+    Every object has ``id`` and ``text``, the target under the name of its kind
+    (``label``, ``number``, ...; see ``textmill.models.targets``) if the source names
+    one, and the source's other columns. Inside a shard, lines are in the order of a
+    seeded hash.
 
-    Facts: ``splits``; ``columns`` (names other than id, text, label); ``labels`` (the
-    names seen in train, sorted; empty without labels).
+    Facts: ``splits``; ``columns`` (names other than id, text and target); ``labels``
+    (the names seen in train, sorted; empty without labels); ``target`` for kinds other
+    than none and label.
     """
 
     LEDGER = "ledger.json"
@@ -67,6 +70,12 @@ class Documents(_Sharded):
     def labels(self) -> list[str]:
         """Label names in the order of their indices."""
         return list(self.facts["labels"])
+
+    @property
+    def target(self) -> str:
+        """Kind of target of every document."""
+        kind = "label" if self.labels else "none"
+        return str(self.facts.get("target", kind))
 
     @property
     def ledger(self) -> dict[str, Any]:
@@ -142,7 +151,8 @@ class TrainingLogs(Artifact):
 class Predictions(Artifact):
     """A model's outputs for one split: ``<split>.parquet``, a row group at a time.
 
-    Columns: ``id``; ``target`` for tasks with a target; the task's outputs (see
+    Columns: ``id``; ``target`` for kinds that rows hold (see
+    ``textmill.models.targets``); the task's outputs (see
     ``textmill.models.metrics.metric.PredictedRows``); slice columns, as text.
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader
+from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
@@ -75,7 +76,7 @@ def predict_rows(
     Args:
         task: the model.
         rows: the rows of a split.
-        target: kind of target: its column is copied to ``target``, unless ``none``.
+        target: kind of target: its column, if it has one, is copied to ``target``.
         batch: rows of a forward pass.
         seed: seed of masks.
     """
@@ -84,8 +85,8 @@ def predict_rows(
         size = int(columns["valid"].sum())
         features = task.features({k: tf.constant(v) for k, v in columns.items()})
         outputs = {k: v.numpy()[:size] for k, v in call(features).items()}
-        if target != "none":
-            outputs = {"target": columns[target][:size]} | outputs
+        if (field := TARGETS[target].field) in columns:
+            outputs = {"target": columns[field][:size]} | outputs
         yield outputs
 
 

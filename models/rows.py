@@ -13,12 +13,14 @@ follow from it. ``word_starts`` marks the tokens that begin a word.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import google_crc32c
 import numpy as np
+
+from textmill.models.targets import TARGETS
 
 _CRC_MASK_DELTA = 0xA282EAD8
 
@@ -32,22 +34,36 @@ class RowSchema:
     Attributes:
         sequence_length: tokens per row.
         wide: ids take 32 bits, for vocabularies of more than 65,536 tokens.
-        labelled: a row has a label index.
         parts: the marked parts of a row: ``documents``, two ``sentences`` (with a flag
             for the second following the first), or a prompt and its ``answer``.
         words: the first token of every word is marked.
+        target: the kind of target of a row's document, by its name in ``TARGETS``.
+        num_labels: for kind ``labels``, the number of names.
     """
 
     sequence_length: int
     wide: bool
-    labelled: bool
     parts: Parts = "none"
     words: bool = False
+    target: str = "none"
+    num_labels: int = 0
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> RowSchema:
         """Reads the schema from the facts of a manifest."""
-        return cls(**facts["schema"])
+        schema = dict(facts["schema"])
+        if "labelled" in schema:
+            schema["target"] = "label" if schema.pop("labelled") else "none"
+        return cls(**schema)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The schema in a manifest; kinds none and label are a boolean there."""
+        facts = asdict(self)
+        if self.target in ("none", "label"):
+            del facts["target"], facts["num_labels"]
+            facts["labelled"] = self.target == "label"
+        return facts
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -58,8 +74,7 @@ class RowSchema:
         ids = "<u4" if self.wide else "<u2"
         bits = ("u1", (-(-self.sequence_length // 8),))
         fields: list[Any] = [("ids", ids, (self.sequence_length,)), ("length", "<u4")]
-        if self.labelled:
-            fields.append(("label", "<i4"))
+        fields += TARGETS[self.target].row_fields(self.num_labels)
         if self.parts != "none":
             fields.append(("part_starts", *bits))
         if self.words:
@@ -85,17 +100,20 @@ class RowSchema:
 
         Returns:
             ``ids`` int32 ``[n, length]``, ``length`` int32 ``[n]``, and depending on
-            the schema: ``label`` int32 ``[n]``; for documents, ``segments`` int32
-            ``[n, length]``, counted from 1, 0 for padding; for sentences, ``types``
-            int32 ``[n, length]``, 1 in the second, and ``follows`` int32 ``[n]``; for
-            answers, ``answer`` int32 ``[n, length]``, 1 inside; ``word_starts`` uint8
-            ``[n, length]``.
+            the schema: the target's column (see ``textmill.models.targets``); for
+            documents, ``segments`` int32 ``[n, length]``, counted from 1, 0 for
+            padding; for sentences and pairs, ``types`` int32 ``[n, length]``, 1 in the
+            second; for sentences, ``follows`` int32 ``[n]``; for answers, ``answer``
+            int32 ``[n, length]``, 1 inside; ``word_starts`` uint8 ``[n, length]``.
         """
         columns = {
             name: rows[name].astype(np.int32)
-            for name in ("ids", "length", "label", "follows")
+            for name in ("ids", "length", "follows")
             if name in (rows.dtype.names or ())
         }
+        target = TARGETS[self.target]
+        for name, *_ in target.row_fields(self.num_labels):
+            columns[name] = target.unpack(rows[name])
         if self.words:
             columns["word_starts"] = self._bits(rows["word_starts"])
         if self.parts != "none":

@@ -187,7 +187,7 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
         short_seq_prob=pairs.short_seq_prob,
         dupe_factor=pairs.dupe_factor,
         seed=config.seed if packing == "sentence_pair" else 0,
-        labelled=task.target == "label",
+        target=task.target,
         examples=stage.tokenize.examples,
     )
 

@@ -14,6 +14,7 @@ from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.confusion import class_scores, confusion_cells
 from textmill.models.metrics.intervals import Interval, bootstrap_counts
 from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
+from textmill.models.tasks import TASKS
 
 Statistics = dict[str, np.ndarray]
 """float64 ``[statistics, rows]`` by metric."""
@@ -36,8 +37,9 @@ def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]
     }
     if predictions.samples:
         result["samples"] = predictions.samples
-    if facts.labels:
+    if len(cells):
         result |= _confusion(cells, facts, config.seed)
+    if TASKS[predictions.facts["task"]].target != "none":
         result["slices"] = {
             column: _slices(values, metrics, statistics, facts, config.seed)
             for column, values in columns.items()
@@ -66,7 +68,7 @@ def _collect(
         for name, metric in metrics.items():
             if metric.applies(rows):
                 parts.setdefault(name, []).append(metric.statistics(rows))
-        if facts.labels:
+        if TASKS[predictions.facts["task"]].target == "label":
             cells.append(confusion_cells(rows))
         for column, values in columns.items():
             values += group[column]

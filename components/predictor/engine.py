@@ -19,6 +19,7 @@ from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.models.inference import load_task, predict_rows
 from textmill.models.rows import RowReader, RowSchema
+from textmill.models.tasks import TASKS
 
 _GROUP_ROWS = 8192
 
@@ -40,7 +41,7 @@ def predict_split(
         attention=rows.facts["attention"],
     )
     reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
-    target = "label" if model.facts["labels"] else "none"
+    target = TASKS[model.facts["task"]].target
     outputs = predict_rows(
         task, reader, target=target, batch=config.batch, seed=config.seed
     )

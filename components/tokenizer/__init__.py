@@ -13,6 +13,7 @@ from typing import Literal
 
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.targets import TARGETS
 
 Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response"]
 
@@ -82,8 +83,8 @@ class RowLayout:
     """sentence_pair: how many times to split each training document."""
     seed: int = 0
     """sentence_pair: seed of its random choices."""
-    labelled: bool = False
-    """Rows carry the index of the document's label."""
+    target: str = "none"
+    """Kind of target in the rows: see ``textmill.models.targets``."""
     examples: bool = False
     """Also write rows as tf.Example."""
 
@@ -100,13 +101,20 @@ def tokenize(
 
     Raises:
         ConfigError: jieba is needed and not installed.
-        DataError: a split has no documents left, or a document lacks its prompt.
+        DataError: a split has no documents left, or a document lacks its prompt, or
+            documents have another kind of target.
     """
     from textmill.components.tokenizer.engine import tokenize_shards
     from textmill.models.errors import DataError
 
     if not documents.splits:
         raise DataError(f"{documents.path}: expected documents to tokenize, got none")
+    if config.target not in ("none", documents.target):
+        raise DataError(
+            f"{documents.path}: expected documents with target {config.target}, got "
+            f"{documents.target}; name their column {TARGETS[config.target].field!r} "
+            "in the data set's source"
+        )
     tokenize_shards(documents, vocabulary, rows, config, context)
 
 

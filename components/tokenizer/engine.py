@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -43,6 +43,7 @@ from textmill.components.tokenizer.sentence_pairs import SentencePair
 from textmill.components.tokenizer.tf_example import write_examples
 from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.rows import Parts, RowSchema, frame_rows
+from textmill.models.targets import TARGETS
 from textmill.models.tokenizers import load_tokenizer
 
 PACKERS: dict[str, type[Packer]] = {
@@ -57,7 +58,9 @@ _COUNTS = "counts.json"
 _WIDE_FROM = 1 << 16
 
 
-def schema_of(config: RowLayout, *, vocabulary_size: int) -> RowSchema:
+def schema_of(
+    config: RowLayout, *, vocabulary_size: int, num_labels: int = 0
+) -> RowSchema:
     """Returns the schema of the rows of a layout."""
     parts: Parts = "none"
     if config.packing in ("concat", "best_fit") and config.attention == "document":
@@ -69,9 +72,10 @@ def schema_of(config: RowLayout, *, vocabulary_size: int) -> RowSchema:
     return RowSchema(
         sequence_length=config.sequence_length,
         wide=vocabulary_size > _WIDE_FROM,
-        labelled=config.labelled,
         parts=parts,
         words=config.words is not None,
+        target=config.target,
+        num_labels=num_labels if config.target == "labels" else 0,
     )
 
 
@@ -83,7 +87,11 @@ def tokenize_shards(
     context: Context,
 ) -> None:
     """Writes a shard of rows for every shard of documents, and the facts."""
-    schema = schema_of(config, vocabulary_size=vocabulary.facts["size"])
+    schema = schema_of(
+        config,
+        vocabulary_size=vocabulary.facts["size"],
+        num_labels=len(documents.labels),
+    )
     with open_scratch_dir(context, parent=rows.path.parent) as scratch:
         work = list(_work(documents, rows, config, scratch))
         vocabulary_files = [scratch.upload(path) for path in vocabulary.files()]
@@ -155,12 +163,12 @@ def _record(
         totals[split]["parts"] > totals[split]["rows"] for split in splits
     )
     rows.facts = {
-        "schema": asdict(schema),
+        "schema": schema.facts,
         "attention": "document" if is_shared else "row",
         "splits": {split: totals[split]["rows"] for split in splits},
         "tokens": {split: _quality(totals[split], schema) for split in splits},
         "bytes": {split: documents.facts["text_bytes"][split] for split in splits},
-        "labels": documents.labels if schema.labelled else [],
+        "labels": documents.labels if TARGETS[schema.target].has_labels else [],
         "vocabulary": vocabulary.digest,
     }
 
@@ -184,7 +192,7 @@ class _TokenizeShard(beam.DoFn):
         documents: Documents,
     ) -> None:
         self._vocabulary, self._schema, self._config = vocabulary, schema, config
-        self._index = {label: i for i, label in enumerate(documents.labels)}
+        self._labels = documents.labels
 
     def setup(self) -> None:
         [folder] = {cached_path(place).parent for place in self._vocabulary}
@@ -219,10 +227,14 @@ class _TokenizeShard(beam.DoFn):
             if self._words:
                 flat = self._words.mark(flat, splits)
             rows = packer.add(flat, splits, batch)
-            if self._schema.labelled:
-                rows["label"] = [self._index[d["label"]] for d in batch]
+            self._set_target(rows, batch)
             yield rows
         yield packer.flush()
+
+    def _set_target(self, rows: np.ndarray, batch: Batch) -> None:
+        target = TARGETS[self._schema.target]
+        for name, *_ in target.row_fields(self._schema.num_labels):
+            rows[name] = target.encode([d[name] for d in batch], self._labels)
 
 
 class _AddCounts(beam.CombineFn):

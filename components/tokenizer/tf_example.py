@@ -1,7 +1,7 @@
 """tf.Example: the same rows for other programs.
 
-Every column of ``RowSchema.unpack`` is an int64 list of its name, readable by
-``tf.io.parse_single_example``.
+Every column of ``RowSchema.unpack`` is a list of its name, of int64 or for numbers of
+float, readable by ``tf.io.parse_single_example``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ def write_examples(file: BinaryIO, schema: RowSchema, rows: np.ndarray) -> None:
         example = tf.train.Example()
         for name in sorted(columns):
             values = np.atleast_1d(columns[name][i]).tolist()
-            example.features.feature[name].int64_list.value.extend(values)
+            feature = example.features.feature[name]
+            is_float = columns[name].dtype.kind == "f"
+            numbers = feature.float_list if is_float else feature.int64_list
+            numbers.value.extend(values)
         data = example.SerializeToString(deterministic=True)
         size = len(data).to_bytes(8, "little")
         for part in (size, data):

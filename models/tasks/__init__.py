@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
+from textmill.models.targets import TARGETS
 from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
 
 if TYPE_CHECKING:
@@ -43,6 +45,22 @@ class TaskRow:
     """Whether rows mark the first token of every word."""
     writes_text: bool = False
     """Whether it continues texts (``Task.write``)."""
+
+    def __post_init__(self) -> None:
+        if self.target not in TARGETS:
+            expected = f"a kind of target ({one_of(list(TARGETS))})"
+            raise ConfigError(f"{self.path}: expected {expected}, got {self.target!r}")
+        known = TARGETS[self.target].packings
+        if not known:
+            raise ConfigError(
+                f"{self.path}: rows do not hold the target {self.target} yet; "
+                "expected a task with another kind"
+            )
+        for packing in set(self.packings) - set(known):
+            raise ConfigError(
+                f"{self.path}: expected packing {one_of(known)} with target "
+                f"{self.target}, got {packing}"
+            )
 
     def load(self) -> type[Task]:
         """Imports the task, and with it TensorFlow and Keras."""

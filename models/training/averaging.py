@@ -12,8 +12,8 @@ def average_decays(
 ) -> np.ndarray:
     """Returns the decay of the average at every update, float32 ``[n]``.
 
-    An average that forgets begins as a plain mean, so that the first weights do not
-    count for long.
+    An exponential moving average starts as a plain mean, so the first weights soon
+    lose their influence.
 
     Args:
         config: the knobs.
@@ -23,7 +23,7 @@ def average_decays(
     """
     if config.average != "swa":
         return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)
-    # Counted in steps: a run under a budget takes them as evenly as it can.
+    # Counted in steps, which a run with a budget takes at about equal distances.
     since = np.maximum(0.0, position - config.average_from * length)
     position_per_step = np.maximum(position, 1.0) / np.maximum(step, 1.0)
     num_averaged = np.floor(since / position_per_step)

@@ -59,7 +59,7 @@ SETTINGS = {
 def make_rows(folder: Path, *, length: int, vocabulary_size: int) -> RowReader:
     """Returns 2,000 rows of random tokens."""
     generator = np.random.default_rng(0)
-    schema = RowSchema(length, wide=False, labelled=False)
+    schema = RowSchema(length, wide=False)
     rows = np.zeros(2000, schema.dtype)
     rows["ids"] = generator.integers(5, vocabulary_size, (2000, length))
     rows["length"] = length

@@ -45,14 +45,14 @@ def line(documents, vocabulary, tmp_path_factory):
     """Everything that is made of the sentences: pretraining, then a classifier."""
     root = tmp_path_factory.mktemp("line")
     made = {"documents": documents, "root": root}
-    for name, labelled in (("pretrain", False), ("classify", True)):
+    for name, target in (("pretrain", "none"), ("classify", "label")):
         rows = TokenRows(root / name / "rows")
-        packing = "pad" if labelled else "concat"
+        packing = "concat" if target == "none" else "pad"
         tokenize(
             documents=documents,
             vocabulary=vocabulary,
             rows=rows,
-            config=RowLayout(sequence_length=24, packing=packing, labelled=labelled),
+            config=RowLayout(sequence_length=24, packing=packing, target=target),
             context=Context(),
         )
         seal(rows)
@@ -65,7 +65,7 @@ def line(documents, vocabulary, tmp_path_factory):
             model=model,
             logs=logs,
             config=TrainerConfig(
-                task="classify" if labelled else "masked_lm",
+                task="masked_lm" if target == "none" else "classify",
                 model=SHAPE,
                 train=TrainingConfig(steps=steps, learning_rate=5e-3, log_every=10),
             ),
@@ -284,7 +284,7 @@ def test_one_class_in_the_split_is_never_a_pass(line, vocabulary, tmp_path):
         documents=documents,
         vocabulary=vocabulary,
         rows=made,
-        config=RowLayout(sequence_length=24, labelled=True),
+        config=RowLayout(sequence_length=24, target="label"),
         context=Context(),
     )
     seal(made)

@@ -60,7 +60,7 @@ def trained(folder, documents, tmp_path, *, words=None):
         documents=documents,
         vocabulary=seal_and_return(vocabulary),
         rows=rows,
-        config=RowLayout(sequence_length=10, packing="pad", labelled=True),
+        config=RowLayout(sequence_length=10, packing="pad", target="label"),
         context=Context(),
     )
     model = TrainedModel(tmp_path / "model")

@@ -7,7 +7,7 @@ from textmill.models.rows import RowReader, RowSchema, frame_rows
 
 @pytest.fixture
 def schema():
-    return RowSchema(sequence_length=4, wide=False, labelled=True)
+    return RowSchema(sequence_length=4, wide=False, target="label")
 
 
 def made(schema, first, count):
@@ -44,9 +44,54 @@ def test_tensorflow_reads_the_files_with_their_checksums(schema, tmp_path):
 
 
 def test_large_vocabularies_take_32_bits(tmp_path):
-    schema = RowSchema(sequence_length=2, wide=True, labelled=False)
+    schema = RowSchema(sequence_length=2, wide=True)
     rows = np.zeros(1, schema.dtype)
     rows["ids"] = [[70000, 1]]
     (tmp_path / "a").write_bytes(frame_rows(schema, rows))
     taken = RowReader([tmp_path / "a"], schema).take(np.array([0]))
     assert taken["ids"].tolist() == [[70000, 1]]
+
+
+@pytest.mark.parametrize(
+    ("target", "frame"),
+    [
+        ("none", "0c00000000000000f4c8fe0a020007002c010300040000005fe159f1"),
+        (
+            "label",
+            "100000000000000095fbfe18020007002c0103000400000001000000426c3515",
+        ),
+    ],
+)
+def test_frames_without_target_and_with_a_label_keep_their_bytes(target, frame):
+    schema = RowSchema(sequence_length=4, wide=False, target=target)
+    rows = np.zeros(1, schema.dtype)
+    rows["ids"], rows["length"] = [[2, 7, 300, 3]], 4
+    if target == "label":
+        rows["label"] = 1
+    assert frame_rows(schema, rows).hex() == frame
+
+
+def test_manifests_keep_the_form_of_schemas_without_target_and_with_a_label():
+    shape = {"sequence_length": 4, "wide": False}
+    old = shape | {"parts": "none", "words": False}
+    for target, labelled in (("none", False), ("label", True)):
+        schema = RowSchema(**shape, target=target)
+        assert schema.facts == old | {"labelled": labelled}
+        assert RowSchema.of({"schema": schema.facts}) == schema
+    schema = RowSchema(**shape, target="labels", num_labels=3)
+    assert schema.facts == old | {"target": "labels", "num_labels": 3}
+    assert RowSchema.of({"schema": schema.facts}) == schema
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "dtype"),
+    [("labels", [1, 0, 1], np.uint8), ("number", -2.5, np.float32)],
+)
+def test_a_row_holds_the_target_of_its_document(target, value, dtype, tmp_path):
+    schema = RowSchema(sequence_length=2, wide=False, target=target, num_labels=3)
+    rows = np.zeros(1, schema.dtype)
+    rows[target] = value
+    (tmp_path / "rows").write_bytes(frame_rows(schema, rows))
+    column = RowReader([tmp_path / "rows"], schema).take(np.array([0]))[target]
+    assert column.dtype == dtype
+    assert column.tolist() == [value]

@@ -27,7 +27,7 @@ from textmill.pipeline.publish import seal
 
 WORKER = "apache_beam.runners.worker.sdk_worker_main"
 SHAPES = {
-    "pad": {"packing": "pad", "labelled": True},
+    "pad": {"packing": "pad", "target": "label"},
     "concat": {"packing": "concat", "words": "tokens"},
     "gpt": {"packing": "concat", "start": False, "next_token": True, "overlap": 1},
     "best_fit": {"packing": "best_fit", "words": "jieba"},

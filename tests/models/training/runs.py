@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def make_rows(folder: Path, *, length: int) -> RowReader:
     """Returns 50 rows of random tokens, 4 to ``length`` of them each."""
     generator = np.random.default_rng(1)
-    schema = RowSchema(length, wide=False, labelled=False)
+    schema = RowSchema(length, wide=False)
     rows = np.zeros(50, schema.dtype)
     rows["ids"] = generator.integers(5, 40, (50, length))
     rows["length"] = generator.integers(4, length + 1, 50)

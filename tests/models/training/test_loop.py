@@ -171,7 +171,7 @@ def test_a_run_computes_in_the_precision_it_is_told(precision, tmp_path):
 
 def make_poisoned_run(folder, **knobs):
     """An lstm classifier to which token 39, in the last row alone, is infinity."""
-    schema = RowSchema(8, wide=False, labelled=True)
+    schema = RowSchema(8, wide=False, target="label")
     rows = np.zeros(20, schema.dtype)
     rows["ids"] = np.random.default_rng(2).integers(5, 39, (20, 8))
     rows["ids"][19, 3], rows["length"] = 39, 8

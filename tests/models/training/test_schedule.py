@@ -73,7 +73,7 @@ def test_other_texts_are_no_durations(text):
     [
         ({"steps": 1, "budget": "1m"}, "one of steps, epochs and budget, got steps an"),
         ({}, "one of steps, epochs and budget, got none"),
-        ({"budget": "1m", "warmup": 100}, "warmup below 1 beside budget, got 100"),
+        ({"budget": "1m", "warmup": 100}, "warmup below 1 with budget, got 100"),
         (
             {"steps": 1, "initial_batch": 4},
             "both or neither of initial_batch and batch_ra",
@@ -84,7 +84,7 @@ def test_other_texts_are_no_durations(text):
         ),
         (
             {"steps": 9, "initial_batch": 4, "batch_ramp": 2},
-            "batch_ramp of a step a doubling or more, got 2",
+            "batch_ramp of a step per doubling or more, got 2",
         ),
         ({"steps": 1, "accumulate": 0}, "accumulate of 1 or more, got 0"),
     ],

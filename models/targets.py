@@ -1,0 +1,276 @@
+"""TARGETS: the kinds of value that a document carries for a task to learn.
+
+One class a kind, which checks the value of a source's column, names its labels, and
+turns documents' values into a column of token rows and back. Loads no NumPy, which
+the planner does without.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
+
+
+def mismatch(expected: str, value: Any) -> str:
+    """Returns ``expected a string, got list`` for messages."""
+    got = "an empty string" if value == "" else type(value).__name__
+    return f"expected {expected}, got {got}"
+
+
+class Target:
+    """Base class: a kind of target. By itself it is the kind ``none``.
+
+    Attributes:
+        field: its key in documents, and the key of a source that names its column.
+        packings: packings whose rows can hold it; none where no row can yet.
+        has_labels: whether its values are names that rows hold as numbers.
+        suits_parts: whether a part or a changed copy of a text has the same target.
+    """
+
+    field = ""
+    packings: tuple[str, ...] = (
+        "pad",
+        "concat",
+        "best_fit",
+        "sentence_pair",
+        "response",
+    )
+    has_labels = False
+    suits_parts = True
+
+    def parse(self, value: Any, text: str) -> Any:
+        """Returns the JSON value that a document holds for a source's value.
+
+        Raises:
+            ValueError: it is not of this kind; the message says what was expected.
+        """
+        raise NotImplementedError
+
+    def labels_of(self, value: Any) -> tuple[str, ...]:
+        """Returns the names in a document's value."""
+        return ()
+
+    def row_fields(self, num_labels: int) -> list[Any]:
+        """Returns its NumPy fields of a row, one or none."""
+        return []
+
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the column of documents' values, as numbers ``[n]`` or ``[n, ...]``.
+
+        Args:
+            values: of n documents.
+            labels: the names, in the order of their numbers.
+        """
+        raise NotImplementedError
+
+    def unpack(self, column: np.ndarray) -> np.ndarray:
+        """Returns a column of rows in the type of features and predictions."""
+        return column
+
+    def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[Any]:
+        """Returns the values of documents for an unpacked column."""
+        raise NotImplementedError
+
+
+class Label(Target):
+    """One name of several: int32 in rows."""
+
+    field = "label"
+    packings = ("pad",)
+    has_labels = True
+
+    def parse(self, value: Any, text: str) -> str:
+        """Returns a string, an integer or a boolean as a name."""
+        return _name(value)
+
+    def labels_of(self, value: Any) -> tuple[str, ...]:
+        """Returns the one name."""
+        return (value,)
+
+    def row_fields(self, num_labels: int) -> list[Any]:
+        """Returns one number."""
+        return [(self.field, "<i4")]
+
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the numbers of names, ``[n]``."""
+        number = {name: i for i, name in enumerate(labels)}
+        return [number[value] for value in values]
+
+    def unpack(self, column: np.ndarray) -> np.ndarray:
+        """Returns int32 ``[n]``."""
+        return column.astype("int32")
+
+    def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[str]:
+        """Returns names."""
+        return [labels[number] for number in column.tolist()]
+
+
+class Labels(Target):
+    """Any number of names: one uint8 for each in rows, 1 where the document has it."""
+
+    field = "labels"
+    packings = ("pad",)
+    has_labels = True
+
+    def parse(self, value: Any, text: str) -> list[str]:
+        """Returns sorted names, each once; a single value is the only name."""
+        values = value if isinstance(value, list) else [value]
+        return sorted({_name(name) for name in values})
+
+    def labels_of(self, value: Any) -> tuple[str, ...]:
+        """Returns the names."""
+        return tuple(value)
+
+    def row_fields(self, num_labels: int) -> list[Any]:
+        """Returns a number for each name."""
+        return [(self.field, "u1", (num_labels,))]
+
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns 1 for names that a document has, else 0, ``[n, labels]``."""
+        return [[int(name in value) for name in labels] for value in values]
+
+    def unpack(self, column: np.ndarray) -> np.ndarray:
+        """Returns uint8 ``[n, labels]``."""
+        return column
+
+    def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
+        """Returns sorted lists of names."""
+        return [
+            [name for name, has in zip(labels, row, strict=True) if has]
+            for row in column.tolist()
+        ]
+
+
+def _name(value: Any) -> str:
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) not in (str, int) or value == "":
+        raise ValueError(mismatch("a string or an integer", value))
+    return str(value)
+
+
+class Number(Target):
+    """A number, for regression: float32 in rows."""
+
+    field = "number"
+    packings = ("pad",)
+
+    def parse(self, value: Any, text: str) -> float:
+        """Returns a finite number; text is read as one, since csv has only text."""
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not abs(number) <= _LARGEST_FLOAT32:
+            raise ValueError(mismatch("a finite number", value))
+        return number
+
+    def row_fields(self, num_labels: int) -> list[Any]:
+        """Returns one number."""
+        return [(self.field, "<f4")]
+
+    def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
+        """Returns the numbers, ``[n]``."""
+        return list(values)
+
+    def unpack(self, column: np.ndarray) -> np.ndarray:
+        """Returns float32 ``[n]``."""
+        return column.astype("float32")
+
+    def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[float]:
+        """Returns numbers, rounded to float32."""
+        values: list[float] = column.tolist()
+        return values
+
+
+class Tags(Target):
+    """Spans of characters with names, for tagging; rows do not hold them yet."""
+
+    field = "tags"
+    packings = ()
+    has_labels = True
+    suits_parts = False
+
+    def parse(self, value: Any, text: str) -> list[dict[str, Any]]:
+        """Returns spans in the order of the text, which may not overlap.
+
+        A span is ``{"start": 0, "end": 5, "label": "place"}`` or ``[0, 5, "place"]``.
+        """
+        if not isinstance(value, list):
+            raise ValueError(mismatch("a list of spans", value))
+        spans = sorted((_span(item, text) for item in value), key=lambda s: s["start"])
+        for before, after in pairwise(spans):
+            if after["start"] < before["end"]:
+                raise ValueError(
+                    "expected spans that do not overlap, got "
+                    f"{before['start']} to {before['end']} and "
+                    f"{after['start']} to {after['end']}"
+                )
+        return spans
+
+    def labels_of(self, value: Any) -> tuple[str, ...]:
+        """Returns the names of the spans, each once."""
+        return tuple(sorted({span["label"] for span in value}))
+
+
+def _span(value: Any, text: str) -> dict[str, Any]:
+    keys = ("start", "end", "label")
+    span = dict(zip(keys, value, strict=False)) if isinstance(value, list) else value
+    if not isinstance(span, Mapping) or set(span) != set(keys):
+        raise ValueError(mismatch("a span of start, end and label", value))
+    start, end, label = (span[key] for key in keys)
+    if type(start) is not int or type(end) is not int or type(label) is not str:
+        raise ValueError("expected a span of two integers and a string")
+    if not 0 <= start < end <= len(text) or not label:
+        raise ValueError(
+            f"expected a named span inside a text of {len(text)} characters, got "
+            f"{start} to {end}"
+        )
+    return {"start": start, "end": end, "label": label}
+
+
+class SecondText(Target):
+    """Base class: another text, cleaned like the first; tokens in rows."""
+
+    suits_parts = False
+
+    def parse(self, value: Any, text: str) -> str:
+        """Returns the text."""
+        if type(value) is not str or not value:
+            raise ValueError(mismatch("a string", value))
+        if "\0" in value:
+            raise ValueError("expected a string without NUL characters")
+        return value
+
+
+class Pair(SecondText):
+    """The second text of a pair: rows hold both as two segments."""
+
+    field = "pair"
+    packings = ("pair",)
+
+
+class Text(SecondText):
+    """The text to write for a text: rows hold both as prompt and response."""
+
+    field = "target_text"
+    packings = ("response",)
+
+
+TARGETS: dict[str, Target] = {
+    "none": Target(),
+    "label": Label(),
+    "labels": Labels(),
+    "number": Number(),
+    "tags": Tags(),
+    "pair": Pair(),
+    "text": Text(),
+}
+"""Every kind by the name under which rows of ``TASKS`` give it."""
