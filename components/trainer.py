@@ -165,13 +165,14 @@ def _make_task(
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
-    task = TASKS[config.task].load()(
+    row = TASKS[config.task]
+    task = row.load()(
         shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,
         seed=config.seed,
         num_labels=len(rows.facts["labels"]),
-        task_config=config.task_config,
+        task_config=config.task_config or row.config(),
         attention=rows.facts["attention"],
         next_sentence=_has_pairs(rows),
     )

@@ -23,7 +23,7 @@ stages:
   toy:
     task: direction
     dataset: lines
-    train: {steps: 40, global_batch: 16, learning_rate: 0.01}
+    train: {steps: 40, global_batch: 16, learning_rate: 0.01, every: 2}
     evaluate: {thresholds: {accuracy: ">= 0.9"}}
     export: {}
     push: {}
@@ -60,6 +60,8 @@ def test_a_toy_task_goes_from_yaml_to_a_pushed_model(project, summary):
     stage = summary["stages"]["toy"]
     assert list(stage["metrics"]) == ["accuracy", "loss"]
     assert stage["metrics"]["accuracy"] >= 0.9 and stage["blessed"] is True
+    (facts,) = (project / "root/artifacts/train.toy").glob("*/model/model.json")
+    assert json.loads(facts.read_text())["task_config"] == {"every": 2}
     assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
     page = (project / "root/runs" / summary["run_id"] / "report.html").read_text()
     assert "direction · 26 rows of test" in page
