@@ -100,7 +100,7 @@ def test_an_output_without_files_is_our_own_slip(tmp_path):
         publish.seal(Note(tmp_path))
 
 
-def test_a_commit_replaces_what_stood_there(tmp_path):
+def test_a_commit_replaces_an_earlier_result(tmp_path):
     final = publish.published_dir(tmp_path, "n", "k")
     for text in ("old", "new"):
         staging = publish.staging_dir(tmp_path, "n", "k")
@@ -120,7 +120,7 @@ def test_a_flipped_byte_is_found_and_named(tmp_path):
         Note(note.path).verify()
 
 
-def test_a_sweep_spares_what_another_process_is_making(tmp_path):
+def test_a_sweep_spares_the_work_of_another_process(tmp_path):
     for node in ("dead", "alive"):
         publish.staging_dir(tmp_path, node, "k").mkdir(parents=True)
         publish.scratch_dir(tmp_path, node, "k").mkdir(parents=True)
