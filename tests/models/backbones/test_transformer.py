@@ -132,8 +132,8 @@ def test_geglu_has_as_many_weights_as_gelu():
     assert ModelConfig(width=128).feed_forward_size == 512
 
 
-def test_rotary_turns_pairs():
-    with pytest.raises(ValueError, match="an even width of a head"):
+def test_rotary_rotates_pairs():
+    with pytest.raises(ValueError, match="an even width per head"):
         replace(MODERN, width=6, heads=2)
 
 
