@@ -43,6 +43,8 @@ class TaskRow:
     documents begin after an end token, as in serving."""
     marks_words: bool = False
     """Rows mark the first token of every word."""
+    writes_text: bool = False
+    """The task continues texts (``Task.write``)."""
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -87,6 +89,7 @@ TASKS = Table(
             metrics=_LANGUAGE_METRICS,
             config=CausalLMConfig,
             next_token=True,
+            writes_text=True,
         ),
         "classify": TaskRow(
             path="textmill.models.tasks.classify:Classify",

@@ -13,13 +13,7 @@ def average_decays(
     """Returns the decay of the average at every update, float32 ``[n]``.
 
     An exponential moving average starts as a plain mean, so the first weights soon
-    lose their influence.
-
-    Args:
-        config: the knobs.
-        position: steps, or seconds under a budget, before each update.
-        step: the number of each update, from 0.
-        length: the whole run, in the unit of the position.
+    lose their influence. ``position`` and ``length`` are those of ``learning_rates``.
     """
     if config.average != "swa":
         return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)

@@ -187,14 +187,20 @@ class ValidationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """Checkpoints, rollbacks, curves and profiles: ``loop.py``."""
+class RecoveryConfig:
+    """Losses that are not finite: ``recovery.py``."""
 
     on_nan: Literal["stop", "rollback"] = "stop"
     """Reaction to a NaN or infinite loss or gradient: stop the run, or return to the
     last checkpoint and skip that step and its rows."""
     max_rollbacks: int = 3
     """Largest number of rollbacks; the next one stops the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Steps between checkpoints and points of the curves, and profiles: ``loop.py``."""
+
     log_every: int = 50
     """Steps between two points of the curves, and most steps per call of the loop."""
     checkpoint_every: int = 200
@@ -209,6 +215,7 @@ class LoopConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(
     LoopConfig,
+    RecoveryConfig,
     ValidationConfig,
     AveragingConfig,
     StepConfig,
@@ -228,13 +235,10 @@ class TrainingConfig(
     trains only the head."""
 
     def __post_init__(self) -> None:
-        ScheduleConfig.__post_init__(self)
-        BatchConfig.__post_init__(self)
-        OptimizerConfig.__post_init__(self)
-        StepConfig.__post_init__(self)
-        AveragingConfig.__post_init__(self)
-        ValidationConfig.__post_init__(self)
-        LoopConfig.__post_init__(self)
+        for config_slice in type(self).__mro__:
+            check = vars(config_slice).get("__post_init__")
+            if check not in (None, TrainingConfig.__post_init__):
+                check(self)
         check_below_one(self, "dropout")
         for name, knobs in self.methods.items():
             method_config(name, knobs)

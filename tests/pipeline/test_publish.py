@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -151,12 +152,12 @@ def test_a_lock_is_waited_for_and_can_be_given_up(tmp_path):
     class GivenUp(Exception):
         pass
 
-    def give_up():
-        raise GivenUp
+    def give_up(process):
+        raise GivenUp(process)
 
     with (
         publish.locked(tmp_path, "n", "k", while_waiting=give_up),
-        pytest.raises(GivenUp),
+        pytest.raises(GivenUp, match=f"^{os.getpid()}$"),
         publish.locked(tmp_path, "n", "k", while_waiting=give_up),
     ):
         pass
