@@ -67,7 +67,7 @@ def close(a, b, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_decay_spares_what_is_named_and_nothing_else(name, model):
+def test_decay_excludes_named_weights_only(name, model):
     before, plain, _ = updated(model, optimizer=name)
     for variable in model.trainable_variables:
         variable.assign(before[variable.path])
