@@ -1,6 +1,6 @@
-"""Beam: opens every pipeline, on a runner that is named.
+"""Beam: opens every pipeline, on an explicit runner.
 
-Text never goes through a runner, but through files (``components/scratch.py``).
+Text goes through files (``components/scratch.py``), never through a runner.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def open_pipeline(
 
     Args:
         options: by Beam's names; without ``direct_running_mode``, workers are threads.
-        locking_bytes: input of steps that hold the interpreter's lock, where threads
-            gain nothing; so much that processes pay for their start has these.
+        locking_bytes: input bytes of steps that hold the interpreter's lock; above a
+            limit, workers are processes.
 
     Raises:
-        ConfigError: the runner is refused, or an option is none of Beam's.
+        ConfigError: the runner is refused, or an option is unknown to Beam.
     """
     given = dict(options)
     runner = str(given.pop("runner", DEFAULT_RUNNER))
@@ -67,7 +67,7 @@ def open_pipeline(
     values = DEFAULTS | given | {"direct_running_mode": mode or "multi_threading"}
     workers = _WORKERS.get(str(values["direct_running_mode"]))
     if workers is not None:
-        # Beam would put its own workers in their place.
+        # Beam would replace them by its own workers.
         del values["direct_running_mode"]
     return apache_beam.Pipeline(
         runner=workers() if workers else runner,
@@ -79,14 +79,14 @@ def _threads() -> FnApiRunner:
     """Returns FnApiRunner with worker threads that flush whole elements only.
 
     Beam's own ``multi_threading`` also flushes every second, on another thread and
-    without a lock, so that an element being written can be cut in two; its reader then
-    takes the rest for something else, and may ask for all the memory there is.
+    without a lock, so an element being written can be split in two; its reader then
+    misreads the rest, and may allocate all memory.
     """
     return _runner(EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1))
 
 
 def _processes() -> FnApiRunner:
-    """Returns FnApiRunner with worker processes that find our code and are silent."""
+    """Returns FnApiRunner with silent worker processes that can import Textmill."""
     paths = [os.path.abspath(folder) for folder in sys.path]
     script = (
         f"import sys, logging; sys.path += {paths!r}; "
@@ -125,7 +125,7 @@ class _Loopback:
 def _runner(environment: Environment) -> FnApiRunner:
     if not isinstance(worker_handlers.grpc, _Loopback):
         worker_handlers.grpc = _Loopback(worker_handlers.grpc)
-    # It would warn that there is one worker, because the mode is not named to it.
+    # Without the mode in its options, it warns about a single worker.
     logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
     return FnApiRunner(default_environment=environment)
 

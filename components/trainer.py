@@ -29,31 +29,32 @@ if TYPE_CHECKING:
     from textmill.models.rows import RowReader
     from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
+    from textmill.models.training.checkpoint import Checkpoints
     from textmill.models.training.monitor import TrainingMonitor
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
-    """A model, its task, and how it is trained."""
+    """A model, its task and its training."""
 
     task: TaskName
-    """What the model learns."""
+    """Task of the model."""
     model: ModelConfig
-    """The model's shape."""
+    """Dimensions of the model."""
     init: PretrainedConfig | None = None
-    """The folder that it starts from, unless from a base model or from scratch."""
+    """Pretrained folder to start from, if any."""
     train: TrainingConfig
-    """The knobs of the loop."""
+    """Options of the training run."""
     task_config: Any = None
     """The knobs of the task, of the class that ``TASKS`` names; None is their
     defaults."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""
     strategy: StrategyName = "auto"
-    """How the step is spread over devices."""
+    """Distribution of the step over devices."""
     threads: int = 0
-    """Cores that an operation is spread over, as found on this machine: the last bits
-    of a sum depend on them, so they are part of the cache key."""
+    """Number of cores of this machine: the last bits of a sum depend on it, so it is
+    part of the cache key."""
 
 
 def train(
@@ -68,21 +69,19 @@ def train(
 ) -> None:
     """Trains from scratch, ``base`` or a folder, resuming from the last checkpoint.
 
-    Of many workers, the chief alone writes.
+    With several workers, only the chief writes.
 
     Raises:
-        ConfigError: the model has another shape than the folder that it starts from.
+        ConfigError: the model's dimensions differ from the folder's.
         Diverged: the loss is NaN or infinite.
-        IntegrityError: what it starts from was made with another vocabulary or shape,
-            or the checkpoint by another run.
+        IntegrityError: the base has another vocabulary or other dimensions, or the
+            checkpoint is of another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
     from textmill.models.rows import RowReader, RowSchema
     from textmill.models.tokenizers import load_tokenizer
-    from textmill.models.training.checkpoint import Checkpoints
     from textmill.models.training.loop import TrainingRun
     from textmill.models.training.strategy import ReplicaContext, make_strategy
-    from textmill.models.training.tensorboard import write_curves
 
     strategy = make_strategy(config.strategy)
     is_chief = ReplicaContext(strategy).is_chief
@@ -99,14 +98,10 @@ def train(
         seed=config.seed,
         strategy=strategy,
     )
-    checkpoints = live = None
-    if context.work_dir is not None and context.key is not None:
-        checkpoints = Checkpoints(
-            context.work_dir / "checkpoints",
-            key=context.key,
-            writes=is_chief,
-        )
-        live = context.work_dir / logs.EVENTS if is_chief else None
+    checkpoints = _open_checkpoints(context, writes=is_chief)
+    live = None
+    if checkpoints and context.work_dir and is_chief:
+        live = context.work_dir / logs.EVENTS
     run.run(
         checkpoints=checkpoints,
         report=context.report,
@@ -115,10 +110,25 @@ def train(
     )
     if is_chief:
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
-        curves, events = logs.file(logs.SCALARS), logs.path / logs.EVENTS
-        write_curves(run.history, curves, events, live=live)
-        history = hashlib.sha256(canonical_json(run.history)).hexdigest()
-        logs.identity = {"history": history}
+        _write_logs(run.history, logs, live)
+
+
+def _open_checkpoints(context: Context, *, writes: bool) -> Checkpoints | None:
+    from textmill.models.training.checkpoint import Checkpoints
+
+    if context.work_dir is None or context.key is None:
+        return None
+    return Checkpoints(context.work_dir / "checkpoints", key=context.key, writes=writes)
+
+
+def _write_logs(
+    history: list[dict[str, Any]], logs: TrainingLogs, live: Path | None
+) -> None:
+    from textmill.models.training.tensorboard import write_curves
+
+    write_curves(history, logs.file(logs.SCALARS), logs.path / logs.EVENTS, live=live)
+    digest = hashlib.sha256(canonical_json(history)).hexdigest()
+    logs.identity = {"history": digest}
 
 
 def _monitor(
@@ -155,13 +165,14 @@ def _make_task(
     shape = config.model
     if config.train.dropout is not None:
         shape = replace(shape, dropout=config.train.dropout)
-    task = TASKS[config.task].load()(
+    row = TASKS[config.task]
+    task = row.load()(
         shape,
         vocabulary_size=tokenizer.size,
         specials=tokenizer.specials,
         seed=config.seed,
         num_labels=len(rows.facts["labels"]),
-        task_config=config.task_config,
+        task_config=config.task_config or row.config(),
         attention=rows.facts["attention"],
         next_sentence=_has_pairs(rows),
     )
@@ -254,6 +265,6 @@ class Trainer(Component, executor=train, resumable=True):
         """Returns the files of the folder that training starts from, if any.
 
         Raises:
-            ConfigError: one is missing, or of a kind that is not opened.
+            ConfigError: a file is missing, or of an unsafe kind.
         """
         return config.init.files() if config.init else []

@@ -1,4 +1,4 @@
-"""ModelConfig: the shape of a model, and of the blocks of a transformer."""
+"""ModelConfig: the dimensions of a model and the parts of its blocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BlockConfig:
     positions: Literal["learned", "rotary"] = "learned"
     """Learned vectors, or rotated queries and keys."""
     activation: Literal["gelu", "gelu_exact", "geglu"] = "gelu"
-    """Of the feed-forward layers."""
+    """Activation of the feed-forward layers."""
     biases: bool = True
     """Layers add biases."""
     tied_embeddings: bool = True
@@ -47,7 +47,7 @@ _MODERN = BlockConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The shape of a model."""
+    """The dimensions of a model and the parts of its blocks."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "recompute": "activation_checkpointing",
@@ -56,52 +56,49 @@ class ModelConfig:
     """Former keys, for hints."""
 
     family: FamilyName = "bert"
-    """``bert`` reads both ways (masked_lm, classify); ``gpt`` left to right
-    (causal_lm, classify); ``lstm`` is the cheap baseline to beat (classify)."""
+    """``bert`` is bidirectional (masked_lm, classify), ``gpt`` causal (causal_lm,
+    classify), ``lstm`` a cheap baseline (classify)."""
     layers: int = 2
     """Transformer blocks, or LSTM layers."""
     width: int = 128
     """Size of a token's hidden state."""
     heads: int = 2
-    """Attention heads; they divide the width. lstm has none."""
+    """Attention heads; must divide the width. lstm ignores it."""
     sequence_length: int = 128
     """The longest input in tokens, special tokens included."""
     feed_forward: int | None = None
-    """Hidden size of the feed-forward layers; None is 4 x width, or, with geglu, whose
-    layers have three matrices in place of two, the 8/3 x width of as many weights, up
-    to a multiple of 32."""
+    """Hidden size of the feed-forward layers; None is 4 x width, or with geglu 8/3 x
+    width (as many weights), rounded up to a multiple of 32."""
     dropout: float = 0.1
-    """Share of activations dropped while training."""
+    """Share of activations to drop in training."""
     pooling: Literal["mean", "first"] = "mean"
-    """What a bert classifier reads: the mean of the tokens' states, or, as in the
-    original, the first token's through a tanh layer. gpt reads the last token, lstm
-    the mean."""
+    """bert: a classifier reads the mean of the token states, or the first one through a
+    tanh layer, as in the original. gpt always reads the last token, lstm the mean."""
     recipe: Literal["classic", "modern"] = "classic"
-    """The blocks where a choice below is None. classic is the original, by
-    KerasHub: BERT's norm is post, GPT-2's pre; both have learned positions, gelu,
-    biases, tied embeddings, and neither zero outputs nor qk_norm. modern is pre,
-    rotary, geglu, no biases, tied embeddings, zero outputs and qk_norm."""
+    """Defaults of the fields below. classic is KerasHub's original: norm post for BERT
+    and pre for GPT-2, learned positions, gelu, biases, tied embeddings, neither zero
+    outputs nor qk_norm. modern is norm pre, rotary positions, geglu, no biases, tied
+    embeddings, zero outputs and qk_norm."""
     norm: Literal["post", "pre"] | None = None
-    """Whether a block normalizes its output or, which trains faster, its input."""
+    """Normalize a block's output (post) or its input (pre), which trains faster."""
     positions: Literal["learned", "rotary"] | None = None
-    """A vector a position, added to the token's, or queries and keys turned by angles
-    that grow with the position (Su et al., 2021)."""
+    """Learned position embeddings, or rotary ones in queries and keys (Su et al.,
+    2021)."""
     activation: Literal["gelu", "gelu_exact", "geglu"] | None = None
-    """Of the feed-forward layers: gelu by tanh, as in the originals; by the error
-    function, as in Hugging Face's BERT; or a linear layer gated by it (Shazeer,
-    2020)."""
+    """Activation of the feed-forward layers: gelu approximated by tanh, exact gelu (as
+    in Hugging Face's BERT), or a gelu-gated linear layer (Shazeer, 2020)."""
     biases: bool | None = None
-    """Whether the layers of blocks add biases, and norms shift."""
+    """Biases in the layers of blocks, and shifts in norms."""
     tied_embeddings: bool | None = None
-    """Whether a language model's output layer is its token embedding."""
+    """Use the token embedding as a language model's output layer."""
     zero_outputs: bool | None = None
-    """Whether the last matrix of every attention and feed-forward layer begins at zero,
-    so that blocks begin as the identity; and causal_lm's output layer, if not tied."""
+    """Initialize the last matrix of every attention and feed-forward layer to zero, so
+    that blocks start as the identity; also causal_lm's output layer, if not tied."""
     qk_norm: bool | None = None
-    """Whether queries and keys are normalized in every head (Henry et al., 2020)."""
+    """Normalize queries and keys in every head (Henry et al., 2020)."""
     activation_checkpointing: bool = False
-    """Whether training keeps only the inputs of blocks and computes the rest again for
-    the gradients: much less memory, a third more time, the same update."""
+    """Store only the inputs of blocks and recompute the rest for the gradients: much
+    less memory, a third more time, the same update."""
 
     @property
     def is_classic(self) -> bool:
@@ -146,12 +143,12 @@ class ModelConfig:
                 *(f.name for f in fields(BlockConfig)),
             ):
                 if getattr(self, name) not in (None, False, "classic"):
-                    raise ValueError(f"a transformer (bert or gpt) beside {name}")
+                    raise ValueError(f"a transformer (bert or gpt) with {name}")
             return
         if self.width % self.heads:
             raise ValueError(f"heads that divide width {self.width}, got {self.heads}")
         if self.blocks.positions == "rotary" and self.width // self.heads % 2:
             raise ValueError(
-                f"an even width of a head for rotary positions, got {self.width} / "
+                f"an even width per head for rotary positions, got {self.width} / "
                 f"{self.heads}"
             )

@@ -19,7 +19,7 @@ def generate(
     temperature: float = 0.0,
     seed: int = 0,
 ) -> tf.Tensor:
-    """Continues prompts by ``num_tokens`` tokens.
+    """Continues prompts by ``num_tokens`` tokens; after an end, all are end tokens.
 
     Args:
         task: the model; its window slides once it is full.
@@ -34,11 +34,12 @@ def generate(
     """
     window = tf.shape(ids)[1]
     positions = tf.range(window)[None, :]
-    control = tf.one_hot(
-        [task.specials.pad, task.specials.start, task.specials.mask],
-        task.vocabulary_size,
-    )
+    specials = task.specials
+    # One token may pad, start and end, as GPT-2's does; there may be no mask.
+    never = {specials.pad, specials.start, specials.mask} - {None, specials.end}
+    control = tf.one_hot(sorted(never), task.vocabulary_size)  # [tokens, vocabulary]
     forbidden = -1e9 * tf.reduce_sum(control, axis=0)
+    has_ended = tf.zeros_like(length, tf.bool)
     written = tf.TensorArray(tf.int32, num_tokens)
     for step in tf.range(num_tokens):
         mask = tf.cast(positions < length[:, None], tf.int32)
@@ -51,6 +52,8 @@ def generate(
             )[:, 0]
         else:
             token = tf.argmax(last, -1, tf.int32)
+        token = tf.where(has_ended, specials.end, token)
+        has_ended |= token == specials.end
         written = written.write(step, token)
         full = length == window
         ids = tf.where(full[:, None], tf.roll(ids, -1, axis=1), ids)

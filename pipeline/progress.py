@@ -58,14 +58,15 @@ class Activity:
     node: str
     reasons: tuple[str, ...] = ()
     started: float = field(default_factory=time.monotonic)
-    waiting: bool = False
+    waits_for: str | None = None
+    """The id of the process that is executing the node for another run."""
     event: dict[str, Any] = field(default_factory=dict)
     first: tuple[float, float] | None = None
     """Time and step of the first report, from which the speed is measured."""
 
     def update(self, event: Mapping[str, Any]) -> None:
         """Records a report of the executor."""
-        self.waiting = False
+        self.waits_for = None
         self.event |= event
         if self.first is None and "step" in event:
             self.first = (time.monotonic(), event["step"])
@@ -81,8 +82,8 @@ class Activity:
     def words(self) -> list[str]:
         """Returns step, loss, rate and time left, as far as they are known."""
         event, words = self.event, []
-        if self.waiting:
-            words.append("waits for another run that is executing it")
+        if self.waits_for is not None:
+            words.append(f"waits for process {self.waits_for}, which is executing it")
         if "step" in event:
             total = f"/{event['total']:,}" if event.get("total") else ""
             words.append(f"{event.get('phase', 'step')} {event['step']:,}{total}")
@@ -135,7 +136,9 @@ class PlainProgress:
             self._last[node] = activity.started
             self._say(f"{node}: started  {'  '.join(activity.reasons[:3])}".rstrip())
         elif kind == "node_waiting":
-            self._say(f"{node}: waits for another run that is executing it")
+            self._say(
+                f"{node}: waits for process {event['process']}, which is executing it"
+            )
         elif kind == "node_retried":
             self._say(f"{node}: {event['error']}; trying again")
         elif kind == "node_finished":
@@ -178,7 +181,7 @@ class LiveProgress:
         if kind == "node_started":
             self._activities[node] = Activity(node, tuple(event["reasons"]))
         elif kind == "node_waiting":
-            self._activities[node].waiting = True
+            self._activities[node].waits_for = event["process"]
         elif kind == "progress":
             self._activities[node].update(event)
         elif kind == "node_retried":

@@ -139,7 +139,7 @@ def sweep(root: Path) -> None:
 
 @contextmanager
 def locked(
-    root: Path, node: str, key: str, *, while_waiting: Callable[[], None]
+    root: Path, node: str, key: str, *, while_waiting: Callable[[str], None]
 ) -> Iterator[None]:
     """Context manager: the exclusive right, on this machine, to execute a node.
 
@@ -149,13 +149,15 @@ def locked(
         root: the store's folder.
         node: the node's id.
         key: its cache key.
-        while_waiting: called ten times a second while another process has the lock;
-            may raise to give up.
+        while_waiting: called ten times a second with the id of the process that has
+            the lock; may raise to give up.
     """
     with _lock_file(root, node, key) as descriptor:
         while not _try_lock(descriptor):
-            while_waiting()
+            while_waiting(os.pread(descriptor, 20, 0).decode())
             time.sleep(_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
 
 

@@ -93,10 +93,13 @@ class MetadataStore:
         self._connection.close()
 
     def runs(self) -> list[dict[str, Any]]:
-        """Returns every run, newest first: run_id, status, exit_code, started, ..."""
+        """Returns every run: run_id, status, exit_code, started, ...
+
+        The newest is first, by the order of recording: a clock may be set back.
+        """
         rows = self._rows(
             "SELECT id AS run_id, status, exit_code, started, seconds"
-            " FROM runs ORDER BY started DESC, id DESC"
+            " FROM runs ORDER BY rowid DESC"
         )
         return [dict(row) for row in rows]
 
@@ -302,7 +305,10 @@ class MetadataStore:
 
     def _put_run(self, summary: Mapping[str, Any]) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET"
+            " status = excluded.status, exit_code = excluded.exit_code,"
+            " started = excluded.started, seconds = excluded.seconds,"
+            " summary = excluded.summary",
             (
                 summary["run_id"],
                 summary["status"],

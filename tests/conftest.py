@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def data() -> Path:
     """The folder of real data, which not every checkout has."""
     if not DATA.is_dir():
-        pytest.skip("the folder of real data is not beside this checkout")
+        pytest.skip("the folder of real data is not next to this checkout")
     return DATA
 
 

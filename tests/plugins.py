@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 
@@ -23,3 +26,17 @@ def install(site: Path, group: str, name: str, value: str, *files: Path) -> None
     package.mkdir(exist_ok=True)
     for file in files:
         (package / file.name).write_bytes(file.read_bytes())
+
+
+def textmill(
+    site: Path, *arguments: str, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command in processes that see the plug-ins of a folder."""
+    path = os.pathsep.join([str(site), *filter(None, sys.path)])
+    return subprocess.run(
+        [sys.executable, "-m", "textmill.pipeline.cli", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )

@@ -21,7 +21,7 @@ HEAVY = {
     "tensorflow_text",
 }
 SERVICES = {"fsspec", "google", "kfp", "kfp_server_api", "kubernetes", "requests"}
-"""Clients of what lies behind a network."""
+"""Clients of network services."""
 PROMISED = {
     ".": (
         ".ci/run .gitignore CHANGELOG.md CONTRIBUTING.md Dockerfile LICENSE Makefile"
@@ -260,7 +260,7 @@ def test_tests_are_no_package():
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
 
-def test_every_module_says_what_it_is_for():
+def test_every_module_has_a_docstring():
     silent = [
         name_of(path) for path in sources(*LAYERS) if not ast.get_docstring(parse(path))
     ]

@@ -1,4 +1,4 @@
-"""Prediction: a trained model's outputs for a split, stored once and measured often."""
+"""Prediction: stores a trained model's outputs for a split, for all evaluations."""
 
 from __future__ import annotations
 

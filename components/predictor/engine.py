@@ -33,7 +33,7 @@ def predict_split(
     predictions: Predictions,
     config: PredictorConfig,
 ) -> None:
-    """Writes the predictions of a split, and generated samples where asked for."""
+    """Writes the predictions of a split, and generated samples if configured."""
     task, tokenizer = load_task(
         model.path / model.WEIGHTS,
         model.path / model.TOKENIZER,

@@ -36,7 +36,10 @@ def class_scores(confusion: np.ndarray) -> np.ndarray:
 
 
 class MacroMetric(CountMetric):
-    """Base class: the mean of a score over labels, each label counting alike."""
+    """Base class: the mean of a score over labels, each label counting alike.
+
+    As in scikit-learn, a label that neither occurs nor is predicted does not count.
+    """
 
     score: int
     """Index of the score in ``class_scores``."""
@@ -53,4 +56,7 @@ class MacroMetric(CountMetric):
     def of_counts(self, counts: np.ndarray, facts: PredictionFacts) -> np.ndarray:
         size = len(facts.labels)
         confusion = counts.reshape(*counts.shape[:-1], size, size)
-        return class_scores(confusion)[..., self.score, :].mean(axis=-1)
+        scores = class_scores(confusion)[..., self.score, :]  # [..., labels]
+        occurs = confusion.sum(axis=-1) + confusion.sum(axis=-2) > 0
+        num_occurring = np.maximum(occurs.sum(axis=-1), 1)
+        return np.where(occurs, scores, 0.0).sum(axis=-1) / num_occurring

@@ -1,4 +1,4 @@
-"""Macro F1: the mean F1 of all labels."""
+"""Macro F1: the mean F1 of the labels that occur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Macro precision: the mean precision of all labels."""
+"""Macro precision: the mean precision of the labels that occur."""
 
 from __future__ import annotations
 

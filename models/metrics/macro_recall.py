@@ -1,4 +1,4 @@
-"""Macro recall: the mean recall of all labels."""
+"""Macro recall: the mean recall of the labels that occur."""
 
 from __future__ import annotations
 

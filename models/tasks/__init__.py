@@ -33,16 +33,18 @@ class TaskRow:
     target: str = "none"
     """Kind of target that its documents carry: see ``textmill.models.targets``."""
     packings: tuple[str, ...]
-    """Ways in which its rows may hold documents; the first is the default."""
+    """Packings of its rows; the first is the default."""
     metrics: tuple[str, ...]
     """Metrics of its evaluation."""
     config: type = NoTaskConfig
     """Dataclass of its own knobs, which ``train`` of its stages also takes."""
     next_token: bool = False
-    """Whether rows hold one token more than the model reads, the target of the last,
-    and documents begin after an end token, as at serving."""
+    """Rows have one more token than the model reads, the target of the last one, and
+    documents begin after an end token, as in serving."""
     marks_words: bool = False
-    """Whether rows mark the first token of every word."""
+    """Rows mark the first token of every word."""
+    writes_text: bool = False
+    """The task continues texts (``Task.write``)."""
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -87,6 +89,7 @@ TASKS = Table(
             metrics=_LANGUAGE_METRICS,
             config=CausalLMConfig,
             next_token=True,
+            writes_text=True,
         ),
         "classify": TaskRow(
             path="textmill.models.tasks.classify:Classify",

@@ -1,4 +1,4 @@
-"""Causal language modeling: every token is predicted from those before it."""
+"""Causal language modeling: predicts every token from the previous ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TEMPERATURE = 0.8
 class WriteServer(Server):
     """``continuation`` string ``[n]``; ``loss`` float32 ``[n]``: nats a token of text.
 
-    Of a text longer than the window, its end counts.
+    A text longer than the window loses its beginning.
     """
 
     @override
@@ -63,7 +63,7 @@ class WriteServer(Server):
 class CausalLM(Task):
     """Predicts every next token; the output layer is the token embedding.
 
-    Of a prompt and its response, the response alone counts.
+    In rows of prompt and response, only the response has a loss.
     """
 
     task_config: CausalLMConfig = CausalLMConfig()

@@ -1,8 +1,9 @@
 """Cross-entropy over a large vocabulary, a few tokens' logits at a time.
 
 The logits of a batch are by far the largest tensor of a small language model: 16 rows
-of 1,024 tokens and 50,257 entries take 3.3 GB in float32, and again for the gradient.
-Here they live for one chunk of tokens, and are computed again for the gradients.
+of 1,024 tokens and a vocabulary of 50,257 take 3.3 GB in float32, and as much again for
+the gradient. Here they exist for one chunk of tokens at a time, and are recomputed for
+the gradients.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ def chunked_cross_entropy(
 
     Args:
         hidden: states ``[batch, length, width]``.
-        matrix: the output layer ``[entries, width]``, without a bias.
+        matrix: the output layer ``[vocabulary, width]``, without a bias.
         targets: int32 ``[batch, length]``.
         weights: float32 ``[batch, length]``.
-        chunk: tokens whose logits exist at once.
+        chunk: number of tokens whose logits exist at once.
     """
     width, matrix = hidden.shape[-1], tf.cast(matrix, hidden.dtype)
     num = tf.size(targets)
@@ -80,7 +81,7 @@ def _token_losses(hidden: tf.Tensor, matrix: tf.Tensor, targets: tf.Tensor) -> A
 
 
 def _accumulate(step: Any, parts: Any, matrix: tf.Tensor) -> Any:
-    """Runs chunk after chunk: the gradients of hidden states and of the matrix."""
+    """Returns the gradients of hidden states and matrix, chunk by chunk."""
     chunks = tf.shape(parts[0])[0]
     pieces = tf.TensorArray(parts[0].dtype, chunks, element_shape=parts[0].shape[1:])
 

@@ -1,4 +1,4 @@
-"""Masked language modeling: hidden tokens are predicted from those around them."""
+"""Masked language modeling: predicts masked tokens from their context."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
 from textmill.models.tokenizers import Tokenizer
 
 _EPSILON = 1e-12
-"""Of the norm in BERT's head, as of those in its encoder."""
+"""Epsilon of the norm in BERT's head, the same as in its encoder."""
 
 
 class EmbedServer(Server):
@@ -39,8 +39,7 @@ class MaskedLM(Task):
     """Predicts masked tokens: 80 % mask, 10 % random, 10 % kept (BERT, section 3.1).
 
     With ``next_sentence``, it also predicts from the first token's state whether the
-    second sentence follows the first. Every row's loss for that counts as much as the
-    mean of its masked tokens, so that the whole is the sum of two means.
+    second sentence follows the first. The loss is the sum of both means.
     """
 
     server_class = EmbedServer

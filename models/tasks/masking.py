@@ -1,7 +1,7 @@
 """Masking: samples the tokens to predict and replaces them in the input.
 
-Every draw is a function of (seed, epoch, row, position), so that masks depend neither
-on the batch nor on what was drawn before.
+All random numbers are functions of (seed, epoch, row, position), so masks do not depend
+on batches or on earlier masks.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class MaskedPositions(NamedTuple):
 def hash_uniform(keys: tf.Tensor, positions: tf.Tensor, stream: int) -> tf.Tensor:
     """Hashes int32 keys and positions to float32 in [0, 1).
 
-    A stateless draw by MurmurHash3's finalizer (Appleby, 2011): a function of its
-    arguments alone, so that masks depend on nothing but (seed, epoch, row, position).
+    A stateless random number by MurmurHash3's finalizer (Appleby, 2011): a function of
+    its arguments only.
     """
     x = tf.bitcast(keys, tf.uint32) ^ (
         tf.cast(positions, tf.uint32) * np.uint32(0x9E3779B1)
@@ -55,8 +55,8 @@ def sample_masked_positions(
 ) -> MaskedPositions:
     """Samples a share of the tokens where ``candidate`` (bool ``[b, l]``) is true.
 
-    At least one and at most ``slots``; with whole words fewer where the next word would
-    be one too many.
+    At least one and at most ``slots``; with whole words fewer if the next word does not
+    fit.
     """
     count = tf.reduce_sum(tf.cast(candidate, tf.int32), axis=1)
     # The original script, whose copies dupe_factor makes, counts special tokens too.
@@ -84,7 +84,7 @@ def _sample_units(
     num: tf.Tensor,
     slots: int | tf.Tensor,
 ) -> MaskedPositions:
-    """Samples units (words or tokens), in the order of the spans that hold them."""
+    """Samples units (words or tokens), in the order of the spans that contain them."""
     width = tf.shape(candidate)[1]
     position = tf.range(width)[None, :]
     unit = _units(config, rows, candidate)
@@ -128,13 +128,13 @@ def _sizes(unit: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
 def _span_ranks(
     config: MaskedLMConfig, keys: tf.Tensor, sizes: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Lets a span begin at every unit; one that many spans hold is of the highest.
+    """Starts a span at every unit; a unit in several spans gets the highest rank.
 
     Spans stop at special tokens and merge where they overlap.
 
     Returns:
-        For every unit, the rank of its span, float32 ``[b, l]``, -1 where there is
-        nothing to mask, and where that span begins, int32 ``[b, l]``.
+        For every unit, the rank of its span, float32 ``[b, l]``, -1 without
+        candidates, and the start of that span, int32 ``[b, l]``.
     """
     position = tf.range(tf.shape(sizes)[1])[None, :]
     own, real = hash_uniform(keys[:, None], position, _BY_RANK), sizes > 0
@@ -154,10 +154,10 @@ def _span_ranks(
 
 
 def span_lengths(config: MaskedLMConfig) -> np.ndarray:
-    """Returns the chance of every length from 1, float64 ``[longest_span]``.
+    """Returns the probability of every length from 1, float64 ``[longest_span]``.
 
-    Geometric is cut and scaled to 1 (SpanBERT: Joshi et al., 2019, section 3.1); ngram
-    is 1/n (ALBERT: Lan et al., 2019, section 3.1).
+    Geometric is truncated and rescaled (SpanBERT: Joshi et al., 2019, section 3.1);
+    ngram is 1/n (ALBERT: Lan et al., 2019, section 3.1).
     """
     if config.mask_span is None:
         return np.ones(1)
@@ -169,10 +169,10 @@ def span_lengths(config: MaskedLMConfig) -> np.ndarray:
 
 
 def _take_in_order(sizes: tf.Tensor, num: tf.Tensor) -> tf.Tensor:
-    """Takes units from the first on, passing over those that are one too many.
+    """Takes units in order, skipping those that do not fit.
 
-    Every round takes all up to the first that does not fit; four leave nothing out but
-    in rows of very long words.
+    Every round takes all units up to the first that does not fit; four rounds suffice
+    except in rows of very long words.
     """
     taken = tf.zeros_like(sizes, tf.bool)
     left = num[:, None]
@@ -191,7 +191,7 @@ def apply_masking(
     10 % by a random token, 10 % by themselves; a geometric span is of one kind, as in
     SpanBERT.
 
-    Random tokens are drawn from the whole vocabulary, special tokens included, as in
+    Random tokens come from the whole vocabulary, special tokens included, as in
     the original script.
     """
     ids, keys = rows["ids"], rows["keys"][:, None]

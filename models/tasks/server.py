@@ -1,7 +1,7 @@
 """Base class: a task and its tokenizer as one graph, from texts to answers.
 
-A subclass stands in the file of its task and names its answers; every export format
-writes this graph.
+A subclass is in the file of its task and names its answers; every export format writes
+this graph.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ServingOptions:
     labels: tuple[str, ...] = ()
     """Names of a classifier's labels."""
     num_tokens: int = 64
-    """Tokens that a language model writes after a text."""
+    """causal_lm: number of tokens to generate after a text."""
 
 
 class Server(tf.Module):

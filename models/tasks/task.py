@@ -30,14 +30,14 @@ def cross_entropy(
 
 
 def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns loss in nats and hits, float32, of logits ``[..., entries]``.
+    """Returns loss in nats and hits, float32, of logits ``[..., vocabulary]``.
 
-    A hit is the one highest logit; of equal ones, none is.
+    A hit is a target with the single highest logit; a tie is a miss.
     """
     logits = tf.cast(logits, tf.float32)
     highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
     logits = logits - highest
-    # A sum over one entry fuses with the other sums; a gather, or an argmax, does not.
+    # A masked sum fuses with the other sums; a gather or an argmax does not.
     is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
     target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
     losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
@@ -50,10 +50,10 @@ class Task:
 
     Attributes:
         model: the Keras model, from features to logits.
-        backbone: the part of it that other stages may start from.
+        backbone: its part that other stages can start from.
         init: the names of its tensors that are ``new`` and of the other model's that
             are ``unused``, once it started from one; None from scratch.
-        task_config: its own knobs, of the class that its row of ``TASKS`` names.
+        task_config: its own knobs, an instance of its row's config class.
         server_class: the graph that answers texts.
     """
 
@@ -76,15 +76,15 @@ class Task:
         """Builds the model.
 
         Args:
-            config: its shape.
-            vocabulary_size: number of entries.
+            config: its dimensions.
+            vocabulary_size: number of tokens.
             specials: ids of the control tokens.
-            seed: of weights and dropout.
-            num_labels: of a classifier.
+            seed: seed of weights and dropout.
+            num_labels: classify: number of labels.
             task_config: the task's own knobs; None is their defaults.
-            attention: whether a token sees its row or, in rows of several documents,
-                its own document alone. The weights are the same.
-            next_sentence: masked_lm: also predicts if the second sentence follows.
+            attention: tokens attend to the whole row or, in rows of several documents,
+                to their own document. The weights are the same.
+            next_sentence: masked_lm: also predict if the second sentence follows.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
@@ -124,7 +124,7 @@ class Task:
 
     @property
     def key_epochs(self) -> int | None:
-        """Epochs after which the keys of a row repeat; None never."""
+        """Period of a row's keys in epochs, if they repeat."""
         return None
 
     def head_flops(self, length: int) -> int:
@@ -142,7 +142,7 @@ class Task:
         return cross_entropy(logits, features["targets"], features["weights"])
 
     def loss(self, sums: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the sum whose gradient is followed, divided by the weight."""
+        """Returns the loss to differentiate, a sum that the step divides by weight."""
         return sums["loss"]
 
     def means(self, sums: dict[str, float]) -> dict[str, float]:
@@ -165,7 +165,7 @@ class Task:
     def write(
         self, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
     ) -> list[str]:
-        """Returns texts drawn from the model; none of a model that writes no text."""
+        """Returns generated texts; empty for models that generate none."""
         return []
 
     def logits(self, features: Features, *, training: bool = False) -> tf.Tensor:

@@ -12,18 +12,12 @@ def average_decays(
 ) -> np.ndarray:
     """Returns the decay of the average at every update, float32 ``[n]``.
 
-    An average that forgets begins as a plain mean, so that the first weights do not
-    count for long.
-
-    Args:
-        config: the knobs.
-        position: steps, or seconds under a budget, before each update.
-        step: the number of each update, from 0.
-        length: the whole run, in the unit of the position.
+    An exponential moving average starts as a plain mean, so the first weights soon
+    lose their influence. ``position`` and ``length`` are those of ``learning_rates``.
     """
     if config.average != "swa":
         return np.minimum(config.average_decay, step / (step + 10)).astype(np.float32)
-    # Counted in steps: a run under a budget takes them as evenly as it can.
+    # Counted in steps, which a run with a budget takes at about equal distances.
     since = np.maximum(0.0, position - config.average_from * length)
     position_per_step = np.maximum(position, 1.0) / np.maximum(step, 1.0)
     num_averaged = np.floor(since / position_per_step)

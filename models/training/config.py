@@ -1,8 +1,8 @@
-"""TrainingConfig: the knobs of a training run, in slices by the code that reads them.
+"""TrainingConfig: the options of a training run, grouped by the code that reads them.
 
-A slice is one dataclass; ``train`` in YAML is flat. The optimizer's slice is in
-``optimizers/config.py``, a task's own knobs in ``models/tasks/config.py``. Standard
-library only, so that configs are checked without NumPy and TensorFlow.
+Every group is a dataclass; ``train`` in YAML is flat. The optimizer's group is in
+``optimizers/config.py``, those of tasks in ``models/tasks/config.py``. Standard library
+only, so that configs are checked without NumPy and TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def parse_duration(text: str) -> int:
     """Returns the seconds of ``20m``, ``90s`` or ``1h30m``.
 
     Raises:
-        ValueError: it is none of that kind, or no time at all.
+        ValueError: it has another form, or is zero.
     """
     match = _DURATION.fullmatch(text)
     parts = match.groups(default="0") if match else ("0", "0", "0")
@@ -37,12 +37,12 @@ def parse_duration(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileWindowConfig:
-    """The steps that the profiler records."""
+    """Steps for the profiler to record."""
 
     first: int = 100
-    """The first of them; it begins with the next call of the compiled loop."""
+    """First step to record."""
     steps: int = 10
-    """How many there are."""
+    """Number of steps to record."""
 
     def __post_init__(self) -> None:
         if self.first < 0 or self.steps < 1:
@@ -59,22 +59,22 @@ class ScheduleConfig:
     steps: int | None = None
     """Optimizer updates."""
     epochs: float | None = None
-    """Passes over the training rows, in place of steps."""
+    """Passes over the training rows, instead of steps."""
     budget: str | None = None
-    """Wall time (20m, 90s, 1h30m), in place of steps: the schedule follows the time
-    spent so far, which a checkpoint keeps. How many steps fit depends on the machine,
-    so that such a run cannot be repeated bit by bit."""
+    """Wall time (20m, 90s, 1h30m), instead of steps: the schedule follows the elapsed
+    time, which checkpoints include. The number of steps depends on the machine, so such
+    a run is not reproducible bit by bit."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     schedule: Literal["linear", "cosine", "one_cycle", "wsd", "constant"] = "linear"
-    """How the rate falls after the warm-up. one_cycle also rises by a cosine; wsd
-    stays at the peak and falls at the end."""
+    """Decay of the learning rate after the warm-up. one_cycle also warms up by a
+    cosine; wsd stays at the peak and decays at the end."""
     warmup: float = 0.1
-    """Share of the run over which the rate rises from 0, if below 1; else steps."""
+    """Warm-up from 0: a share of the run if below 1, else a number of steps."""
     cooldown: float = 0.2
-    """Share of the run over which wsd falls."""
+    """wsd: share of the run over which the rate decays."""
     final_learning_rate: float = 0.0
-    """Where the schedule ends, as a share of the peak."""
+    """Final learning rate, as a share of the peak."""
 
     def __post_init__(self) -> None:
         lengths = ("steps", "epochs", "budget")
@@ -87,7 +87,7 @@ class ScheduleConfig:
             raise ValueError(f"epochs above 0, got {self.epochs}")
         check_share(self, "cooldown")
         if self.seconds is not None and self.warmup >= 1:
-            raise ValueError(f"warmup below 1 beside budget, got {self.warmup}")
+            raise ValueError(f"warmup below 1 with budget, got {self.warmup}")
 
     @property
     def seconds(self) -> int | None:
@@ -103,15 +103,15 @@ class BatchConfig:
     """Former keys, for hints."""
 
     global_batch: int = 32
-    """Rows an update, over all replicas."""
+    """Rows per update, over all replicas."""
     initial_batch: int | None = None
-    """Rows of the first updates, which double until they are ``global_batch``; None
-    starts with that."""
+    """Rows of the first updates, doubled step by step up to ``global_batch``; None
+    starts with ``global_batch``."""
     batch_ramp: int = 0
-    """Steps over which they double, in equal stretches."""
+    """Number of steps until the batch reaches ``global_batch``."""
     length_buckets: bool = False
-    """Whether rows of like length share a batch, which is cut to their length: faster
-    on padded rows; no model sees another token."""
+    """Batch rows of similar length, and truncate their padding: faster on padded rows,
+    with the same tokens."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "global_batch")
@@ -127,7 +127,7 @@ class BatchConfig:
                 )
             if self.batch_ramp < doublings.bit_length() - 1:
                 raise ValueError(
-                    f"batch_ramp of a step a doubling or more, got {self.batch_ramp}"
+                    f"batch_ramp of a step per doubling or more, got {self.batch_ramp}"
                 )
 
 
@@ -136,17 +136,16 @@ class StepConfig:
     """The computation of an update: ``step.py``."""
 
     accumulate: int = 1
-    """Parts that a replica's rows are cut into, one after the other, so that larger
-    batches fit; the update is that of all rows at once."""
+    """Gradient accumulation: number of parts of a replica's rows, so that larger
+    batches fit; the update is the same as for all rows at once."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Number format of the activations; mixed_float16 scales the loss."""
+    """Number format of activations; mixed_float16 scales the loss."""
     xla: bool = True
-    """Whether the step is compiled by XLA; over several replicas, its gradient is."""
+    """Compile the step by XLA; with several replicas, only its gradient."""
     clip_norm: float = 1.0
-    """Largest global norm of the summed gradient; 0 does not clip."""
+    """Largest global norm of the gradient; 0 turns clipping off."""
     no_clip: tuple[str, ...] = ()
-    """Parts of the paths of weights whose gradients neither count in that norm nor are
-    clipped."""
+    """Weights excluded from that norm and from clipping, by parts of their paths."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "accumulate")
@@ -157,12 +156,12 @@ class AveragingConfig:
     """An average of the weights: ``averaging.py``."""
 
     average: Literal["ema", "swa"] | None = None
-    """Whether the model is an average of the weights on the way: one that forgets, or
-    the plain mean of the run's last part. Evaluations measure the average."""
+    """Use an average of the weights as the model: an exponential moving one, or the
+    mean over the last part of the run. Evaluations measure the average."""
     average_decay: float = 0.999
-    """How much of the average ema keeps at every step."""
+    """ema: decay of the average per step."""
     average_from: float = 0.75
-    """Share of the run after which swa begins."""
+    """swa: share of the run before the average starts."""
 
     def __post_init__(self) -> None:
         check_below_one(self, "average_decay", "average_from")
@@ -178,31 +177,36 @@ class ValidationConfig:
     eval_every: int | None = None
     """Steps between evaluations on the eval split; None evaluates at the end."""
     best_metric: Literal["loss", "accuracy"] | None = None
-    """The metric of the eval split by which the best model seen is kept; None keeps
-    the last."""
+    """Metric of the eval split that selects the best model; None takes the last one."""
     patience: int | None = None
-    """Evaluations in a row without a better ``best_metric`` (None: loss), after
-    which training ends."""
+    """Early stopping: number of evaluations in a row without a better ``best_metric``
+    (None: loss)."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "eval_every", "patience")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopConfig:
-    """Checkpoints, rollbacks, curves and profiles: ``loop.py``."""
+class RecoveryConfig:
+    """Losses that are not finite: ``recovery.py``."""
 
     on_nan: Literal["stop", "rollback"] = "stop"
-    """What a loss or gradient that is NaN or infinite does: it ends the run, or
-    training goes back to the last checkpoint and leaves that step and its rows out."""
+    """Reaction to a NaN or infinite loss or gradient: stop the run, or return to the
+    last checkpoint and skip that step and its rows."""
     max_rollbacks: int = 3
-    """Rollbacks after which the run ends all the same."""
+    """Largest number of rollbacks; the next one stops the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """Steps between checkpoints and points of the curves, and profiles: ``loop.py``."""
+
     log_every: int = 50
-    """Steps a call of the compiled loop, and between two points of the curves."""
+    """Steps between two points of the curves, and most steps per call of the loop."""
     checkpoint_every: int = 200
-    """Steps between checkpoints; a killed run loses at most these."""
+    """Steps between checkpoints; a killed run loses at most this many."""
     profile: ProfileWindowConfig | None = None
-    """Steps that TensorFlow's profiler records for TensorBoard."""
+    """Steps for TensorFlow's profiler to record for TensorBoard."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "checkpoint_every", "log_every")
@@ -211,6 +215,7 @@ class LoopConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig(
     LoopConfig,
+    RecoveryConfig,
     ValidationConfig,
     AveragingConfig,
     StepConfig,
@@ -220,23 +225,20 @@ class TrainingConfig(
 ):
     """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
 
-    # Fields are those of the last base first.
+    # The fields of the last base come first.
     dropout: float | None = None
-    """Share of activations dropped in this stage; None is the model's."""
+    """Dropout in this stage; None is the model's."""
     methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
         default_factory=dict
     )
-    """Training methods and their knobs, by name: ``{freeze: {weights: [backbone/]}}``
-    trains the head alone."""
+    """Training methods and their options, by name: ``{freeze: {weights: [backbone/]}}``
+    trains only the head."""
 
     def __post_init__(self) -> None:
-        ScheduleConfig.__post_init__(self)
-        BatchConfig.__post_init__(self)
-        OptimizerConfig.__post_init__(self)
-        StepConfig.__post_init__(self)
-        AveragingConfig.__post_init__(self)
-        ValidationConfig.__post_init__(self)
-        LoopConfig.__post_init__(self)
+        for config_slice in type(self).__mro__:
+            check = vars(config_slice).get("__post_init__")
+            if check not in (None, TrainingConfig.__post_init__):
+                check(self)
         check_below_one(self, "dropout")
         for name, knobs in self.methods.items():
             method_config(name, knobs)

@@ -58,8 +58,6 @@ class TrainingRun:
     ) -> None:
         self._config, self._replicas = config, ReplicaContext(strategy)
         self._has_eval = bool(eval_rows)
-        smallest = config.initial_batch or config.global_batch
-        self._replicas.check(smallest, accumulate=config.accumulate)
         self._build(make_task, strategy)
         self._sampler = Sampler(
             len(rows),
@@ -93,6 +91,8 @@ class TrainingRun:
         self, make_task: Callable[[], Task], strategy: tf.distribute.Strategy
     ) -> None:
         config = self._config
+        smallest = config.initial_batch or config.global_batch
+        self._replicas.check(smallest, accumulate=config.accumulate)
         # Layer names are part of the digest, and contain a counter of the process.
         keras.utils.clear_session()
         set_precision(config.precision)  # clear_session resets it.

@@ -9,7 +9,7 @@ import keras
 
 from textmill.models.errors import Diverged
 from textmill.models.training.checkpoint import Checkpoints, Snapshot
-from textmill.models.training.config import LoopConfig
+from textmill.models.training.config import RecoveryConfig
 from textmill.models.training.state import RunState
 from textmill.models.training.validation import Validator, values
 
@@ -39,7 +39,7 @@ class Recovery:
         variables: Mapping[str, Sequence[keras.Variable]],
         *,
         validator: Validator,
-        config: LoopConfig,
+        config: RecoveryConfig,
     ) -> None:
         self._variables = {
             f"{owner}/{i:05d}": variable

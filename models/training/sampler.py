@@ -1,9 +1,10 @@
 """Data order: the rows of every step, as a pure function of (seed, epoch, step).
 
 Epochs are seeded permutations of all rows, concatenated, so every batch is full and the
-position in the data is one number. Where lengths are given,
-rows of like length share a batch: each window of steps is sorted, cut into batches, and
-the batches are shuffled. A batch may grow in stretches of steps; the rows go on.
+position in the data is one number. With
+``length_buckets``, batches have rows of similar length: each window of steps is sorted
+by length and divided into batches, which are shuffled. The batch size may double from
+stretch to stretch of steps.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _WINDOW_STEPS = 32
 
 
 class _Stretch(NamedTuple):
-    """Steps whose batches have one size."""
+    """Steps with one batch size."""
 
     step: int
     row: int
@@ -39,11 +40,11 @@ class Sampler:
     """The rows of every step.
 
     Args:
-        num_rows: rows an epoch.
-        config: rows a step, and whether rows of like length share a batch.
-        seed: of the permutations and keys.
-        lengths: of every row ``[num_rows]``, for batches of like length.
-        key_epochs: epochs after which the keys of a row repeat; None never.
+        num_rows: rows per epoch.
+        config: rows per step, and ``length_buckets``.
+        seed: seed of the permutations and keys.
+        lengths: length of every row ``[num_rows]``, for ``length_buckets``.
+        key_epochs: period of a row's keys in epochs, if they repeat.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Sampler:
             self._stretches.append(_Stretch(step, row, 2 * last.batch))
 
     def steps(self, epochs: float) -> int:
-        """Returns the number of steps that see the rows so many times, rounded up."""
+        """Returns the number of steps of some epochs, rounded up."""
         rows, last = round(self._num_rows * epochs), self._stretches[-1]
         for stretch, after in zip(self._stretches, self._stretches[1:], strict=False):
             if rows <= after.row:
@@ -87,7 +88,7 @@ class Sampler:
     def rows(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns row indices int64 and keys int32 ``[stop - start, batch]``.
 
-        All these steps have batches of one size.
+        All these steps must have one batch size.
         """
         stretch = self._stretch(start)
         if self._lengths is None:

@@ -109,18 +109,11 @@ class StageConfig:
 @functools.cache
 def _stage_class(*task_configs: type) -> type[StageConfig]:
     """Returns ``StageConfig`` with the knobs of a task's config class in ``train``."""
-    slices = (TrainingConfig, *task_configs)
-
-    def check_all(self: TrainingConfig) -> None:
-        for config in slices:
-            if check := getattr(config, "__post_init__", None):
-                check(self)
-
     train = dataclasses.make_dataclass(
         "TrainingConfig",
         [],
         bases=(*task_configs, TrainingConfig),
-        namespace={"__post_init__": check_all},
+        namespace={"__post_init__": TrainingConfig.__post_init__},
         frozen=True,
         kw_only=True,
     )

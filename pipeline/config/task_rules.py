@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, get_args
 
+from textmill.components.evaluator import EvaluateConfig
 from textmill.components.evaluator.thresholds import RULE
+from textmill.components.exporter import ExportConfig
 from textmill.components.tokenizer import Packing, TokenizeConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
@@ -24,6 +26,15 @@ _PACKINGS_OF = {
     "dupe_factor": ("sentence_pair",),
 }
 """The packings that read a knob of ``tokenize``."""
+_KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {
+    "marks_words": (("tokenize", TokenizeConfig, "words"),),
+    "writes_text": (
+        ("evaluate", EvaluateConfig, "samples"),
+        ("evaluate", EvaluateConfig, "sample_tokens"),
+        ("export", ExportConfig, "max_tokens"),
+    ),
+}
+"""The knobs that tasks with a flag in their row read."""
 
 
 def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
@@ -32,7 +43,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
     yield from _check_thresholds(stage, row)
     if row is not None:
         yield from _check_packing(stage, row)
-        yield from _check_words(stage, row)
+        yield from _check_abilities(stage, row)
         yield from _check_knobs(stage, row)
 
 
@@ -103,13 +114,16 @@ def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation
             yield Violation(f"tokenize.{name}", expected, packing)
 
 
-def _check_words(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
-    """Yields ``tokenize.words`` in a stage whose task does not read it."""
-    tokenize = as_mapping(stage.get("tokenize"))
-    if not row.marks_words and _is_set(TokenizeConfig, tokenize, "words"):
-        tasks = [name for name, other in TASKS.items() if other.marks_words]
-        expected = f"task {one_of(tasks)} with words"
-        yield Violation("tokenize.words", expected, stage["task"])
+def _check_abilities(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields knobs of other steps in a stage whose task does not read them."""
+    for ability, knobs in _KNOBS_OF.items():
+        if getattr(row, ability):
+            continue
+        tasks = [name for name, other in TASKS.items() if getattr(other, ability)]
+        for part, owner, name in knobs:
+            if _is_set(owner, as_mapping(stage.get(part)), name):
+                expected = f"task {one_of(tasks)} with {name}"
+                yield Violation(f"{part}.{name}", expected, stage["task"])
 
 
 def _check_knobs(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:

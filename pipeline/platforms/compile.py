@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-from textmill.components.filesystem import is_remote
+from textmill.components.filesystem import CONDITIONAL
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.pipeline import Pipeline
@@ -30,7 +30,7 @@ def compile_pipeline(
     Raises:
         ConfigError: the platform cannot run it, it is too large, or it holds a secret.
     """
-    if not is_remote(root) and not os.path.isabs(root):
+    if not os.path.isabs(root) and root.partition("://")[0] not in CONDITIONAL:
         raise ConfigError(
             f"--root {root}: expected a root that every step can reach: "
             "gs://bucket/folder, s3://bucket/folder or the path of a mounted volume"

@@ -259,7 +259,7 @@ class _Run:
                 if kind == "progress":
                     self._log.event("progress", **{**value, "node": node.id})
                 elif kind == "waiting":
-                    self._log.event("node_waiting", node=node.id)
+                    self._log.event("node_waiting", node=node.id, process=value)
                 elif kind == "outcome":
                     worker.release()
                     self._handle_outcome(node, job, value)

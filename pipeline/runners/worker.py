@@ -37,6 +37,7 @@ from textmill.pipeline.secrets import hide_secrets, resolve_secrets
 from textmill.pipeline.store import MetadataStore
 
 _REPORT_SECONDS = 0.2
+_WAITING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,15 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     component: type[Component] = getattr(importlib.import_module(module), name)
     config, inputs = pickle.loads(job.payload)
 
-    def while_waiting() -> None:
+    next_message = 0.0
+
+    def while_waiting(process: str) -> None:
+        nonlocal next_message
         if should_stop():
             raise Preempted(f"{job.node}: stopped while waiting for another run")
-        send("waiting", None)
+        if time.monotonic() >= next_message:
+            next_message = time.monotonic() + _WAITING_SECONDS
+            send("waiting", process)
 
     with publish.locked(job.root, job.node, job.key, while_waiting=while_waiting):
         if look_up(job.root, component, job.node, job.key).execution is not None:

@@ -1,4 +1,4 @@
-"""nanoGPT's CPU setting, from text to validation loss, beside plain PyTorch, in turn.
+"""nanoGPT's CPU setting, from text to validation loss, compared with plain PyTorch.
 
     python tests/benchmarks/bench_gpt.py PEER_PYTHON TEXT [rounds] [--set A.B=V]...
 

@@ -1,4 +1,4 @@
-"""JSON lines to token rows through both components, beside Hugging Face datasets.
+"""JSON lines to token rows, compared with Hugging Face datasets.
 
     python tests/benchmarks/bench_ingest.py [MB] [PEER_PYTHON] [none|exact|near]
 

@@ -1,10 +1,10 @@
-"""Our near-dedup beside datatrove's on the same file of paragraphs, in turn.
+"""Our near-dedup compared with datatrove's on the same file of paragraphs.
 
     python tests/benchmarks/bench_near_dedup.py PEER_PYTHON [rounds]
 
 PEER_PYTHON is the interpreter of an environment that has the peers. The file holds the
 paragraphs of at least 40 characters of specs_documents.jsonl.gz, which like the peer's
-script lies in the folder ``shared`` beside the checkout. Both sides read JSON lines,
+script is in the folder ``shared`` next to the checkout. Both sides read JSON lines,
 compare 14 bands of 8 hashes of word 5-grams and write one document a cluster; ours on
 one thread, datatrove with two workers. Prints medians over the rounds of MB/s, and of
 the ratio of rates, round by round.

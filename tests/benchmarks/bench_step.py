@@ -1,4 +1,4 @@
-"""Our training step beside a bare Keras ``train_step`` of the same model, in turn.
+"""Our training step compared with a bare Keras ``train_step`` of the same model.
 
     python tests/benchmarks/bench_step.py [gpt|bert] [rounds] [PEER_PYTHON]
 

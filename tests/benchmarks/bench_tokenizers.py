@@ -1,4 +1,4 @@
-"""Our tokenizers beside Hugging Face's of the same entries, in turn.
+"""Our tokenizers compared with Hugging Face's with the same vocabulary.
 
     python tests/benchmarks/bench_tokenizers.py documents.jsonl.gz [vocab.txt] [rounds]
 

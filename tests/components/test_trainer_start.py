@@ -80,7 +80,9 @@ def seal_and_return(artifact):
     return artifact
 
 
-def test_a_stage_starts_from_a_folder_and_says_what_is_new(folder, documents, tmp_path):
+def test_a_stage_starts_from_a_folder_and_lists_new_tensors(
+    folder, documents, tmp_path
+):
     model = trained(folder, documents, tmp_path)
     started = model.facts["init"]
     assert started["new"] == ["head/logits/bias", "head/logits/kernel"]

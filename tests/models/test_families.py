@@ -202,8 +202,8 @@ def test_the_classic_recipe_is_keras_hubs_own(tmp_path):
 @pytest.mark.parametrize(
     "knobs, fault",
     [
-        ({"family": "lstm", "recipe": "modern"}, "a transformer .* beside recipe"),
-        ({"family": "lstm", "norm": "pre"}, "a transformer .* beside norm"),
+        ({"family": "lstm", "recipe": "modern"}, "a transformer .* with recipe"),
+        ({"family": "lstm", "norm": "pre"}, "a transformer .* with norm"),
         ({"layers": 0}, "layers of 1 or more, got 0"),
     ],
 )

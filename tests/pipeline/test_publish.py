@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 
@@ -100,7 +101,7 @@ def test_an_output_without_files_is_our_own_slip(tmp_path):
         publish.seal(Note(tmp_path))
 
 
-def test_a_commit_replaces_what_stood_there(tmp_path):
+def test_a_commit_replaces_an_earlier_result(tmp_path):
     final = publish.published_dir(tmp_path, "n", "k")
     for text in ("old", "new"):
         staging = publish.staging_dir(tmp_path, "n", "k")
@@ -120,7 +121,7 @@ def test_a_flipped_byte_is_found_and_named(tmp_path):
         Note(note.path).verify()
 
 
-def test_a_sweep_spares_what_another_process_is_making(tmp_path):
+def test_a_sweep_spares_the_work_of_another_process(tmp_path):
     for node in ("dead", "alive"):
         publish.staging_dir(tmp_path, node, "k").mkdir(parents=True)
         publish.scratch_dir(tmp_path, node, "k").mkdir(parents=True)
@@ -151,12 +152,12 @@ def test_a_lock_is_waited_for_and_can_be_given_up(tmp_path):
     class GivenUp(Exception):
         pass
 
-    def give_up():
-        raise GivenUp
+    def give_up(process):
+        raise GivenUp(process)
 
     with (
         publish.locked(tmp_path, "n", "k", while_waiting=give_up),
-        pytest.raises(GivenUp),
+        pytest.raises(GivenUp, match=f"^{os.getpid()}$"),
         publish.locked(tmp_path, "n", "k", while_waiting=give_up),
     ):
         pass

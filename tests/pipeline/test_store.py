@@ -57,6 +57,14 @@ def test_runs_come_newest_first(tmp_path):
         ]
 
 
+def test_a_clock_that_is_set_back_does_not_change_the_order_of_runs(tmp_path):
+    with MetadataStore(tmp_path) as store:
+        store.record_run(summary("before", started=90_000.0))
+        store.record_run(summary("after", started=3_600.0, status="running"))
+        store.record_run(summary("before", started=90_000.0, status="abandoned"))
+        assert [run["run_id"] for run in store.runs()] == ["after", "before"]
+
+
 def test_a_failed_execution_is_kept_with_its_code(tmp_path):
     with MetadataStore(tmp_path) as store:
         store.record_run(summary("a"))

@@ -17,11 +17,10 @@ class OptimizerConfig:
     """Former keys, for hints."""
 
     optimizer: Literal["adamw", "lamb", "adafactor", "lion", "sgd", "muon"] = "adamw"
-    """What turns a gradient into an update. muon leaves embeddings, heads, norms and
-    biases to adamw."""
+    """Update rule; muon uses adamw for embeddings, heads, norms and biases."""
     layer_decay: float = 1.0
-    """Factor of a layer's learning rate, relative to that of the layer above it: 0.9
-    lets the lowest learn slowest."""
+    """Learning rate of a layer relative to the layer above it; below 1, lower layers
+    learn more slowly."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
     weight_decay_exclude: tuple[str, ...] = (
@@ -31,8 +30,8 @@ class OptimizerConfig:
         "embedding",
         "norm",
     )
-    """Parts of the paths of weights that are exempt from weight decay (and from the
-    scaling of lamb)."""
+    """Weights excluded from weight decay (and from lamb's scaling), by parts of their
+    paths."""
     beta_1: float = 0.9
     """Decay of the first moment (adamw, lamb, lion, and adamw inside muon)."""
     beta_2: float = 0.999
@@ -41,8 +40,8 @@ class OptimizerConfig:
     momentum: float = 0.95
     """Momentum of sgd and muon."""
     epsilon: float = 1e-8
-    """Added to AdamW's denominator. A larger one keeps the rounding of tiny gradients
-    from deciding updates, but slows attention, whose first gradients are tiny."""
+    """Added to AdamW's denominator. A larger value reduces the noise of tiny gradients,
+    but slows attention, whose first gradients are tiny."""
 
     def __post_init__(self) -> None:
         if not 0 < self.layer_decay <= 1:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.plugins import install
+from tests.plugins import install, textmill
 from textmill.components.artifacts import Documents
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.readers import READERS
@@ -46,14 +45,8 @@ def site(tmp_path, monkeypatch):
 
 def run(config, root, site):
     """Ingests in processes of their own; returns the node's summary."""
-    command = ["run", str(config), "--root", str(root), "--only", "ingest.fortunes"]
-    path = os.pathsep.join([str(site), *filter(None, sys.path)])
-    done = subprocess.run(
-        [sys.executable, "-m", "textmill.pipeline.cli", *command],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+    command = ("run", str(config), "--root", str(root), "--only", "ingest.fortunes")
+    done = textmill(site, *command, cwd=root.parent)
     assert done.returncode == 0, done.stderr
     [*_, summary] = sorted(root.glob("runs/*/summary.json"), key=os.path.getmtime)
     return json.loads(summary.read_bytes())["nodes"]["ingest.fortunes"]

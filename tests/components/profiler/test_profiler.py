@@ -122,7 +122,7 @@ def test_a_split_is_counted(describe):
     assert "ledger" not in found
 
 
-def test_what_looks_wrong_is_listed(describe):
+def test_anomalies_are_listed(describe):
     train = [row(n, f"text {n}", label="a", n=n) for n in range(84)]
     train += [row(100 + n, f"other {n}", label="bcdd"[n]) for n in range(4)]
     train += [row(200, " ", label="a", n="x")]
@@ -297,7 +297,7 @@ def test_tokens_are_measured_where_there_is_a_vocabulary(describe, vocabulary):
     assert (where, what) == ("train", f"{share:.2%} of the tokens are unknown")
 
 
-def test_the_sample_bounds_what_is_tokenized(describe, vocabulary):
+def test_the_sample_size_limits_tokenization(describe, vocabulary):
     rows = [row(n, "the river") for n in range(100)]
     made = describe({"train": rows}, vocabulary=vocabulary, sample_bytes=45)
     assert made.read()["splits"]["train"]["tokens"]["documents"] == 6

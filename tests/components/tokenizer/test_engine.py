@@ -181,7 +181,7 @@ def test_every_token_of_every_document_is_in_a_row(shape, expected, corpus, entr
         assert ours[specials.unknown] >= theirs[specials.unknown]
 
 
-def test_pad_says_what_it_dropped(expected):
+def test_pad_reports_dropped_tokens(expected):
     counts = expected("pad").facts["tokens"]["train"]
     assert counts["dropped"] > 0
     assert counts["in"] == counts["out"] + counts["dropped"]
@@ -229,7 +229,7 @@ def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path):
 
 
 @pytest.mark.parametrize("change", ["cut", "flip", "missing"])
-def test_a_shard_that_is_not_what_was_written_is_refused(change, entries, tmp_path):
+def test_an_altered_shard_is_refused(change, entries, tmp_path):
     from textmill.components.tokenizer import Tokenizer
 
     rows = [{"id": str(i), "text": SENTENCES[i % 4]} for i in range(20)]

@@ -133,7 +133,7 @@ def test_concat_keeps_every_token_in_order(batches, length, overlap, start):
 
 
 @given(batches=st.lists(documents, min_size=1, max_size=4), length=st.integers(3, 9))
-def test_pad_counts_what_it_cuts(batches, length):
+def test_pad_counts_truncated_tokens(batches, length):
     rows, counts, _ = pack(batches, sequence_length=length)
     assert counts["in"] == sum(len(d) for batch in batches for d in batch)
     assert counts["in"] == counts["out"] + counts["dropped"]
@@ -307,7 +307,7 @@ def test_draws_depend_on_their_name_alone():
     assert abs(np.mean(heads) - 50) < 3 * 5 / np.sqrt(1000)
 
 
-def test_a_response_is_marked_behind_its_prompt():
+def test_a_response_is_marked_after_its_prompt():
     rows, counts, schema = pack(
         [[[[5, 6], [7, 8]], [[], [9]]]], sequence_length=8, packing="response", **NEXT
     )

@@ -11,7 +11,7 @@ COUNTS = st.dictionaries(st.text("abc", min_size=1, max_size=9), st.integers(1, 
 
 
 def count_again(counts):
-    """Merges by counting all pairs anew each time."""
+    """Merges by counting all pairs again each time."""
     words = {word: list(word) for word in counts}
     merges = []
     while True:
@@ -32,7 +32,7 @@ def count_again(counts):
 
 
 @given(counts=COUNTS)
-def test_merges_are_those_of_counting_anew(counts):
+def test_merges_equal_those_of_a_full_recount(counts):
     words = [(list(word), count) for word, count in counts.items()]
     found = [pair for pair, _ in Merger(words, "".join).merges()]
     assert found == count_again(counts)
@@ -57,7 +57,7 @@ def test_an_alphabet_beyond_its_half_keeps_the_most_frequent_pieces():
     assert learn_pieces(counts, size=6) == ["##x", "##y", "z", "zy", "zx", "b"]
 
 
-def test_rare_pieces_fill_what_merges_leave():
+def test_rare_pieces_fill_the_rest_of_the_vocabulary():
     counts = {"世": 5, "界": 4, "和": 3, "平": 2, "一": 1}
     assert learn_pieces(counts, size=4) == ["世", "界", "和", "平"]
     assert learn_pieces(counts, size=9) == ["世", "和", "平", "界"]

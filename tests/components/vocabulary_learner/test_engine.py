@@ -125,7 +125,7 @@ def test_what_cannot_be_is_refused_with_the_config(knobs, said):
         ),
     ],
 )
-def test_each_kind_counts_what_it_never_merges_across(kind, wanted, tmp_path):
+def test_each_kind_counts_its_own_units(kind, wanted, tmp_path):
     rows = [{"id": str(i), "text": "It's  CAFÉ 中中"} for i in range(2)]
     documents = write_documents(tmp_path, {"train": rows}, num_shards=1)
     config = VocabularyConfig(kind=kind, size=300, learn_from="x")

@@ -38,7 +38,7 @@ def states(task, rows, segments=None):
     return np.array(task.family.sequence(found))
 
 
-def test_positions_begin_anew_and_padding_sees_itself():
+def test_positions_restart_per_document_and_padding_attends_to_itself():
     same, positions = document_mask_and_positions(tf.constant([[1, 1, 2, 2, 2, 0]]))
     assert positions.numpy().tolist() == [[0, 1, 0, 1, 2, 0]]
     assert same.numpy()[0].astype(int).tolist() == [

@@ -73,7 +73,7 @@ def test_padding_changes_nothing_before_it(family, task):
     np.testing.assert_allclose(padded[:9], cut, atol=1e-5)
 
 
-def test_gpt_does_not_see_what_follows():
+def test_gpt_does_not_attend_to_later_tokens():
     made = make(replace(MODERN, family="gpt"), "causal_lm")
     changed = TOKENS.copy()
     changed[0, 6:] = 5
@@ -132,8 +132,8 @@ def test_geglu_has_as_many_weights_as_gelu():
     assert ModelConfig(width=128).feed_forward_size == 512
 
 
-def test_rotary_turns_pairs():
-    with pytest.raises(ValueError, match="an even width of a head"):
+def test_rotary_rotates_pairs():
+    with pytest.raises(ValueError, match="an even width per head"):
         replace(MODERN, width=6, heads=2)
 
 

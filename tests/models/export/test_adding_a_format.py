@@ -1,15 +1,12 @@
 """An export format is a file and a row, from YAML to a validated export."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import sentences
-from tests.plugins import install
+from tests.plugins import install, textmill
 from textmill.components.artifacts import ServingModel
 from textmill.models.export import FORMATS
 
@@ -38,16 +35,9 @@ Zip.load = lambda self, folder: Wrong()
 
 
 def run(project):
-    """Runs in processes that see the plug-in; returns the result and the summary."""
-    path = os.pathsep.join([str(project / "site"), *filter(None, sys.path)])
-    command = ["run", "toys.yaml", "--root", "root", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "textmill.pipeline.cli", *command],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+    """Runs in processes that see the plug-in; returns the result and the nodes."""
+    command = ("run", "toys.yaml", "--root", "root", "--json")
+    done = textmill(project / "site", *command, cwd=project)
     return done, json.loads(done.stdout)["nodes"]
 
 

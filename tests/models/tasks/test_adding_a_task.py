@@ -1,15 +1,12 @@
 """A task is a file and a row, from YAML to the answers of a pushed model."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import sentences
-from tests.plugins import install
+from tests.plugins import install, textmill
 from textmill.models.tasks import TASKS
 
 TOYS = Path(__file__).parent
@@ -26,23 +23,17 @@ stages:
   toy:
     task: direction
     dataset: lines
-    train: {steps: 40, global_batch: 16, learning_rate: 0.01}
+    train: {steps: 40, global_batch: 16, learning_rate: 0.01, every: 2}
     evaluate: {thresholds: {accuracy: ">= 0.9"}}
     export: {}
     push: {}
 """
 
 
-def textmill(project, *arguments):
-    """Runs the command in a process that sees the plug-in; returns its JSON."""
-    path = os.pathsep.join([str(project / "site"), *filter(None, sys.path)])
-    done = subprocess.run(
-        [sys.executable, "-m", "textmill.pipeline.cli", *arguments, "--json"],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+def read(project, *arguments):
+    """Runs a command that sees the plug-in; returns its JSON."""
+    arguments += ("--root", "root", "--json")
+    done = textmill(project / "site", *arguments, cwd=project)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -61,7 +52,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def summary(project):
-    return textmill(project, "run", "toys.yaml", "--root", "root")
+    return read(project, "run", "toys.yaml")
 
 
 def test_a_toy_task_goes_from_yaml_to_a_pushed_model(project, summary):
@@ -69,6 +60,8 @@ def test_a_toy_task_goes_from_yaml_to_a_pushed_model(project, summary):
     stage = summary["stages"]["toy"]
     assert list(stage["metrics"]) == ["accuracy", "loss"]
     assert stage["metrics"]["accuracy"] >= 0.9 and stage["blessed"] is True
+    (facts,) = (project / "root/artifacts/train.toy").glob("*/model/model.json")
+    assert json.loads(facts.read_text())["task_config"] == {"every": 2}
     assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
     page = (project / "root/runs" / summary["run_id"] / "report.html").read_text()
     assert "direction · 26 rows of test" in page
@@ -76,7 +69,7 @@ def test_a_toy_task_goes_from_yaml_to_a_pushed_model(project, summary):
 
 def test_the_pushed_model_answers_by_its_own_server(project, summary):
     text = "the baker paints warm bread."
-    answer = textmill(project, "predict", "toy", text, "--root", "root")
+    answer = read(project, "predict", "toy", text)
     assert answer.keys() == {"text", "backwards"}
     assert answer["backwards"] < 0.5
 
@@ -84,7 +77,7 @@ def test_the_pushed_model_answers_by_its_own_server(project, summary):
 def test_an_edited_task_trains_again_and_tokenizes_nothing_again(project, summary):
     with (project / "site/toy_project/toy_task.py").open("a") as file:
         file.write("\nEDITED = True\n")
-    plan = textmill(project, "plan", "toys.yaml", "--root", "root")
+    plan = read(project, "plan", "toys.yaml")
     states = {node["id"]: node["state"] for node in plan}
     steps = ("ingest.lines", "vocabulary", "tokenize.toy", "train.toy")
     assert [states[id] for id in steps] == ["cached", "cached", "cached", "run"]

@@ -27,7 +27,7 @@ def update(shape, task, *, compiled, seed=7, **knobs):
     """Returns the sums and gradients of one step from the same start."""
     keras.utils.clear_session()
     row = TASKS[task]
-    made = row.load()(
+    instance = row.load()(
         shape,
         vocabulary_size=50,
         specials=SPECIALS,
@@ -45,9 +45,9 @@ def update(shape, task, *, compiled, seed=7, **knobs):
     @tf.function(jit_compile=compiled)
     def step(features):
         with tf.GradientTape() as tape:
-            sums = made.loss_sums(features, training=True)
+            sums = instance.loss_sums(features, training=True)
             loss = tf.reduce_sum(sums["loss"])
-        return sums, tape.gradient(loss, made.model.trainable_variables)
+        return sums, tape.gradient(loss, instance.model.trainable_variables)
 
     sums, gradients = step({k: tf.constant(v) for k, v in features.items()})
     return {k: v.numpy() for k, v in sums.items()}, [
@@ -55,14 +55,14 @@ def update(shape, task, *, compiled, seed=7, **knobs):
     ]
 
 
-def assert_equal(found, wanted, *, tolerance):
+def assert_equal(result, wanted, *, tolerance):
     for name, value in wanted[0].items():
-        np.testing.assert_allclose(found[0][name], value, rtol=tolerance)
+        np.testing.assert_allclose(result[0][name], value, rtol=tolerance)
     largest = max(np.abs(value).max() for value in wanted[1])
-    for here, there in zip(found[1], wanted[1], strict=True):
+    for actual, expected in zip(result[1], wanted[1], strict=True):
         # Some gradients are nothing but rounding: those of the keys' biases are 0.
-        scale = max(np.abs(there).max(), 1e-2 * largest)
-        np.testing.assert_allclose(here / scale, there / scale, atol=tolerance)
+        scale = max(np.abs(expected).max(), 1e-2 * largest)
+        np.testing.assert_allclose(actual / scale, expected / scale, atol=tolerance)
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 36, 100])
@@ -79,7 +79,7 @@ def test_chunks_of_any_size_give_the_plain_loss_and_gradients(chunk):
     def chunked(hidden, matrix):
         return chunked_cross_entropy(hidden, matrix, targets, weights, chunk=chunk)
 
-    found = []
+    results = []
     for is_chunked in (True, False):
         with tf.GradientTape() as tape:
             tape.watch((hidden, matrix))
@@ -89,8 +89,8 @@ def test_chunks_of_any_size_give_the_plain_loss_and_gradients(chunk):
                 logits = tf.matmul(hidden, matrix, transpose_b=True)
                 sums = cross_entropy(logits, targets, weights)
             loss = tf.reduce_sum(sums["loss"] * scale)
-        found.append((sums, tape.gradient(loss, (hidden, matrix))))
-    assert_equal(*found, tolerance=2e-6)
+        results.append((sums, tape.gradient(loss, (hidden, matrix))))
+    assert_equal(*results, tolerance=2e-6)
 
 
 @pytest.mark.parametrize("tied, compiled", [(True, True), (False, False)])
@@ -105,7 +105,7 @@ def test_a_chunked_model_makes_the_plain_update(tied, compiled):
 def test_no_tensor_of_a_chunked_step_has_all_logits():
     def largest(loss_chunk):
         keras.utils.clear_session()
-        made = TASKS["causal_lm"].load()(
+        instance = TASKS["causal_lm"].load()(
             GPT,
             vocabulary_size=5000,
             specials=SPECIALS,
@@ -116,8 +116,10 @@ def test_no_tensor_of_a_chunked_step_has_all_logits():
 
         def step():
             with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(made.loss_sums(features, training=True)["loss"])
-            return tape.gradient(loss, made.model.trainable_variables)
+                loss = tf.reduce_sum(
+                    instance.loss_sums(features, training=True)["loss"]
+                )
+            return tape.gradient(loss, instance.model.trainable_variables)
 
         memory = tf.function(step, jit_compile=True).experimental_get_compiler_ir()
         program = memory(stage="optimized_hlo")

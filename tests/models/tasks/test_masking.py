@@ -1,4 +1,4 @@
-"""Which tokens are masked: how many, which together, and what stands in their place."""
+"""Masking: the number of masked tokens, words and spans, and their replacements."""
 
 import math
 
@@ -50,8 +50,8 @@ def rows():
 
 def features_of(task, rows, keys=None):
     given = rows if keys is None else {**rows, "keys": keys}
-    found = task.features({k: tf.constant(v) for k, v in given.items()})
-    return {name: value.numpy() for name, value in found.items()}
+    features = task.features({k: tf.constant(v) for k, v in given.items()})
+    return {name: value.numpy() for name, value in features.items()}
 
 
 def chosen_of(features):
@@ -172,14 +172,14 @@ def test_a_geometric_span_has_one_kind_of_corruption(rows):
 def test_eight_in_ten_are_masked_and_half_of_the_rest_is_kept(masking, rows):
     features = features_of(task_of(**masking), rows)
     real = features["weights"] > 0
-    now = np.take_along_axis(features["ids"], features["positions"], 1)[real]
-    total = len(now)
-    masked = (now == SPECIALS.mask).sum()
-    kept = (now == features["targets"][real]).sum()
-    random = total - masked - kept
+    new = np.take_along_axis(features["ids"], features["positions"], 1)[real]
+    total = len(new)
+    masked = (new == SPECIALS.mask).sum()
+    unchanged = (new == features["targets"][real]).sum()
+    random = total - masked - unchanged
     # A random token is by chance the mask or the one that was there.
     expected = np.array([0.8 + 0.1 / 200, 0.1 + 0.1 / 200, 0.1 - 0.2 / 200]) * total
-    statistic = (((masked, kept, random) - expected) ** 2 / expected).sum()
+    statistic = (((masked, unchanged, random) - expected) ** 2 / expected).sum()
     assert statistic < 13.8  # chi-square, 2 degrees of freedom, p = 0.001
 
 
@@ -195,11 +195,12 @@ def original_instances(rows, *, rate, most, copies, seed):
         candidates = np.flatnonzero(~np.isin(tokens, [0, 2, 3]))
         number = min(most, max(1, round(length * rate)), len(candidates))
         for _ in range(copies):
-            at = generator.permutation(candidates)[:number]
+            position = generator.permutation(candidates)[:number]
             coin = generator.random(number)
             random = generator.integers(0, VOCABULARY, number)
-            other = np.where(coin < 0.9, tokens[at], random)
-            yield at, np.where(coin < 0.8, SPECIALS.mask, other), tokens[at]
+            other = np.where(coin < 0.9, tokens[position], random)
+            masked = np.where(coin < 0.8, SPECIALS.mask, other)
+            yield position, masked, tokens[position]
 
 
 def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
@@ -210,12 +211,12 @@ def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
     places = {"ours": np.zeros(LENGTH), "theirs": np.zeros(LENGTH)}
     kinds = {"ours": np.zeros(3), "theirs": np.zeros(3)}
 
-    def note(who, at, now, then):
-        counts[who].append(len(at))
-        np.add.at(places[who], at, 1)
-        kept = now == then
-        masked = (now == SPECIALS.mask) & ~kept
-        kinds[who] += masked.sum(), kept.sum(), (~masked & ~kept).sum()
+    def note(who, position, new, old):
+        counts[who].append(len(position))
+        np.add.at(places[who], position, 1)
+        same = new == old
+        masked = (new == SPECIALS.mask) & ~same
+        kinds[who] += masked.sum(), same.sum(), (~masked & ~same).sum()
 
     drawn = original_instances(
         some, rate=0.15, most=math.ceil(0.15 * LENGTH), copies=copies, seed=3
@@ -224,11 +225,12 @@ def test_static_masks_are_distributed_as_the_original_script_draws_them(rows):
         note("theirs", *instance)
     for epoch in range(copies):
         indices, keys = order.rows(epoch, epoch + 1)
-        now = {name: value[indices[0]] for name, value in some.items()}
-        features = features_of(task, now, keys[0])
+        epoch_rows = {name: value[indices[0]] for name, value in some.items()}
+        features = features_of(task, epoch_rows, keys[0])
         for row, weights in enumerate(features["weights"]):
-            at = features["positions"][row][weights > 0]
-            note("ours", at, features["ids"][row, at], now["ids"][row, at])
+            position = features["positions"][row][weights > 0]
+            old = epoch_rows["ids"][row, position]
+            note("ours", position, features["ids"][row, position], old)
     assert sorted(counts["ours"]) == sorted(counts["theirs"])
     for ours, theirs, bound in (
         (places["ours"][1:31], places["theirs"][1:31], 60.0),  # 29 degrees, p < 0.001

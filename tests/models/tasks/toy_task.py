@@ -16,7 +16,7 @@ class DirectionServer(Server):
 
 
 class Direction(Task):
-    """Predicts whether a row was reversed; every second one is, by its key."""
+    """Predicts whether a row was reversed; one in ``every`` is, by its key."""
 
     server_class = DirectionServer
 
@@ -29,7 +29,8 @@ class Direction(Task):
         return 2 * self.config.width * 2
 
     def features(self, rows):
-        ids, reverse = rows["ids"], tf.bitwise.bitwise_and(rows["keys"], 1)
+        ids, every = rows["ids"], self.task_config.every
+        reverse = tf.cast(tf.math.floormod(rows["keys"], every) == 0, tf.int32)
         reversed_ids = tf.reverse_sequence(ids, rows["length"], seq_axis=1)
         return {
             "ids": tf.where(reverse[:, None] > 0, reversed_ids, ids),

@@ -1,4 +1,4 @@
-"""Byte-level BPE beside its originals: the same ids on every text."""
+"""Byte-level BPE compared with its originals: the same ids on every text."""
 
 import pytest
 import tensorflow as tf

@@ -41,7 +41,7 @@ EXPORTED = [kind for kind in KINDS if kind != "fast"]
 
 
 @pytest.mark.parametrize("kind", EXPORTED)
-def test_hugging_face_reads_what_is_exported(learned, kind, tmp_path):
+def test_hugging_face_reads_the_export(learned, kind, tmp_path):
     ours = learned(kind)
     written = {file.name for file in export_tokenizer(ours, tmp_path, "huggingface")}
     assert {
@@ -68,7 +68,7 @@ def test_what_is_exported_can_be_imported(learned, kind, part, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "cased", "sentencepiece", "bpe"])
-def test_keras_hub_reads_what_is_exported(learned, kind, tmp_path):
+def test_keras_hub_reads_the_export(learned, kind, tmp_path):
     ours = learned(kind)
     export_tokenizer(ours, tmp_path, "keras_hub")
     config = json.loads((tmp_path / "tokenizer.json").read_text())
@@ -122,7 +122,7 @@ def test_gpt2s_files_make_one_control_token(tmp_path):
     assert length.numpy().tolist() == [3]
 
 
-def test_settings_beside_the_entries_count(tmp_path):
+def test_settings_files_next_to_the_vocabulary_count(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join([*ENTRIES, "Boat"]))
     write_json(tmp_path / "tokenizer_config.json", {"do_lower_case": False})
     assert ids(import_tokenizer(tmp_path), ["Boats boats"]) == [[8, 7, 6, 7]]
@@ -273,7 +273,7 @@ def test_a_sentencepiece_model_without_padding_pads_with_the_end(learned):
     assert (s.pad, s.unknown, s.start, s.end, s.mask) == (3, 1, 3, 3, None)
 
 
-def test_entries_that_begin_words_are_told():
+def test_tokens_that_begin_words_are_flagged():
     made = WordPiece(ENTRIES, normalization="bert")
     assert made.word_start_flags().tolist() == [True] * 7 + [False]
     made = Character([*SPECIAL_TOKENS, *" 1a中"])

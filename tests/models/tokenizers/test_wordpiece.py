@@ -1,4 +1,4 @@
-"""WordPiece beside Hugging Face's: the same ids, but for what the README lists."""
+"""WordPiece compared with Hugging Face's: equal ids, except those in the README."""
 
 import unicodedata
 

@@ -48,7 +48,7 @@ def test_another_runs_state_is_refused(checkpoints, tmp_path):
         Checkpoints(tmp_path, key="b").restore()
 
 
-def test_workers_restore_what_the_chief_wrote_and_write_nothing(checkpoints, tmp_path):
+def test_workers_restore_the_chiefs_checkpoints_and_write_none(checkpoints, tmp_path):
     worker = Checkpoints(tmp_path, key="a", writes=False)
     worker.save(Snapshot(4, {"w": np.zeros(1, np.float32)}, {}))
     worker.join()

@@ -159,7 +159,7 @@ def test_float16_leaves_overflows_out_and_learns(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_a_run_computes_in_the_precision_it_is_told(precision, tmp_path):
+def test_a_run_computes_in_the_configured_precision(precision, tmp_path):
     run = make_run(tmp_path, precision=precision, steps=40)
     dtype = precision.removeprefix("mixed_")
     assert {layer.compute_dtype for layer in run.task.backbone.layers} == {dtype}

@@ -1,4 +1,4 @@
-"""One update under any strategy; stock Keras beside it, which has another for each."""
+"""One update under any strategy; stock Keras has another for each."""
 
 import json
 import os

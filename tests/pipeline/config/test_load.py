@@ -304,6 +304,11 @@ def test_formats_of_an_export_that_cannot_be_are_refused(write, formats, fault):
     assert fault in "\n".join(faults(write(text)))
 
 
+def test_samples_of_a_task_that_writes_no_text_are_refused(write):
+    [line] = faults(write(swap("slices: [kind]", "samples: 3")))
+    assert "evaluate.samples: expected task causal_lm with samples, got 'cla" in line
+
+
 def test_set_replaces_adds_and_is_read_as_yaml(write):
     overrides = [
         "stages.library.train.epochs=1",

@@ -109,7 +109,7 @@ def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
         (
             "masked_lm",
             "longest_span: 3",
-            "10:5 stages.one.train: expected mask_span beside longest_span, got none",
+            "10:5 stages.one.train: expected mask_span with longest_span, got none",
         ),
         (
             "copy",

@@ -184,6 +184,7 @@ def test_machines_that_train_together_are_pools_of_one_job():
     ("to", "root", "override", "sentence"),
     [
         ("kubeflow", "root", "seed=1", "--root root: expected a root that every step"),
+        ("kubeflow", "hdfs://h/root", "seed=1", "expected a root that every step"),
         ("vertex", "/mnt/root", "seed=1", "--root /mnt/root: expected gs://"),
         ("kubeflow", "/r", MACHINES, "asks for 3 machines, a step of Kubeflow"),
         ("tfjob", "/r", "seed=1", "expected a training node of several machines"),
