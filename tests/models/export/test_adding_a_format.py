@@ -20,7 +20,7 @@ stages:
   toy:
     task: masked_lm
     dataset: lines
-    train: {steps: 2, global_batch: 8}
+    train: {steps: 2, global_batch: 8, xla: false}
     export: {formats: [saved_model, zip]}
 """
 EDIT = """

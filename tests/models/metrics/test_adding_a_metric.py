@@ -23,7 +23,7 @@ stages:
   topic:
     task: classify
     dataset: lines
-    train: {steps: 10}
+    train: {steps: 10, xla: false}
     evaluate: {thresholds: {confidence: ">= 0.6"}}
 """
 

@@ -23,7 +23,7 @@ stages:
   toy:
     task: direction
     dataset: lines
-    train: {steps: 40, global_batch: 16, learning_rate: 0.01, every: 2}
+    train: {steps: 40, global_batch: 16, learning_rate: 0.01, xla: false, every: 2}
     evaluate: {thresholds: {accuracy: ">= 0.9"}}
     export: {}
     push: {}

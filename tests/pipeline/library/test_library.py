@@ -13,7 +13,7 @@ from textmill.models.errors import ConfigError, TextmillError
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    write_project(folder)
+    write_project(folder, xla=False)
     return folder
 
 
@@ -58,7 +58,9 @@ def test_a_pushed_model_answers_texts_in_order(run, project):
     for answer in answers:
         assert answer["label"] == next(iter(answer["probabilities"]))
         assert set(answer["probabilities"]) == set(model.labels)
-    assert model.predict(texts[::-1]) == answers[::-1]
+    for again, answer in zip(model.predict(texts[::-1]), answers[::-1], strict=True):
+        # A row's place in its batch may change the last bit.
+        assert again["probabilities"] == pytest.approx(answer["probabilities"])
     with pytest.raises(TypeError, match="a list of texts"):
         model.predict("one text")
 

@@ -42,7 +42,8 @@ datasets:
 vocabulary: {kind: character, learn_from: lines}
 model: {family: gpt, layers: 1, width: 16, heads: 2, sequence_length: 24}
 stages:
-  lines: {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8}}
+  lines:
+    {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8, xla: false}}
 """
 LONG_RUN = "steps: 3000, checkpoint_every: 100, log_every: 10,"
 INGESTED = "artifacts/ingest.lines"
