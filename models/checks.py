@@ -11,6 +11,22 @@ def check_at_least_one(config: object, *names: str) -> None:
             raise ValueError(f"{name} of 1 or more, got {value}")
 
 
+def check_positive(config: object, *names: str) -> None:
+    """Raises ValueError if one of some values is not above 0."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} above 0, got {value}")
+
+
+def check_not_negative(config: object, *names: str) -> None:
+    """Raises ValueError if one of some values is below 0."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= 0:
+            raise ValueError(f"{name} of 0 or more, got {value}")
+
+
 def check_below_one(config: object, *names: str) -> None:
     """Raises ValueError if one of some values is negative, or 1 or more."""
     for name in names:

@@ -131,7 +131,12 @@ class ModelConfig:
         return 4 * self.width
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "layers", "width", "heads", "sequence_length")
+        check_at_least_one(self, "layers", "width", "heads")
+        if self.sequence_length < 3:
+            raise ValueError(
+                "sequence_length of 3 or more (a token between the start and the end), "
+                f"got {self.sequence_length}"
+            )
         check_below_one(self, "dropout")
         self._check_blocks()
 

@@ -11,6 +11,7 @@ from textmill.components.ingester.dedup.config import DecontaminateConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import MixConfig, SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
+from textmill.models.checks import check_at_least_one
 from textmill.models.targets import TARGETS
 
 
@@ -35,11 +36,12 @@ class DatasetConfig:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     """Bounds on bad input."""
     num_shards: int = 4
-    """Shards a split; more of them let more workers tokenize at once."""
+    """Shards per split; more of them let more workers tokenize at once."""
 
     def __post_init__(self) -> None:
         if (self.source is None) == (not self.sources):
             raise ValueError("either source or sources")
+        check_at_least_one(self, "num_shards")
         if self.split.by == "source":
             for name, source in self.named_sources().items():
                 if not source.names_splits:

@@ -12,7 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from textmill.models.checks import check_at_least_one, check_below_one, check_share
+from textmill.models.checks import (
+    check_at_least_one,
+    check_below_one,
+    check_not_negative,
+    check_positive,
+    check_share,
+)
 from textmill.models.methods import METHODS, method_config
 from textmill.models.registry import NameIn
 from textmill.models.training.optimizers.config import OptimizerConfig
@@ -83,11 +89,29 @@ class ScheduleConfig:
             got = " and ".join(given) or "none"
             raise ValueError(f"one of steps, epochs and budget, got {got}")
         check_at_least_one(self, "steps")
-        if self.epochs is not None and self.epochs <= 0:
-            raise ValueError(f"epochs above 0, got {self.epochs}")
+        check_positive(self, "epochs", "learning_rate")
         check_share(self, "cooldown")
+        check_not_negative(self, "warmup", "final_learning_rate")
         if self.seconds is not None and self.warmup >= 1:
             raise ValueError(f"warmup below 1 with budget, got {self.warmup}")
+        self._check_phases()
+
+    def _check_phases(self) -> None:
+        """Checks that the warm-up, and the cool-down of wsd, fit into the run."""
+        share = self.warmup
+        if self.warmup >= 1:
+            if self.steps is None:
+                return
+            share = self.warmup / self.steps
+            if share >= 1:
+                raise ValueError(
+                    f"warmup below steps, got {self.warmup:g} of {self.steps}"
+                )
+        if self.schedule == "wsd" and share + self.cooldown > 1:
+            raise ValueError(
+                "warmup and cooldown of 1 or less together for wsd, got "
+                f"{share:g} and {self.cooldown:g}"
+            )
 
     @property
     def seconds(self) -> int | None:
@@ -149,6 +173,7 @@ class StepConfig:
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "accumulate")
+        check_not_negative(self, "clip_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +209,8 @@ class ValidationConfig:
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "eval_every", "patience")
+        if self.patience is not None and self.eval_every is None:
+            raise ValueError("eval_every with patience, got none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +222,9 @@ class RecoveryConfig:
     last checkpoint and skip that step and its rows."""
     max_rollbacks: int = 3
     """Largest number of rollbacks; the next one stops the run."""
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, "max_rollbacks")
 
 
 @dataclass(frozen=True, kw_only=True)

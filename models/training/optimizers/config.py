@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from textmill.models.checks import check_below_one
+from textmill.models.checks import check_below_one, check_not_negative, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +46,6 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay in (0, 1], got {self.layer_decay}")
-        check_below_one(self, "momentum")
+        check_below_one(self, "momentum", "beta_1", "beta_2")
+        check_not_negative(self, "weight_decay")
+        check_positive(self, "epsilon")
