@@ -18,12 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from textmill.models.errors import (
-    ConfigError,
-    MachineError,
-    RemoteError,
-    TextmillError,
-)
+from textmill.models.errors import ConfigError, MachineError, RemoteError, TextmillError
 
 CONDITIONAL = ("gs", "s3")
 """The schemes whose stores create an object only if there is none, atomically."""

@@ -9,18 +9,10 @@ from typing import cast
 from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.exporter import Exporter
-from textmill.components.infra_validator import (
-    InfraValidator,
-    InfraValidatorConfig,
-)
+from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
-from textmill.components.tokenizer import (
-    Packing,
-    RowLayout,
-    TokenizeConfig,
-    Tokenizer,
-)
+from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, Tokenizer
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.tasks import TASKS
 from textmill.models.training.config import TrainingConfig

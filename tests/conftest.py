@@ -14,17 +14,9 @@ import pytest
 import zstandard
 
 from tests.pipeline.loopback import Service, serving
-from textmill.components.artifacts import (
-    SPLITS,
-    Documents,
-    Vocabulary,
-    shard_name,
-)
+from textmill.components.artifacts import SPLITS, Documents, Vocabulary, shard_name
 from textmill.components.base import Artifact
-from textmill.components.vocabulary_learner import (
-    VocabularyConfig,
-    learn_vocabulary,
-)
+from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.pipeline.publish import seal
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -13,12 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from textmill.components.artifacts import (
-    Documents,
-    Profile,
-    Vocabulary,
-    write_json,
-)
+from textmill.components.artifacts import Documents, Profile, Vocabulary, write_json
 from textmill.components.base import Context
 from textmill.components.beam import open_pipeline
 from textmill.components.manifest import sha256_file

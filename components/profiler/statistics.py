@@ -18,11 +18,7 @@ from textmill.components.profiler.sketches import (
     LengthHistogram,
     TopTerms,
 )
-from textmill.components.profiler.text_stats import (
-    NO_SCRIPT,
-    SCRIPTS,
-    count_texts,
-)
+from textmill.components.profiler.text_stats import NO_SCRIPT, SCRIPTS, count_texts
 from textmill.components.scratch import local_copy
 from textmill.components.shards import group, read_shard
 from textmill.models.targets import TARGETS

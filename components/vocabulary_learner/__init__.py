@@ -86,9 +86,7 @@ def learn_vocabulary(
             normalization=config.normalization,
         )
     else:
-        from textmill.components.vocabulary_learner.engine import (
-            learn_tokenizer,
-        )
+        from textmill.components.vocabulary_learner.engine import learn_tokenizer
 
         assert documents is not None, "wired by create_pipeline"
         tokenizer = learn_tokenizer(documents, config, context)

@@ -29,10 +29,7 @@ from textmill.components.scratch import (
 from textmill.components.shards import first_texts, group
 from textmill.components.vocabulary_learner import VocabularyConfig
 from textmill.components.vocabulary_learner.bpe import learn_merges
-from textmill.components.vocabulary_learner.counting import (
-    COUNTERS,
-    LONGEST_SENTENCE,
-)
+from textmill.components.vocabulary_learner.counting import COUNTERS, LONGEST_SENTENCE
 from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 from textmill.models.errors import DataError
 from textmill.models.tokenizers import (

@@ -7,12 +7,7 @@ import json
 from typing import Any
 
 from textmill.models.errors import IntegrityError
-from textmill.models.pretrained import (
-    CONFIG,
-    PretrainedConfig,
-    huggingface,
-    keras_hub,
-)
+from textmill.models.pretrained import CONFIG, PretrainedConfig, huggingface, keras_hub
 from textmill.models.pretrained.files import read_config, read_tensors
 from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, import_tokenizer

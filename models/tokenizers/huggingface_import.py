@@ -26,11 +26,7 @@ from textmill.models.tokenizers.huggingface_json import (
 from textmill.models.tokenizers.sentencepiece import SentencePiece
 from textmill.models.tokenizers.tokenizer import Tokenizer
 from textmill.models.tokenizers.wordpiece import WordPiece
-from textmill.models.vocabulary_files import (
-    TOKENIZER_JSON,
-    find_entries,
-    find_settings,
-)
+from textmill.models.vocabulary_files import TOKENIZER_JSON, find_entries, find_settings
 
 _MODEL_ENDINGS = (".model", ".spm")
 _ROLES = {

@@ -9,12 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textmill.components.artifacts import (
-    SPLITS,
-    Documents,
-    Profile,
-    Vocabulary,
-)
+from textmill.components.artifacts import SPLITS, Documents, Profile, Vocabulary
 from textmill.components.base import Artifact, Component
 from textmill.models.errors import ConfigError, did_you_mean
 

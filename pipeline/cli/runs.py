@@ -8,12 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.cli.options import (
-    DEFAULT_ROOT,
-    AsJson,
-    Root,
-    print_json,
-)
+from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Root, print_json
 
 runs_app = typer.Typer(no_args_is_help=True, help="Shows the runs of a root folder.")
 

@@ -9,13 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from textmill.pipeline.cli.options import (
-    DEFAULT_ROOT,
-    AsJson,
-    Config,
-    Overrides,
-    Root,
-)
+from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
 
 vocabulary_app = typer.Typer(
     no_args_is_help=True, help="Shows and exports the tokenizer of a file."

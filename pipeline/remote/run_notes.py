@@ -14,11 +14,7 @@ from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import render_config
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
-from textmill.pipeline.publish import (
-    EXECUTION,
-    published_dir,
-    write_atomically,
-)
+from textmill.pipeline.publish import EXECUTION, published_dir, write_atomically
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.container import NodeResult

@@ -1,21 +1,13 @@
 """The steps that run on Beam, one after the other, for tests of where they run."""
 
-from textmill.components.artifacts import (
-    Documents,
-    Profile,
-    TokenRows,
-    Vocabulary,
-)
+from textmill.components.artifacts import Documents, Profile, TokenRows, Vocabulary
 from textmill.components.base import Context
 from textmill.components.ingester import IngesterConfig, ingest
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.profiler import ProfilerConfig, profile
 from textmill.components.tokenizer import RowLayout, tokenize
-from textmill.components.vocabulary_learner import (
-    VocabularyConfig,
-    learn_vocabulary,
-)
+from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.pipeline.publish import seal
 
 

@@ -21,10 +21,7 @@ from textmill.components.artifacts import (
     Validation,
 )
 from textmill.components.base import Context
-from textmill.components.evaluator import (
-    EvaluatorConfig,
-    evaluate,
-)
+from textmill.components.evaluator import EvaluatorConfig, evaluate
 from textmill.components.exporter import ExportConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
 from textmill.components.predictor import PredictorConfig, predict

@@ -14,10 +14,7 @@ from textmill.components.artifacts import (
 from textmill.components.base import Context
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import Trainer, TrainerConfig, train
-from textmill.components.vocabulary_learner import (
-    VocabularyConfig,
-    learn_vocabulary,
-)
+from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig

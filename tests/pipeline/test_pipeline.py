@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from textmill.components.base import (
-    Artifact,
-    Channel,
-    Component,
-    Input,
-    Output,
-)
+from textmill.components.base import Artifact, Channel, Component, Input, Output
 from textmill.models.errors import ConfigError
 from textmill.pipeline.pipeline import Pipeline
 

@@ -5,10 +5,7 @@ import json
 import pytest
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.evaluator import (
-    Evaluator,
-    EvaluatorConfig,
-)
+from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.evaluator.thresholds import (
     Baseline,
     check_thresholds,

@@ -13,10 +13,7 @@ from textmill.components.profiler import (
     ProfilerConfig,
     profile,
 )
-from textmill.components.vocabulary_learner import (
-    VocabularyConfig,
-    learn_vocabulary,
-)
+from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.models.errors import ConfigError, DataError, IntegrityError
 from textmill.pipeline.publish import seal
 

@@ -2,14 +2,8 @@ import copy
 
 import pytest
 
-from tests.components.reporter.pages import (
-    PUSH,
-    Page,
-)
-from textmill.components.reporter.headline import (
-    headline_metric,
-    summarize,
-)
+from tests.components.reporter.pages import PUSH, Page
+from textmill.components.reporter.headline import headline_metric, summarize
 from textmill.components.reporter.page import render_report
 
 

@@ -1,19 +1,10 @@
 import copy
 import re
 
-from tests.components.reporter.pages import (
-    EDGES,
-    HOSTILE,
-    Page,
-)
-from textmill.components.artifacts import (
-    Report,
-)
+from tests.components.reporter.pages import EDGES, HOSTILE, Page
+from textmill.components.artifacts import Report
 from textmill.components.reporter import ReporterConfig, report
-from textmill.components.reporter.headline import (
-    duration,
-    listing,
-)
+from textmill.components.reporter.headline import duration, listing
 from textmill.components.reporter.page import number, render_report, render_run
 
 

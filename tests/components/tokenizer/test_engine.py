@@ -16,10 +16,7 @@ from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.tokenizer import RowLayout, tokenize
-from textmill.components.vocabulary_learner import (
-    VocabularyConfig,
-    learn_vocabulary,
-)
+from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.models.errors import IntegrityError
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.tokenizers import load_tokenizer

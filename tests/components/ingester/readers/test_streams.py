@@ -13,10 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.readers.compression import (
-    ENDINGS,
-    ExpandedStream,
-)
+from textmill.components.ingester.readers.compression import ENDINGS, ExpandedStream
 from textmill.models.errors import DataError, IntegrityError
 
 

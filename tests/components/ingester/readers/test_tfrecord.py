@@ -11,10 +11,7 @@ from textmill.components.ingester.readers.reader import read_ranges, split_range
 from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.readers.tfrecord import mask, read_frames
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources.files import (
-    external_files,
-    find_files,
-)
+from textmill.components.ingester.sources.files import external_files, find_files
 from textmill.models.errors import IntegrityError
 
 
