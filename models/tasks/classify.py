@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task
+from textmill.models.tokenizers import Tokenizer
 
 
 class ClassifyServer(Server):
@@ -42,6 +45,11 @@ class Classify(Task):
     @override
     def head_flops(self, length: int) -> int:
         return 2 * self.config.width * self.num_labels
+
+    @override
+    def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
+        labels = tf.range(len(texts)) % self.num_labels
+        return {**super().example_rows(tokenizer, texts), "label": labels}
 
     @override
     def features(self, rows: Rows) -> Features:

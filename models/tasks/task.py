@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
@@ -115,6 +116,13 @@ class Task:
     def features(self, rows: Rows) -> Features:
         """Turns ids ``[b, l]``, length ``[b]`` and keys ``[b]`` into model inputs."""
         raise NotImplementedError
+
+    def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
+        """Returns rows of texts as ``features`` reads them, with made-up targets."""
+        from textmill.models.tasks.server import ServingOptions
+
+        rows = self.serve(tokenizer, ServingOptions()).reference_rows(texts)
+        return {**rows, "keys": tf.range(len(texts))}
 
     def _mask(self, rows: Rows, width: tf.Tensor) -> tf.Tensor:
         """Returns int32 ``[b, width]``: 0 for padding, else the segment's number."""
