@@ -137,9 +137,9 @@ def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:
         "labels": len(model.get("labels") or ()) or None,
     }
     return [
-        (name, value)
+        (name, "yes" if value is True else value)
         for name, value in facts.items()
-        if isinstance(value, str | int | float)
+        if isinstance(value, str | int | float) and value is not False
     ]
 
 

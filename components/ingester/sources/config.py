@@ -163,7 +163,7 @@ class SourceConfig:
         kinds = [kind for kind in TARGETS if self._column_of(kind) is not None]
         if len(kinds) > 1:
             fields = " and ".join(TARGETS[kind].field for kind in kinds)
-            raise ValueError(f"one target a source, got {fields}")
+            raise ValueError(f"one target per source, got {fields}")
         for name, kind in (
             ("limit_per_label", "label"),
             ("labels_separator", "labels"),

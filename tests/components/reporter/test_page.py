@@ -146,3 +146,11 @@ def test_page_shows_token_statistics(data):
     ):
         assert said in page.text
     assert "script" not in page.tags
+
+
+def test_choices_of_a_model_are_yes_or_left_out(data):
+    shape = {"width": 16, "qk_norm": True, "activation_checkpointing": False}
+    data["stages"][0]["model"] = {"model": shape}
+    text = Page(render_report(data)).text
+    assert "qk norm yes" in " ".join(text.split())
+    assert "activation checkpointing" not in text
