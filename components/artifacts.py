@@ -205,8 +205,12 @@ class Evaluation(Artifact):
     FILE = "metrics.json"
 
     def read(self) -> dict[str, Any]:
-        """Returns the evaluation."""
-        value: dict[str, Any] = read_json(self.path / self.FILE)
+        """Returns the evaluation.
+
+        Raises:
+            IntegrityError: its file was altered.
+        """
+        value: dict[str, Any] = read_json(self.verify_file(self.FILE))
         return value
 
     @property

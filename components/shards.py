@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from textmill.models.errors import IntegrityError
+
 _BLOCK_BYTES = 1 << 20
 T = TypeVar("T")
 
@@ -15,7 +17,21 @@ def read_batches(path: Path) -> Iterator[list[dict[str, Any]]]:
 
     The batches are the same on every machine. A block of lines is parsed as one list,
     because lines of JSON contain no line ends.
+
+    Raises:
+        IntegrityError: the file is damaged.
     """
+    import zstandard
+
+    try:
+        yield from _read_batches(path)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise IntegrityError(
+            f"{path}: damaged ({error}); delete its folder and run again"
+        ) from None
+
+
+def _read_batches(path: Path) -> Iterator[list[dict[str, Any]]]:
     import zstandard
 
     with path.open("rb") as file:

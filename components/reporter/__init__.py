@@ -72,5 +72,5 @@ class Reporter(Component, executor=report):
         from textmill.components.reporter.page import render_run
 
         report = outputs.get("report")
-        data = read_json(report.path / Report.DATA) if report else None
+        data = read_json(report.verify_file(Report.DATA)) if report else None
         return render_run(data, summary)

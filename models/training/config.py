@@ -89,9 +89,9 @@ class ScheduleConfig:
             got = " and ".join(given) or "none"
             raise ValueError(f"one of steps, epochs and budget, got {got}")
         check_at_least_one(self, "steps")
-        check_positive(self, "epochs", "learning_rate")
+        check_positive(self, "epochs")
         check_share(self, "cooldown")
-        check_not_negative(self, "warmup", "final_learning_rate")
+        check_not_negative(self, "learning_rate", "warmup", "final_learning_rate")
         if self.seconds is not None and self.warmup >= 1:
             raise ValueError(f"warmup below 1 with budget, got {self.warmup}")
         self._check_phases()

@@ -157,5 +157,5 @@ def named_profile(name: str, root: Path) -> dict[str, Any]:
 
 def dead_letters(documents: Documents, number: int) -> list[dict[str, Any]]:
     """Returns the first records that could not be read."""
-    with (documents.path / Documents.DEAD_LETTERS).open("rb") as file:
+    with documents.verify_file(Documents.DEAD_LETTERS).open("rb") as file:
         return [json.loads(line) for line in islice(file, number)]

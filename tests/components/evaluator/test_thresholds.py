@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from textmill.components.artifacts import PushedVersion
+from textmill.components.artifacts import Evaluation, PushedVersion
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.evaluator.thresholds import (
     Baseline,
@@ -92,6 +92,15 @@ def test_an_altered_baseline_is_an_integrity_error(tmp_path):
     card.write_text(card.read_text().replace("0.5", "0.1"))
     with pytest.raises(IntegrityError, match="expected sha256"):
         latest_baseline(tmp_path, model="b", documents="d")
+
+
+def test_an_altered_metric_is_not_read(tmp_path):
+    evaluation = Evaluation(tmp_path)
+    evaluation.file(Evaluation.FILE).write_text('{"metrics": {"loss": 0.875}}')
+    seal(evaluation)
+    evaluation.file(Evaluation.FILE).write_text('{"metrics": {"loss": 0.999}}')
+    with pytest.raises(IntegrityError, match="expected sha256"):
+        Evaluation(tmp_path).read()
 
 
 def test_pushing_a_model_does_not_change_its_own_key(tmp_path):

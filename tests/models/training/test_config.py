@@ -39,8 +39,11 @@ def test_other_texts_are_no_durations(text):
         ({"steps": 1, "accumulate": 0}, "accumulate of 1 or more, got 0"),
         ({"steps": 1, "patience": 0}, "patience of 1 or more, got 0"),
         ({"steps": 1, "patience": 2}, "eval_every with patience, got none"),
-        ({"steps": 1, "learning_rate": -1.0}, "learning_rate above 0, got -1.0"),
-        ({"steps": 1, "learning_rate": float("nan")}, "learning_rate above 0, got nan"),
+        ({"steps": 1, "learning_rate": -1.0}, "learning_rate of 0 or more, got -1.0"),
+        (
+            {"steps": 1, "learning_rate": float("nan")},
+            "learning_rate of 0 or more, got nan",
+        ),
         ({"steps": 1, "clip_norm": -1.0}, "clip_norm of 0 or more, got -1.0"),
         ({"steps": 1, "weight_decay": -5.0}, "weight_decay of 0 or more, got -5.0"),
         ({"steps": 1, "beta_1": 1.5}, r"beta_1 in \[0, 1\), got 1.5"),
