@@ -150,6 +150,7 @@ def test_a_target_goes_from_documents_to_predictions_and_metrics(
         evaluation=evaluation,
         config=EvaluatorConfig(),
     )
+    seal(evaluation)
     result = evaluation.read()
     assert result["metrics"]["loss"]["value"] == pytest.approx(
         float(columns["loss"].mean())

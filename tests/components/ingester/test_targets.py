@@ -199,7 +199,7 @@ def test_one_of_several_labels_that_train_lacks_is_an_error(run, write):  # noqa
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"label": "a", "number": "b"}, "one target a source, got label and number"),
+        ({"label": "a", "number": "b"}, "one target per source, got label and number"),
         (
             {"labels": "a", "limit_per_label": 3},
             "a label column for limit_per_label, got labels",
