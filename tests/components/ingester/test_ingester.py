@@ -331,3 +331,8 @@ def test_only_the_artifact_remains(run, write, tmp_path):
         "documents",
         "rows.jsonl",
     ]
+
+
+def test_a_data_set_without_shards_is_refused():
+    with pytest.raises(ValueError, match="num_shards of 1 or more, got 0"):
+        DatasetConfig(source=SourceConfig(jsonl="a.jsonl"), num_shards=0)
