@@ -136,11 +136,11 @@ class Artifact:
         Raises:
             IntegrityError: a file is missing, truncated, altered, or not listed.
         """
-        names = [file["path"] for file in self.manifest["files"]]
-        for name in names:
-            self.verify_file(name)
+        entries = self._entries()
+        for entry in entries.values():
+            self._verify_entry(entry)
         for name in list_files(self.path):
-            if name not in names:
+            if name not in entries:
                 raise IntegrityError(
                     f"{self.path / name}: not in the manifest; remove it"
                 )
@@ -151,10 +151,16 @@ class Artifact:
         Raises:
             IntegrityError: the file is missing, truncated, altered, or not listed.
         """
-        path = self.path / name
-        entry = next((f for f in self.manifest["files"] if f["path"] == name), None)
-        if entry is None:
-            raise IntegrityError(f"{path}: not in the manifest; remove it")
+        entries = self._entries()
+        if name not in entries:
+            raise IntegrityError(f"{self.path / name}: not in the manifest; remove it")
+        return self._verify_entry(entries[name])
+
+    def _entries(self) -> dict[str, dict[str, Any]]:
+        return {file["path"]: file for file in self.manifest["files"]}
+
+    def _verify_entry(self, entry: Mapping[str, Any]) -> Path:
+        path = self.path / str(entry["path"])
         size = path.stat().st_size if path.is_file() else None
         if size is None:
             raise IntegrityError(f"{path}: expected {entry['size']} bytes, missing")

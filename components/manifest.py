@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from textmill.components.durable import flush, flush_folders, write_flushed
@@ -72,9 +73,9 @@ def write_manifest(
     *,
     kind: str,
     facts: Mapping[str, Any],
-    records: Mapping[str, int],
-    identity: Mapping[str, Any] | None,
-    created: Mapping[str, Any],
+    records: Mapping[str, int] = MappingProxyType({}),
+    identity: Mapping[str, Any] | None = None,
+    created: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Hashes the files of a folder, writes the manifest, and flushes all to disk."""
     names = list_files(folder)

@@ -147,14 +147,8 @@ def _copy(
     shutil.copytree(serving.path / serving.SAVED_MODEL, staging)
     (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
     write_json(staging / PushedVersion.CARD, card)
-    write_manifest(
-        staging,
-        kind=PushedVersion.__name__,
-        facts={"serving": serving.seal},
-        records={},
-        identity=None,
-        created={},
-    )
+    facts = {"serving": serving.seal}
+    write_manifest(staging, kind=PushedVersion.__name__, facts=facts)
     staging.rename(folder / str(version))
     flush(folder)
 

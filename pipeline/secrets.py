@@ -36,18 +36,18 @@ def resolve_secrets(value: T) -> T:
     return cast(T, resolved)
 
 
-def hide_secrets(text: str, value: Any) -> str:
-    """Returns a text with the secrets of a config replaced by their references.
-
-    Args:
-        text: a message or a name, which may contain values.
-        value: the unresolved config, or any value in it.
-    """
+def secret_values(value: Any) -> dict[str, str]:
+    """Returns the reference of every secret of an unresolved config, longest first."""
     names = set(REFERENCE.findall(repr(value)))
-    values = {os.environ.get(name, ""): name for name in names}
-    for secret in sorted(values, key=len, reverse=True):
-        if len(secret) >= _SHORTEST:
-            text = text.replace(secret, f"${{env:{values[secret]}}}")
+    values = {os.environ.get(name, ""): f"${{env:{name}}}" for name in sorted(names)}
+    known = [secret for secret in values if len(secret) >= _SHORTEST]
+    return {secret: values[secret] for secret in sorted(known, key=len, reverse=True)}
+
+
+def hide_secrets(text: str, secrets: Mapping[str, str]) -> str:
+    """Returns a text with secrets replaced by their references."""
+    for secret, reference in secrets.items():
+        text = text.replace(secret, reference)
     return text
 
 

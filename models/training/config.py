@@ -265,6 +265,7 @@ class TrainingConfig(
     trains only the head."""
 
     def __post_init__(self) -> None:
+        # A stage's own class also has the knobs of its task as a base.
         for config_slice in type(self).__mro__:
             check = vars(config_slice).get("__post_init__")
             if check not in (None, TrainingConfig.__post_init__):

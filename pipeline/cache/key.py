@@ -30,7 +30,7 @@ from textmill.pipeline.cache.file_digests import (
     common_folder,
     outside_libraries,
 )
-from textmill.pipeline.secrets import hide_secrets, resolve_secrets
+from textmill.pipeline.secrets import hide_secrets, resolve_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _KEY_LENGTH = 12
@@ -59,7 +59,8 @@ class Keys:
         try:
             return self._parts(component, inputs)
         except TextmillError as error:
-            raise type(error)(hide_secrets(str(error), component.config)) from None
+            secrets = secret_values(component.config)
+            raise type(error)(hide_secrets(str(error), secrets)) from None
 
     def _parts(self, component: Component, inputs: Mapping[str, Any]) -> Parts:
         config = resolve_secrets(component.config)
@@ -72,7 +73,9 @@ class Keys:
             "component": type(component).__name__,
             "config": _to_json(component.config, self._relative_paths(files)),
             "inputs": dict(inputs),
-            "files": self.external(type(component), component.config, inputs),
+            "files": self._read_external(
+                type(component), component.config, files, inputs
+            ),
             "code": dict(code.modules),
             "libraries": dict(code.libraries),
         }
@@ -90,10 +93,20 @@ class Keys:
         Raises:
             ConfigError: a file is missing.
         """
-        resolved = resolve_secrets(config)
-        versions = component.external_versions(resolved, inputs)
-        digests = self._files.read([*component.external_files(resolved), *versions])
-        return {hide_secrets(name, config): digests[name] for name in digests}
+        files = component.external_files(resolve_secrets(config))
+        return self._read_external(component, config, files, inputs)
+
+    def _read_external(
+        self,
+        component: type[Component],
+        config: Any,
+        files: Sequence[Path | ExternalVersion],
+        inputs: Mapping[str, Any],
+    ) -> dict[str, str]:
+        versions = component.external_versions(resolve_secrets(config), inputs)
+        digests = self._files.read([*files, *versions])
+        secrets = secret_values(config)
+        return {hide_secrets(name, secrets): digests[name] for name in digests}
 
     def _relative_paths(
         self, files: Sequence[Path | ExternalVersion]

@@ -34,7 +34,7 @@ from textmill.pipeline.publish import sweep
 from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
-from textmill.pipeline.secrets import hide_secrets
+from textmill.pipeline.secrets import hide_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _TICK_SECONDS = 0.2
@@ -348,7 +348,7 @@ class _Run:
             key=key,
             seconds=self._seconds(node),
             exit_code=exit_code,
-            error=hide_secrets(error, node.config),
+            error=hide_secrets(error, secret_values(node.config)),
         )
 
     def _not_finished(

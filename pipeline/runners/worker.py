@@ -33,7 +33,7 @@ from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
-from textmill.pipeline.secrets import hide_secrets, resolve_secrets
+from textmill.pipeline.secrets import hide_secrets, resolve_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _REPORT_SECONDS = 0.2
@@ -104,13 +104,13 @@ class LogStream(io.TextIOBase):
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.config: Any = None
-        """The config of the job, whose secrets are hidden."""
+        self.secrets: Mapping[str, str] = {}
+        """The secrets of the job to hide, with their references."""
 
     def write(self, text: str) -> int:
         """Writes text, or loses it."""
         with suppress(OSError):
-            self._stream.write(hide_secrets(text, self.config))
+            self._stream.write(hide_secrets(text, self.secrets))
             self._stream.flush()
         return len(text)
 
@@ -127,7 +127,7 @@ class LogStream(io.TextIOBase):
 def main(descriptor: int) -> None:
     """Executes the jobs of one runner until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdout, sys.stderr = log = LogStream(sys.stdout), LogStream(sys.stderr)
+    sys.stdout, sys.stderr = LogStream(sys.stdout), LogStream(sys.stderr)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -144,8 +144,6 @@ def main(descriptor: int) -> None:
 
     while True:
         job = jobs.get()
-        for stream in log:
-            stream.config = pickle.loads(job.payload)[0]
         outcome = run_job(job, send, stop.is_set)
         send("outcome", outcome)
 
@@ -174,6 +172,9 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
     module, _, name = job.component.partition(":")
     component: type[Component] = getattr(importlib.import_module(module), name)
     config, inputs = pickle.loads(job.payload)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, LogStream):
+            stream.secrets = secret_values(config)
 
     next_message = 0.0
 

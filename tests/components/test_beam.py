@@ -82,7 +82,7 @@ def test_workers_listen_on_the_loopback_interface_only(tmp_path):
 
 
 def test_stock_workers_still_listen_on_all_interfaces(tmp_path, monkeypatch):
-    """What open_pipeline avoids; when this fails, its servers can be Beam's own."""
+    """If Beam binds its ports to loopback, this fails: remove _Loopback then."""
     import grpc
     from apache_beam.runners.portability.fn_api_runner import worker_handlers
 

@@ -4,7 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.models.pretrained.pretrained_folders import bert_tensors, write_bert
+from tests.models.pretrained.pretrained_folders import (
+    BERT_SHAPE,
+    bert_tensors,
+    write_bert,
+)
 from textmill.components.artifacts import (
     TokenRows,
     TrainedModel,
@@ -15,20 +19,12 @@ from textmill.components.base import Context
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import Trainer, TrainerConfig, train
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 
-SHAPE = ModelConfig(
-    layers=2,
-    width=16,
-    heads=4,
-    feed_forward=24,
-    sequence_length=10,
-    activation="gelu_exact",
-)
+SHAPE = BERT_SHAPE
 
 
 @pytest.fixture

@@ -372,7 +372,7 @@ def _check(data: bytes) -> str:
 
 
 def _item(bucket: str, name: str, data: bytes) -> dict[str, str]:
-    """Returns what Cloud Storage says of an object."""
+    """Returns Cloud Storage's description of an object."""
     about = {"name": name, "bucket": bucket, "size": str(len(data))}
     return about | {"updated": "2026-11-25T10:00:00Z", "crc32c": _check(data)}
 

@@ -6,6 +6,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy.special import erf
 
+from textmill.models.config import ModelConfig
 from textmill.models.tokenizers import SPECIAL_TOKENS, byte_alphabet
 
 BERT_CONFIG = {
@@ -20,6 +21,14 @@ BERT_CONFIG = {
     "layer_norm_eps": 1e-12,
     "vocab_size": 15,
 }
+BERT_SHAPE = ModelConfig(
+    layers=2,
+    width=16,
+    heads=4,
+    feed_forward=24,
+    sequence_length=10,
+    activation="gelu_exact",
+)
 GPT_CONFIG = {
     "model_type": "gpt2",
     "n_embd": 16,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
 from tests.models.pretrained.pretrained_folders import (
+    BERT_SHAPE,
     Reference,
     bert_tensors,
     gpt_tensors,
@@ -28,14 +29,7 @@ from textmill.models.pretrained.warm_start import start_from_folder
 from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import import_tokenizer
 
-BERT = ModelConfig(
-    layers=2,
-    width=16,
-    heads=4,
-    feed_forward=24,
-    sequence_length=10,
-    activation="gelu_exact",
-)
+BERT = BERT_SHAPE
 GPT = ModelConfig(family="gpt", layers=2, width=16, heads=4, sequence_length=10)
 IDS = np.array([2, 7, 9, 14, 5, 3])
 
