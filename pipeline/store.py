@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -179,12 +179,10 @@ class MetadataStore:
             ("runs", f"runs/*/{SUMMARY}", self._restore_run),
             ("executions", f"artifacts/*/*/{EXECUTION}", self._restore_execution),
         ):
-            for path in sorted(self.root.glob(pattern)):
-                if path.parent.suffix:
-                    continue  # .staging and the like are no executions
+            for path, record in _by_start(self.root.glob(pattern)):
                 try:
                     with self._transaction():
-                        put(json.loads(path.read_bytes()))
+                        put(record)
                     counts[kind] += 1
                 except (ValueError, KeyError, TypeError, AttributeError, OSError):
                     damaged.append(str(path))
@@ -389,6 +387,23 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Writes a run's ``summary.json`` atomically."""
     text = json.dumps(summary, indent=1, ensure_ascii=False)
     write_atomically(folder / SUMMARY, text.encode() + b"\n")
+
+
+def _by_start(paths: Iterable[Path]) -> list[tuple[Path, Any]]:
+    """Reads the records in the order in which they were started; damaged ones first.
+
+    Names of runs cannot tell: two runs of one second differ in their random ends.
+    """
+    records: list[tuple[float, Path, Any]] = []
+    for path in paths:
+        if path.parent.suffix:
+            continue  # .staging and the like are no executions
+        try:
+            record = json.loads(path.read_bytes())
+            records.append((float(record["started"]), path, record))
+        except (ValueError, KeyError, TypeError, OSError):
+            records.append((0.0, path, None))
+    return [(path, record) for _, path, record in sorted(records, key=lambda r: r[:2])]
 
 
 def _flat(digests: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

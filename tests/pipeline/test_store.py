@@ -143,6 +143,16 @@ def test_one_torn_summary_does_not_keep_the_others_out(tmp_path):
         assert {run["run_id"] for run in store.runs()} == {"a", "c"}
 
 
+def test_rebuilt_runs_are_in_the_order_of_their_start_and_not_of_their_names(tmp_path):
+    for started, name in enumerate(("c", "a", "b")):
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        write_summary(folder, summary(name) | {"started": float(started)})
+    assert rebuild(tmp_path) == {"runs": 3, "executions": 0}
+    with MetadataStore(tmp_path) as store:
+        assert [run["run_id"] for run in store.runs()] == ["b", "a", "c"]
+
+
 def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "store.sqlite").write_bytes(b"not a database, but long enough" * 99)
     with pytest.raises(IntegrityError, match="damaged"):
