@@ -51,7 +51,7 @@ class _Sharded(Artifact):
 
 
 class Documents(_Sharded):
-    """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
+    """Cleaned documents: JSON objects in lines, ``<split>-00000-of-00004.jsonl.zst``.
 
     Every object has ``id`` and ``text``, the target under the name of its kind
     (``label``, ``number``, ...; see ``textmill.models.targets``) if the source names

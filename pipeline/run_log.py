@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from textmill.components.base import Artifact, Component
+from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
-from textmill.pipeline.publish import disk_full_errors, write_atomically
+from textmill.pipeline.publish import write_atomically
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 _PROGRESS_SECONDS = 1.0
