@@ -245,6 +245,10 @@ def _execute_and_publish(
         }
         final = publish.published_dir(job.root, job.node, job.key)
         publish.commit(staging, final, execution=execution)
+    except TextmillError:
+        folder = publish.failed_dir(job.root, job.run_id, job.node)
+        publish.keep_failed(folder, outputs)
+        raise
     finally:
         publish.remove(staging)
 
