@@ -27,7 +27,8 @@ class VocabularyConfig:
     """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token per
     character. Not set: wordpiece, or the kind of the file."""
     size: int = 8000
-    """Number of tokens, special tokens included; kind character and files ignore it."""
+    """Greatest number of tokens, special tokens included; a corpus that yields fewer
+    gives a smaller vocabulary. Files ignore it."""
     learn_from: str | None = None
     """Data set to learn from; its train split is counted."""
     file: FilePath | None = None
@@ -74,7 +75,7 @@ def learn_vocabulary(
 
     Raises:
         ConfigError: the file is missing, or its kind is not the configured one.
-        DataError: the corpus yields fewer tokens than ``size``.
+        DataError: ``size`` has no room for the characters of the corpus.
         IntegrityError: the file has an empty or repeated token.
     """
     if config.file:
@@ -94,6 +95,8 @@ def learn_vocabulary(
     vocabulary.path.mkdir(parents=True, exist_ok=True)
     tokenizer.save(vocabulary.path)
     vocabulary.facts = {"kind": tokenizer.kind, "size": tokenizer.size}
+    if config.learn_from and tokenizer.size < config.size:
+        vocabulary.facts["limit"] = config.size
 
 
 class VocabularyLearner(Component, executor=learn_vocabulary):

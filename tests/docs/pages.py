@@ -68,7 +68,6 @@ def write_example(folder: Path) -> None:
     """Writes the example project with a toy of a model, which learns in seconds."""
     (folder / "configs").symlink_to(REPOSITORY / "configs")
     config = example_config()
-    config["vocabulary"]["size"] = 90
     config["model"] |= {"layers": 1, "width": 16, "sequence_length": 24}
     stage = config["stages"]["ticket"]
     stage["train"] = {"epochs": 0.5, "global_batch": 8, "xla": False}
