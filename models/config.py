@@ -65,10 +65,9 @@ class ModelConfig:
     heads: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
     """Attention heads; must divide the width. lstm ignores it."""
     sequence_length: Annotated[int, Bounds(at_least=3, at_most=1_000_000)] = 128
-    """The longest input in tokens, special tokens included: at least one token between
-    the start and the end."""
+    """The longest input in tokens, special tokens included."""
     feed_forward: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] | None = None
-    """Hidden size of the feed-forward layers; None is 4 x width, or with geglu 8/3 x
+    """Hidden size of the feed-forward layers. Not set: 4 x width, or with geglu 8/3 x
     width (as many weights), rounded up to a multiple of 32."""
     dropout: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
     """Share of activations to drop in training."""

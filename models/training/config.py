@@ -116,8 +116,8 @@ class BatchConfig:
     global_batch: Annotated[int, Bounds(at_least=1, at_most=10_000_000)] = 32
     """Rows per update, over all replicas."""
     initial_batch: int | None = None
-    """Rows of the first updates, doubled step by step up to ``global_batch``; None
-    starts with ``global_batch``."""
+    """Rows of the first updates, doubled step by step up to ``global_batch``. Not
+    set: ``global_batch``."""
     batch_ramp: Annotated[int, NOT_NEGATIVE] = 0
     """Number of steps until the batch reaches ``global_batch``."""
     length_buckets: bool = False
@@ -186,12 +186,12 @@ class ValidationConfig:
     """Former keys, for hints."""
 
     eval_every: Annotated[int, COUNT] | None = None
-    """Steps between evaluations on the eval split; None evaluates at the end."""
+    """Steps between evaluations on the eval split. Not set: one, at the end."""
     best_metric: Literal["loss", "accuracy"] | None = None
-    """Metric of the eval split that selects the best model; None takes the last one."""
+    """Metric of the eval split that selects the best model. Not set: the last model."""
     patience: Annotated[int, COUNT] | None = None
     """Early stopping: number of evaluations in a row without a better ``best_metric``
-    (None: loss)."""
+    (not set: loss)."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -243,7 +243,7 @@ class TrainingConfig(
 
     # The fields of the last base come first.
     dropout: Annotated[float, Bounds(at_least=0, below=1)] | None = None
-    """Dropout in this stage; None is the model's."""
+    """Dropout in this stage. Not set: the model's."""
     methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
         default_factory=dict
     )
