@@ -186,7 +186,9 @@ class ValidationConfig:
     """Former keys, for hints."""
 
     eval_every: Annotated[int, COUNT] | None = None
-    """Steps between evaluations on the eval split. Not set: one, at the end."""
+    """Steps between evaluations on the eval split. Not set: a tenth of the run, or more
+    where the evaluations would take more than a tenth of the training; the last step is
+    always evaluated."""
     best_metric: Literal["loss", "accuracy"] | None = None
     """Metric of the eval split that selects the best model. Not set: the last model."""
     patience: Annotated[int, COUNT] | None = None
@@ -217,8 +219,10 @@ class RecoveryConfig:
 class LoopConfig:
     """Steps between checkpoints and points of the curves, and profiles: ``loop.py``."""
 
-    log_every: Annotated[int, COUNT] = 50
-    """Steps between two points of the curves, and most steps per call of the loop."""
+    log_every: Annotated[int, COUNT] | None = None
+    """Steps between two points of the curves, and most steps per call of the loop. Not
+    set: a fiftieth of the run, at most 50 steps. The last point takes in a short
+    rest."""
     checkpoint_every: Annotated[int, COUNT] = 200
     """Steps between checkpoints; a killed run loses at most this many."""
     profile: ProfileWindowConfig | None = None
