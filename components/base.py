@@ -180,6 +180,10 @@ class Artifact:
         """Returns the reason if the effect of a published artifact is gone, or None."""
         return None
 
+    def note(self) -> str | None:
+        """Returns a short remark for the line of its node in a run, if there is one."""
+        return None
+
     def stage_summary(self) -> dict[str, Any]:
         """Returns the fields that it adds to its stage in the summary of a run."""
         return {}

@@ -46,7 +46,7 @@ class TrainerConfig:
     train: TrainingConfig
     """Options of the training run."""
     task_config: Any = None
-    """The knobs of the task, of the class that ``TASKS`` names; None is their
+    """The knobs of the task, of the class that ``TASKS`` names. Not set: their
     defaults."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""

@@ -71,9 +71,9 @@ def _load(
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
     """Returns a node's output for this config, or else that of its newest run."""
-    from textmill.pipeline.cache.entry import look_up
     from textmill.pipeline.cache.plan import plan as plan_pipeline
     from textmill.pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.publish import look_up
 
     command = f"`textmill run {loaded.path} --until {node}`"
     if root.is_dir():

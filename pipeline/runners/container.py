@@ -29,10 +29,9 @@ from textmill.models.errors import (
     RemoteError,
     TextmillError,
 )
-from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
 from textmill.pipeline.periodic import run_periodically
-from textmill.pipeline.publish import published_dir, work_dir
+from textmill.pipeline.publish import look_up, published_dir, work_dir
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.tensorboard_sync import sync_events, sync_events_once
 from textmill.pipeline.runners.worker import Job, make_job, run_job

@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from textmill.components.base import Artifact, Component, Context
-from textmill.components.durable import make_folder
+from textmill.components.manifest import make_folder
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
-from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
+from textmill.pipeline.machine_errors import machine_error_message
+from textmill.pipeline.publish import look_up
 from textmill.pipeline.secrets import hide_secrets, resolve_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
@@ -159,7 +160,7 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
         return Outcome("failed", error.exit_code, str(error))
     except Exception as error:
         traceback.print_exc()
-        if sentence := publish.machine_error_message(error, job.node, job.root):
+        if sentence := machine_error_message(error, job.node, job.root):
             return Outcome("failed", MachineError.exit_code, sentence)
         kind = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         sentence = (
