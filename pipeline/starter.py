@@ -42,7 +42,7 @@ def starter_config(
             }
         },
         "vocabulary": {"kind": "wordpiece", "size": 8000, "learn_from": "texts"},
-        "model": {"family": "bert", "layers": 1, "width": 128, "sequence_length": 128},
+        "model": {"family": "bert", "layers": 1, "width": 256, "sequence_length": 128},
         "stages": {
             name: {
                 "task": "classify",
