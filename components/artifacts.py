@@ -65,6 +65,9 @@ class Documents(_Sharded):
 
     LEDGER = "ledger.json"
     DEAD_LETTERS = "dead_letters.jsonl"
+    SAMPLE = "sample.jsonl"
+    """Documents of an ingestion that failed: some of those that could be read."""
+    KEPT_ON_FAILURE = (LEDGER, DEAD_LETTERS, SAMPLE)
 
     @property
     def labels(self) -> list[str]:

@@ -48,6 +48,9 @@ class Artifact:
         identity: the content that the digest covers instead of the files, or None.
     """
 
+    KEPT_ON_FAILURE: ClassVar[tuple[str, ...]] = ()
+    """Files that stay with the run, for its diagnosis, if the node fails."""
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.facts: dict[str, Any] = {}

@@ -116,6 +116,20 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     remove(replaced)
 
 
+def failed_dir(root: Path, run_id: str, node: str) -> Path:
+    """Returns the folder of the files that a failed node left for its diagnosis."""
+    return root / "runs" / run_id / "failed" / node
+
+
+def keep_failed(folder: Path, outputs: Mapping[str, Artifact]) -> None:
+    """Moves the files of a failed node's outputs that explain the failure."""
+    for name, artifact in outputs.items():
+        for file in artifact.KEPT_ON_FAILURE:
+            if (artifact.path / file).is_file():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                shutil.move(artifact.path / file, folder / name / file)
+
+
 def remove(folder: Path) -> None:
     """Removes a folder with its content, if it exists."""
     if folder.exists():

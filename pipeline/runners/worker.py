@@ -228,25 +228,37 @@ def _execute_and_publish(
         environment = _environment(job)
         for artifact in outputs.values():
             publish.seal(artifact, environment=environment)
-        finished = time.time()
-        execution = {
-            "node": job.node,
-            "component": component.__name__,
-            "key": job.key,
-            "run_id": job.run_id,
-            "started": started,
-            "finished": finished,
-            "seconds": round(finished - started, 3),
-            "inputs": job.parts["inputs"],
-            "outputs": {name: one.reference for name, one in outputs.items()},
-            "seals": {name: one.seal for name, one in outputs.items()},
-            "host": environment,
-            "parts": job.parts,
-        }
+        execution = _execution(job, component, outputs, started) | {"host": environment}
         final = publish.published_dir(job.root, job.node, job.key)
         publish.commit(staging, final, execution=execution)
+    except TextmillError:
+        folder = publish.failed_dir(job.root, job.run_id, job.node)
+        publish.keep_failed(folder, outputs)
+        raise
     finally:
         publish.remove(staging)
+
+
+def _execution(
+    job: Job,
+    component: type[Component],
+    outputs: Mapping[str, Artifact],
+    started: float,
+) -> dict[str, Any]:
+    finished = time.time()
+    return {
+        "node": job.node,
+        "component": component.__name__,
+        "key": job.key,
+        "run_id": job.run_id,
+        "started": started,
+        "finished": finished,
+        "seconds": round(finished - started, 3),
+        "inputs": job.parts["inputs"],
+        "outputs": {name: one.reference for name, one in outputs.items()},
+        "seals": {name: one.seal for name, one in outputs.items()},
+        "parts": job.parts,
+    }
 
 
 def _check_files(job: Job, component: type[Component], config: Any) -> None:

@@ -40,7 +40,7 @@ class SourceConfig:
     docstrings: tuple[str, ...] | None = None
     """Installed packages (and ``stdlib``) whose documentation paragraphs are read."""
     jsonl: Files | None = None
-    """Files of JSON objects, one a line."""
+    """Files of JSON objects, one per line."""
     csv: Files | None = None
     """Files of comma-separated values (RFC 4180) with a header line."""
     tsv: Files | None = None
