@@ -40,8 +40,8 @@ def export(
     config: ExportConfig,
 ) -> None:
     """Writes the model in every format, and the trainer's answers to some texts."""
-    from textmill.models.inference import load_task
     from textmill.models.tasks.server import ServingOptions
+    from textmill.models.weights import load_task
 
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts

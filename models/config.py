@@ -67,7 +67,7 @@ class ModelConfig:
     sequence_length: int = 128
     """The longest input in tokens, special tokens included."""
     feed_forward: int | None = None
-    """Hidden size of the feed-forward layers; None is 4 x width, or with geglu 8/3 x
+    """Hidden size of the feed-forward layers. Not set: 4 x width, or with geglu 8/3 x
     width (as many weights), rounded up to a multiple of 32."""
     dropout: float = 0.1
     """Share of activations to drop in training."""

@@ -33,7 +33,7 @@ class DatasetConfig:
     decontaminate: DecontaminateConfig | None = None
     """Removal of documents that overlap with other data sets' eval and test."""
     augment: AugmentConfig | None = None
-    """Changed copies of labelled documents, added to train; None adds none."""
+    """Changed copies of labelled documents, added to train. Not set: none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     """Bounds on bad input."""
     num_shards: int = 4

@@ -25,23 +25,25 @@ class VocabularyConfig:
 
     kind: Literal["wordpiece", "sentencepiece", "bpe", "character"] | None = None
     """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token per
-    character; None is wordpiece, or the kind of the file."""
+    character. Not set: wordpiece, or the kind of the file."""
     size: int = 8000
-    """Number of tokens, special tokens included; kind character and files ignore it."""
+    """Greatest number of tokens, special tokens included; a corpus that yields fewer
+    gives a smaller vocabulary. Files ignore it."""
     learn_from: str | None = None
     """Data set to learn from; its train split is counted."""
     file: FilePath | None = None
     """Instead of learn_from: vocab.txt, vocab.json next to merges.txt, tokenizer.json
     or spiece.model, or a Hugging Face or KerasHub folder with one of them."""
     lowercase: bool | None = None
-    """Lower-case text; wordpiece also strips accents, as BERT does. None is false for
+    """Lower-case text; wordpiece also strips accents, as BERT does. Not set: false for
     bpe, the folder's setting for an import, and true otherwise."""
     normalization: Literal["bert", "fast", "none", "nfc", "nfkc"] | None = None
-    """wordpiece: bert gives BERT's ids (None), fast folds by NFKC and is faster; bpe
-    and character: a Unicode form, or none (None); sentencepiece has its own, NFKC."""
+    """wordpiece: bert gives BERT's ids, fast folds by NFKC and is faster; bpe and
+    character: a Unicode form, or none; sentencepiece has its own, NFKC. Not set: bert
+    for wordpiece, none for bpe and character."""
     max_sample_bytes: int | None = None
-    """Bytes of text to learn from, an equal part of every shard; None is 100 MB, or
-    10 MB for sentencepiece, whose learner is slower."""
+    """Bytes of text to learn from, an equal part of every shard. Not set: 100 MB,
+    or 10 MB for sentencepiece, whose learner is slower."""
 
     def __post_init__(self) -> None:
         if (self.learn_from is None) == (self.file is None):
@@ -73,7 +75,7 @@ def learn_vocabulary(
 
     Raises:
         ConfigError: the file is missing, or its kind is not the configured one.
-        DataError: the corpus yields fewer tokens than ``size``.
+        DataError: ``size`` has no room for the characters of the corpus.
         IntegrityError: the file has an empty or repeated token.
     """
     if config.file:
@@ -93,6 +95,8 @@ def learn_vocabulary(
     vocabulary.path.mkdir(parents=True, exist_ok=True)
     tokenizer.save(vocabulary.path)
     vocabulary.facts = {"kind": tokenizer.kind, "size": tokenizer.size}
+    if config.learn_from and tokenizer.size < config.size:
+        vocabulary.facts["limit"] = config.size
 
 
 class VocabularyLearner(Component, executor=learn_vocabulary):

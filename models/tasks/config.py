@@ -26,12 +26,12 @@ class MaskedLMConfig:
     """Mask all tokens of a word or none (tokenize.words defines words)."""
     mask_span: Literal["geometric", "ngram"] | None = None
     """Mask runs of tokens or words, with geometric lengths (SpanBERT) or lengths with
-    probability 1/n (ALBERT); None masks them one by one."""
+    probability 1/n (ALBERT). Not set: one by one."""
     longest_span: int | None = None
-    """Longest run; None is 10 for geometric and 3 for ngram."""
+    """Longest run. Not set: 10 for geometric, 3 for ngram."""
     dupe_factor: int | None = None
     """Static masking like BERT's original script: number of different masks per row,
-    used in turn by epoch; special tokens also count towards mask_rate. None draws new
+    used in turn by epoch; special tokens also count towards mask_rate. Not set: new
     masks in every epoch."""
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class CausalLMConfig:
     """Memory use of the loss."""
 
     loss_chunk: int | None = None
-    """Number of tokens whose logits are in memory at once; None is the whole batch.
+    """Number of tokens whose logits are in memory at once. Not set: the whole batch.
     With a large vocabulary, logits take most of the memory. The loss is the same; its
     logits are computed twice."""
 

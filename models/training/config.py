@@ -129,8 +129,8 @@ class BatchConfig:
     global_batch: int = 32
     """Rows per update, over all replicas."""
     initial_batch: int | None = None
-    """Rows of the first updates, doubled step by step up to ``global_batch``; None
-    starts with ``global_batch``."""
+    """Rows of the first updates, doubled step by step up to ``global_batch``. Not
+    set: ``global_batch``."""
     batch_ramp: int = 0
     """Number of steps until the batch reaches ``global_batch``."""
     length_buckets: bool = False
@@ -200,12 +200,12 @@ class ValidationConfig:
     """Former keys, for hints."""
 
     eval_every: int | None = None
-    """Steps between evaluations on the eval split; None evaluates at the end."""
+    """Steps between evaluations on the eval split. Not set: one, at the end."""
     best_metric: Literal["loss", "accuracy"] | None = None
-    """Metric of the eval split that selects the best model; None takes the last one."""
+    """Metric of the eval split that selects the best model. Not set: the last model."""
     patience: int | None = None
     """Early stopping: number of evaluations in a row without a better ``best_metric``
-    (None: loss)."""
+    (not set: loss)."""
 
     def __post_init__(self) -> None:
         check_at_least_one(self, "eval_every", "patience")
@@ -257,7 +257,7 @@ class TrainingConfig(
 
     # The fields of the last base come first.
     dropout: float | None = None
-    """Dropout in this stage; None is the model's."""
+    """Dropout in this stage. Not set: the model's."""
     methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
         default_factory=dict
     )

@@ -63,15 +63,15 @@ class StageConfig:
     """Training: the knobs of the loop, and those of the task."""
     init: str | PretrainedConfig | None = None
     """The stage, or folder of pretrained weights, to start from: the backbone, and the
-    head if both have it. None starts from scratch."""
+    head if both have it. Not set: from scratch."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """Tokenization: documents to rows."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """Evaluation, and the thresholds that bless the model."""
     export: ExportConfig | None = None
-    """Export; None stops after the evaluation."""
+    """Export. Not set: the stage ends with its evaluation."""
     push: PushConfig | None = None
-    """Where the model is pushed; None pushes nothing."""
+    """Where the model is pushed. Not set: nowhere."""
 
     @classmethod
     def variant(cls, values: Mapping[str, Any]) -> type[StageConfig]:

@@ -176,7 +176,7 @@ def _problem(error: Any) -> str:
 
 
 class _Reader:
-    """Builds a tree from YAML events, one method a kind of node."""
+    """Builds a tree from YAML events, one method per kind of node."""
 
     def __init__(self, events: Iterator[Any], source: str) -> None:
         self.events, self.source = events, source

@@ -83,13 +83,13 @@ class KubeflowConfig:
     """A Kubeflow Pipelines host."""
 
     host: str | None = None
-    """The address; None inside a cluster, which provides it."""
+    """The address. Not set: the cluster that the command runs in."""
     token: str | None = None
-    """A bearer token, as ``${env:NAME}``; None uses the cluster's own login."""
+    """A bearer token, as ``${env:NAME}``. Not set: the cluster's own login."""
     namespace: str | None = None
     """The namespace of the profile, on a multi-user host."""
     experiment: str | None = None
-    """The experiment of the runs; None uses the pipeline's name."""
+    """The experiment of the runs. Not set: the pipeline's name."""
     service_account: str | None = None
     """The Kubernetes service account of the pods."""
     volume: str | None = None
@@ -115,7 +115,7 @@ class VertexConfig:
     endpoint: str | None = None
     """Another address of the service, for example a private one."""
     service_account: str | None = None
-    """The service account of the steps; None is Compute Engine's default."""
+    """The service account of the steps. Not set: Compute Engine's default."""
     network: str | None = None
     """The full name of the network to peer with: ``projects/N/global/networks/X``."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Config of cleaning: one field a step."""
+"""Config of cleaning: one field per step."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CleanConfig:
     personal: PrivacyConfig = field(default_factory=PrivacyConfig)
     """Kinds of personal data, and their replacements."""
     language: LanguageConfig | None = None
-    """Languages to keep; None identifies none."""
+    """Languages to keep. Not set: languages are not identified."""
     quality: QualityConfig = field(default_factory=QualityConfig)
     """Quality filters that documents must pass."""
     dedup: Literal["none", "exact", "near"] = "none"

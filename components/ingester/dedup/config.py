@@ -13,14 +13,14 @@ class NearConfig:
     bands: int = 14
     """Documents of similarity s match with probability 1 - (1 - s^hashes)^bands."""
     hashes: int = 8
-    """Hashes a band."""
+    """Hashes per band."""
     ngrams: int = 5
-    """Words a shingle; a character is one in scripts without spaces."""
+    """Words per shingle; in scripts without spaces a character counts as a word."""
     verify: float | None = None
-    """Joins only documents whose shingles have this Jaccard similarity or more; None
-    joins all that match in a band."""
+    """Joins only documents whose shingles have this Jaccard similarity or more. Not
+    set: all that match in a band."""
     action: Literal["drop", "tag"] = "drop"
-    """Keeps one document a cluster, or keeps all and names their ``cluster``."""
+    """Keeps one document per cluster, or keeps all and names their ``cluster``."""
 
     def __post_init__(self) -> None:
         if min(self.bands, self.hashes, self.ngrams) < 1:

@@ -40,7 +40,7 @@ class SourceConfig:
     docstrings: tuple[str, ...] | None = None
     """Installed packages (and ``stdlib``) whose documentation paragraphs are read."""
     jsonl: Files | None = None
-    """Files of JSON objects, one a line."""
+    """Files of JSON objects, one per line."""
     csv: Files | None = None
     """Files of comma-separated values (RFC 4180) with a header line."""
     tsv: Files | None = None
@@ -62,7 +62,7 @@ class SourceConfig:
     format: Annotated[str, NameIn(READERS)] | None = None
     """For files: a format of those above, or one that an installed package adds."""
     data_dir: FilePath | None = None
-    """For tfds: the folder of prepared data sets; None is ``$TFDS_DATA_DIR``, or
+    """For tfds: the folder of prepared data sets. Not set: ``$TFDS_DATA_DIR``, or
     ``~/tensorflow_datasets``."""
     span: int | str | None = None
     """Reads this span (7) or date ("2026-11-01") instead of the newest."""
@@ -92,7 +92,7 @@ class SourceConfig:
     """The column of the text to write for the text: a summary, a translation, an
     answer."""
     id: str | None = None
-    """The column that names a document; None names it by file and position."""
+    """The column that names a document. Not set: its file and position."""
     columns: tuple[str, ...] | None = None
     """For csv and tsv without a header line: the names of the columns."""
     limit_per_label: int | None = None
