@@ -7,7 +7,7 @@ in ``models``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class _Sharded(Artifact):
 
 
 class Documents(_Sharded):
-    """Cleaned documents: ``<split>-00000-of-00004.jsonl.zst``, a JSON object a line.
+    """Cleaned documents: JSON objects in lines, ``<split>-00000-of-00004.jsonl.zst``.
 
     Every object has ``id`` and ``text``, the target under the name of its kind
     (``label``, ``number``, ...; see ``textmill.models.targets``) if the source names
@@ -65,6 +65,9 @@ class Documents(_Sharded):
 
     LEDGER = "ledger.json"
     DEAD_LETTERS = "dead_letters.jsonl"
+    SAMPLE = "sample.jsonl"
+    """Documents of an ingestion that failed: some of those that could be read."""
+    KEPT_ON_FAILURE = (LEDGER, DEAD_LETTERS, SAMPLE)
 
     @property
     def labels(self) -> list[str]:
@@ -83,10 +86,28 @@ class Documents(_Sharded):
         value: dict[str, Any] = read_json(self.path / self.LEDGER)
         return value
 
+    def note(self) -> str | None:
+        """Returns the counts of dropped and bad records, if there are any."""
+        if not self.files(self.LEDGER):
+            return None
+        ledger = self.ledger
+        counts = [
+            f"{name} {_count_reasons(ledger[name])}"
+            for name in ("dropped", "bad")
+            if ledger.get(name)
+        ]
+        return f"of {ledger['read']:,} records {'; '.join(counts)}" if counts else None
+
     def read(self, split: str) -> Iterator[dict[str, Any]]:
         """Yields the split's documents in shard order."""
         for shard in self.shards(split):
             yield from read_shard(shard)
+
+
+def _count_reasons(counts: Mapping[str, int]) -> str:
+    """Returns ``8 too_short, 6 no_label``, the most frequent first."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {reason}" for reason, number in ranked)
 
 
 class Profile(Artifact):
@@ -112,8 +133,16 @@ class Profile(Artifact):
 class Vocabulary(Artifact):
     """A tokenizer's files: ``tokenizer.json`` and ``vocab.json`` or ``spiece.model``.
 
-    Facts: ``kind``, ``size`` (number of tokens, special tokens included).
+    Facts: ``kind``; ``size`` (number of tokens, special tokens included); ``limit``,
+    the configured size, where the corpus yields fewer tokens.
     """
+
+    def note(self) -> str | None:
+        """Returns the size, if it is smaller than the configured one."""
+        if "limit" not in self.facts:
+            return None
+        size, limit = self.facts["size"], self.facts["limit"]
+        return f"{size:,} tokens learned, of {limit:,} allowed"
 
 
 class TokenRows(_Sharded):

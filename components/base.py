@@ -48,6 +48,9 @@ class Artifact:
         identity: the content that the digest covers instead of the files, or None.
     """
 
+    KEPT_ON_FAILURE: ClassVar[tuple[str, ...]] = ()
+    """Files that stay with the run, for its diagnosis, if the node fails."""
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.facts: dict[str, Any] = {}
@@ -178,6 +181,10 @@ class Artifact:
 
     def missing_reason(self) -> str | None:
         """Returns the reason if the effect of a published artifact is gone, or None."""
+        return None
+
+    def note(self) -> str | None:
+        """Returns a short remark for the line of its node in a run, if there is one."""
         return None
 
     def stage_summary(self) -> dict[str, Any]:

@@ -2,19 +2,18 @@
 
 The ``digest`` covers the content: the identity where the bytes are not stable, else
 files and facts. The ``seal`` covers the whole manifest except where and when it was
-written; readers check both.
+written; readers check both. All that is written here survives a power cut.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-
-from textmill.components.durable import flush, flush_folders, write_flushed
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 2
@@ -97,6 +96,38 @@ def write_manifest(
     write_flushed(folder / MANIFEST, text.encode() + b"\n")
     flush_folders(folder)
     return manifest
+
+
+def write_flushed(path: Path, data: bytes) -> None:
+    """Writes a file and flushes its bytes to disk; its name is not flushed."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def flush(path: Path) -> None:
+    """Flushes a file's bytes, or a folder's names, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_folders(folder: Path) -> None:
+    """Flushes the names in a folder and in all folders below it."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            flush(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Creates a folder and its parents, and flushes the names of the new ones."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in new:
+        flush(path.parent)
 
 
 def _describe(path: Path, name: str, records: Mapping[str, int]) -> dict[str, Any]:

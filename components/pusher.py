@@ -20,8 +20,7 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Input, Output
-from textmill.components.durable import flush, make_folder
-from textmill.components.manifest import write_manifest
+from textmill.components.manifest import flush, make_folder, write_manifest
 from textmill.models.errors import IntegrityError
 from textmill.models.paths import FilePath
 

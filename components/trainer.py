@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TASKS, TaskName
-from textmill.models.tasks.config import MaskedLMConfig
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
@@ -46,7 +44,7 @@ class TrainerConfig:
     train: TrainingConfig
     """Options of the training run."""
     task_config: Any = None
-    """The knobs of the task, of the class that ``TASKS`` names; None is their
+    """The knobs of the task, of the class that ``TASKS`` names. Not set: their
     defaults."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""
@@ -98,12 +96,9 @@ def train(
         seed=config.seed,
         strategy=strategy,
     )
-    checkpoints = _open_checkpoints(context, writes=is_chief)
-    live = None
-    if checkpoints and context.work_dir and is_chief:
-        live = context.work_dir / logs.EVENTS
+    live = context.work_dir / logs.EVENTS if context.work_dir and is_chief else None
     run.run(
-        checkpoints=checkpoints,
+        checkpoints=_open_checkpoints(context, writes=is_chief),
         report=context.report,
         should_stop=context.should_stop,
         monitor=_monitor(live, run.task, config, eval_rows, tokenizer),
@@ -231,30 +226,8 @@ def _write_model(
         "next_sentence": _has_pairs(rows),
         "init": task.init,
     }
-    model.facts, model.identity = facts, {"tensors": tensors, **_identity(facts)}
+    model.facts, model.identity = facts, {"tensors": tensors, **facts}
     write_json(model.file("model.json"), facts)
-
-
-def _identity(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the facts in the form of the digest, older than tasks' own configs.
-
-    Every model has masking there, if only the defaults, and ``loss_chunk`` is a part of
-    its shape.
-    """
-    own = dict(facts["task_config"])
-    masking = {f.name: own.pop(f.name, f.default) for f in fields(MaskedLMConfig)}
-    return {
-        **{name: value for name, value in facts.items() if name != "task_config"},
-        **({"task_config": own} if own.keys() - {"loss_chunk"} else {}),
-        "model": {**facts["model"], "loss_chunk": own.get("loss_chunk")},
-        "masking": {
-            "rate": masking["mask_rate"],
-            "whole_words": masking["mask_whole_words"],
-            "span": masking["mask_span"],
-            "longest_span": masking["longest_span"],
-            "static": masking["dupe_factor"] is not None,
-        },
-    }
 
 
 class Trainer(Component, executor=train, resumable=True):

@@ -1,55 +1,21 @@
-"""Inference: loads a trained model and runs it over rows."""
+"""Inference: runs a model over rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader
 from textmill.models.targets import TARGETS
-from textmill.models.tasks import TASKS
 from textmill.models.tasks.task import Task
-from textmill.models.tokenizers import Tokenizer, load_tokenizer
+from textmill.models.tokenizers import Tokenizer
 from textmill.models.training.sampler import row_keys
-from textmill.models.weights import load_weights
 
 _SAMPLE_ROWS = 3
-
-
-def load_task(
-    weights: Path,
-    tokenizer: Path,
-    facts: dict[str, Any],
-    *,
-    attention: Literal["document", "row"] = "row",
-) -> tuple[Task, Tokenizer]:
-    """Rebuilds a task and its tokenizer from a trained model's files and facts.
-
-    Answers are computed in float32, whatever the model was trained in, and for rows of
-    one text unless ``attention`` keeps the documents of a row apart.
-    """
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy("float32")
-    loaded = load_tokenizer(tokenizer)
-    row = TASKS[facts["task"]]
-    task = row.load()(
-        ModelConfig(**facts["model"]),
-        vocabulary_size=loaded.size,
-        specials=loaded.specials,
-        num_labels=len(facts["labels"]),
-        task_config=row.config(**facts["task_config"]),
-        attention=attention,
-        next_sentence=facts["next_sentence"],
-    )
-    load_weights(task, weights)
-    return task, loaded
 
 
 def row_batches(rows: RowReader, batch: int, seed: int) -> Iterator[dict[str, Any]]:

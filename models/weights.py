@@ -1,17 +1,21 @@
-"""Weights on disk: safetensors files, and a digest over all tensors."""
+"""Trained models on disk: weights as safetensors, and the task rebuilt from them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
+from textmill.models.tasks import TASKS
 from textmill.models.tasks.task import Task
+from textmill.models.tokenizers import Tokenizer, load_tokenizer
 
 _HEAD = "head/"
 
@@ -43,6 +47,35 @@ def load_weights(task: Task, path: Path) -> None:
             "use the model config that they were trained with"
         )
     _assign(wanted, stored, str(path))
+
+
+def load_task(
+    weights: Path,
+    tokenizer: Path,
+    facts: dict[str, Any],
+    *,
+    attention: Literal["document", "row"] = "row",
+) -> tuple[Task, Tokenizer]:
+    """Rebuilds a task and its tokenizer from a trained model's files and facts.
+
+    Answers are computed in float32, whatever the model was trained in, and for rows of
+    one text unless ``attention`` keeps the documents of a row apart.
+    """
+    keras.utils.clear_session()
+    keras.config.set_dtype_policy("float32")
+    loaded = load_tokenizer(tokenizer)
+    row = TASKS[facts["task"]]
+    task = row.load()(
+        ModelConfig(**facts["model"]),
+        vocabulary_size=loaded.size,
+        specials=loaded.specials,
+        num_labels=len(facts["labels"]),
+        task_config=row.config(**facts["task_config"]),
+        attention=attention,
+        next_sentence=facts["next_sentence"],
+    )
+    load_weights(task, weights)
+    return task, loaded
 
 
 def warm_start(

@@ -72,7 +72,9 @@ def _ingester(
     config: PipelineConfig, name: str, earlier: dict[str, Ingester]
 ) -> Ingester:
     return Ingester(
-        IngesterConfig(dataset=config.datasets[name].to_ingest(), seed=config.seed),
+        IngesterConfig(
+            dataset=config.datasets[name].to_ingest(), seed=config.seed, name=name
+        ),
         id=f"ingest.{name}",
         config_paths={"dataset": f"datasets.{name}", "seed": "seed"},
         against={

@@ -114,6 +114,8 @@ def _outcome(event: Mapping[str, Any], activity: Activity | None) -> str:
         words.append(clock(event["seconds"]))
     if event.get("error"):
         words.append(event["error"])
+    elif event.get("note"):
+        words.append(event["note"])
     elif activity is not None:
         words.extend(activity.reasons[:3])
     return "  ".join(words)

@@ -1,4 +1,4 @@
-"""Publishing: makes a node's outputs visible in one atomic step.
+"""Publishing: makes a node's outputs visible in one atomic step, and looks them up.
 
 Outputs are written below ``<root>/artifacts/<node>/<key>.staging/``, each sealed with a
 manifest. ``execution.json`` records how they were made, enough to rebuild the store.
@@ -8,36 +8,42 @@ final name is complete, whatever was killed and whenever.
 
 from __future__ import annotations
 
-import errno
 import fcntl
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import Artifact
-from textmill.components.durable import flush, write_flushed
-from textmill.components.manifest import canonical_json, write_manifest
-from textmill.models.errors import MachineError
+from textmill.components.base import Artifact, Component
+from textmill.components.manifest import (
+    canonical_json,
+    flush,
+    write_flushed,
+    write_manifest,
+)
+from textmill.models.errors import IntegrityError
+from textmill.pipeline.machine_errors import disk_full_errors
 
 EXECUTION = "execution.json"
 _STAGING, _SCRATCH, _REPLACED = ".staging", ".scratch", ".replaced"
-_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_MACHINE = (
-    errno.EIO,
-    errno.EROFS,
-    errno.ENODEV,
-    errno.ENXIO,
-    errno.ESTALE,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.EAGAIN,
-)
 _POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """A node's published result under a key, if there is one."""
+
+    execution: dict[str, Any] | None = None
+    """The content of ``execution.json``; None if nothing valid is published."""
+    outputs: Mapping[str, Artifact] = field(default_factory=dict)
+    """The artifacts of a valid execution."""
+    problem: str | None = None
+    """Why a published execution is no longer valid."""
 
 
 def published_dir(root: Path, node: str, key: str) -> Path:
@@ -110,10 +116,49 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     remove(replaced)
 
 
+def failed_dir(root: Path, run_id: str, node: str) -> Path:
+    """Returns the folder of the files that a failed node left for its diagnosis."""
+    return root / "runs" / run_id / "failed" / node
+
+
+def keep_failed(folder: Path, outputs: Mapping[str, Artifact]) -> None:
+    """Moves the files of a failed node's outputs that explain the failure."""
+    for name, artifact in outputs.items():
+        for file in artifact.KEPT_ON_FAILURE:
+            if (artifact.path / file).is_file():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                shutil.move(artifact.path / file, folder / name / file)
+
+
 def remove(folder: Path) -> None:
     """Removes a folder with its content, if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def look_up(root: Path, component: type[Component], node: str, key: str) -> CacheEntry:
+    """Returns a node's published outputs, if they are complete and still in effect.
+
+    Compares sizes only; the readers of an artifact verify its bytes.
+    """
+    folder = published_dir(root, node, key)
+    try:
+        execution = json.loads((folder / EXECUTION).read_bytes())
+    except FileNotFoundError:
+        return CacheEntry()
+    except ValueError as error:
+        return CacheEntry(problem=f"{folder / EXECUTION}: not JSON ({error})")
+    outputs: dict[str, Artifact] = {}
+    for name, port in component.contract.outputs.items():
+        try:
+            artifact = port.type(folder / name)
+            problem = _problem(artifact, execution["seals"].get(name))
+        except IntegrityError as error:
+            problem = str(error)
+        if problem is not None:
+            return CacheEntry(problem=problem)
+        outputs[name] = artifact
+    return CacheEntry(execution, outputs)
 
 
 def work_dir(root: Path, node: str, key: str) -> Path:
@@ -162,63 +207,6 @@ def locked(
 
 
 @contextmanager
-def disk_full_errors(path: Path) -> Iterator[None]:
-    """Context manager: turns a full disk into an error with the path and free space.
-
-    Raises:
-        MachineError: the disk, the quota or the limit on a file's size is reached.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise MachineError(disk_full_message(error, path)) from error
-
-
-def machine_error_message(error: Exception, node: str, path: Path) -> str | None:
-    """Returns the message for an error that the machine caused, else None."""
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
-        return f"{node}: out of memory; free some, then run the same command again"
-    if sentence := disk_full_message(error, path):
-        return sentence
-    if isinstance(error, PermissionError):
-        return f"{error.filename}: {error.strerror}; grant this user the right to it"
-    if isinstance(error, OSError) and error.errno in _MACHINE:
-        place = error.filename or path
-        return (
-            f"{place}: {error.strerror}; the disk or the machine failed: check it, "
-            "then run the same command again"
-        )
-    return None
-
-
-def disk_full_message(error: BaseException, path: Path) -> str | None:
-    """Returns the message for an error that was caused by a full disk, else None."""
-    link: BaseException | None = error
-    while link is not None:
-        if isinstance(link, OSError) and link.errno in _FULL:
-            return _full_sentence(Path(str(link.filename or path)), link.errno)
-        link = link.__cause__ or link.__context__
-    # TensorFlow and Beam wrap the operating system's message in their own errors.
-    for code in _FULL:
-        if os.strerror(code) in str(error):
-            return _full_sentence(path, code)
-    return None
-
-
-def _full_sentence(path: Path, code: int) -> str:
-    folder = next(
-        parent for parent in [path, *path.absolute().parents] if parent.exists()
-    )
-    free = shutil.disk_usage(folder).free / 1e9
-    return (
-        f"{path}: {os.strerror(code)} ({free:.1f} GB free); make room, "
-        "then run the same command again"
-    )
-
-
-@contextmanager
 def _lock_file(root: Path, node: str, key: str) -> Iterator[int]:
     path = root / "locks" / f"{node}-{key}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -237,3 +225,17 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _problem(artifact: Artifact, seal: str | None) -> str | None:
+    if artifact.seal != seal:
+        return f"{artifact.path}: its seal differs from {EXECUTION}"
+    for file in artifact.manifest["files"]:
+        path = artifact.path / file["path"]
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return f"{path} is gone"
+        if size != file["size"]:
+            return f"{path} has {size} bytes, not {file['size']}"
+    return artifact.missing_reason()

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from textmill.components.base import Artifact, Component
+from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
-from textmill.pipeline.publish import disk_full_errors, write_atomically
+from textmill.pipeline.publish import write_atomically
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 _PROGRESS_SECONDS = 1.0
@@ -92,14 +93,23 @@ class RunLog:
         """Logs a node that ran or was cached, and its artifacts."""
         key = execution["key"]
         paths = {name: self._relative(a.path) for name, a in outputs.items()}
-        self._add(node, state, seconds=seconds, key=key, outputs=paths)
+        notes = [note for a in outputs.values() if (note := a.note())]
+        remark = {"note": "; ".join(notes)} if notes else {}
+        self._add(node, state, seconds=seconds, key=key, outputs=paths, **remark)
         if not self._store.has_execution(node.id, execution["run_id"]):
             self._store.record_execution({**execution, "state": "ran"})
         self._outputs[node.id] = outputs
         for artifact in outputs.values():
             self._add_to_stage(node.id.partition(".")[2], artifact)
         self._save()
-        self.event("node_finished", node=node.id, state=state, seconds=seconds, key=key)
+        self.event(
+            "node_finished",
+            node=node.id,
+            state=state,
+            seconds=seconds,
+            key=key,
+            **remark,
+        )
 
     def node_not_done(
         self,

@@ -163,7 +163,6 @@ def test_the_local_runner_reaches_few_modules():
     steps_and_configs = ("pipeline.config", "components.")
     assert {m for m in modules if m.startswith(steps_and_configs)} == {
         "components.base",
-        "components.durable",
         "components.manifest",
     }
 

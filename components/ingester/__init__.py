@@ -28,6 +28,8 @@ class IngesterConfig:
     """Its sources, cleaning and splits, with absolute paths."""
     seed: int = 17
     """Seed of the order inside shards."""
+    name: str = "data"
+    """Name of the data set in the config file, for messages."""
 
 
 def ingest(
@@ -50,6 +52,7 @@ def ingest(
         documents,
         dataset=config.dataset,
         seed=config.seed,
+        name=config.name,
         context=context,
         against=against,
     )

@@ -29,7 +29,7 @@ from textmill.components.ingester.partitions import (
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.reader import split_ranges
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
-from textmill.components.ingester.selection import select
+from textmill.components.ingester.selection import count_records, select
 from textmill.components.ingester.shard_writer import Shard, write_shard
 from textmill.components.ingester.sources.files import find_files
 from textmill.components.scratch import (
@@ -44,9 +44,10 @@ from textmill.components.worker_errors import (
     raise_first_error,
     recording_errors,
 )
-from textmill.models.errors import ConfigError
+from textmill.models.errors import ConfigError, DataError
 
 _OUTCOME = "outcome.json"
+_NUM_SAMPLED = 100
 
 
 def run(
@@ -54,6 +55,7 @@ def run(
     *,
     dataset: DatasetConfig,
     seed: int,
+    name: str = "data",
     context: Context,
     against: Mapping[str, Documents] | None = None,
     block_bytes: int = BLOCK_BYTES,
@@ -64,6 +66,7 @@ def run(
         documents: the artifact.
         dataset: the config of its sources, cleaning and splits.
         seed: seed of the order inside shards.
+        name: the data set's, for messages.
         context: the runner's context.
         against: data sets whose eval and test documents are protected.
         block_bytes: approximate size of a partition.
@@ -89,7 +92,10 @@ def run(
                 | "Distribute" >> beam.Reshuffle()
                 | "Write" >> beam.Map(write_shard, scratch, documents.path)
             )
-        raise_first_error(scratch)
+        try:
+            raise_first_error(scratch)
+        except DataError as error:
+            raise _keep_rejected(documents, scratch, error, name) from None
         _finish(documents, scratch)
     context.report({"documents": sum(documents.facts["splits"].values())})
 
@@ -142,11 +148,12 @@ def select_shards(
         return
     with recording_errors(scratch, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
         place = scratch.path(Documents.DEAD_LETTERS)
         with uploading(place) as path, path.open("wb") as file:
             for part in parts:
                 file.writelines(part.dead_letters)
+        _write_rejected(parts, scratch)
+        selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
         outcome = {
             "facts": selection.facts,
             "ledger": selection.ledger,
@@ -155,6 +162,37 @@ def select_shards(
         with uploading(scratch.path(_OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
+
+
+def _write_rejected(parts: list[PartitionOutput], scratch: ScratchDir) -> None:
+    """Writes the counts and some documents, for the case that they are refused."""
+    with uploading(scratch.path(Documents.LEDGER)) as path:
+        write_json(path, count_records(parts))
+    lines = (line for part in parts for line in _first_lines(part))
+    with (
+        uploading(scratch.path(Documents.SAMPLE)) as path,
+        path.open("wb") as sample,
+    ):
+        sample.writelines(islice(lines, _NUM_SAMPLED))
+
+
+def _first_lines(part: PartitionOutput) -> Iterator[bytes]:
+    with cached_path(part.spill).open("rb") as file:
+        yield from islice(file, _NUM_SAMPLED)
+
+
+def _keep_rejected(
+    documents: Documents, scratch: ScratchDir, error: DataError, name: str
+) -> DataError:
+    """Moves the files about rejected data to the artifact; returns the error."""
+    if not scratch.names(Documents.LEDGER):
+        return error
+    for file in Documents.KEPT_ON_FAILURE:
+        shutil.copyfile(cached_path(scratch.path(file)), documents.path / file)
+    if not (documents.path / Documents.DEAD_LETTERS).stat().st_size:
+        return error
+    command = f"`textmill data dead FILE {name}`"
+    return DataError(f"{error}; {command} shows the bad records")
 
 
 def _finish(documents: Documents, scratch: ScratchDir) -> None:

@@ -65,14 +65,12 @@ def select(
     """
     names = sorted({label for part in parts for label in part.labels})
     rows = _load_index(parts, names)
-    bad = _total(part.bad for part in parts)
-    dropped = _total(part.dropped for part in parts)
-    num_read = sum(part.num_read for part in parts) + bad.total()
-    _check_bad(parts, bad, num_read, dataset)
+    counts = count_records(parts)
+    _check_bad(parts, counts, dataset)
     spills = [part.spill for part in parts]
-    rules = SelectionRules(rows, spills, dataset, dropped, seed)
+    rules = SelectionRules(rows, spills, dataset, Counter(counts["dropped"]), seed)
     rules.apply(parts, scratch)
-    ledger = _make_ledger(parts, rules, num_read, bad)
+    ledger = _make_ledger(parts, rules, counts)
     _check_kept(rules.rows, ledger, dataset)
     shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
     records = {shard.name: len(shard.length) for shard in shards}
@@ -80,19 +78,26 @@ def select(
     return Selection(shards, facts, ledger, records)
 
 
+def count_records(parts: list[PartitionOutput]) -> dict[str, Any]:
+    """Returns the counts of records read, and of those dropped and bad by reason."""
+    bad = _total(part.bad for part in parts)
+    dropped = _total(part.dropped for part in parts)
+    return {
+        "read": sum(part.num_read for part in parts) + bad.total(),
+        "dropped": dict(sorted(dropped.items())),
+        "bad": dict(sorted(bad.items())),
+    }
+
+
 def _make_ledger(
-    parts: list[PartitionOutput],
-    rules: SelectionRules,
-    num_read: int,
-    bad: Counter[str],
+    parts: list[PartitionOutput], rules: SelectionRules, counts: dict[str, Any]
 ) -> dict[str, Any]:
     """Returns the counts of read, kept, dropped, bad, added and changed documents."""
     rows, dropped = rules.rows, rules.dropped
     ledger = {
-        "read": num_read,
+        **counts,
         "kept": _count_splits(rows),
         "dropped": dict(sorted(dropped.items())),
-        "bad": dict(sorted(bad.items())),
     }
     further = {
         "added": rules.added,
@@ -100,8 +105,9 @@ def _make_ledger(
         "personal": _total(part.personal for part in parts),
     }
     ledger |= {name: dict(sorted(n.items())) for name, n in further.items() if n}
-    num_input = num_read + rules.added.total()
-    assert num_input == len(rows) + dropped.total() + bad.total(), ledger
+    num_input = counts["read"] + rules.added.total()
+    num_bad = sum(counts["bad"].values())
+    assert num_input == len(rows) + dropped.total() + num_bad, ledger
     return ledger
 
 
@@ -383,20 +389,19 @@ def _count_labels(rows: np.ndarray, names: list[tuple[str, ...]]) -> Counter[str
 
 
 def _check_bad(
-    parts: list[PartitionOutput],
-    bad: Counter[str],
-    num_read: int,
-    dataset: DatasetConfig,
+    parts: list[PartitionOutput], counts: dict[str, Any], dataset: DatasetConfig
 ) -> None:
-    allowed = dataset.limits.max_bad_fraction
-    if not bad or bad.total() <= allowed * num_read:
+    limits, bad, num_read = dataset.limits, counts["bad"], counts["read"]
+    num_bad = sum(bad.values())
+    if limits.allow(num_bad, num_read):
         return
     reason = min(bad, key=lambda name: (-bad[name], name))
     example = next(p.examples[reason] for p in parts if reason in p.examples)
     raise DataError(
-        f"{bad.total()} of {num_read} records are bad, more than "
-        f"limits.max_bad_fraction ({allowed:g}) allows; most often {reason} "
-        f"({bad[reason]} times), first at {example}"
+        f"{num_bad} of {num_read} records are bad, more than limits allows "
+        f"(max_bad_records {limits.max_bad_records}, max_bad_fraction "
+        f"{limits.max_bad_fraction:g}); most often {reason} ({bad[reason]} times), "
+        f"first at {example}"
     )
 
 

@@ -17,9 +17,10 @@ from textmill.components.artifacts import (
 )
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.inference import load_task, predict_rows
+from textmill.models.inference import predict_rows
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.tasks import TASKS
+from textmill.models.weights import load_task
 
 _GROUP_ROWS = 8192
 

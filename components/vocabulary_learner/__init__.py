@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from textmill.components.artifacts import Documents, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.checks import COUNT, Bounds, check_bounds
 from textmill.models.paths import FilePath
 
 _FORMS = {
@@ -25,29 +26,30 @@ class VocabularyConfig:
 
     kind: Literal["wordpiece", "sentencepiece", "bpe", "character"] | None = None
     """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token per
-    character; None is wordpiece, or the kind of the file."""
-    size: int = 8000
-    """Number of tokens, special tokens included; kind character and files ignore it."""
+    character. Not set: wordpiece, or the kind of the file."""
+    size: Annotated[int, Bounds(at_least=16, at_most=10_000_000)] = 8000
+    """Greatest number of tokens, special tokens included; a corpus that yields fewer
+    gives a smaller vocabulary. Files ignore it."""
     learn_from: str | None = None
     """Data set to learn from; its train split is counted."""
     file: FilePath | None = None
     """Instead of learn_from: vocab.txt, vocab.json next to merges.txt, tokenizer.json
     or spiece.model, or a Hugging Face or KerasHub folder with one of them."""
     lowercase: bool | None = None
-    """Lower-case text; wordpiece also strips accents, as BERT does. None is false for
+    """Lower-case text; wordpiece also strips accents, as BERT does. Not set: false for
     bpe, the folder's setting for an import, and true otherwise."""
     normalization: Literal["bert", "fast", "none", "nfc", "nfkc"] | None = None
-    """wordpiece: bert gives BERT's ids (None), fast folds by NFKC and is faster; bpe
-    and character: a Unicode form, or none (None); sentencepiece has its own, NFKC."""
-    max_sample_bytes: int | None = None
-    """Bytes of text to learn from, an equal part of every shard; None is 100 MB, or
-    10 MB for sentencepiece, whose learner is slower."""
+    """wordpiece: bert gives BERT's ids, fast folds by NFKC and is faster; bpe and
+    character: a Unicode form, or none; sentencepiece has its own, NFKC. Not set: bert
+    for wordpiece, none for bpe and character."""
+    max_sample_bytes: Annotated[int, COUNT] | None = None
+    """Bytes of text to learn from, an equal part of every shard. Not set: 100 MB,
+    or 10 MB for sentencepiece, whose learner is slower."""
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if (self.learn_from is None) == (self.file is None):
             raise ValueError("either learn_from or file")
-        if self.size < 16:
-            raise ValueError(f"size of 16 or more, got {self.size}")
         if self.kind == "character" and self.file:
             raise ValueError("learn_from for kind character, got file")
         if self.kind == "bpe" and self.learn_from and self.size < _SMALLEST_BPE:
@@ -73,7 +75,7 @@ def learn_vocabulary(
 
     Raises:
         ConfigError: the file is missing, or its kind is not the configured one.
-        DataError: the corpus yields fewer tokens than ``size``.
+        DataError: ``size`` has no room for the characters of the corpus.
         IntegrityError: the file has an empty or repeated token.
     """
     if config.file:
@@ -93,6 +95,8 @@ def learn_vocabulary(
     vocabulary.path.mkdir(parents=True, exist_ok=True)
     tokenizer.save(vocabulary.path)
     vocabulary.facts = {"kind": tokenizer.kind, "size": tokenizer.size}
+    if config.learn_from and tokenizer.size < config.size:
+        vocabulary.facts["limit"] = config.size
 
 
 class VocabularyLearner(Component, executor=learn_vocabulary):

@@ -52,10 +52,10 @@ _BATCH_CHARS = 1 << 20
 def learn_tokenizer(
     documents: Documents, config: VocabularyConfig, context: Context
 ) -> Tokenizer:
-    """Learns a tokenizer of the config's kind and size from the train split.
+    """Learns a tokenizer of at most ``size`` tokens from the train split.
 
     Raises:
-        DataError: the corpus yields fewer tokens than ``size``.
+        DataError: ``size`` has no room for the characters of the corpus.
     """
     learners = {
         WordPiece.kind: _learn_wordpiece,
@@ -130,9 +130,11 @@ def _sample_bytes(config: VocabularyConfig) -> int:
 
 
 def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Character:
-    tokens = [*SPECIAL_TOKENS, *sorted(c for c in counts if len(c) == 1)]
+    characters = [character for character in counts if len(character) == 1]
+    ranked = sorted(characters, key=lambda character: (-counts[character], character))
+    most_frequent = ranked[: config.size - len(SPECIAL_TOKENS)]
     return Character(
-        tokens,
+        [*SPECIAL_TOKENS, *sorted(most_frequent)],
         lowercase=bool(config.lowercase),
         normalization=config.normalization or "",
     )
@@ -140,10 +142,8 @@ def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Charac
 
 def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPiece:
     pieces = learn_pieces(_short(counts), size=config.size - len(SPECIAL_TOKENS))
-    tokens = [*SPECIAL_TOKENS, *pieces]
-    _check_size(len(tokens), config)
     return WordPiece(
-        tokens,
+        [*SPECIAL_TOKENS, *pieces],
         lowercase=bool(config.lowercase),
         normalization=config.normalization or "",
     )
@@ -153,7 +153,6 @@ def _learn_byte_pair(counts: dict[str, int], config: VocabularyConfig) -> BytePa
     first = [*BYTE_PAIR_SPECIALS.values(), *byte_alphabet()]
     merges = learn_merges(_short(counts), num_entries=config.size - len(first))
     merged = dict.fromkeys(left + right for left, right in merges)
-    _check_size(len(first) + len(merged), config)
     return BytePair(
         [*first, *merged],
         merges,
@@ -167,44 +166,44 @@ def _short(counts: dict[str, int]) -> dict[str, int]:
     return {word: n for word, n in counts.items() if len(word) <= _LONGEST_WORD}
 
 
-def _check_size(size: int, config: VocabularyConfig) -> None:
-    if size < config.size:
-        raise DataError(
-            f"vocabulary.size: expected {config.size} tokens, the corpus yields "
-            f"{size}; set it to {size} or less, or learn from more text"
-        )
-
-
 def _learn_sentencepiece(
+    counts: dict[str, int], config: VocabularyConfig
+) -> SentencePiece:
+    try:
+        return _train_sentencepiece(counts, config)
+    except RuntimeError as error:
+        # The trainer wants the exact size, and names the largest that it can reach.
+        if largest := re.search(r"value <= (\d+)", str(error)):
+            smaller = replace(config, size=int(largest[1]))
+            return _train_sentencepiece(counts, smaller)
+        if needed := re.search(r"required_chars\. \d+ vs (\d+)", str(error)):
+            raise DataError(
+                f"vocabulary.size: expected {needed[1]} or more for the characters of "
+                f"the corpus, got {config.size}; make it larger"
+            ) from None
+        raise
+
+
+def _train_sentencepiece(
     counts: dict[str, int], config: VocabularyConfig
 ) -> SentencePiece:
     import sentencepiece
 
     model = io.BytesIO()
     pad, unknown, start, end, mask = SPECIAL_TOKENS
-    lines = (f"{word}\t{count}" for word, count in sorted(counts.items()))
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
-            input_format="tsv",
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=config.size,
-            normalization_rule_name="nmt_nfkc_cf" if config.lowercase else "nmt_nfkc",
-            **{"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3},
-            **{"pad_piece": pad, "unk_piece": unknown},
-            **{"bos_piece": start, "eos_piece": end},
-            control_symbols=[mask],
-            max_sentence_length=LONGEST_SENTENCE,
-            num_threads=1,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        most = re.search(r"value <= (\d+)", str(error))
-        if most is None:
-            raise
-        raise DataError(
-            f"vocabulary.size: expected {config.size} tokens, the corpus yields "
-            f"{most[1]}; set it to {most[1]} or less, or learn from more text"
-        ) from None
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(f"{word}\t{n}" for word, n in sorted(counts.items())),
+        input_format="tsv",
+        model_writer=model,
+        model_type="unigram",
+        vocab_size=config.size,
+        normalization_rule_name="nmt_nfkc_cf" if config.lowercase else "nmt_nfkc",
+        **{"pad_id": 0, "unk_id": 1, "bos_id": 2, "eos_id": 3},
+        **{"pad_piece": pad, "unk_piece": unknown},
+        **{"bos_piece": start, "eos_piece": end},
+        control_symbols=[mask],
+        max_sentence_length=LONGEST_SENTENCE,
+        num_threads=1,
+        minloglevel=2,
+    )
     return SentencePiece(model.getvalue())

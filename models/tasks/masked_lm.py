@@ -52,7 +52,7 @@ class MaskedLM(Task):
 
     @property
     def num_slots(self) -> int:
-        """Predictions a row: ceil(rate x length)."""
+        """Predictions per row: ceil(rate x length)."""
         return math.ceil(self.task_config.mask_rate * self.config.sequence_length)
 
     def _build(self) -> keras.Model:

@@ -24,7 +24,7 @@ def explain(
     """Returns the parts of a key that differ from the node's latest execution."""
     latest = latest_execution(root, component.id)
     if latest is None:
-        return ["never ran"]
+        return ["first run"]
     return list(_differences(component, latest["parts"], parts, positions))
 
 

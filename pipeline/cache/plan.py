@@ -8,9 +8,9 @@ from typing import Literal
 
 from textmill.components.base import Channel, Component
 from textmill.pipeline.cache.diff import UNKNOWN, Positions, explain
-from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.pipeline import Pipeline
+from textmill.pipeline.publish import look_up
 from textmill.pipeline.store import MetadataStore
 
 

@@ -48,7 +48,11 @@ def peek(
 ) -> None:
     """Shows the first documents, in the order of the shards."""
     from textmill.pipeline.cli.data_display import render_document
-    from textmill.pipeline.cli.published import find_documents, first_documents
+    from textmill.pipeline.cli.published import (
+        RejectedDocuments,
+        find_documents,
+        first_documents,
+    )
 
     documents = find_documents(config, overrides, root, dataset)
     num_shown = 0
@@ -58,8 +62,12 @@ def peek(
             print(json.dumps(document, ensure_ascii=False))
         else:
             print(render_document(document, around=grep))
-    total = documents.splits[split]
-    summary = f"{num_shown:,} of {total:,} documents of {split}"
+    if isinstance(documents, RejectedDocuments):
+        bad = sum(documents.ledger["bad"].values())
+        summary = f"{num_shown:,} documents that could be read; {bad:,} bad records"
+    else:
+        total = documents.splits[split]
+        summary = f"{num_shown:,} of {total:,} documents of {split}"
     if grep is not None and num_shown < number:
         summary += f"; no other document contains {grep!r}"
     print(f"textmill: {summary}", file=sys.stderr)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textmill.components.artifacts import SPLITS, Documents, Profile, Vocabulary
+from textmill.components.artifacts import (
+    SPLITS,
+    Documents,
+    Profile,
+    Vocabulary,
+    read_json,
+)
 from textmill.components.base import Artifact, Component
 from textmill.models.errors import ConfigError, did_you_mean
 
@@ -17,16 +24,65 @@ if TYPE_CHECKING:
     from textmill.pipeline.config.load import LoadedConfig
 
 
+@dataclass(frozen=True)
+class RejectedDocuments:
+    """The files that stay with a run whose ingestion failed."""
+
+    run: str
+    folder: Path
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Counts of read, dropped and bad records."""
+        value: dict[str, Any] = read_json(self.folder / Documents.LEDGER)
+        return value
+
+    def sample(self) -> Iterator[dict[str, Any]]:
+        """Yields some of the documents that could be read."""
+        with (self.folder / Documents.SAMPLE).open("rb") as file:
+            yield from map(json.loads, file)
+
+
 def find_documents(
     config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
-) -> Documents:
-    """Returns the documents of a data set.
+) -> Documents | RejectedDocuments:
+    """Returns the documents of a data set, or those that its newest run rejected.
 
     Raises:
         ConfigError: the data set is unknown, or it was not ingested yet.
     """
     loaded = _load(config, overrides, dataset)
-    return cast(Documents, _find(loaded, root, f"ingest.{dataset}", "documents"))
+    node = f"ingest.{dataset}"
+    if (rejected := _find_rejected(loaded, root, node)) is not None:
+        print(
+            f"textmill: {node} failed in run {rejected.run}; these are its records",
+            file=sys.stderr,
+        )
+        return rejected
+    return cast(Documents, _find(loaded, root, node, "documents"))
+
+
+def _find_rejected(
+    loaded: LoadedConfig, root: Path, node: str
+) -> RejectedDocuments | None:
+    """Returns the rejected documents of the newest run with a node, if it failed."""
+    from textmill.pipeline.publish import failed_dir
+    from textmill.pipeline.store import MetadataStore
+
+    if not root.is_dir():
+        return None
+    with MetadataStore(root) as store:
+        for run in store.runs():
+            summary = store.run(run["run_id"])
+            if summary["name"] != loaded.config.name or node not in summary["nodes"]:
+                continue
+            folder = failed_dir(root, run["run_id"], node) / "documents"
+            return (
+                RejectedDocuments(str(run["run_id"]), folder)
+                if (folder / Documents.LEDGER).is_file()
+                else None
+            )
+    return None
 
 
 def find_profile(
@@ -71,9 +127,9 @@ def _load(
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:
     """Returns a node's output for this config, or else that of its newest run."""
-    from textmill.pipeline.cache.entry import look_up
     from textmill.pipeline.cache.plan import plan as plan_pipeline
     from textmill.pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.publish import look_up
 
     command = f"`textmill run {loaded.path} --until {node}`"
     if root.is_dir():
@@ -114,17 +170,26 @@ def _newest(
 
 
 def first_documents(
-    documents: Documents, split: str, number: int, *, containing: str | None = None
+    documents: Documents | RejectedDocuments,
+    split: str,
+    number: int,
+    *,
+    containing: str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yields the first documents of a split, in the order of its shards.
+
+    Rejected documents have no splits, and come in the order of their files.
 
     Raises:
         ConfigError: the split is unknown.
     """
-    if split not in documents.splits:
+    if isinstance(documents, RejectedDocuments):
+        rows = documents.sample()
+    elif split not in documents.splits:
         splits = ", ".join(name for name in SPLITS if name in documents.splits)
         raise ConfigError(f"--split: expected one of {splits}, got {split!r}")
-    rows = documents.read(split)
+    else:
+        rows = documents.read(split)
     if containing is not None:
         pattern = containing.casefold()
         rows = (row for row in rows if pattern in row["text"].casefold())
@@ -155,7 +220,13 @@ def named_profile(name: str, root: Path) -> dict[str, Any]:
     return read_profile(root / path)
 
 
-def dead_letters(documents: Documents, number: int) -> list[dict[str, Any]]:
+def dead_letters(
+    documents: Documents | RejectedDocuments, number: int
+) -> list[dict[str, Any]]:
     """Returns the first records that could not be read."""
-    with documents.verify_file(Documents.DEAD_LETTERS).open("rb") as file:
+    if isinstance(documents, RejectedDocuments):
+        path = documents.folder / Documents.DEAD_LETTERS
+    else:
+        path = documents.verify_file(Documents.DEAD_LETTERS)
+    with path.open("rb") as file:
         return [json.loads(line) for line in islice(file, number)]

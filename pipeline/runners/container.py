@@ -29,10 +29,9 @@ from textmill.models.errors import (
     RemoteError,
     TextmillError,
 )
-from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
 from textmill.pipeline.periodic import run_periodically
-from textmill.pipeline.publish import published_dir, work_dir
+from textmill.pipeline.publish import failed_dir, look_up, published_dir, work_dir
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.tensorboard_sync import sync_events, sync_events_once
 from textmill.pipeline.runners.worker import Job, make_job, run_job
@@ -137,6 +136,8 @@ def execute(
     seconds = round(time.monotonic() - started, 3)
     if outcome.state not in ("ran", "cached"):
         checkpoints.finish()
+        folder = failed_dir(mirror.path, run_id, node.id)
+        mirror.send(folder.relative_to(mirror.path).as_posix())
         return NodeResult(outcome.state, key, seconds, outcome.exit_code, outcome.error)
     outputs = _upload(node, key, mirror)
     checkpoints.finish()

@@ -26,11 +26,10 @@ from textmill.models.errors import (
     TextmillError,
 )
 from textmill.pipeline.cache.diff import Parts, explain
-from textmill.pipeline.cache.entry import CacheEntry, look_up
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
-from textmill.pipeline.publish import sweep
+from textmill.pipeline.publish import CacheEntry, look_up, sweep
 from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess

@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from textmill.components.base import Artifact, Component, Context
-from textmill.components.durable import make_folder
+from textmill.components.manifest import make_folder
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
-from textmill.pipeline.cache.entry import look_up
 from textmill.pipeline.cache.key import Keys, cache_key
+from textmill.pipeline.machine_errors import machine_error_message
+from textmill.pipeline.publish import look_up
 from textmill.pipeline.secrets import hide_secrets, resolve_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
@@ -159,7 +160,7 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
         return Outcome("failed", error.exit_code, str(error))
     except Exception as error:
         traceback.print_exc()
-        if sentence := publish.machine_error_message(error, job.node, job.root):
+        if sentence := machine_error_message(error, job.node, job.root):
             return Outcome("failed", MachineError.exit_code, sentence)
         kind = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         sentence = (
@@ -227,25 +228,37 @@ def _execute_and_publish(
         environment = _environment(job)
         for artifact in outputs.values():
             publish.seal(artifact, environment=environment)
-        finished = time.time()
-        execution = {
-            "node": job.node,
-            "component": component.__name__,
-            "key": job.key,
-            "run_id": job.run_id,
-            "started": started,
-            "finished": finished,
-            "seconds": round(finished - started, 3),
-            "inputs": job.parts["inputs"],
-            "outputs": {name: one.reference for name, one in outputs.items()},
-            "seals": {name: one.seal for name, one in outputs.items()},
-            "host": environment,
-            "parts": job.parts,
-        }
+        execution = _execution(job, component, outputs, started) | {"host": environment}
         final = publish.published_dir(job.root, job.node, job.key)
         publish.commit(staging, final, execution=execution)
+    except TextmillError:
+        folder = publish.failed_dir(job.root, job.run_id, job.node)
+        publish.keep_failed(folder, outputs)
+        raise
     finally:
         publish.remove(staging)
+
+
+def _execution(
+    job: Job,
+    component: type[Component],
+    outputs: Mapping[str, Artifact],
+    started: float,
+) -> dict[str, Any]:
+    finished = time.time()
+    return {
+        "node": job.node,
+        "component": component.__name__,
+        "key": job.key,
+        "run_id": job.run_id,
+        "started": started,
+        "finished": finished,
+        "seconds": round(finished - started, 3),
+        "inputs": job.parts["inputs"],
+        "outputs": {name: one.reference for name, one in outputs.items()},
+        "seals": {name: one.seal for name, one in outputs.items()},
+        "parts": job.parts,
+    }
 
 
 def _check_files(job: Job, component: type[Component], config: Any) -> None:

@@ -17,12 +17,15 @@ def test_lines_show_starts_and_results():
     progress.handle("node_started", {"node": "c", "reasons": []})
     failed = {"node": "c", "state": "failed", "seconds": 1.0, "error": "no rows"}
     progress.handle("node_finished", failed)
+    noted = {"node": "d", "state": "ran", "seconds": 2, "note": "590 tokens learned"}
+    progress.handle("node_finished", noted)
     assert stream.getvalue().splitlines() == [
         "a: cached",
         "b: started  config x: 1 -> 2",
         "b: ran  1:15  config x: 1 -> 2",
         "c: started",
         "c: failed  0:01  no rows",
+        "d: ran  0:02  590 tokens learned",
     ]
 
 

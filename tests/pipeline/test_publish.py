@@ -12,7 +12,7 @@ import pytest
 
 from textmill.components.artifacts import Profile
 from textmill.components.base import Artifact
-from textmill.models.errors import IntegrityError, MachineError
+from textmill.models.errors import IntegrityError
 from textmill.pipeline import publish
 
 
@@ -183,13 +183,3 @@ def test_a_full_disk_leaves_the_old_file_and_names_path_and_space(tmp_path):
     assert "GB free); make room" in done.stdout
     assert path.read_bytes() == b"old"
     assert [child.name for child in tmp_path.iterdir()] == ["summary.json"]
-
-
-def test_a_full_disk_is_seen_through_the_errors_that_wrap_it(tmp_path):
-    wrapped = RuntimeError("sink failed: No space left on device [while running 'W']")
-    assert publish.disk_full_message(wrapped, tmp_path).startswith(
-        f"{tmp_path}: No space left"
-    )
-    assert publish.disk_full_message(RuntimeError("sink failed"), tmp_path) is None
-    with pytest.raises(MachineError), publish.disk_full_errors(tmp_path):
-        raise OSError(28, "No space left on device", str(tmp_path / "x"))

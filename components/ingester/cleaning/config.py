@@ -1,15 +1,16 @@
-"""Config of cleaning: one field a step."""
+"""Config of cleaning: one field per step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.models.checks import NOT_NEGATIVE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class CleanConfig:
     personal: PrivacyConfig = field(default_factory=PrivacyConfig)
     """Kinds of personal data, and their replacements."""
     language: LanguageConfig | None = None
-    """Languages to keep; None identifies none."""
+    """Languages to keep. Not set: languages are not identified."""
     quality: QualityConfig = field(default_factory=QualityConfig)
     """Quality filters that documents must pass."""
     dedup: Literal["none", "exact", "near"] = "none"
@@ -56,7 +57,7 @@ class CleanConfig:
     repeated_passages: Literal["keep", "paragraphs", "sentences"] = "keep"
     """Removes paragraphs, or runs of three sentences, that occur in an earlier document
     (in the order of the seeded hash) or earlier in the same one."""
-    min_chars: int = 1
+    min_chars: Annotated[int, NOT_NEGATIVE] = 1
     """Documents with fewer characters are dropped."""
-    max_chars: int | None = None
+    max_chars: Annotated[int, NOT_NEGATIVE] | None = None
     """Documents with more characters are dropped."""

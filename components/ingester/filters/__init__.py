@@ -1,4 +1,4 @@
-"""Quality filters: published rules for documents worth learning from, one set a file.
+"""Quality filters: published rules for documents worth learning from, one set per file.
 
 Reading order: ``filter`` (the base class), ``text_view`` (the words and lines that they
 measure), ``gopher_quality`` (the plainest filter), ``gopher_repetition`` with

@@ -21,10 +21,10 @@ class GopherQualityConfig:
     max_words: int = 100_000
     """Documents with more words are dropped."""
     min_mean_word_length: float = 3.0
-    """Least mean number of characters a word, Chinese characters left aside; not for
+    """Least mean number of characters per word, Chinese characters left aside; not for
     mostly Chinese or Japanese text."""
     max_mean_word_length: float = 10.0
-    """Greatest mean number of characters a word, in the same way."""
+    """Greatest mean number of characters per word, in the same way."""
     max_hashes_per_word: float = 0.1
     """Greatest number of ``#`` over that of words."""
     max_ellipses_per_word: float = 0.1

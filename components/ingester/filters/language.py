@@ -34,7 +34,7 @@ class LanguageConfig:
     """Identification of a document's language, and the languages to keep."""
 
     keep: tuple[str, ...] | None = None
-    """ISO 639-1 codes of the languages to keep (``und``: unknown); None keeps all."""
+    """ISO 639-1 codes of the languages to keep (``und``: unknown). Not set: all."""
     min_confidence: float = 0.65
     """Least confidence, 0 to 1, of documents to keep where ``keep`` is set (FineWeb's
     threshold)."""
@@ -42,7 +42,7 @@ class LanguageConfig:
     """The model, script and stop words alone, or the model where its package is
     installed, which then enters the cache key."""
     column: bool = True
-    """Whether documents get the column ``language``."""
+    """Whether documents get the column ``language``, unless the data has one."""
     examined_chars: int = 1000
     """Characters from the beginning that are examined."""
 

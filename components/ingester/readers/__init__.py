@@ -1,4 +1,4 @@
-"""Readers: files become records, one format a file.
+"""Readers: files become records, one format per file.
 
 Reading order: the table below (light: it names every format and imports none);
 ``reader`` (the base classes), ``jsonl`` (the simplest reader), ``records`` (a record, a

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ONE_IN = 10
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UNLABELLED = -1
+"""The class of unlabelled rows in data sets of Hugging Face and TensorFlow (GLUE)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +21,22 @@ class LimitsConfig:
     max_line_bytes: int = 1 << 20
     """Longer lines become dead letters."""
     max_bad_fraction: float = 0.001
-    """The run fails when a larger share of the records is bad."""
+    """The run fails when a larger share of the records is bad, and they are more than
+    ``max_bad_records`` or more than a tenth of all; 0 allows none at all."""
+    max_bad_records: int = 10
+    """So many bad records are allowed in a small data set, up to a tenth of its
+    records."""
     max_expanded_bytes: int = 64 << 30
     """A compressed file may grow to this size, and to 200 times its own."""
     keep_raw: bool = False
     """Whether dead letters hold the offending text itself."""
+
+    def allow(self, num_bad: int, num_read: int) -> bool:
+        """Returns whether so many of the records may be bad."""
+        if not self.max_bad_fraction:
+            return not num_bad
+        few = min(self.max_bad_records, num_read / _ONE_IN)
+        return num_bad <= max(self.max_bad_fraction * num_read, few)
 
 
 class BadRecord(Exception):
@@ -110,7 +124,7 @@ def parse_lines(
 def name_classes(
     row: dict[str, Any], names: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
-    """Replaces the numbers of classes by their names.
+    """Replaces the numbers of classes by their names, and -1 (unlabelled) by None.
 
     Raises:
         BadRecord: bad_label, for a number that has no name.
@@ -129,6 +143,8 @@ def name_classes(
 def _class_name(column: str, number: Any, classes: tuple[str, ...]) -> Any:
     if type(number) is not int:
         return number
+    if number == _UNLABELLED:
+        return None
     if not 0 <= number < len(classes):
         raise BadRecord(
             "bad_label",

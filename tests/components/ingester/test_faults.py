@@ -206,14 +206,39 @@ def test_a_file_that_outgrows_its_limit_stops(tmp_path):
 
 def test_too_many_bad_records_name_the_most_frequent_reason(tmp_path):
     path = tmp_path / "x.jsonl"
-    path.write_bytes(ROWS + b'[]\n{"text": 1}\n{"text": 2}\n')
+    path.write_bytes(ROWS + b"[]\n" * 5 + b'{"text": 1}\n{"text": 2}\n' * 3)
     with pytest.raises(DataError) as fault:
         ingest_file(path, tmp_path / "documents")
     assert str(fault.value) == (
-        "3 of 2003 records are bad, more than limits.max_bad_fraction (0.001) allows; "
-        f"most often text_type (2 times), first at {path}, byte {len(ROWS) + 3}: "
-        "column 'text': expected a string, got int"
+        "11 of 2011 records are bad, more than limits allows (max_bad_records 10, "
+        "max_bad_fraction 0.001); most often text_type (6 times), first at "
+        f"{path}, byte {len(ROWS) + 15}: column 'text': expected a string, got int; "
+        "`textmill data dead FILE data` shows the bad records"
     )
+    left = {file.name for file in (tmp_path / "documents").iterdir()}
+    assert left == {"ledger.json", "dead_letters.jsonl", "sample.jsonl"}
+    letters = (tmp_path / "documents/dead_letters.jsonl").read_bytes()
+    assert letters.count(b"\n") == 11
+    sample = (tmp_path / "documents/sample.jsonl").read_text().splitlines()
+    assert len(sample) == 100
+    assert json.loads(sample[0])["id"] == "x.jsonl:0"
+
+
+@pytest.mark.parametrize(
+    ("limits", "num_bad", "num_read", "allows"),
+    [
+        ({}, 6, 625, True),
+        ({}, 11, 625, False),
+        ({}, 11, 11_000, True),
+        ({}, 2, 12, False),
+        ({"max_bad_fraction": 0}, 1, 625, False),
+        ({"max_bad_fraction": 0}, 0, 0, True),
+        ({"max_bad_records": 0}, 1, 625, False),
+        ({"max_bad_fraction": 1}, 1, 1, True),
+    ],
+)
+def test_a_few_bad_records_are_allowed(limits, num_bad, num_read, allows):
+    assert LimitsConfig(**limits).allow(num_bad, num_read) == allows
 
 
 def test_a_few_bad_records_are_dead_letters(tmp_path):

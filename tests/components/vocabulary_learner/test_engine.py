@@ -51,10 +51,32 @@ def test_shards_workers_and_order_do_not_change_a_byte(kind, tmp_path):
     assert digest(first.path) == digest(second.path)
 
 
-@pytest.mark.parametrize("kind", ["wordpiece", "sentencepiece", "bpe"])
-def test_a_corpus_with_fewer_entries_is_refused(documents, kind, tmp_path):
-    with pytest.raises(DataError, match="expected 5000 tokens, the corpus"):
-        learn(documents, tmp_path, kind=kind, size=5000, learn_from="x")
+@pytest.mark.parametrize("kind", SIZES)
+def test_a_small_corpus_gives_a_smaller_vocabulary(documents, kind, tmp_path):
+    vocabulary = learn(documents, tmp_path / "a", kind=kind, size=5000, learn_from="x")
+    size = load_tokenizer(vocabulary.path).size
+    assert vocabulary.facts == {"kind": kind, "size": size, "limit": 5000}
+    assert 16 < size < 400
+    assert vocabulary.note() == f"{size:,} tokens learned, of 5,000 allowed"
+    exact = learn(documents, tmp_path / "b", kind=kind, size=size, learn_from="x")
+    assert exact.facts == {"kind": kind, "size": size}
+    assert exact.note() is None
+    assert digest(exact.path) == digest(vocabulary.path)
+
+
+def test_characters_beyond_the_size_are_the_rarest(tmp_path):
+    rows = [{"id": "1", "text": "aaaabbbcc" + "defghijklmno"}]
+    documents = write_documents(tmp_path / "d", {"train": rows}, num_shards=1)
+    vocabulary = learn(
+        documents, tmp_path / "v", kind="character", size=16, learn_from="x"
+    )
+    tokens = load_tokenizer(vocabulary.path).tokens
+    assert tokens == (*SPECIAL_TOKENS, *"abcdefghijk")
+
+
+def test_a_size_below_the_characters_of_the_corpus_is_refused(documents, tmp_path):
+    with pytest.raises(DataError, match="expected 29 or more for the characters"):
+        learn(documents, tmp_path, kind="sentencepiece", size=16, learn_from="x")
 
 
 def test_byte_pairs_begin_with_control_tokens_and_bytes(documents, tmp_path):

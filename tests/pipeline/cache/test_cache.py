@@ -86,9 +86,9 @@ def root(source):
 
 def test_before_the_first_run_all_is_to_be_made(source, tmp_path):
     assert said(toy.chain(source), tmp_path / "new") == {
-        "read": ("run", "never ran"),
-        "shout.a": ("waits", "waits for read", "never ran"),
-        "join": ("waits", "waits for shout.a, read", "never ran"),
+        "read": ("run", "first run"),
+        "shout.a": ("waits", "waits for read", "first run"),
+        "join": ("waits", "waits for shout.a, read", "first run"),
     }
 
 
@@ -212,7 +212,7 @@ def test_a_missing_file_is_refused(source, tmp_path):
 def test_a_needed_node_outside_the_selection_is_reported(source, tmp_path):
     pipeline = toy.chain(source).select(only=["shout.a"])
     assert said(pipeline, tmp_path / "new") == {
-        "shout.a": ("waits", "waits for read (not selected)", "never ran")
+        "shout.a": ("waits", "waits for read (not selected)", "first run")
     }
 
 

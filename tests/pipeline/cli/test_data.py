@@ -166,6 +166,22 @@ def test_dead_letters_are_shown_with_their_place(folder):
     assert json.loads(letters)["length"] == 7
 
 
+def test_the_records_of_a_failed_ingestion_stay_with_the_run(folder):
+    strict = ("--set", "datasets.docs.limits.max_bad_fraction=0")
+    arguments = ("run", "c.yaml", *strict, "--root", "strict", "--until", "ingest.docs")
+    out, _ = textmill(*arguments, folder=folder, code=3)
+    assert "`textmill data dead FILE docs` shows the bad records" in " ".join(
+        out.split()
+    )
+    root = ("docs", *strict, "--root", "strict")
+    out, err = textmill("data", "dead", "c.yaml", *root, folder=folder)
+    assert "bad_json        1" in out
+    assert "textmill: ingest.docs failed in run " in err
+    out, err = textmill("data", "peek", "c.yaml", *root, "-n", 1, folder=folder)
+    assert "note 0 on rain" in out
+    assert "textmill: 1 documents that could be read; 1 bad records\n" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

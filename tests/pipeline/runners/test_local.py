@@ -133,7 +133,7 @@ def test_a_run_writes_its_log(source, root):
         *["node_started", "node_finished"] * 3,
         "run_finished",
     ]
-    assert events[1]["reasons"] == ["never ran"]
+    assert events[1]["reasons"] == ["first run"]
     with MetadataStore(root) as store:
         (row,) = store.runs()
         assert (row["status"], row["exit_code"]) == ("succeeded", 0)
