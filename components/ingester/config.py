@@ -23,7 +23,8 @@ class DatasetConfig:
     source: SourceConfig | None = None
     """Where the documents come from."""
     sources: Mapping[str, SourceConfig] = field(default_factory=dict)
-    """In place of ``source``: several, by name; documents get the column ``source``."""
+    """In place of ``source``: several, by name; documents get the column ``source``,
+    unless the data has one."""
     mix: MixConfig = field(default_factory=MixConfig)
     """Shares of several sources in the train split."""
     clean: CleanConfig = field(default_factory=CleanConfig)
