@@ -111,6 +111,11 @@ def predict(
     folder = find_model(target, mirror)
     if texts and source:
         raise ConfigError("predict: expected texts or --input, got both")
+    if number is not None and output is not None and output.suffix == ".csv":
+        raise ConfigError(
+            "--top: expected a .jsonl file as --output, got .csv, which has a column "
+            "for every label"
+        )
     is_prompt = not texts and source is None and sys.stdin.isatty()
     rows = iter(()) if is_prompt else _rows(texts, source, column)
     from textmill.components.predictor.saved_model import load_saved_model

@@ -90,14 +90,12 @@ def test_json_lines_of_a_file_keep_its_columns(tmp_path):
 def test_tables_go_in_and_out_in_batches(tmp_path, name, text):
     source = tmp_path / name
     source.write_text(text, newline="")
-    assert answers(
-        tmp_path, source, "out.csv", column="body", number=2
-    ).splitlines() == [
-        "id,body,label,probability,p_middle,p_short,entropy,score",
-        "1,tiny,short,0.7,0.2,0.7,1.0,4",
+    assert answers(tmp_path, source, "out.csv", column="body").splitlines() == [
+        "id,body,label,probability,p_long,p_middle,p_short,entropy,score",
+        "1,tiny,short,0.7,0.1,0.2,0.7,1.0,4",
         '2,"two',
-        'lines",long,0.5,0.3,,1.0,9',
-        "3,x,short,0.7,0.2,0.7,1.0,1",
+        'lines",long,0.5,0.5,0.3,0.2,1.0,9',
+        "3,x,short,0.7,0.1,0.2,0.7,1.0,1",
     ]
 
 
@@ -106,12 +104,8 @@ def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
     source.write_text("tiny\nlonger\n")
     rows = _rows(None, str(source), "text")
     assert _predict(Lengths(), rows, "text", 1, _print_json, size=8) == 2
-    assert [
-        json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()
-    ] == [
-        "short",
-        "long",
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["label"] for line in lines] == ["short", "long"]
 
 
 @pytest.mark.parametrize(
