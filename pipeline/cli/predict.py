@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,8 +107,33 @@ def predict(
     The fields of an answer have one order: label, probabilities (highest first), then
     others by name.
     """
+    _check_options(texts, source, output, number)
     mirror = Mirror(root)
     folder = find_model(target, mirror)
+    report_newer_version(target, mirror)
+    is_prompt = not texts and source is None and sys.stdin.isatty()
+    rows = _prompt(column) if is_prompt else _rows(texts, source, column)
+    from textmill.components.predictor.saved_model import load_saved_model
+
+    model = load_saved_model(folder, trust=trust)
+    size = 1 if is_prompt else _BATCH
+    if output is not None:
+        with file_writer(output) as write:
+            num_texts = _predict(model, rows, column, number, write, size=size)
+        print(f"textmill: {output}: {num_texts:,} predictions", file=sys.stderr)
+        return
+    is_only_one = is_prompt or len(texts or ()) == 1
+    as_text = partial(_print_answer, column, is_only_one)
+    write = _print_json if as_json or source is not None else as_text
+    _predict(model, rows, column, number, write, size=size)
+
+
+def _check_options(
+    texts: Sequence[str] | None,
+    source: str | None,
+    output: Path | None,
+    number: int | None,
+) -> None:
     if texts and source:
         raise ConfigError("predict: expected texts or --input, got both")
     if number is not None and output is not None and output.suffix == ".csv":
@@ -116,26 +141,6 @@ def predict(
             "--top: expected a .jsonl file as --output, got .csv, which has a column "
             "for every label"
         )
-    is_prompt = not texts and source is None and sys.stdin.isatty()
-    rows = iter(()) if is_prompt else _rows(texts, source, column)
-    from textmill.components.predictor.saved_model import load_saved_model
-
-    report_newer_version(target, mirror)
-    model = load_saved_model(folder, trust=trust)
-    if is_prompt:
-        rows = _prompt(column)
-    is_only_one = len(texts or ()) == 1
-    with ExitStack() as stack:
-        if output is not None:
-            write = stack.enter_context(file_writer(output))
-        elif as_json or source is not None:
-            write = _print_json
-        else:
-            write = partial(_print_answer, column, is_only_one or is_prompt)
-        size = 1 if is_prompt else _BATCH
-        num_texts = _predict(model, rows, column, number, write, size=size)
-    if output is not None:
-        print(f"textmill: {output}: {num_texts:,} predictions", file=sys.stderr)
 
 
 def _predict(
