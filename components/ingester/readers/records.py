@@ -141,6 +141,8 @@ def name_classes(
 def _class_name(column: str, number: Any, classes: tuple[str, ...]) -> Any:
     if type(number) is not int:
         return number
+    if number == -1:  # TensorFlow Datasets and Hugging Face: without a label
+        return None
     if not 0 <= number < len(classes):
         raise BadRecord(
             "bad_label",

@@ -113,14 +113,14 @@ def test_the_class_labels_of_hugging_face_get_their_names_back(tmp_path):
         "text": {"dtype": "string", "_type": "Value"},
         "label": {"names": ["neg", "pos"], "_type": "ClassLabel"},
     }
-    table = pa.table({"text": ["a", "b", "c", "d"], "label": [1, 0, -1, None]})
+    table = pa.table({"text": ["a", "b", "c", "d"], "label": [1, 0, -1, 2]})
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     path = write(tmp_path / "x.parquet", table.replace_schema_metadata(metadata))
     assert read(path, label="label") == [
         (0, {"text": "a", "label": "pos"}),
         (1, {"text": "b", "label": "neg"}),
-        (2, "bad_label"),
-        (3, {"text": "d", "label": None}),
+        (2, {"text": "c", "label": None}),
+        (3, "bad_label"),
     ]
 
 
