@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WEIGHTS := .venv/.weights
 
-.PHONY: setup quickstart test lint clean
+.PHONY: setup quickstart test lint docs clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,10 @@ lint: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python .ci/check_language.py
+
+docs: setup
+	@$(BIN)/sphinx-build -qEW --keep-going -c docs/site docs build/docs
+	@echo build/docs/index.html
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -45,9 +45,10 @@ def names(requirements):
 
 def declared(*, development=False):
     extras = PROJECT["optional-dependencies"]
-    groups = [extras[name] for name in extras if name not in ("dev", "bench")]
+    tools = ("bench", "dev", "docs")
+    groups = [extras[name] for name in extras if name not in tools]
     if development:
-        groups.append(extras["dev"])
+        groups += [extras["dev"], extras["docs"]]
     return names([*PROJECT["dependencies"], *(r for group in groups for r in group)])
 
 

@@ -115,6 +115,6 @@ def read_texts(arguments: Sequence[str] | None) -> list[str]:
         raw = [argument.encode(errors="surrogateescape") for argument in arguments]
     else:
         if sys.stdin.isatty():
-            print("textmill: a text a line, then Ctrl-D", file=sys.stderr)
+            print("textmill: one text per line, then Ctrl-D", file=sys.stderr)
         raw = [line.rstrip(b"\r\n") for line in sys.stdin.buffer]
     return [text.decode(errors="replace") for text in raw]

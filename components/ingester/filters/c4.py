@@ -66,7 +66,7 @@ class C4Config:
     """Documents with fewer sentences left are dropped: 3 in the code and the journal's
     text, 5 in the first preprint and in datatrove."""
     bad_words: FilePath | None = None
-    """A file of words and phrases, one a line: documents with one are dropped. C4's
+    """A file of words and phrases, one per line: documents with one are dropped. C4's
     list is not distributed with Textmill."""
 
 
@@ -177,7 +177,7 @@ class _BadWords:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"clean.quality.c4.bad_words: {path}: expected a text file of words in "
-                f"UTF-8, one a line ({error}); name another, or none"
+                f"UTF-8, one per line ({error}); name another, or none"
             ) from None
         self._anywhere = [e for e in entries if _SCRIPT_WITHOUT_SPACES.search(e)]
         spaced = [e for e in entries if not _SCRIPT_WITHOUT_SPACES.search(e)]

@@ -33,7 +33,7 @@ class FineWebConfig:
     cjk_short_line_chars: int = 15
     """The same in mostly Chinese or Japanese text, where a character says more."""
     max_repeated_chars: float = 0.01
-    """The share of the characters that stand in lines seen before must be smaller."""
+    """The share of the characters in lines that occurred before must be smaller."""
     max_newlines_per_word: float = 0.3
     """Greatest number of line breaks over that of words: lists have more."""
 
