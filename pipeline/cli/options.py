@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from textmill.models.errors import ConfigError
+
 DEFAULT_ROOT = Path("textmill_root")
+REFUSED_BY_MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}
+"""Full, over quota, over the limit of a file's size; forbidden; read-only."""
 
 Config = Annotated[Path, typer.Argument(help="The YAML file.", show_default=False)]
 Root = Annotated[
@@ -39,6 +53,24 @@ PlatformRoot = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Prints JSON.")]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Context manager: turns an output path that cannot be written into an error.
+
+    Raises:
+        ConfigError: its folder does not exist, or no file can be made there.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path}: expected an existing folder, found none")
+    try:
+        yield
+    except OSError as error:
+        if error.errno in REFUSED_BY_MACHINE:
+            raise
+        reason = error.strerror or error
+        raise ConfigError(f"{path}: {reason}; name another place") from None
 
 
 def print_json(value: Any) -> None:
