@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,10 +80,21 @@ def print_json(value: Any) -> None:
 
 
 def load_for_platform(config: Path, overrides: list[str] | None) -> tuple[Any, Any]:
-    """Returns a config and its pipeline, without reading variables of this machine."""
+    """Returns a config and its pipeline, without reading variables of this machine.
+
+    Warns about paths that exist on this machine alone.
+    """
     from textmill.pipeline.config.load import load_config
     from textmill.pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.platforms.compile import local_paths
 
     loaded = load_config(config, overrides or (), with_environment=False)
+    for key, path in local_paths(loaded).items():
+        print(
+            f"textmill: warning: {loaded.positions[key]} {key}: {path!r} is a path of "
+            "this machine; steps find it only if their image has it: use gs:// or "
+            "s3://, or a mounted volume",
+            file=sys.stderr,
+        )
     # The compiled file has no root: containers wire the pipeline with their own.
     return loaded, create_pipeline(loaded, Path("/root-of-the-run"))

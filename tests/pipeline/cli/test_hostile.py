@@ -116,3 +116,17 @@ def test_escapes_keep_json_readable(monkeypatch):
     written = stream.buffer.getvalue()
     assert written == b'"\\u00e9 \\u5929 \\ud83d\\ude00"\n'
     assert json.loads(written) == "é 天 \U0001f600"
+
+
+def test_paths_of_this_machine_in_a_compiled_pipeline_are_a_warning(textmill):
+    _, err = textmill(*COMPILE, "-o", "pipeline.yaml")
+    assert err.count("\n") == 1
+    assert err.startswith(
+        "textmill: warning: c.yaml:2:28 datasets.docs.source.txt: 'docs.txt' is a path "
+        "of this machine; steps find it only if their image has it"
+    )
+    for source in ("{txt: 's3://b/docs.txt'}", "{txt: /mnt/textmill/docs.txt}"):
+        overrides = ("--set", f"datasets.docs.source={source}")
+        volume = ("--set", "run.kubeflow.volume=claim")
+        _, err = textmill(*COMPILE, "-o", "pipeline.yaml", *overrides, *volume)
+        assert err == ""
