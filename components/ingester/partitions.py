@@ -50,6 +50,8 @@ class PartitionOutput:
     num_read: int
     dropped: Counter[str]
     bad: Counter[str]
+    examples: dict[str, str]
+    """By reason for which documents were dropped: a sentence about the first."""
     removed: Counter[str] = field(default_factory=Counter)
     personal: Counter[str] = field(default_factory=Counter)
     near: str | None = None
@@ -66,10 +68,13 @@ class ReadPartitions(beam.DoFn):
         scratch: ScratchDir,
         block_bytes: int,
         evaluation_ngrams: str | None,
+        *,
+        keep_unlabelled: bool = False,
     ) -> None:
         self._dataset, self._seed = dataset, seed
         self._scratch, self._block_bytes = scratch, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
+        self._keep_unlabelled = keep_unlabelled
 
     def process(self, partition: Partition) -> Iterator[PartitionOutput]:
         """Yields a partition's output; an error is recorded and yields nothing."""
@@ -78,7 +83,11 @@ class ReadPartitions(beam.DoFn):
 
     def _read(self, partition: Partition) -> PartitionOutput:
         builder = DocumentBuilder(
-            self._dataset, self._seed, partition.source, self._evaluation_ngrams
+            self._dataset,
+            self._seed,
+            partition.source,
+            self._evaluation_ngrams,
+            keep_unlabelled=self._keep_unlabelled,
         )
         letters = _DeadLetters(partition.source, keep_raw=self._dataset.limits.keep_raw)
         name = f"lines-{partition.number:08d}"
@@ -96,6 +105,7 @@ class ReadPartitions(beam.DoFn):
             num_read=builder.num_read,
             dropped=builder.dropped,
             bad=letters.counts,
+            examples=builder.examples,
             removed=builder.removed,
             personal=builder.personal,
             near=near,

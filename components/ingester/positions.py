@@ -42,7 +42,7 @@ def add_positions(rejected: Iterable[Rejected], dataset: DatasetConfig) -> None:
 
 
 def describe(rejected: Rejected, dataset: DatasetConfig) -> str:
-    """Returns the place of a bad record, its fault, and a hint to mend it."""
+    """Returns the position of a bad record, its error, and a hint to fix it."""
     source, file_range, entry = rejected
     names = [name for name in ("row", "line") if name in entry]
     place = ", ".join(f"{name} {entry[name]}" for name in names)

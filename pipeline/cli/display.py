@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.headline import duration, summarize
 from textmill.pipeline.progress import visible
 
@@ -53,7 +54,7 @@ def render_run(
     rows += [row for row in _report(summary, root) if row]
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
-        ["next", f'textmill predict {option}{name} "your text"']
+        ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
         if stage["pushed"]
     ]
@@ -76,6 +77,27 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     yield [name, ", ".join(filter(None, parts)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
+        newest = _newer_version(stage["pushed"], root)
+        if newest is not None:
+            yield [
+                "",
+                f"version {newest}, pushed by another run, is newer: "
+                f"`textmill predict {name}` uses that one",
+            ]
+
+
+def _model(name: str, pushed: str, root: Path, option: str) -> str:
+    """Returns the arguments by which ``predict`` asks the model of a run."""
+    if _newer_version(pushed, root) is not None:
+        return f'{shlex.quote(str(root / pushed))} "your text"'
+    return f'{option}{name} "your text"'
+
+
+def _newer_version(pushed: str, root: Path) -> str | None:
+    """Returns the newest version of a stage, if it is another than the given one."""
+    version = root / pushed
+    newest = PushedVersion.all(version.parent)[:1]
+    return newest[0].name if newest and newest[0].name != version.name else None
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
@@ -90,38 +112,29 @@ def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
         yield ["report", str(page)]
 
 
-def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Returns one line per run."""
-    if not runs:
-        return "no runs"
-    rows = [
-        [
-            run["run_id"],
-            run["status"],
-            _local_time(run["started"]),
-            _duration(run["seconds"]),
-        ]
-        for run in runs
-    ]
-    return render_table([["RUN", "STATUS", "STARTED", "TOOK"], *rows])
-
-
 def render_executions(summary: Mapping[str, Any], root: Path) -> str:
     """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [id, node["state"], _duration(node.get("seconds")), node.get("error") or ""]
+        [
+            id,
+            node["state"],
+            render_duration(node.get("seconds")),
+            node.get("error") or "",
+        ]
         for id, node in summary["nodes"].items()
     ]
     table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
     return "\n\n".join([title, table, render_run(summary, root)])
 
 
-def _local_time(seconds: float) -> str:
+def render_time(seconds: float) -> str:
+    """Returns a time of the clock, in this machine's zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _duration(seconds: float | None) -> str:
+def render_duration(seconds: float | None) -> str:
+    """Returns a duration, or nothing for one that is not known."""
     return "" if seconds is None else duration(seconds)
 
 

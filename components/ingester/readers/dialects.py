@@ -18,7 +18,7 @@ QUOTE = '"'
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the lines of a csv file hold its fields."""
+    """The delimiter, quotes and escapes of a csv file."""
 
     delimiter: str = ","
     escape: str | None = None

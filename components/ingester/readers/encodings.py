@@ -40,13 +40,13 @@ def canonical_encoding(name: str) -> str:
     """
     try:
         b"".decode(name)
-        found = codecs.lookup(name).name
+        canonical = codecs.lookup(name).name
     except (LookupError, UnicodeError):
         raise ValueError(
             f"an encoding of text as Python names it (utf-8, utf-16, cp1252, gb18030, "
             f"big5, shift_jis, ...), got {name!r}"
         ) from None
-    return "utf-8" if found == "utf-8-sig" else found
+    return "utf-8" if canonical == "utf-8-sig" else canonical
 
 
 def is_split_by_lines(encoding: str) -> bool:

@@ -161,7 +161,7 @@ class TextReader(Reader):
         return {offset: {"line": number} for offset, number in numbers.items()}
 
     def hint(self, part: FileRange, offset: int, reason: str) -> str:
-        """Returns the encoding that would fit a file with bytes that are no text."""
+        """Returns the encoding that fits a file, after a record that is not text."""
         if reason not in ("invalid_utf8", "undecodable"):
             return ""
         with closing(self._open_stored(part)) as stream:

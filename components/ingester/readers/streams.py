@@ -1,8 +1,8 @@
-"""Byte streams of plain and compressed files, and their lines.
+"""Streams of bytes of plain and compressed files, and their lines.
 
-Only ``\\n`` and ``\\r\\n`` end a line; a byte order mark at its begin is no text, as
-where files were joined. Memory is bounded by a block and the longest
-legal line, whatever the file holds.
+Only ``\\n`` and ``\\r\\n`` end a line. A byte order mark at the start of any line is
+skipped: files with marks may have been joined. Memory is bounded by a block and the
+longest legal line, whatever the file holds.
 """
 
 from __future__ import annotations
