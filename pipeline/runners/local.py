@@ -29,8 +29,9 @@ from textmill.pipeline.cache.diff import Parts, explain, main_reason
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress, make_progress
-from textmill.pipeline.publish import CacheEntry, look_up, sweep
+from textmill.pipeline.publish import CacheEntry, look_up, shared_root, sweep
 from textmill.pipeline.run_log import RunLog
+from textmill.pipeline.runners.temporary_dir import temporary_dir
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
 from textmill.pipeline.secrets import hide_secrets, secret_values
@@ -87,14 +88,29 @@ class LocalRunner:
         """
         progress = make_progress(shown=self.progress)
         try:
-            with _Signals() as signals, MetadataStore(self.root) as store:
+            with (
+                _Signals() as signals,
+                MetadataStore(self.root) as store,
+                shared_root(self.root),
+                temporary_dir() as temporary,
+            ):
                 store.abandon_dead_runs()
                 sweep(self.root)
                 log = RunLog(
                     self.root, store, pipeline, progress, config_text=config_text
                 )
+                workers = [
+                    WorkerProcess(log.folder / "logs" / f"{index}.log", temporary)
+                    for index in range(self.workers)
+                ]
                 run = _Run(
-                    self, pipeline, Keys(self.root, store), log, signals, progress
+                    self,
+                    pipeline,
+                    Keys(self.root, store),
+                    log,
+                    signals,
+                    progress,
+                    workers,
                 )
                 return run.run()
         finally:
@@ -138,6 +154,7 @@ class _Run:
         log: RunLog,
         signals: _Signals,
         progress: Progress,
+        workers: list[WorkerProcess],
     ) -> None:
         self._runner, self._pipeline = runner, pipeline
         self._keys, self._log, self._signals = keys, log, signals
@@ -153,10 +170,7 @@ class _Run:
         self._not_done: set[str] = set()
         self._exit_code = 0
         self._deadline: float | None = None
-        logs = log.folder / "logs"
-        self._workers = [
-            WorkerProcess(logs / f"{index}.log") for index in range(runner.workers)
-        ]
+        self._workers = workers
 
     def run(self) -> RunSummary:
         """Runs until no node can make progress."""

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -500,13 +501,20 @@ def test_a_waiting_run_takes_over_from_one_that_is_killed(source, root):
     assert int(began.removeprefix("began at ")) > 0
 
 
+def temporary_dirs(pid):
+    return list(Path(tempfile.gettempdir()).glob(f"textmill-run-{pid}-*"))
+
+
 def test_a_stopped_process_is_named_with_the_way_to_end_it(source, root):
     first = start_counting(root, source, steps=40)
     wait_for(lambda: list(root.glob("work/count/*/step")))
     [worker] = processes_below(root)
     os.kill(worker, signal.SIGSTOP)
+    [temporary] = temporary_dirs(first.pid)
     first.kill()
     first.communicate()
+    [folder] = root.glob("runs/*")
+    (folder / f".summary.json.{first.pid}").touch()
     timer = threading.Timer(1.5, os.kill, (worker, signal.SIGKILL))
     timer.start()
     summary = run(toy.counting(source, steps=40), root)
@@ -516,6 +524,8 @@ def test_a_stopped_process_is_named_with_the_way_to_end_it(source, root):
         f"waits for process {worker}, which is executing it and is stopped: "
         f"`kill -CONT {worker}` continues it, `kill -KILL {worker}` ends it"
     )
+    assert not temporary.exists() and not temporary_dirs(os.getpid())
+    assert not list(root.glob("runs/*/.*"))
 
 
 def test_the_plan_names_a_resumable_node_as_still_to_run(source, root):
