@@ -49,6 +49,7 @@ def ingest(
         DataError: no good document is left, or too many records are bad.
         IntegrityError: a file is damaged.
     """
+    context.report({"phase": "importing"})
     from textmill.components.ingester import engine
 
     engine.run(

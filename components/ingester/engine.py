@@ -79,7 +79,9 @@ def run(
         TextmillError: as ``ingest``.
     """
     partitions, num_files, num_bytes = _make_partitions(dataset, block_bytes)
-    context.report({"files": num_files, "bytes": num_bytes})
+    files = "1 file" if num_files == 1 else f"{num_files:,} files"
+    phase = f"reading {files}, {num_bytes / 1e6:,.1f} MB"
+    context.report({"phase": phase, "files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
     with open_scratch_dir(context, parent=documents.path.parent) as scratch:
         if scratch.is_remote:
