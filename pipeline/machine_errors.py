@@ -25,6 +25,7 @@ _MACHINE = (
 _NO_MEMORY = (
     "can't start new thread",
     "failed to map segment",
+    "pthread_create",
     "std::bad_alloc",
     "MemoryError",
     "OOM when allocating",

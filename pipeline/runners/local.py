@@ -40,7 +40,7 @@ from textmill.pipeline.secrets import hide_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _TICK_SECONDS = 0.2
-_TAIL_BYTES = 4096
+_TAIL_BYTES = 16384
 _INTERRUPTED_EXIT: dict[int, int] = {
     signal.SIGINT: 130,
     signal.SIGTERM: Preempted.exit_code,
