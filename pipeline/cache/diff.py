@@ -12,6 +12,7 @@ from textmill.pipeline.publish import EXECUTION
 
 _SHOWN = 12
 _SHOWN_FILES = 5
+_FIRST_RUN = "first run"
 UNKNOWN = ""
 """The digest of an input that does not exist yet."""
 Parts = dict[str, Any]
@@ -24,8 +25,44 @@ def explain(
     """Returns the parts of a key that differ from the node's latest execution."""
     latest = latest_execution(root, component.id)
     if latest is None:
-        return ["first run"]
-    return list(_differences(component, latest["parts"], parts, positions))
+        return [_FIRST_RUN]
+    old = latest["parts"]
+    return [
+        *_config_changes(component, old, parts, positions),
+        *(_input_change(component, *change) for change in _input_changes(old, parts)),
+        *_code_changes(old, parts),
+    ]
+
+
+def main_reason(
+    component: Component, parts: Parts, root: Path, origins: Mapping[str, str]
+) -> tuple[str, str]:
+    """Returns the reason of an execution in a few words, and the node it began with.
+
+    Args:
+        component: the node.
+        parts: its key.
+        root: the store's folder.
+        origins: by node that this run executed, the first node of that chain.
+    """
+    latest = latest_execution(root, component.id)
+    if latest is None:
+        return _FIRST_RUN, component.id
+    old = latest["parts"]
+    own = [
+        *_config_changes(component, old, parts, {}),
+        *_code_changes(old, parts),
+    ]
+    if own:
+        more = f", and {len(own) - 1} more" if len(own) > 1 else ""
+        return f"{own[0]}{more}", component.id
+    for name, _, after in _input_changes(old, parts):
+        if not isinstance(after, str):
+            return f"input {name} removed", component.id
+        producer = _producer(component, name)
+        origin = origins.get(producer, producer)
+        return f"because {origin} changed", origin
+    return "", component.id
 
 
 def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
@@ -43,48 +80,62 @@ def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
     return latest
 
 
-def _differences(
+def _config_changes(
     component: Component, old: Parts, new: Parts, positions: Positions
 ) -> Iterator[str]:
     if old["component"] != new["component"]:
         yield f"component {old['component']} -> {new['component']}"
-    for field, before, after in _changed(old["config"], new["config"]):
+    for field, before, after in changed_values(old["config"], new["config"]):
         position = _position(field, component.config_paths, positions)
         suffix = f" ({position})" if position else ""
         yield f"config {field}: {_show(before)} -> {_show(after)}{suffix}"
-    for name, before, after in _changed(old["inputs"], new["inputs"]):
+
+
+def _input_changes(old: Parts, new: Parts) -> Iterator[tuple[str, Any, Any]]:
+    for name, before, after in changed_values(old["inputs"], new["inputs"]):
         if after != UNKNOWN:
-            yield _input_change(component, name, before, after)
+            yield name, before, after
+
+
+def _code_changes(old: Parts, new: Parts) -> Iterator[str]:
+    """Yields the files, modules and libraries that differ."""
     yield from _file_changes(old["files"], new["files"])
-    for module in _differing(old["code"], new["code"]):
+    for module in differing_keys(old["code"], new["code"]):
         yield f"code {module} {_verb(module, old['code'], new['code'])}"
-    for library in _differing(old["libraries"], new["libraries"]):
+    for library in differing_keys(old["libraries"], new["libraries"]):
         before, after = old["libraries"].get(library), new["libraries"].get(library)
         yield f"library {library} {before or 'unused'} -> {after or 'unused'}"
+
+
+def _producer(component: Component, name: str) -> str:
+    """Returns the node that makes an input, by the name that keys give it."""
+    top, _, key = name.partition(".")
+    wire = component.inputs[top]
+    channel = wire[key] if isinstance(wire, Mapping) else wire
+    assert channel is not None
+    return channel.producer
 
 
 def _input_change(component: Component, name: str, before: Any, after: Any) -> str:
     if not isinstance(after, str):
         return f"input {name} removed"
-    top, _, key = name.partition(".")
-    wire = component.inputs[top]
-    channel = wire[key] if isinstance(wire, Mapping) else wire
-    assert channel is not None
+    producer = _producer(component, name)
     if not isinstance(before, str):
-        return f"input {name} added (from {channel.producer})"
+        return f"input {name} added (from {producer})"
     shown = f"{before[:_SHOWN]} -> {after[:_SHOWN]}"
-    return f"input {name}: digest {shown} (from {channel.producer})"
+    return f"input {name}: digest {shown} (from {producer})"
 
 
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    names = _differing(old, new)
+    names = differing_keys(old, new)
     for name in names[:_SHOWN_FILES]:
         yield f"file {name} {_verb(name, old, new)}"
     if len(names) > _SHOWN_FILES:
         yield f"and {len(names) - _SHOWN_FILES} more files"
 
 
-def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+def differing_keys(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Returns the sorted keys with different values, or in one mapping alone."""
     names = sorted(old.keys() | new.keys())
     return [name for name in names if old.get(name) != new.get(name)]
 
@@ -95,12 +146,14 @@ def _verb(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     return "changed" if name in new else "removed"
 
 
-def _changed(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+def changed_values(
+    old: Any, new: Any, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     """Yields (dotted path, before, after) of every leaf that differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*new, *(key for key in old if key not in new)]:
             inner = f"{path}.{key}" if path else str(key)
-            yield from _changed(old.get(key), new.get(key), inner)
+            yield from changed_values(old.get(key), new.get(key), inner)
     elif old != new:
         yield path, old, new
 
