@@ -16,7 +16,7 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Context, Input, Output
-from textmill.components.manifest import canonical_json
+from textmill.components.manifest import canonical_json, make_folder
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
@@ -116,7 +116,10 @@ def _open_checkpoints(context: Context, *, writes: bool) -> Checkpoints | None:
 
     if context.work_dir is None or context.key is None:
         return None
-    return Checkpoints(context.work_dir / "checkpoints", key=context.key, writes=writes)
+    folder = context.work_dir / "checkpoints"
+    if writes:
+        make_folder(folder)
+    return Checkpoints(folder, key=context.key, writes=writes)
 
 
 def _write_logs(
