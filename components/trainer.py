@@ -76,11 +76,13 @@ def train(
             checkpoint is of another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
+    context.report({"phase": "importing"})
     from textmill.models.rows import RowReader, RowSchema
     from textmill.models.tokenizers import load_tokenizer
     from textmill.models.training.loop import TrainingRun
     from textmill.models.training.strategy import ReplicaContext, make_strategy
 
+    context.report({"phase": "building the model"})
     strategy = make_strategy(config.strategy)
     is_chief = ReplicaContext(strategy).is_chief
     schema = RowSchema.of(rows.facts)
@@ -103,6 +105,7 @@ def train(
         should_stop=context.should_stop,
         monitor=_monitor(live, run.task, config, eval_rows, tokenizer),
     )
+    context.report({"phase": "saving"})
     if is_chief:
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
         _write_logs(run.history, logs, live)

@@ -69,7 +69,7 @@ class RunLog:
         """Logs an event; the file gets a node's progress at most once a second."""
         self._progress.handle(kind, fields)
         timestamp = time.time()
-        if kind == "progress":
+        if kind == "progress" and "resumed" not in fields:
             node = fields["node"]
             if timestamp - self._last_progress.get(node, 0) < _PROGRESS_SECONDS:
                 return
@@ -120,9 +120,12 @@ class RunLog:
         seconds: float = 0.0,
         exit_code: int | None = None,
         error: str | None = None,
+        note: str | None = None,
     ) -> None:
-        """Logs a node that failed, was interrupted or was skipped."""
-        failure = {"exit_code": exit_code, "error": error} if error else {}
+        """Logs a node that failed, was interrupted (with a note) or was skipped."""
+        failure: dict[str, Any] = {"note": note} if note else {}
+        if error:
+            failure = {"exit_code": exit_code, "error": error}
         self._add(node, state, seconds=seconds, key=key, outputs={}, **failure)
         self._save()
         self.event(

@@ -22,14 +22,19 @@ class JsonlReader(LineReader):
 
     def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
         """Yields the objects of lines."""
-        return parse_lines(lines, parse_json)
+        encoding = self.line_encoding
+        if encoding == "utf-8":
+            return parse_lines(lines, parse_json)
+        return parse_lines(
+            lines, lambda raw: parse_json(decode(raw, encoding).encode())
+        )
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
     """Returns the object of one line of JSON.
 
     Raises:
-        BadRecord: invalid_utf8, nul, bad_json or not_an_object.
+        BadRecord: as ``decode``, bad_json or not_an_object.
     """
     try:
         row = orjson.loads(raw)
