@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Self
 
-from textmill.models.checks import NOT_NEGATIVE, SHARE, check_bounds
-
 from textmill.components.ingester.readers.encodings import INVALID
+from textmill.models.checks import NOT_NEGATIVE, SHARE, check_bounds
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ONE_IN = 10
