@@ -7,6 +7,7 @@ in ``models``.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,13 @@ class TrainedModel(Artifact):
 
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
+
+    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
+        """Copies the files of the model's vocabulary beside its weights."""
+        folder = self.path / self.TOKENIZER
+        folder.mkdir()
+        for path in vocabulary.files():
+            shutil.copyfile(path, folder / path.name)
 
 
 class TrainingLogs(Artifact):
