@@ -52,7 +52,7 @@ def execute(command, folder, patch):
     return ended.value.code or 0
 
 
-@pytest.mark.parametrize("command", filter(is_run, CONSOLE))
+@pytest.mark.parametrize("command", list(filter(is_run, CONSOLE)))
 def test_a_command_of_the_pages_succeeds(command, project, monkeypatch):
     assert arguments(command), "a command of another program needs a line in NOT_RUN"
     assert execute(command, project, monkeypatch) == 0
