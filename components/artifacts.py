@@ -257,13 +257,24 @@ class Evaluation(Artifact):
         return value
 
     def stage_summary(self) -> dict[str, Any]:
-        """Returns the metrics, their intervals and the blessing."""
-        metrics = self.read()["metrics"]
-        return {
-            "metrics": {name: m["value"] for name, m in metrics.items()},
-            "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
-            "blessed": self.blessed,
+        """Returns the metrics, their intervals, those of baselines, the blessing."""
+        evaluation = self.read()
+        baselines = {
+            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            for name, b in evaluation.get("baselines", {}).items()
         }
+        return {
+            **_summarize(evaluation["metrics"]),
+            "blessed": self.blessed,
+            **({"baselines": baselines} if baselines else {}),
+        }
+
+
+def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metrics": {name: m["value"] for name, m in metrics.items()},
+        "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
+    }
 
 
 class ServingModel(Artifact):
