@@ -1,108 +1,46 @@
-"""Textmill as a library.
+"""Textmill as a library, in notebooks and programs.
 
     import textmill as tm
 
-    run = tm.run("config.yaml", root="textmill_root")
-    print(run.stages["topic"].metrics["accuracy"])
-    model = tm.load("textmill_root/pushed/topic")
-    print(model.predict(["a text"]))
+    run = tm.fit(df, text="message", label="category", budget="5m")
+    run.metrics                                  # a table
+    run.report()                                 # the page, in the notebook
+    run.predict(["a text"])
+    print(run.config)                            # the YAML that does the same
 
-Importing it is cheap: TensorFlow is loaded by ``load``, and by the worker processes of
-``run``.
+    run = tm.run("config.yaml")                  # as `textmill run config.yaml`
+    tm.load("textmill_root/pushed/category").predict(df, text="message")
+    tm.runs()                                    # all runs of a root, newest first
+
+Importing it is cheap: TensorFlow is loaded by the first prediction, and by the worker
+processes of ``fit`` and ``run``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.pipeline.results import Model, ReportPage, Run, Stage
+
 if TYPE_CHECKING:
     from textmill.pipeline.config.load import LoadedConfig
+    from textmill.pipeline.pipeline import Pipeline
 
-__all__ = ["Model", "Run", "Stage", "load", "load_config", "run", "runs"]
+__all__ = [
+    "Model",
+    "ReportPage",
+    "Run",
+    "Stage",
+    "fit",
+    "load",
+    "load_config",
+    "run",
+    "runs",
+]
 
 _ROOT = "textmill_root"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The result of a stage in a run."""
-
-    metrics: dict[str, float]
-    """Values by name."""
-    intervals: dict[str, tuple[float, float]]
-    """Bounds of the 95 % intervals, by name."""
-    blessed: bool | None
-    """True if every threshold was met; None if none is set."""
-    pushed: Path | None
-    """The folder of the pushed version, if one was pushed."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of a pipeline."""
-
-    id: str
-    """Its name in the root."""
-    status: str
-    """``succeeded``, ``failed``, ``interrupted``, ``running`` or ``abandoned``."""
-    root: Path
-    """The folder of artifacts, runs and pushed models."""
-    summary: dict[str, Any] = field(repr=False)
-    """The content of ``summary.json``."""
-
-    @property
-    def report(self) -> Path:
-        """The path of the HTML report."""
-        return self.root / "runs" / self.id / "report.html"
-
-    @property
-    def stages(self) -> dict[str, Stage]:
-        """Results by stage."""
-        return {
-            name: Stage(
-                metrics=stage["metrics"],
-                intervals={k: (v[0], v[1]) for k, v in stage["intervals"].items()},
-                blessed=stage["blessed"],
-                pushed=self.root / stage["pushed"] if stage["pushed"] else None,
-            )
-            for name, stage in self.summary.get("stages", {}).items()
-        }
-
-
-@dataclass(frozen=True)
-class Model:
-    """A pushed model."""
-
-    path: Path
-    """The folder of its SavedModel."""
-    trust: bool = False
-    """Loads it even without a manifest of Textmill."""
-
-    @cached_property
-    def _runtime(self) -> Any:
-        from textmill.components.predictor.saved_model import load_saved_model
-
-        return load_saved_model(self.path, trust=self.trust)
-
-    @property
-    def labels(self) -> list[str]:
-        """Label names of a classifier; empty for other models."""
-        return list(self._runtime.labels)
-
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Returns one answer per text, in order.
-
-        A classifier answers ``label`` and ``probabilities`` by label, highest first.
-        """
-        from textmill.components.predictor.saved_model import predict_texts
-
-        if isinstance(texts, str):
-            raise TypeError("predict: expected a list of texts, got one text")
-        return predict_texts(self._runtime, list(texts))
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> LoadedConfig:
@@ -118,6 +56,61 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> LoadedConfig
     from textmill.pipeline.config import load
 
     return load.load_config(Path(path), overrides)
+
+
+def fit(
+    data: Any,
+    *,
+    text: str = "text",
+    label: str = "label",
+    budget: str = "5m",
+    name: str | None = None,
+    root: str | Path = _ROOT,
+    overrides: Sequence[str] = (),
+    progress: bool = True,
+) -> Run:
+    """Trains a classifier on texts and labels, evaluates it and pushes it.
+
+    Runs the pipeline of a config of a few lines, which ``Run.config`` returns. The
+    same data and arguments find their results cached.
+
+    Args:
+        data: a DataFrame, a list of dicts, or the path of a file (csv, tsv, jsonl,
+            parquet, ...). A table is written below the root.
+        text: the column of the texts.
+        label: the column of the labels.
+        budget: the time to train, ``90s``, ``5m`` or ``1h``. The steps around it take
+            up to a minute more.
+        name: the name of the pipeline and of the pushed model; by default the label's
+            column.
+        root: the folder of artifacts, runs and pushed models.
+        overrides: assignments to the config, ``model.layers=2``, as of ``--set``.
+        progress: show progress on standard error.
+
+    Raises:
+        ConfigError: the data lack a column, or an argument is wrong.
+        TextmillError: a node failed or was interrupted; the same call resumes.
+    """
+    from textmill.pipeline import starter
+    from textmill.pipeline.config.load import parse_config
+    from textmill.pipeline.create_pipeline import create_pipeline
+
+    root = Path(root).absolute()
+    values = starter.starter_config(
+        starter.source_of(data, root / "rows", text=text, label=label),
+        name=starter.to_name(label) if name is None else name,
+        text=text,
+        label=label,
+        budget=budget,
+    )
+    loaded = parse_config(starter.render_yaml(values), Path("fit"), overrides)
+    return _run(
+        create_pipeline(loaded, root),
+        loaded,
+        root,
+        config_text=starter.render_yaml(loaded.raw),
+        progress=progress,
+    )
 
 
 def run(
@@ -147,7 +140,6 @@ def run(
     """
     from textmill.pipeline.config.schema import render_config
     from textmill.pipeline.create_pipeline import create_pipeline
-    from textmill.pipeline.runners.local import LocalRunner
 
     if isinstance(config, str | Path):
         config = load_config(config, overrides)
@@ -155,6 +147,20 @@ def run(
     pipeline = create_pipeline(config, root)
     if only or start or until:
         pipeline = pipeline.select(only=tuple(only), start=start, until=until)
+    text = render_config(config.config)
+    return _run(pipeline, config, root, config_text=text, progress=progress)
+
+
+def _run(
+    pipeline: Pipeline,
+    config: LoadedConfig,
+    root: Path,
+    *,
+    config_text: str,
+    progress: bool,
+) -> Run:
+    from textmill.pipeline.runners.local import LocalRunner
+
     settings = config.config.run
     runner = LocalRunner(
         root,
@@ -163,7 +169,7 @@ def run(
         beam=settings.beam,
         progress=progress,
     )
-    result = runner.run(pipeline, config_text=render_config(config.config))
+    result = runner.run(pipeline, config_text=config_text)
     _raise_failure(result.data, result.exit_code)
     return _to_run(result.data, root)
 

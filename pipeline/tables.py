@@ -1,0 +1,110 @@
+"""Tables in and out of the library: pandas where it is installed, else lists of dicts.
+
+Nothing here imports pandas before a table is made, and a DataFrame that comes in is
+recognized by its methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from textmill.models.errors import ConfigError, did_you_mean
+
+
+def make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
+    """Returns rows as a pandas DataFrame, or as a list of dicts without pandas."""
+    try:
+        import pandas
+    except ImportError:
+        return [{column: row[column] for column in columns} for row in rows]
+    return pandas.DataFrame(list(rows), columns=list(columns))
+
+
+def is_frame(data: Any) -> bool:
+    """Returns True for a DataFrame of pandas, or anything with the same methods."""
+    return hasattr(data, "columns") and hasattr(data, "to_dict")
+
+
+def to_rows(data: Any) -> list[dict[str, Any]]:
+    """Returns the rows of a DataFrame, an Arrow table, or an iterable of mappings.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if is_frame(data) and hasattr(data, "index"):
+        return [dict(row) for row in data.to_dict("records")]
+    for method in ("to_dicts", "to_pylist"):
+        if hasattr(data, method):
+            return [dict(row) for row in getattr(data, method)()]
+    is_iterable = isinstance(data, Iterable) and not isinstance(data, Mapping | bytes)
+    rows = list(data) if is_iterable else []
+    if not is_iterable or not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(
+            "expected a DataFrame, a list of dicts or the path of a file, got "
+            f"{_kind(data, rows)}"
+        )
+    return [dict(row) for row in rows]
+
+
+def _kind(data: Any, rows: list[Any]) -> str:
+    others = [row for row in rows if not isinstance(row, Mapping)]
+    inner = f" of {type(others[0]).__name__}" if others else ""
+    return f"{type(data).__name__}{inner}"
+
+
+def to_texts(data: Any, column: str) -> list[str]:
+    """Returns the texts of a list of texts, or of a column of a table.
+
+    Raises:
+        ConfigError: the table has no such column.
+        TypeError: it is one text, or holds another value.
+    """
+    if isinstance(data, str):
+        raise TypeError("predict: expected a list of texts, got one text")
+    rows = to_rows(data) if hasattr(data, "columns") else list(data)
+    if rows and isinstance(rows[0], Mapping):
+        check_columns("predict", rows[0], column)
+    texts = [row[column] if isinstance(row, Mapping) else row for row in rows]
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"predict: expected a text, got {type(text).__name__} in row {index}"
+            )
+    return texts
+
+
+def check_columns(where: str, columns: Iterable[Any], *wanted: str) -> None:
+    """Checks that a table has columns.
+
+    Raises:
+        ConfigError: one is missing.
+    """
+    names = [str(column) for column in columns]
+    for column in wanted:
+        if column not in names:
+            raise ConfigError(
+                f"{where}: expected a column {column!r}, got "
+                f"{', '.join(names) or 'none'}{did_you_mean(column, names)}"
+            )
+
+
+def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
+    """Returns answers in the form of the input: a DataFrame with its index, or a list.
+
+    In a DataFrame, probabilities have a column for each label: ``p_<label>``.
+    """
+    if not (is_frame(data) and hasattr(data, "index")):
+        return answers
+    return type(data)([_flat(answer) for answer in answers], index=data.index)
+
+
+def _flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in answer.items():
+        if name == "probabilities":
+            row["probability"] = max(value.values())
+            row |= {f"p_{label}": value[label] for label in sorted(value)}
+        else:
+            row[name] = value
+    return row
