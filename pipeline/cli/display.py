@@ -74,8 +74,21 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     ]
     parts = [*metrics, gates[stage["blessed"]]]
     yield [name, ", ".join(filter(None, parts)) or "not measured"]
+    for baseline, measured in stage.get("baselines", {}).items():
+        yield ["", _baseline(baseline, measured)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
+
+
+def _baseline(name: str, measured: Mapping[str, Any]) -> str:
+    """Returns the first metric of a baseline, and how far the model is from it."""
+    metric, value = next(iter(measured["metrics"].items()))
+    difference = measured["differences"][metric]
+    bounds = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
+    return (
+        f"{name} baseline: {_metric(metric, value, measured['intervals'][metric])}; "
+        f"this model {difference['value']:+.4g} {bounds}"
+    )
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
