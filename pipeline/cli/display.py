@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.reporter.headline import duration, summarize
+from textmill.components.reporter.headline import duration, headline_metric, summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -81,8 +81,10 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
 
 
 def _baseline(name: str, measured: Mapping[str, Any]) -> str:
-    """Returns the first metric of a baseline, and how far the model is from it."""
-    metric, value = next(iter(measured["metrics"].items()))
+    """Returns the main metric of a baseline, and how far the model is from it."""
+    metric = headline_metric(None, measured["metrics"])
+    assert metric is not None
+    value = measured["metrics"][metric]
     difference = measured["differences"][metric]
     bounds = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
     return (
