@@ -28,6 +28,8 @@ class IngesterConfig:
     """Its sources, cleaning and splits, with absolute paths."""
     seed: int = 17
     """Seed of the order inside shards."""
+    keep_unlabelled: bool = False
+    """Keep documents without a target, for stages that need none."""
     name: str = "data"
     """Name of the data set in the config file, for messages."""
 
@@ -52,6 +54,7 @@ def ingest(
         documents,
         dataset=config.dataset,
         seed=config.seed,
+        keep_unlabelled=config.keep_unlabelled,
         name=config.name,
         context=context,
         against=against,

@@ -55,6 +55,7 @@ def run(
     *,
     dataset: DatasetConfig,
     seed: int,
+    keep_unlabelled: bool = False,
     name: str = "data",
     context: Context,
     against: Mapping[str, Documents] | None = None,
@@ -66,6 +67,7 @@ def run(
         documents: the artifact.
         dataset: the config of its sources, cleaning and splits.
         seed: seed of the order inside shards.
+        keep_unlabelled: keep documents without a target.
         name: the data set's, for messages.
         context: the runner's context.
         against: data sets whose eval and test documents are protected.
@@ -81,7 +83,14 @@ def run(
         if scratch.is_remote:
             _check_within_reach(dataset, partitions)
         index = _index_evaluation(against or {}, dataset, scratch)
-        reader = ReadPartitions(dataset, seed, scratch, block_bytes, index)
+        reader = ReadPartitions(
+            dataset,
+            seed,
+            scratch,
+            block_bytes,
+            index,
+            keep_unlabelled=keep_unlabelled,
+        )
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline

@@ -60,10 +60,13 @@ class ReadPartitions(beam.DoFn):
         scratch: ScratchDir,
         block_bytes: int,
         evaluation_ngrams: str | None,
+        *,
+        keep_unlabelled: bool = False,
     ) -> None:
         self._dataset, self._seed = dataset, seed
         self._scratch, self._block_bytes = scratch, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
+        self._keep_unlabelled = keep_unlabelled
 
     def process(self, partition: Partition) -> Iterator[PartitionOutput]:
         """Yields a partition's output; an error is recorded and yields nothing."""
@@ -72,7 +75,11 @@ class ReadPartitions(beam.DoFn):
 
     def _read(self, partition: Partition) -> PartitionOutput:
         builder = DocumentBuilder(
-            self._dataset, self._seed, partition.source, self._evaluation_ngrams
+            self._dataset,
+            self._seed,
+            partition.source,
+            self._evaluation_ngrams,
+            keep_unlabelled=self._keep_unlabelled,
         )
         letters = _DeadLetters(keep_raw=self._dataset.limits.keep_raw)
         name = f"lines-{partition.number:08d}"
@@ -90,7 +97,7 @@ class ReadPartitions(beam.DoFn):
             num_read=builder.num_read,
             dropped=builder.dropped,
             bad=letters.counts,
-            examples=letters.examples,
+            examples=letters.examples | builder.examples,
             removed=builder.removed,
             personal=builder.personal,
             near=near,

@@ -25,6 +25,8 @@ from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
+NO_VALUE = "(none)"
+"""The slice of documents that do not have the column."""
 _GROUP_ROWS = 8192
 
 
@@ -37,8 +39,13 @@ def predict_split(
     predictions: Predictions,
     config: PredictorConfig,
 ) -> None:
-    """Writes the predictions of a split, and generated samples if configured."""
+    """Writes the predictions of a split, and generated samples if configured.
+
+    Raises:
+        ConfigError: a slice names no column.
+    """
     target = TASKS[model.facts["task"]].target
+    _check_slices(documents, target, config.slices)
     columns = _row_columns(documents, split, target=target, slices=config.slices)
     if model.facts["model"]["family"] == "linear":
         outputs = _linear_outputs(documents, split, model, target=target)
@@ -94,7 +101,7 @@ def _linear_outputs(
     linear = LinearModel.load(model.path / model.WEIGHTS, model.facts["model"])
     tokenizer = load_tokenizer(model.path / model.TOKENIZER)
     kind, labels = TARGETS[target], model.facts["labels"]
-    labelled = (d for d in documents.read(split) if d.get(kind.field) is not None)
+    labelled = (d for d in documents.read(split) if kind.field in d)
     while batch := list(islice(labelled, _GROUP_ROWS)):
         ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
         numbers = kind.encode([d[kind.field] for d in batch], labels)
@@ -102,6 +109,17 @@ def _linear_outputs(
             "target": np.array(numbers, np.int32),
             "probabilities": linear.probabilities(ids),
         }
+
+
+def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) -> None:
+    known = ["id", "text", TARGETS[target].field, *documents.facts["columns"]]
+    for column in slices:
+        if column not in known:
+            hint = did_you_mean(column, known)
+            raise ConfigError(
+                f"evaluate.slices: expected one of {', '.join(filter(None, known))}, "
+                f"got {column!r}{hint}"
+            )
 
 
 def _row_columns(
@@ -118,14 +136,10 @@ def _row_columns(
             yield {"id": f"{split}-{number:09d}"}
             number += 1
     for document in documents.read(split):
-        for column in slices:
-            if column not in document:
-                hint = did_you_mean(column, list(document))
-                raise ConfigError(
-                    f"evaluate.slices: no column {column!r}; "
-                    f"there are {', '.join(document)}{hint}"
-                )
-        yield {"id": document["id"]} | {c: str(document[c]) for c in slices}
+        if TARGETS[target].field not in document:
+            continue
+        values = {column: str(document.get(column, NO_VALUE)) for column in slices}
+        yield {"id": document["id"]} | values
 
 
 def _write(

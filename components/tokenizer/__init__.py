@@ -100,8 +100,8 @@ def tokenize(
 
     Raises:
         ConfigError: jieba is needed and not installed.
-        DataError: a split has no documents left, or a document lacks its prompt, or
-            documents have another kind of target.
+        DataError: train, or eval and test, have no documents; a document lacks its
+            prompt; documents have another kind of target, or all the same label.
     """
     from textmill.components.tokenizer.engine import tokenize_shards
     from textmill.models.errors import DataError

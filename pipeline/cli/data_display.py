@@ -153,7 +153,15 @@ def _ledger(ledger: Mapping[str, Any] | None) -> Iterator[str]:
     if not ledger:
         return
     rows = [["read", f"{ledger['read']:,}", ""]]
-    for title in ("kept", "dropped", "bad", "cut", "personal", "added"):
+    for title in (
+        "kept",
+        "unlabelled",
+        "dropped",
+        "bad",
+        "cut",
+        "personal",
+        "added",
+    ):
         counts = ledger.get(title) or {}
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if title == "kept":

@@ -241,6 +241,14 @@ def test_a_changed_profile_does_not_ingest_again(tmp_path):
     assert plain.node("profile.docs").config != strict.node("profile.docs").config
 
 
+def test_documents_without_a_label_are_kept_where_a_stage_needs_none(tmp_path):
+    loaded = load(tmp_path, "{}")
+    assert create_pipeline(loaded, tmp_path).node("ingest.docs").config.keep_unlabelled
+    labelled = load_config(tmp_path / "c.yaml", ["stages.pretrain.task=classify"])
+    node = create_pipeline(labelled, tmp_path).node("ingest.docs")
+    assert not node.config.keep_unlabelled
+
+
 def test_a_kind_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"fail_on\.0: expected 'empty', 'small'"):
         load(tmp_path, "{fail_on: [drfit]}")
