@@ -120,13 +120,16 @@ def _calibrated(
 ) -> tuple[LinearModel, tuple[float, float]]:
     """Returns the model at the temperature of the lowest loss, and its score.
 
-    A score is accuracy, then negative loss.
+    A score is accuracy, then negative loss. One more document than there are is taken
+    to be wrong (Platt, 1999), or answers without an error would be certain.
     """
     logits = model.logits(documents)
-    rows = np.arange(len(targets))
+    size, num_labels = logits.shape
+    truth = np.full(logits.shape, 1 / (size + 2) / max(num_labels - 1, 1))
+    truth[np.arange(size), targets] = (size + 1) / (size + 2)
 
     def loss(temperature: float) -> float:
-        return -float(log_softmax(logits / temperature, axis=1)[rows, targets].mean())
+        return -float((truth * log_softmax(logits / temperature, axis=1)).sum() / size)
 
     found = minimize_scalar(loss, bounds=(0.05, _LARGEST_TEMPERATURE), method="bounded")
     temperature = round(float(found.x), 3)

@@ -134,3 +134,10 @@ def test_a_label_without_training_documents_is_not_answered(examples):
     probabilities = model.probabilities(rows[300:])
     assert np.isfinite(probabilities).all()
     assert 2 not in probabilities.argmax(axis=1)
+
+
+def test_a_model_without_an_error_on_eval_is_not_certain(examples):
+    rows, targets = examples
+    highest = fit(rows, targets).probabilities(rows[300:]).max(axis=1)
+    # Of 100 documents, (100 + 1) / (100 + 2) are right by Platt's rule.
+    assert highest.mean() == pytest.approx(101 / 102, abs=0.005)
