@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.headline import duration, headline_metric, summarize
 from textmill.pipeline.progress import visible
 
@@ -53,7 +54,7 @@ def render_run(
     rows += [row for row in _report(summary, root) if row]
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
-        ["next", f'textmill predict {option}{name} "your text"']
+        ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
         if stage["pushed"]
     ]
@@ -78,6 +79,27 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         yield ["", _baseline(baseline, measured)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
+        newest = _newer_version(stage["pushed"], root)
+        if newest is not None:
+            yield [
+                "",
+                f"version {newest}, pushed by another run, is newer: "
+                f"`textmill predict {name}` uses that one",
+            ]
+
+
+def _model(name: str, pushed: str, root: Path, option: str) -> str:
+    """Returns the arguments by which ``predict`` asks the model of a run."""
+    if _newer_version(pushed, root) is not None:
+        return f'{shlex.quote(str(root / pushed))} "your text"'
+    return f'{option}{name} "your text"'
+
+
+def _newer_version(pushed: str, root: Path) -> str | None:
+    """Returns the newest version of a stage, if it is another than the given one."""
+    version = root / pushed
+    newest = PushedVersion.all(version.parent)[:1]
+    return newest[0].name if newest and newest[0].name != version.name else None
 
 
 def _baseline(name: str, measured: Mapping[str, Any]) -> str:
