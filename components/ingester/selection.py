@@ -25,6 +25,7 @@ from textmill.components.ingester.dedup.clusters import (
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
 from textmill.components.ingester.documents import INDEX, duplicates
 from textmill.components.ingester.partitions import PartitionOutput
+from textmill.components.ingester.positions import describe
 from textmill.components.ingester.sampling.label_limit import over_label_limit
 from textmill.components.ingester.sampling.mixing import copies, reorder
 from textmill.components.ingester.sampling.splitting import draw_eval
@@ -425,12 +426,13 @@ def _check_bad(
     if limits.allow(num_bad, num_read):
         return
     reason = min(bad, key=lambda name: (-bad[name], name))
-    example = next(p.examples[reason] for p in parts if reason in p.examples)
+    letters = (letter for part in parts for letter in part.dead_letters)
+    first = next(one for one in letters if one.entry["reason"] == reason)
     raise DataError(
         f"{num_bad} of {num_read} records are bad, more than limits allows "
         f"(max_bad_records {limits.max_bad_records}, max_bad_fraction "
         f"{limits.max_bad_fraction:g}); most often {reason} ({bad[reason]} times), "
-        f"first at {example}"
+        f"first at {describe(first, dataset)}"
     )
 
 
