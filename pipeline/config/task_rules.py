@@ -90,8 +90,18 @@ def _check_thresholds(
         elif rule is None:
             expected = "a comparison such as '>= 0.6' or '>= pushed - 0.01'"
             yield Violation(path, expected, value)
-        elif rule["pushed"] and stage.get("push") is None:
+        elif rule["other"] == "pushed" and stage.get("push") is None:
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
+        elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
+            expected = "baseline linear and a task with a label for such a rule"
+            yield Violation(path, expected, value)
+
+
+def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
+    evaluate = as_mapping(stage.get("evaluate"))
+    return evaluate.get("baseline", "linear") == "linear" and (
+        row is None or row.target == "label"
+    )
 
 
 def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
