@@ -103,6 +103,7 @@ def tokenize(
         DataError: train, or eval and test, have no documents; a document lacks its
             prompt; documents have another kind of target, or all the same label.
     """
+    context.report({"phase": "importing"})
     from textmill.components.tokenizer.engine import tokenize_shards
     from textmill.models.errors import DataError
 
@@ -114,6 +115,8 @@ def tokenize(
             f"{documents.target}; name their column {TARGETS[config.target].field!r} "
             "in the data set's source"
         )
+    num_documents = sum(documents.splits.values())
+    context.report({"phase": f"tokenizing {num_documents:,} documents"})
     tokenize_shards(documents, vocabulary, rows, config, context)
 
 

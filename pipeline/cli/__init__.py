@@ -33,6 +33,7 @@ from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.machine_errors import is_out_of_memory
 from textmill.pipeline.progress import visible
 
 _MAX_PATH = 200
@@ -71,10 +72,10 @@ def main() -> None:
         app(arguments, prog_name="textmill")
     except TextmillError as error:
         _exit(str(error), error.exit_code, is_debug=is_debug)
-    except MemoryError:
-        sentence = "out of memory; make the batch, the model or run.workers smaller"
-        _exit(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
+        if is_out_of_memory(error):
+            sentence = "out of memory; make the batch, the model or run.workers smaller"
+            _exit(sentence, MachineError.exit_code, is_debug=is_debug)
         if isinstance(error, OSError) and (known := _explain(error)) is not None:
             _exit(str(known), known.exit_code, is_debug=is_debug)
         sentence = f"internal error: {type(error).__name__}: {error}"

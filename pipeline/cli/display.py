@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.reporter.headline import duration, summarize
+from textmill.components.reporter.headline import duration, headline_metric, summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
+
+_NO_BREAK = "\u00a0"
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -25,6 +30,24 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """Returns the lines of a text that is broken between words; one without a width.
+
+    Words that are joined by a no-break space stay on one line.
+    """
+    if width is None:
+        return [text.replace(_NO_BREAK, " ")]
+    lines = textwrap.wrap(
+        text, max(width, 20), break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace(_NO_BREAK, " ") for line in lines] or [""]
+
+
+def terminal_width() -> int | None:
+    """Returns the number of columns of standard output; None if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def render_plan(nodes: Sequence[NodePlan]) -> str:
@@ -40,7 +63,12 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
 
 
 def render_run(
-    summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
+    summary: Mapping[str, Any],
+    root: Path,
+    *,
+    is_default_root: bool = False,
+    with_messages: bool = True,
+    width: int | None = None,
 ) -> str:
     """Returns the results of a run, their paths, and the next step.
 
@@ -48,6 +76,8 @@ def render_run(
         summary: as in ``summary.json``.
         root: the folder that the summary's paths are relative to.
         is_default_root: True if commands find the root without ``--root``.
+        with_messages: False if progress has shown the errors and notes of nodes.
+        width: columns to break lines at, between words.
     """
     headline = summarize(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
@@ -60,9 +90,23 @@ def render_run(
     ]
     if headline.next_step:
         next_steps = [["next", headline.next_step]]
-    paragraph = "\n".join([headline.title, *headline.details])
-    table = render_table([*rows, *next_steps]) if rows or next_steps else ""
-    return "\n\n".join(filter(None, [paragraph, table]))
+    messages = headline.messages if with_messages else []
+    sentences = [headline.title, *messages, *headline.details]
+    paragraph = "\n".join(line for text in sentences for line in wrap(text, width))
+    table = _results([*rows, *next_steps], width)
+    return visible("\n\n".join(filter(None, [paragraph, table])))
+
+
+def _results(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Returns names and texts as a table, whose texts are broken between words."""
+    if not rows:
+        return ""
+    left = max(len(name) for name, _ in rows) + 2
+    lines = []
+    for name, text in rows:
+        first, *others = wrap(text, width and width - left)
+        lines += [[name, first], *(["", line] for line in others)]
+    return render_table(lines)
 
 
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -75,6 +119,8 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     ]
     parts = [*metrics, gates[stage["blessed"]]]
     yield [name, ", ".join(filter(None, parts)) or "not measured"]
+    for baseline, measured in stage.get("baselines", {}).items():
+        yield ["", _baseline(baseline, measured)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
@@ -100,10 +146,24 @@ def _newer_version(pushed: str, root: Path) -> str | None:
     return newest[0].name if newest and newest[0].name != version.name else None
 
 
+def _baseline(name: str, measured: Mapping[str, Any]) -> str:
+    """Returns the main metric of a baseline, and how far the model is from it."""
+    metric = headline_metric(None, measured["metrics"])
+    assert metric is not None
+    value = measured["metrics"][metric]
+    difference = measured["differences"][metric]
+    bounds = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
+    return (
+        f"{name} baseline: {_metric(metric, value, measured['intervals'][metric])}; "
+        f"this model {difference['value']:+.4g} {bounds}"
+    )
+
+
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
-    if not bounds:
-        return f"{name} {value:.4g}"
-    return f"{name} {value:.4g} [{bounds[0]:.4g}, {bounds[1]:.4g}]"
+    text = f"{name} {value:.4g}"
+    if bounds:
+        text += f" [{bounds[0]:.4g}, {bounds[1]:.4g}]"
+    return text.replace(" ", _NO_BREAK)
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -116,16 +176,12 @@ def render_executions(summary: Mapping[str, Any], root: Path) -> str:
     """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [
-            id,
-            node["state"],
-            render_duration(node.get("seconds")),
-            node.get("error") or "",
-        ]
+        [id, node["state"], render_duration(node.get("seconds"))]
         for id, node in summary["nodes"].items()
     ]
-    table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
-    return "\n\n".join([title, table, render_run(summary, root)])
+    table = render_table([["NODE", "STATE", "TOOK"], *rows])
+    results = render_run(summary, root, width=terminal_width())
+    return "\n\n".join([title, table, results])
 
 
 def render_time(seconds: float) -> str:
