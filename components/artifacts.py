@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import Artifact
+from textmill.components.base import Artifact, DataWarnings
 from textmill.components.shards import read_shard
 from textmill.models.errors import IntegrityError
 
+_MOST_CUT = 0.1
+"""Share of the tokens of a split that may be cut without a warning."""
 SPLITS = ("train", "eval", "test")
 
 
@@ -114,9 +116,21 @@ class Profile(Artifact):
     """Statistics, schema and anomalies of documents, in ``profile.json``.
 
     ``speed.json`` has the speed of tokenizing; no digest covers it.
+
+    Facts: ``splits`` (documents); ``anomalies`` (number by kind).
     """
 
     FILE, SPEED = "profile.json", "speed.json"
+
+    def warnings(self) -> DataWarnings | None:
+        """Returns the number of anomalies by kind."""
+        counts: dict[str, int] = self.facts["anomalies"]
+        if not counts:
+            return None
+        kinds = [
+            kind if count == 1 else f"{count} {kind}" for kind, count in counts.items()
+        ]
+        return DataWarnings(sum(counts.values()), ", ".join(kinds))
 
     def read(self) -> dict[str, Any]:
         """Returns the profile."""
@@ -163,6 +177,23 @@ class TokenRows(_Sharded):
         if not (counts := self.facts.get("unlabelled")):
             return None
         return f"{sum(counts.values()):,} documents without a target left out"
+
+    def warnings(self) -> DataWarnings | None:
+        """Returns a warning if truncated documents lose more than a tenth of a split.
+
+        It is about the first such split.
+        """
+        length = self.facts["schema"]["sequence_length"]
+        for split, counts in self.facts["tokens"].items():
+            share = counts["dropped"] / max(1, counts["in"])
+            if share > _MOST_CUT and counts["truncated"]:
+                return DataWarnings(
+                    1,
+                    f"{share:.0%} of the tokens are cut in {split}, where "
+                    f"{counts['truncated']:,} of {counts['documents']:,} documents do "
+                    f"not fit into {length} tokens",
+                )
+        return None
 
 
 class TrainedModel(Artifact):
@@ -261,9 +292,14 @@ class Evaluation(Artifact):
         return value
 
     def stage_summary(self) -> dict[str, Any]:
-        """Returns the metrics, their intervals and the blessing."""
-        metrics = self.read()["metrics"]
+        """Returns metrics, intervals, split and rows, thresholds and the blessing."""
+        evaluation = self.read()
+        metrics = evaluation["metrics"]
         return {
+            "task": evaluation["task"],
+            "split": evaluation["split"],
+            "rows": evaluation["rows"],
+            "thresholds": evaluation["thresholds"],
             "metrics": {name: m["value"] for name, m in metrics.items()},
             "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
             "blessed": self.blessed,

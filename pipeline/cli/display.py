@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.reporter.headline import duration, summarize
+from textmill.components.reporter.headline import duration, measured_on, summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def render_run(
         with_messages: False if progress has shown the errors and notes of nodes.
         width: columns to break lines at, between words.
     """
-    headline = summarize(None, summary)
+    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
+    headline = summarize(None, summary, root_option=option.rstrip())
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
-    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
         ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
@@ -117,8 +117,11 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    parts = [*metrics, gates[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, parts)) or "not measured"]
+    text = ", ".join(metrics) or "not measured"
+    measured = measured_on(stage.get("task"), stage.get("rows"), stage.get("split"))
+    if measured:
+        text = f"on {measured}: {text}"
+    yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
