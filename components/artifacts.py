@@ -184,7 +184,8 @@ class TokenRows(_Sharded):
         It is about the first such split.
         """
         length = self.facts["schema"]["sequence_length"]
-        for split, counts in self.facts["tokens"].items():
+        by_split = self.facts["tokens"]
+        for split, counts in ((s, by_split[s]) for s in SPLITS if s in by_split):
             share = counts["dropped"] / max(1, counts["in"])
             if share > _MOST_CUT and counts["truncated"]:
                 return DataWarnings(
