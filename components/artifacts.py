@@ -7,6 +7,7 @@ in ``models``.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,13 @@ class TrainedModel(Artifact):
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
+    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
+        """Copies the files of the model's vocabulary beside its weights."""
+        folder = self.path / self.TOKENIZER
+        folder.mkdir()
+        for path in vocabulary.files():
+            shutil.copyfile(path, folder / path.name)
+
 
 class TrainingLogs(Artifact):
     """Scalars by step in ``scalars.jsonl`` and TensorBoard events below ``events/``."""
@@ -293,18 +301,28 @@ class Evaluation(Artifact):
         return value
 
     def stage_summary(self) -> dict[str, Any]:
-        """Returns metrics, intervals, split and rows, thresholds and the blessing."""
+        """Returns task, split, rows, metrics, those of baselines, and the gate."""
         evaluation = self.read()
-        metrics = evaluation["metrics"]
+        baselines = {
+            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            for name, b in evaluation.get("baselines", {}).items()
+        }
         return {
             "task": evaluation["task"],
             "split": evaluation["split"],
             "rows": evaluation["rows"],
+            **_summarize(evaluation["metrics"]),
             "thresholds": evaluation["thresholds"],
-            "metrics": {name: m["value"] for name, m in metrics.items()},
-            "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
             "blessed": self.blessed,
+            **({"baselines": baselines} if baselines else {}),
         }
+
+
+def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metrics": {name: m["value"] for name, m in metrics.items()},
+        "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
+    }
 
 
 class ServingModel(Artifact):

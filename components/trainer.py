@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Context, Input, Output
-from textmill.components.manifest import canonical_json
+from textmill.components.manifest import canonical_json, make_folder
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
@@ -116,7 +115,10 @@ def _open_checkpoints(context: Context, *, writes: bool) -> Checkpoints | None:
 
     if context.work_dir is None or context.key is None:
         return None
-    return Checkpoints(context.work_dir / "checkpoints", key=context.key, writes=writes)
+    folder = context.work_dir / "checkpoints"
+    if writes:
+        make_folder(folder)
+    return Checkpoints(folder, key=context.key, writes=writes)
 
 
 def _write_logs(
@@ -214,10 +216,7 @@ def _write_model(
     from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
-    folder = model.path / model.TOKENIZER
-    folder.mkdir()
-    for path in vocabulary.files():
-        shutil.copyfile(path, folder / path.name)
+    model.copy_tokenizer(vocabulary)
     facts: dict[str, Any] = {
         "task": config.task,
         "model": asdict(config.model),

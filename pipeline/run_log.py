@@ -7,7 +7,6 @@ node ends, so it is also correct for a run that was killed.
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 from textmill.components.artifacts import PushedModel, PushedVersion
 from textmill.components.base import Artifact, Channel, Component
+from textmill.components.manifest import flush, make_folder
 from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
@@ -47,7 +47,7 @@ class RunLog:
             self.id, self.folder = _make_folder(root, pipeline.name)
         else:
             self.id, self.folder = run_id, root / "runs" / run_id
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
         self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
         self._last_progress: dict[str, float] = {}
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
@@ -206,11 +206,14 @@ def _make_folder(root: Path, name: str) -> tuple[str, Path]:
     """Creates ``runs/20261123-021530-quickstart-4f2a``; returns the id and the path."""
     started = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     name = re.sub(r"[^\w.-]+", "-", name)
+    make_folder(root / "runs")
     while True:
         id = f"{started}-{name}-{secrets.token_hex(2)}"
         folder = root / "runs" / id
         try:
-            os.makedirs(folder / "logs")
+            folder.mkdir()
         except FileExistsError:
             continue
+        flush(folder.parent)
+        (folder / "logs").mkdir()
         return id, folder

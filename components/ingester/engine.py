@@ -13,6 +13,7 @@ from itertools import islice
 
 import apache_beam as beam
 import numpy as np
+import orjson
 
 from textmill.components.artifacts import Documents, write_json
 from textmill.components.base import Context
@@ -26,6 +27,7 @@ from textmill.components.ingester.partitions import (
     PartitionOutput,
     ReadPartitions,
 )
+from textmill.components.ingester.positions import add_positions
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.reader import split_ranges
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
@@ -159,10 +161,7 @@ def select_shards(
         return
     with recording_errors(scratch, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        place = scratch.path(Documents.DEAD_LETTERS)
-        with uploading(place) as path, path.open("wb") as file:
-            for part in parts:
-                file.writelines(part.dead_letters)
+        _write_dead_letters(parts, dataset, scratch)
         _write_rejected(parts, scratch)
         selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
         outcome = {
@@ -173,6 +172,17 @@ def select_shards(
         with uploading(scratch.path(_OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
+
+
+def _write_dead_letters(
+    parts: list[PartitionOutput], dataset: DatasetConfig, scratch: ScratchDir
+) -> None:
+    rejected = [letter for part in parts for letter in part.dead_letters]
+    add_positions(rejected, dataset)
+    place = scratch.path(Documents.DEAD_LETTERS)
+    with uploading(place) as path, path.open("wb") as file:
+        for letter in rejected:
+            file.write(orjson.dumps(letter.entry, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _write_rejected(parts: list[PartitionOutput], scratch: ScratchDir) -> None:

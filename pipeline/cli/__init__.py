@@ -30,6 +30,7 @@ from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.machine_errors import is_out_of_memory
 from textmill.pipeline.progress import visible
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
@@ -74,10 +75,10 @@ def main() -> None:
         app(arguments, prog_name="textmill")
     except TextmillError as error:
         _exit(str(error), error.exit_code, is_debug=is_debug)
-    except MemoryError:
-        sentence = "out of memory; make the batch, the model or run.workers smaller"
-        _exit(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
+        if is_out_of_memory(error):
+            sentence = "out of memory; make the batch, the model or run.workers smaller"
+            _exit(sentence, MachineError.exit_code, is_debug=is_debug)
         if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
             where = f"{error.filename}: " if error.filename else ""
             sentence = f"{where}{error.strerror}; make room or allow it, then try again"

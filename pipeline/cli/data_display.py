@@ -242,16 +242,26 @@ def render_dead_letters(
     rows = [
         [
             one["reason"],
-            f"{one['file']}:{one['offset']}",
+            _place(one),
             f"{one['length']:,}",
             one["detail"],
         ]
         for one in letters
     ]
-    heads = ["reason", "file:byte", "bytes", "detail"]
+    heads = ["reason", "record", "bytes", "detail"]
     tables = [_table(["reason", "records"], totals)]
     tables += [_table(heads, rows, right=(2,))] if rows else []
     return "\n\n".join(tables)
+
+
+def _place(letter: Mapping[str, Any]) -> str:
+    """Returns the file of a bad record, with its row and line, or its first byte."""
+    names = [name for name in ("row", "line") if name in letter]
+    if names:
+        place = ", ".join(f"{name} {letter[name]}" for name in names)
+    else:
+        place = f"byte {letter['offset']}"
+    return f"{letter['file']}, {place}"
 
 
 def _table(

@@ -7,10 +7,12 @@ finished; an unfinished node has published nothing, and resumes if its component
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -27,6 +29,7 @@ from textmill.models.errors import (
 )
 from textmill.pipeline.cache.diff import Parts, explain, main_reason
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
+from textmill.pipeline.machine_errors import tells_of_no_memory
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress, make_progress
 from textmill.pipeline.publish import CacheEntry, look_up, shared_root, sweep
@@ -38,6 +41,7 @@ from textmill.pipeline.secrets import hide_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _TICK_SECONDS = 0.2
+_TAIL_BYTES = 16384
 _INTERRUPTED_EXIT: dict[int, int] = {
     signal.SIGINT: 130,
     signal.SIGTERM: Preempted.exit_code,
@@ -315,15 +319,16 @@ class _Run:
         how = f"ended with exit status {status}"
         if status < 0:
             how = f"was killed by signal {-status} ({signal.Signals(-status).name})"
-        if status == -signal.SIGKILL:
-            how += ", as Linux does when memory runs out"
+        out_of_memory = status == -signal.SIGKILL or tells_of_no_memory(_tail(job.log))
+        if out_of_memory:
+            how += ", as happens when memory runs out"
         error = f"{node.id}: its worker {how}; see {job.log}"
         self._attempts[node.id] = self._attempts.get(node.id, 0) + 1
         if self._attempts[node.id] <= self._runner.retries:
             self._log.event("node_retried", node=node.id, error=error)
             self._waiting.insert(0, node)
         else:
-            code = MachineError.exit_code if status == -signal.SIGKILL else 1
+            code = MachineError.exit_code if out_of_memory else 1
             self._fail(node, code, error, key=job.key)
 
     def _handle_signals(self) -> None:
@@ -400,3 +405,12 @@ class _Run:
     def _seconds(self, node: Component) -> float:
         started = self._started.get(node.id)
         return 0.0 if started is None else round(time.monotonic() - started, 3)
+
+
+def _tail(log: Path) -> str:
+    """Returns the last lines of a log; nothing if it cannot be read."""
+    with suppress(OSError), log.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        return stream.read().decode(errors="replace")
+    return ""

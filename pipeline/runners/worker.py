@@ -291,7 +291,7 @@ def _work_dir(job: Job, resumable: bool) -> Iterator[Path]:
     """Context manager: a folder, kept after a kill if the component can resume."""
     if resumable:
         folder = publish.work_dir(job.root, job.node, job.key)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         yield folder
         shutil.rmtree(folder)
     else:

@@ -161,7 +161,7 @@ def test_two_profiles_are_compared_by_run_and_by_path(folder):
 def test_dead_letters_are_shown_with_their_place(folder):
     out, _ = textmill("data", "dead", "c.yaml", "docs", folder=folder)
     assert "bad_json        1" in out
-    assert "docs.jsonl:" in out
+    assert "docs.jsonl, line " in out
     letters = textmill("data", "dead", "c.yaml", "docs", "--json", folder=folder)[0]
     assert json.loads(letters)["length"] == 7
 

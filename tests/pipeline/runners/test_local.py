@@ -214,7 +214,8 @@ def test_a_selection_uses_earlier_results(source, root):
         ("memory", 5, "trouble: out of memory"),
         ("disk", 5, "trouble.bin: Input/output error; the disk or the machine failed"),
         ("silence", 1, "internal error in trouble: AssertionError"),
-        ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV)"),
+        ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV); see"),
+        ("no memory", 5, "trouble: its worker was killed by signal 6 (SIGABRT), as ha"),
     ],
 )
 def test_a_failing_node_publishes_nothing(kind, exit_code, sentence, root):
