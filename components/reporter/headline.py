@@ -135,7 +135,7 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
 
 
 def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
-    """Returns ``1,234 documents of test``; rows of packed texts are no documents."""
+    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed."""
     if rows is None:
         return None
     is_document = task in TASKS and TASKS[task].target != "none"
