@@ -1,7 +1,7 @@
 """Tables: the lines of tsv, and the records of csv (RFC 4180), become rows by column.
 
-A line of tsv holds no quotes; a quoted field of csv may hold newlines. The header of
-several columns is no row where it occurs again, as in files that were joined.
+A line of tsv holds no quotes; a quoted field of csv may hold newlines. A header of
+several columns that occurs again, as in files that were joined, is skipped.
 """
 
 from __future__ import annotations
