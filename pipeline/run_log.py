@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from textmill.components.artifacts import PushedModel, PushedVersion
 from textmill.components.base import Artifact, Channel, Component
 from textmill.components.manifest import flush, make_folder
 from textmill.pipeline.machine_errors import disk_full_errors
@@ -172,10 +171,6 @@ class RunLog:
             field: self._relative(value) if isinstance(value, Path) else value
             for field, value in fields.items()
         }
-
-        if isinstance(artifact, PushedModel) and stage["pushed"] is None:
-            versions = PushedVersion.all(self._root / "pushed" / name)
-            stage["served"] = int(versions[0].name) if versions else None
 
     def _add_warnings(self, node: Component, artifact: Artifact) -> None:
         if (warnings := artifact.warnings()) is None:

@@ -66,6 +66,7 @@ def summarize(
     summary: Mapping[str, Any] | None = None,
     *,
     root_option: str = "",
+    served: Mapping[str, str] | None = None,
 ) -> Headline:
     """Returns the headline of a report's data, of a run's summary, or of both.
 
@@ -73,6 +74,7 @@ def summarize(
         data: as in ``report.json``.
         summary: as in ``summary.json``.
         root_option: ``--root FOLDER`` for the commands in it, if they need one.
+        served: the newest pushed version by stage, where there is one.
     """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
@@ -91,7 +93,7 @@ def summarize(
         **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
         **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
     }
-    return _finished(lines, thresholds, run_stages, details)
+    return _finished(lines, thresholds, served or {}, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -254,7 +256,7 @@ def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterat
 def _finished(
     lines: list[StageLine],
     thresholds: Mapping[str, Sequence[Mapping[str, Any]]],
-    run_stages: Mapping[str, Mapping[str, Any]],
+    served: Mapping[str, str],
     details: list[str],
 ) -> Headline:
     failed = [line.stage for line in lines if line.blessed is False]
@@ -265,7 +267,7 @@ def _finished(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
             details=[*_missed(thresholds), *details],
-            next_step=_not_pushed(failed, run_stages),
+            next_step=_not_pushed(failed, served),
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -282,12 +284,11 @@ def _finished(
     return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
-def _not_pushed(
-    failed: Sequence[str], run_stages: Mapping[str, Mapping[str, Any]]
-) -> str:
+def _not_pushed(failed: Sequence[str], served: Mapping[str, str]) -> str:
     """Returns the consequence of missed gates, with the versions that stay."""
-    served = {name: run_stages.get(name, {}).get("served") for name in failed}
-    versions = [f"version {v} of {name}" for name, v in served.items() if v]
+    versions = [
+        f"version {served[name]} of {name}" for name in failed if name in served
+    ]
     if not versions:
         return "Not pushed."
     if len(failed) == 1:

@@ -85,7 +85,12 @@ def render_run(
         width: columns to break lines at, between words.
     """
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
-    headline = summarize(None, summary, root_option=option.rstrip())
+    headline = summarize(
+        None,
+        summary,
+        root_option=option.rstrip(),
+        served={name: v for name in summary["stages"] if (v := _served(name, root))},
+    )
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
     next_steps = [
@@ -145,6 +150,12 @@ def _model(name: str, pushed: str, root: Path, option: str) -> str:
     if _newer_version(pushed, root) is not None:
         return f'{shlex.quote(str(root / pushed))} "your text"'
     return f'{option}{name} "your text"'
+
+
+def _served(stage: str, root: Path) -> str | None:
+    """Returns the newest pushed version of a stage, if there is one."""
+    newest = PushedVersion.all(root / "pushed" / stage)[:1]
+    return newest[0].name if newest else None
 
 
 def _newer_version(pushed: str, root: Path) -> str | None:

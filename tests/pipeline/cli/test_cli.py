@@ -347,7 +347,8 @@ def test_warnings_are_counted_with_their_command(tmp_path):
 def test_a_missed_gate_shows_its_numbers_and_the_version_that_stays(tmp_path):
     gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "passed": False}
     stage = SUMMARY["stages"]["library"] | {"thresholds": [gate], "blessed": False}
-    stage |= {"pushed": None, "served": 3}
+    stage |= {"pushed": None}
+    saved_model(tmp_path / "pushed" / "library" / "3")
     lines = render_run(SUMMARY | {"stages": {"library": stage}}, tmp_path).splitlines()
     assert lines[:2] == [
         "library did not pass its gate",
