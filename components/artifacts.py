@@ -7,6 +7,7 @@ in ``models``.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,13 @@ class TrainedModel(Artifact):
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
+    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
+        """Copies the files of the vocabulary into the model's folder."""
+        folder = self.path / self.TOKENIZER
+        folder.mkdir()
+        for path in vocabulary.files():
+            shutil.copyfile(path, folder / path.name)
+
 
 class TrainingLogs(Artifact):
     """Scalars by step in ``scalars.jsonl`` and TensorBoard events below ``events/``."""
@@ -261,13 +269,24 @@ class Evaluation(Artifact):
         return value
 
     def stage_summary(self) -> dict[str, Any]:
-        """Returns the metrics, their intervals and the blessing."""
-        metrics = self.read()["metrics"]
-        return {
-            "metrics": {name: m["value"] for name, m in metrics.items()},
-            "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
-            "blessed": self.blessed,
+        """Returns the metrics, their intervals, those of baselines, the blessing."""
+        evaluation = self.read()
+        baselines = {
+            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            for name, b in evaluation.get("baselines", {}).items()
         }
+        return {
+            **_summarize(evaluation["metrics"]),
+            "blessed": self.blessed,
+            **({"baselines": baselines} if baselines else {}),
+        }
+
+
+def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metrics": {name: m["value"] for name, m in metrics.items()},
+        "intervals": {name: [m["low"], m["high"]] for name, m in metrics.items()},
+    }
 
 
 class ServingModel(Artifact):

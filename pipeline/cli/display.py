@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.reporter.headline import duration, summarize
+from textmill.components.reporter.headline import duration, headline_metric, summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def wrap(text: str, width: int | None) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Returns the number of columns of standard output; None if it is no terminal."""
+    """Returns the number of columns of standard output; None without a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -119,6 +119,8 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     ]
     parts = [*metrics, gates[stage["blessed"]]]
     yield [name, ", ".join(filter(None, parts)) or "not measured"]
+    for baseline, measured in stage.get("baselines", {}).items():
+        yield ["", _baseline(baseline, measured)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
@@ -142,6 +144,19 @@ def _newer_version(pushed: str, root: Path) -> str | None:
     version = root / pushed
     newest = PushedVersion.all(version.parent)[:1]
     return newest[0].name if newest and newest[0].name != version.name else None
+
+
+def _baseline(name: str, measured: Mapping[str, Any]) -> str:
+    """Returns the main metric of a baseline, and how far the model is from it."""
+    metric = headline_metric(None, measured["metrics"])
+    assert metric is not None
+    value = measured["metrics"][metric]
+    difference = measured["differences"][metric]
+    bounds = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
+    return (
+        f"{name} baseline: {_metric(metric, value, measured['intervals'][metric])}; "
+        f"this model {difference['value']:+.4g} {bounds}"
+    )
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:

@@ -3,8 +3,8 @@
 Reading order: the table below (light: it names every format and imports none);
 ``reader`` (the base classes), ``jsonl`` (the simplest reader), ``records`` (a record, a
 dead letter, the bounds on both), ``streams``, ``compression`` and ``encodings`` (bytes
-become lines); then ``csv`` with ``dialects`` and ``csv_records``, ``txt``, ``parquet``
-with ``arrow_columns``, ``tfrecord``, ``tfds``, ``docstrings``.
+become lines); then ``json``, ``csv`` with ``dialects`` and ``csv_records``, ``txt``,
+``parquet`` with ``arrow_columns``, ``tfrecord``, ``tfds``, ``docstrings``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ FORMATS = {
     "jsonl": ReaderRow(
         reader="textmill.components.ingester.readers.jsonl:JsonlReader",
         endings=(".jsonl", ".ndjson"),
+        options=("encoding",),
+    ),
+    "json": ReaderRow(
+        reader="textmill.components.ingester.readers.json:JsonReader",
+        endings=(".json",),
         options=("encoding",),
     ),
     "csv": ReaderRow(

@@ -16,6 +16,8 @@ from textmill.components.ingester.readers.records import (
     parse_lines,
 )
 
+_HEAD_BYTES = 1 << 10
+
 
 class JsonlReader(LineReader):
     """Reads a row from every line that is not blank."""
@@ -28,6 +30,17 @@ class JsonlReader(LineReader):
         return parse_lines(
             lines, lambda raw: parse_json(decode(raw, encoding).encode())
         )
+
+    def hint(self, part: FileRange, offset: int, reason: str) -> str:
+        """Returns the format that fits a file of arrays, or of objects over lines."""
+        if reason not in ("bad_json", "not_an_object"):
+            return super().hint(part, offset, reason)
+        with self.open(part) as stream:
+            first, _, rest = stream.read(_HEAD_BYTES).lstrip().partition(b"\n")
+        is_array = first.startswith(b"[")
+        if is_array or (first.strip() == b"{" and rest):
+            return "; the file is JSON, not an object per line: read it as source.json"
+        return ""
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:

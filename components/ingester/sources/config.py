@@ -47,6 +47,8 @@ class SourceConfig:
     """Installed packages (and ``stdlib``) whose documentation paragraphs are read."""
     jsonl: Files | None = None
     """Files of JSON objects, one per line."""
+    json: Files | None = None
+    """Files of JSON: an array of objects, or objects in a row, on any lines."""
     csv: Files | None = None
     """Files of comma-separated values (RFC 4180) with a header line. Semicolons, tabs
     and bars as delimiters are detected in the first lines."""
@@ -101,7 +103,8 @@ class SourceConfig:
     """The column of the text to write for the text: a summary, a translation, an
     answer."""
     id: str | None = None
-    """The column that names a document. Not set: its file and position."""
+    """The column that names a document. Not set: its file and position, and the text
+    decides its split."""
     columns: tuple[str, ...] | None = None
     """For csv and tsv: the names of the columns, for files without a header line."""
     header: bool | None = None
@@ -117,9 +120,10 @@ class SourceConfig:
     """For csv: the character that takes the next one literally, such as a backslash.
     Not set: none; two quotes stand for one."""
     encoding: str | None = None
-    """For csv, tsv, txt and jsonl: the encoding of the files by Python's name (cp1252,
-    gb18030, big5, shift_jis, utf-16, ...). Not set: utf-8. A file of UTF-16, UTF-32 or
-    ISO-2022 is read by one worker, and its offsets count bytes of its text in UTF-8."""
+    """For csv, tsv, txt, json and jsonl: the encoding of the files by Python's name
+    (cp1252, gb18030, big5, shift_jis, utf-16, ...). Not set: utf-8. A file of UTF-16,
+    UTF-32 or ISO-2022 is read by one worker, and its offsets count bytes of its text
+    in UTF-8."""
     limit_per_label: int | None = None
     """For label: keeps at most this many documents of each, chosen by hash of the
     id."""

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import itertools
+import json
 import lzma
 
 import pytest
@@ -13,12 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textmill.components.ingester.readers.encodings import fitting_encoding
-from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.reader import (
+    FileRange,
+    open_reader,
+    read_ranges,
+    split_ranges,
+)
 from textmill.components.ingester.readers.records import LimitsConfig, Record
 from textmill.components.ingester.readers.streams import read_lines
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import find_files
-from textmill.models.errors import DataError
+from textmill.models.errors import DataError, IntegrityError
 
 BLOCK = 1 << 20
 
@@ -341,6 +347,15 @@ def test_a_header_that_repeats_the_columns_of_the_config_is_no_row(csv, tsv):
     assert csv(b"a,b\n", header=False, **renamed) == [header]
 
 
+def test_the_header_of_joined_files_is_no_row(csv, tsv):
+    mark = b"\xef\xbb\xbf"
+    content = (mark + b"text,of\na,b\n") * 2
+    rows = [{"text": "a", "of": "b"}] * 2
+    assert [row for _, row in csv(content)] == rows
+    assert [row for _, row in tsv(content.replace(b",", b"\t"), block_bytes=4)] == rows
+    assert csv(b"text\na\ntext\n")[1] == (7, {"text": "text"})
+
+
 def test_columns_without_a_name_are_left_out_if_there_are_several(csv):
     assert csv(b"text,,\na,b,c\n") == [(7, {"text": "a"})]
     assert csv(b",text\n0,a\n") == [(6, {"": "0", "text": "a"})]
@@ -514,3 +529,76 @@ def test_many_empty_lines_of_a_quoted_field_are_its_text(csv):
         {"text": "a" + "\n" * 500, "n": "1"},
         {"text": "b", "n": "2"},
     ]
+
+
+ROWS = [{"text": 'a "b" [c] {d', "n": {"x": [1, {}]}}, {"text": "é\\\n}", "n": []}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(ROWS).encode(),
+        json.dumps(ROWS, indent=2).encode(),
+        b"\xef\xbb\xbf" + json.dumps(ROWS, ensure_ascii=False).encode(),
+        b"\n".join(json.dumps(row, indent=1).encode() for row in ROWS),
+        b"\n".join(json.dumps(row).encode() for row in ROWS),
+        b"[]" + b"[%s]\n\n[%s]" % tuple(json.dumps(row).encode() for row in ROWS),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 7, BLOCK])
+def test_json_is_read_in_any_layout(tmp_path, content, block_bytes):
+    path = tmp_path / "x.json"
+    found = read(path, content, json=str(path), block_bytes=block_bytes)
+    assert [row for _, row in found] == ROWS
+    assert found[0][0] == content.find(b"{")
+
+
+@pytest.mark.parametrize("block_bytes", [1, BLOCK])
+def test_bad_values_of_json_are_dead_letters(tmp_path, block_bytes):
+    path = tmp_path / "x.json"
+    content = b"""[
+  {"text": "one"}, 1, "two, {", [{"text": "x"}], no, }
+  {"text": "three\n   is", "open": {
+  {"text": "four", 5},
+  {"text": "%s"},
+  {"text": "six"}]
+""" % (b"long " * 30)
+    found = read(
+        path, content, json=str(path), block_bytes=block_bytes, max_line_bytes=99
+    )
+    assert [found for _, found in found] == [
+        {"text": "one"},
+        *["not_an_object", "not_an_object", "not_an_object", "bad_json", "bad_json"],
+        "bad_json",
+        "bad_json",
+        "record_too_long",
+        {"text": "six"},
+    ]
+
+
+@pytest.mark.parametrize("content", [b'[{"text": "a"}, ', b'{"text": "a"', b'{"a'])
+def test_json_that_ends_inside_a_value_is_damaged(tmp_path, content):
+    path = tmp_path / "x.json"
+    with pytest.raises(
+        IntegrityError, match=r"x\.json: ends inside an? (array|value) "
+    ):
+        read(path, content, json=str(path))
+
+
+def test_json_has_an_encoding(tmp_path):
+    path = tmp_path / "x.json"
+    content = '[{"text": "größer"}]'
+    for encoding in ("cp1252", "utf-16"):
+        raw = content.encode(encoding)
+        [(_, row)] = read(path, raw, json=str(path), encoding=encoding)
+        assert row == {"text": "größer"}
+
+
+@pytest.mark.parametrize("content", [b'[{"text": "a"}]', b'{\n"text": "a"\n}\n'])
+def test_json_lines_that_are_json_name_the_format(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    reader = open_reader("jsonl", SourceConfig(jsonl=str(tmp_path / "x")))
+    part = FileRange(str(tmp_path / "x"), "x", "jsonl")
+    assert reader.hint(part, 0, "bad_json").endswith("read it as source.json")
+    (tmp_path / "x").write_bytes(b'{"text": "a"}\n[]\n')
+    assert reader.hint(part, 0, "not_an_object") == ""

@@ -87,8 +87,8 @@ def test_files_may_be_named_by_split(touch):
         jsonl={"train": (f"{folder}/b/*", f"{folder}/c.jsonl"), "test": f"{folder}/a*"}
     ) == [
         ("a.jsonl", "test"),
-        ("1.jsonl", "train"),
-        ("2.jsonl", "train"),
+        ("b/1.jsonl", "train"),
+        ("b/2.jsonl", "train"),
         ("c.jsonl", "train"),
     ]
 
@@ -150,7 +150,7 @@ def test_brackets_of_a_folder_that_exists_are_its_name(touch):
     for pattern in ("*.jsonl", "x[12].jsonl", "{SPAN}/y.jsonl", "x1.jsonl"):
         [file] = find_files(SourceConfig(jsonl=f"{folder}/a [v2]/{pattern}"))
         assert file.path.startswith(f"{folder}/a [v2]/")
-    assert found(jsonl=f"{folder}/a [uv]/*") == [("x2.jsonl", None)]
+    assert found(jsonl=f"{folder}/a [uv]/*") == [("a v/x2.jsonl", None)]
     os.symlink(f"{folder}/a v/x2.jsonl", f"{folder}/a [v2]/out.jsonl")
     with pytest.raises(ConfigError, match=r"out\.jsonl: a link to"):
         found(jsonl=f"{folder}/a [v2]/*.jsonl")
@@ -309,6 +309,7 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
         "test.csv.gz",
         "dev/part.jsonl.zst",
         "other.tsv",
+        "rows.json",
         "latest_traintest.txt",
         "set.tfrecord-00000-of-00001",
     )
@@ -320,6 +321,7 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
         ("dev/part.jsonl.zst", "eval", "jsonl"),
         ("latest_traintest.txt", None, "txt"),
         ("other.tsv", None, "tsv"),
+        ("rows.json", None, "json"),
         ("set.tfrecord-00000-of-00001", None, "tfrecord"),
         ("test.csv.gz", "test", "csv"),
     ]
@@ -329,7 +331,6 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
     ("names", "words"),
     [
         (["train.jsonl", "x.doc"], r"/x\.doc: expected a file that ends in \.jsonl, "),
-        (["x.json"], r"if its lines are JSON objects, name it \.jsonl"),
         (["x.arrow"], r"Dataset\.to_parquet"),
         (["x.jsnl"], r"did you mean '\.jsonl'"),
         (["README.md"], "expected data files in the folder, found none"),
