@@ -39,7 +39,7 @@ class FileDigests:
         An ``ExternalVersion`` enters with its identity.
 
         Raises:
-            ConfigError: a file is missing, or is no regular file on a disk.
+            ConfigError: a file is missing, or not a regular file.
             MachineError: a file cannot be read.
         """
         known = dict(file for file in files if isinstance(file, ExternalVersion))
