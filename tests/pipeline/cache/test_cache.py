@@ -374,6 +374,15 @@ def test_keys_do_not_depend_on_the_order_of_a_mapping(tmp_path):
     assert len(cache_key(parts)) == 12
 
 
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/self/environ", "/dev/zero"])
+def test_a_file_of_the_kernel_or_a_device_is_no_input(path, tmp_path):
+    with (
+        MetadataStore(tmp_path) as store,
+        pytest.raises(ConfigError, match=f"{path}: expected a file on a disk, got"),
+    ):
+        FileDigests(store).read([Path(path)])
+
+
 def test_a_digest_taken_within_two_seconds_of_a_change_is_not_trusted(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a")
