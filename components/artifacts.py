@@ -294,7 +294,9 @@ class PushedModel(Artifact):
     """The destination of a pushed model, or the reason for none: ``push.json``.
 
     Facts: ``pushed`` (bool), ``version``, ``reason`` and ``destination``, which is
-    relative to this folder, so that a project can be moved.
+    relative to this folder, so that a project can be moved; ``previous``, the newest
+    version of a different model at that time: ``version``, ``metrics``, ``model`` (a
+    digest) and ``same_documents``.
     """
 
     FILE = "push.json"

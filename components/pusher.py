@@ -58,6 +58,7 @@ def push(
         IntegrityError: evaluation or validation are of another model.
     """
     _check_lineage(serving, evaluation, validation)
+    previous = _previous_version(Path(config.destinations[0]), evaluation)
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
     if evaluation.blessed is not False:
         card = {**evaluation.read(), **evaluation.facts}
@@ -72,9 +73,28 @@ def push(
             ),
             "reason": "blessed" if evaluation.blessed else "no thresholds are set",
         }
-    write_json(pushed.file(pushed.FILE), record)
-    pushed.facts = record
+    pushed.facts = record | {"previous": previous}
+    write_json(pushed.file(pushed.FILE), pushed.facts)
     pushed.identity = {"serving": serving.digest, "version": record.get("version")}
+    if previous:
+        pushed.identity["previous"] = previous["model"]
+
+
+def _previous_version(folder: Path, evaluation: Evaluation) -> dict[str, Any] | None:
+    """Returns the newest undamaged version of a different model, with its metrics."""
+    for path in PushedVersion.all(folder):
+        try:
+            card = PushedVersion(path).read_card()
+        except IntegrityError:
+            continue
+        if card["model"] != evaluation.facts["model"]:
+            return {
+                "version": int(path.name),
+                "model": card["model"],
+                "metrics": {k: m["value"] for k, m in card["metrics"].items()},
+                "same_documents": card["documents"] == evaluation.facts["documents"],
+            }
+    return None
 
 
 def _check_lineage(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from textmill.components.reporter.formats import duration, listing
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS
 
@@ -27,13 +28,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class StageLine:
-    """A stage in one line: its main metric, gate and pushed version."""
+    """A stage in one line: its main metric, its thresholds and its pushed version."""
 
     stage: str
     task: str | None
     metric: str | None
     interval: Interval | None
-    rule: str | None
+    measured: str | None
+    gates: list[Mapping[str, Any]]
     bound: float | None
     blessed: bool | None
     evaluated: bool
@@ -85,15 +87,15 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
     task = model.get("task") or evaluation.get("task")
     metrics = evaluation.get("metrics", {})
     metric = headline_metric(task, metrics)
-    gates = {gate["metric"]: gate for gate in evaluation.get("thresholds", ())}
-    gate = gates.get(metric, {})
+    gates = evaluation.get("thresholds", ())
     return StageLine(
         stage=stage["name"],
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=gate.get("rule"),
-        bound=gate.get("bound"),
+        measured=measured_on(task, evaluation.get("rows"), evaluation.get("split")),
+        gates=list(gates),
+        bound=next((g["bound"] for g in gates if g["metric"] == metric), None),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
         pushed=_version(push, run_stage) if push and push["pushed"] else None,
@@ -109,13 +111,24 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
         task=None,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=None,
+        measured=measured_on(None, stage.get("rows"), stage.get("split")),
+        gates=[],
         bound=None,
         blessed=stage.get("blessed"),
         evaluated=bool(metrics),
         pushed=stage.get("pushed"),
         reason=None,
     )
+
+
+def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
+    """Returns ``1,234 documents of test``; rows of packed texts are no documents."""
+    if rows is None:
+        return None
+    is_document = task in TASKS and TASKS[task].target != "none"
+    noun = "document" if is_document else "row"
+    of_split = f" of {split}" if split else ""
+    return f"{rows:,} {noun}{'' if rows == 1 else 's'}{of_split}"
 
 
 def _version(push: Mapping[str, Any], run_stage: Mapping[str, Any]) -> str:
@@ -212,7 +225,7 @@ def _finished(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
             details=[*_missed(stages), *details],
-            next_step="Not pushed: the version served before stays in place.",
+            next_step=_not_pushed(stages),
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -227,6 +240,18 @@ def _finished(
     else:
         title = "Finished"
     return Headline("good" if blessed else "plain", title, details, None, lines)
+
+
+def _not_pushed(stages: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the consequence of a missed gate, with the versions that stay."""
+    kept = [
+        f"version {push['previous']['version']} of {stage['name']}"
+        for stage in stages
+        if (push := stage["push"]) and not push["pushed"] and push.get("previous")
+    ]
+    if not kept:
+        return "Not pushed."
+    return f"Not pushed: {listing(kept)} {'stays' if len(kept) == 1 else 'stay'}."
 
 
 def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -252,21 +277,3 @@ def comparison(gate: Mapping[str, Any]) -> str:
 
 def _possessive(stages: Sequence[str]) -> str:
     return "its gate" if len(stages) == 1 else "their gates"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Returns ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def duration(seconds: float) -> str:
-    """Returns ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
