@@ -14,11 +14,7 @@ from typing import Any
 
 import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import (
-    FnApiRunner,
-    fn_runner,
-    worker_handlers,
-)
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.transforms.environments import (
     EmbeddedPythonGrpcEnvironment,
     Environment,
@@ -26,6 +22,7 @@ from apache_beam.transforms.environments import (
 )
 
 from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
+from textmill.components.beam_watch import WatchedRunner
 from textmill.models.errors import ConfigError, did_you_mean
 
 DEFAULTS = {"direct_running_mode": "multi_threading", "direct_num_workers": 2}
@@ -75,7 +72,7 @@ def open_pipeline(
     )
 
 
-def _threads() -> FnApiRunner:
+def _threads() -> WatchedRunner:
     """Returns FnApiRunner with worker threads that flush whole elements only.
 
     Beam's own ``multi_threading`` also flushes every second, on another thread and
@@ -85,7 +82,7 @@ def _threads() -> FnApiRunner:
     return _runner(EmbeddedPythonGrpcEnvironment(data_buffer_time_limit_ms=-1))
 
 
-def _processes() -> FnApiRunner:
+def _processes() -> WatchedRunner:
     """Returns FnApiRunner with silent worker processes that can import Textmill."""
     paths = [os.path.abspath(folder) for folder in sys.path]
     script = (
@@ -122,12 +119,12 @@ class _Loopback:
         return port
 
 
-def _runner(environment: Environment) -> FnApiRunner:
+def _runner(environment: Environment) -> WatchedRunner:
     if not isinstance(worker_handlers.grpc, _Loopback):
         worker_handlers.grpc = _Loopback(worker_handlers.grpc)
     # Without the mode in its options, it warns about a single worker.
     logging.getLogger(fn_runner.__name__).setLevel(logging.ERROR)
-    return FnApiRunner(default_environment=environment)
+    return WatchedRunner(default_environment=environment)
 
 
 _WORKERS = {"multi_threading": _threads, "multi_processing": _processes}

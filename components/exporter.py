@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
+from typing import Annotated
 
 from textmill.components.artifacts import (
     Documents,
@@ -13,6 +14,7 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Input, Output
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.export import FORMATS, FormatName
 
 
@@ -22,12 +24,13 @@ class ExportConfig:
 
     formats: tuple[FormatName, ...] = ("saved_model",)
     """File formats; a pushed version is the SavedModel."""
-    parity_texts: int = 64
+    parity_texts: Annotated[int, Bounds(at_least=0, at_most=100_000)] = 64
     """Number of documents whose answers are stored, for the infra validator."""
-    max_tokens: int = 64
+    max_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 64
     """causal_lm: number of tokens that the served model generates."""
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if not self.formats:
             raise ValueError("one of formats or more, got none")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
-from textmill.models.checks import check_at_least_one, check_below_one
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.families import FAMILIES
 from textmill.models.registry import NameIn
 
@@ -58,18 +58,18 @@ class ModelConfig:
     family: FamilyName = "bert"
     """``bert`` is bidirectional (masked_lm, classify), ``gpt`` causal (causal_lm,
     classify), ``lstm`` a cheap baseline (classify)."""
-    layers: int = 2
+    layers: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
     """Transformer blocks, or LSTM layers."""
-    width: int = 128
+    width: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 128
     """Size of a token's hidden state."""
-    heads: int = 2
+    heads: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
     """Attention heads; must divide the width. lstm ignores it."""
-    sequence_length: int = 128
+    sequence_length: Annotated[int, Bounds(at_least=3, at_most=1_000_000)] = 128
     """The longest input in tokens, special tokens included."""
-    feed_forward: int | None = None
+    feed_forward: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] | None = None
     """Hidden size of the feed-forward layers. Not set: 4 x width, or with geglu 8/3 x
     width (as many weights), rounded up to a multiple of 32."""
-    dropout: float = 0.1
+    dropout: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
     """Share of activations to drop in training."""
     pooling: Literal["mean", "first"] = "mean"
     """bert: a classifier reads the mean of the token states, or the first one through a
@@ -131,13 +131,7 @@ class ModelConfig:
         return 4 * self.width
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "layers", "width", "heads")
-        if self.sequence_length < 3:
-            raise ValueError(
-                "sequence_length of 3 or more (a token between the start and the end), "
-                f"got {self.sequence_length}"
-            )
-        check_below_one(self, "dropout")
+        check_bounds(self)
         self._check_blocks()
 
     def _check_blocks(self) -> None:

@@ -6,9 +6,10 @@ pickles, are never opened.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from textmill.models.errors import ConfigError
+from textmill.models.errors import ConfigError, IntegrityError
 
 _KERAS_HUB = "assets/tokenizer"
 _TEXT = ("vocab.txt", f"{_KERAS_HUB}/vocabulary.txt")
@@ -23,7 +24,13 @@ _MODELS = (
     f"{_KERAS_HUB}/vocabulary.spm",
 )
 TOKENIZER_JSON = "tokenizer.json"
-SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", TOKENIZER_JSON)
+ADDED_TOKENS = "added_tokens.json"
+SETTINGS = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    TOKENIZER_JSON,
+    ADDED_TOKENS,
+)
 
 
 def find_entries(path: Path) -> list[Path]:
@@ -68,5 +75,29 @@ def vocabulary_files(path: Path) -> list[Path]:
 
     Raises:
         ConfigError: the path has no vocabulary.
+        IntegrityError: a file is a link out of the folder.
     """
-    return sorted({*find_entries(path), *find_settings(path).values()})
+    files = {*find_entries(path), *find_settings(path).values()}
+    if path.is_dir():
+        check_links(path, files)
+    return sorted(files)
+
+
+def check_links(folder: Path, files: Iterable[Path]) -> None:
+    """Checks that files are in a folder, or among the blobs of its Hugging Face cache.
+
+    A cache has ``models--NAME/snapshots/REVISION/FILE -> ../../blobs/HASH``.
+
+    Raises:
+        IntegrityError: a file is a link to another place.
+    """
+    allowed = [folder.resolve()]
+    if allowed[0].parent.name == "snapshots":
+        allowed.append(allowed[0].parents[1] / "blobs")
+    for file in files:
+        target = file.resolve()
+        if not any(target.is_relative_to(place) for place in allowed):
+            raise IntegrityError(
+                f"{file}: links to {target}, expected a file in the folder; copy it "
+                "there if it belongs to it"
+            )

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from textmill.models.errors import IntegrityError
 from textmill.pipeline.machine_errors import disk_full_errors
 
 EXECUTION = "execution.json"
-_STAGING, _SCRATCH, _REPLACED = ".staging", ".scratch", ".replaced"
+_STAGING, _SCRATCH, REPLACED = ".staging", ".scratch", ".replaced"
 _POLL_SECONDS = 0.1
+_ROOT_LOCK = "root.lock"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def commit(staging: Path, final: Path, *, execution: Mapping[str, Any]) -> None:
     Raises:
         MachineError: the disk is full.
     """
-    replaced = final.with_name(final.name + _REPLACED)
+    replaced = final.with_name(final.name + REPLACED)
     with disk_full_errors(final):
         write_flushed(staging / EXECUTION, canonical_json(execution) + b"\n")
         flush(staging)
@@ -155,6 +156,8 @@ def look_up(root: Path, component: type[Component], node: str, key: str) -> Cach
             problem = _problem(artifact, execution["seals"].get(name))
         except IntegrityError as error:
             problem = str(error)
+        except (KeyError, TypeError, AttributeError):
+            problem = f"{folder / EXECUTION}: not the record of an execution"
         if problem is not None:
             return CacheEntry(problem=problem)
         outputs[name] = artifact
@@ -170,7 +173,7 @@ def sweep(root: Path) -> None:
     """Removes leftovers of killed executions that nothing can resume from."""
     leftovers = [
         folder
-        for ending in (_STAGING, _SCRATCH, _REPLACED)
+        for ending in (_STAGING, _SCRATCH, REPLACED)
         for folder in (root / "artifacts").glob(f"*/*{ending}")
     ]
     for folder in (root / "work").glob("*/*"):
@@ -207,8 +210,27 @@ def locked(
 
 
 @contextmanager
-def _lock_file(root: Path, node: str, key: str) -> Iterator[int]:
-    path = root / "locks" / f"{node}-{key}.lock"
+def shared_root(root: Path) -> Iterator[None]:
+    """Context manager: the right to use a root's results; waits for a deletion."""
+    with _open_lock(root / "locks" / _ROOT_LOCK) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def exclusive_root(root: Path) -> Iterator[bool]:
+    """Context manager: the right to delete results; yields False if a run has it."""
+    with _open_lock(root / "locks" / _ROOT_LOCK) as descriptor:
+        yield _try_lock(descriptor)
+
+
+def _lock_file(root: Path, node: str, key: str) -> AbstractContextManager[int]:
+    return _open_lock(root / "locks" / f"{node}-{key}.lock")
+
+
+@contextmanager
+def _open_lock(path: Path) -> Iterator[int]:
+    """Context manager: the descriptor of a lock file, which is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

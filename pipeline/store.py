@@ -103,6 +103,11 @@ class MetadataStore:
         )
         return [dict(row) for row in rows]
 
+    def summaries(self) -> list[dict[str, Any]]:
+        """Returns the summary of every run, in the order of ``runs``."""
+        rows = self._rows("SELECT summary FROM runs ORDER BY rowid DESC")
+        return [self._parse(row["summary"]) for row in rows]
+
     def run(self, id: str) -> dict[str, Any]:
         """Returns the summary of a run, plus its ``executions``.
 
@@ -165,6 +170,26 @@ class MetadataStore:
                 self.record_run(summary)
                 abandoned.append(row["id"])
         return abandoned
+
+    def forget(self, runs: Iterable[str], results: Iterable[tuple[str, str]]) -> None:
+        """Removes runs, and results that were deleted.
+
+        Args:
+            runs: ids of runs.
+            results: node and key of deleted results.
+        """
+        with self._transaction():
+            for run_id in runs:
+                self._connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+                self._connection.execute(
+                    "DELETE FROM executions WHERE run_id = ? AND state != 'ran'",
+                    (run_id,),
+                )
+            for result in results:
+                for table in ("executions", "artifacts"):
+                    self._connection.execute(
+                        f"DELETE FROM {table} WHERE node = ? AND key = ?", result
+                    )
 
     def rebuild(self) -> dict[str, int]:
         """Fills an empty index from disk; returns the counts by kind.

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from textmill.components.artifacts import (
     Documents,
@@ -21,6 +21,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Component, ExternalVersion, Input, Output
 from textmill.components.manifest import canonical_json
+from textmill.models.checks import Bounds, check_bounds
 
 if TYPE_CHECKING:
     from textmill.components.evaluator.thresholds import Baseline
@@ -37,10 +38,13 @@ class EvaluateConfig:
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
     different model, by its own evaluation; the first model has no baseline and
     passes."""
-    samples: int = 0
+    samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
-    sample_tokens: int = 200
+    sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
     """causal_lm: tokens of each generated text."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)

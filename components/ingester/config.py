@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from textmill.components.ingester.augment import AugmentConfig
 from textmill.components.ingester.cleaning.config import CleanConfig
@@ -11,7 +12,7 @@ from textmill.components.ingester.dedup.config import DecontaminateConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import MixConfig, SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.models.checks import check_at_least_one
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
 
@@ -22,7 +23,8 @@ class DatasetConfig:
     source: SourceConfig | None = None
     """Where the documents come from."""
     sources: Mapping[str, SourceConfig] = field(default_factory=dict)
-    """In place of ``source``: several, by name; documents get the column ``source``."""
+    """In place of ``source``: several, by name; documents get the column ``source``,
+    unless the data has one."""
     mix: MixConfig = field(default_factory=MixConfig)
     """Shares of several sources in the train split."""
     clean: CleanConfig = field(default_factory=CleanConfig)
@@ -35,13 +37,13 @@ class DatasetConfig:
     """Changed copies of labelled documents, added to train. Not set: none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     """Bounds on bad input."""
-    num_shards: int = 4
+    num_shards: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 4
     """Shards per split; more of them let more workers tokenize at once."""
 
     def __post_init__(self) -> None:
         if (self.source is None) == (not self.sources):
             raise ValueError("either source or sources")
-        check_at_least_one(self, "num_shards")
+        check_bounds(self)
         if self.split.by == "source":
             for name, source in self.named_sources().items():
                 if not source.names_splits:

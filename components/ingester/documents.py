@@ -23,9 +23,10 @@ from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.ingester.sources.path_columns import DIRECTORY, path_columns
 from textmill.components.scratch import cached_path
 from textmill.components.text.shingles import ngram_hashes, text_key
-from textmill.models.errors import did_you_mean
+from textmill.models.errors import DataError, did_you_mean
 from textmill.models.targets import TARGETS, SecondText, Tags, mismatch
 
 INDEX = np.dtype(
@@ -115,11 +116,17 @@ class DocumentBuilder:
         self._digests: list[bytes] = []
         self._numbers: list[tuple[int, int, int, int]] = []
 
+    def from_path(self, path: str) -> dict[str, str | None]:
+        """Returns the columns that documents of a file may take from its path."""
+        used = {self._source.target_column, self._key}
+        return {name: v for name, v in path_columns(path).items() if name in used}
+
     def add(self, record: Record, *, name: str, split: str | None = None) -> None:
         """Adds the documents of a record.
 
         Raises:
             BadRecord: a column is missing or not of its type.
+            DataError: a tag would overwrite a column.
         """
         row, source = record.row, self._source
         text = self._field(row, source.text)
@@ -133,7 +140,7 @@ class DocumentBuilder:
         code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
         if self.source_name:
-            others["source"] = self.source_name
+            others.setdefault("source", self.source_name)
         if not self._by_position:
             self._emit(identity, text, target, others, code, key)
             return
@@ -225,10 +232,12 @@ class DocumentBuilder:
             return row[column]
         except KeyError:
             columns = ", ".join(map(repr, row)) or "none"
+            hint = did_you_mean(column, list(row))
+            if list(row) == ["text"] and column == self._source.target_column:
+                field = self._target.field
+                hint = f"; {field}: {DIRECTORY} takes it from the file's folder"
             raise BadRecord(
-                "missing_column",
-                f"expected column {column!r}, found {columns}"
-                f"{did_you_mean(column, list(row))}",
+                "missing_column", f"expected column {column!r}, found {columns}{hint}"
             ) from None
 
     def _identity(self, record: Record, name: str) -> str:
@@ -292,10 +301,30 @@ class DocumentBuilder:
             source = self._source
             columns = (source.text, source.target_column, self._id_column)
             taken = {*_OWN, *columns, self._target.field}
+            self._check_tags(names)
             others = self._other_names[names] = sorted(set(names) - taken)
         plain = [name for name in others if type(row[name]) in (str, int, float, bool)]
         self.columns.update(plain)
         return plain
+
+    def _check_tags(self, names: tuple[str, ...]) -> None:
+        """Refuses columns of the data where a tag would be written.
+
+        Raises:
+            DataError: there is one.
+        """
+        decontaminate, clean = self.dataset.decontaminate, self.dataset.clean
+        tags = {
+            "personal": clean.privacy == "tag",
+            "cluster": self._near is not None and self._near.action == "tag",
+            "contaminated": decontaminate is not None and decontaminate.action == "tag",
+        }
+        for name in names:
+            if tags.get(name):
+                raise DataError(
+                    f"column {name!r}: exists in the data, and action: tag would "
+                    "overwrite it; rename it in the data, or choose another action"
+                )
 
 
 def duplicates(rows: np.ndarray, order: np.ndarray, *keys: str) -> np.ndarray:

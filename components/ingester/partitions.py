@@ -106,6 +106,7 @@ class ReadPartitions(beam.DoFn):
     ) -> Iterator[DocumentBatch]:
         """Writes the lines of a partition; yields their batches without the lines."""
         by_source = self._dataset.split.by == "source"
+        current, from_path = None, {}
         for file_range, record in read_ranges(
             partition.ranges,
             source=self._dataset.named_sources()[partition.source],
@@ -116,6 +117,10 @@ class ReadPartitions(beam.DoFn):
                 letters.add(file_range, record)
                 continue
             try:
+                if file_range is not current:
+                    current, from_path = file_range, builder.from_path(file_range.path)
+                if from_path:
+                    record = record._replace(row=from_path | record.row)
                 split = file_range.split if by_source else None
                 builder.add(record, name=file_range.name, split=split)
             except BadRecord as error:

@@ -10,7 +10,6 @@ from textmill.components.artifacts import PushedVersion, ServingModel
 from textmill.components.manifest import MANIFEST
 from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
-from textmill.models.export import FORMATS
 
 if TYPE_CHECKING:
     from textmill.models.export.format import Runtime
@@ -23,20 +22,21 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
 
     Args:
         folder: a pushed version, or ``saved_model`` of a serving model.
-        trust: whether to load a SavedModel without a manifest.
+        trust: whether to load a SavedModel without a manifest, or with any ops.
 
     Raises:
         ConfigError: the folder has no SavedModel exported by Textmill.
-        IntegrityError: a file differs from the manifest.
+        IntegrityError: a file differs from the manifest, or the graph holds an op that
+            the exporter does not write.
     """
     if not (folder / PushedVersion.MODEL).is_file():
         raise ConfigError(f"{folder}: expected a SavedModel, got none")
     if not trust:
         _verify(folder)
     with silence_native_logs():
-        saved_model = FORMATS[ServingModel.SAVED_MODEL].load()
+        from textmill.models.export.saved_model import SavedModelRuntime
     try:
-        return saved_model.load(folder)
+        return SavedModelRuntime(folder, trust=trust)
     except KeyError as missing:
         raise ConfigError(
             f"{folder}: expected a SavedModel that Textmill exported, "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from textmill.models.checks import NOT_NEGATIVE, SHARE, Bounds, check_bounds
 from textmill.models.paths import FilePath
 
 Kind = Literal[
@@ -22,15 +23,6 @@ Kind = Literal[
 ]
 """Kinds of anomaly."""
 
-_SHARES = (
-    "max_repeated",
-    "max_leakage",
-    "max_overlap",
-    "max_unknown",
-    "max_linf",
-    "max_jensen_shannon",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileConfig:
@@ -47,38 +39,31 @@ class ProfileConfig:
     ``max_linf`` or ``max_jensen_shannon`` is an anomaly of kind ``drift``."""
     fail_on: tuple[Kind, ...] = ()
     """Kinds of anomaly that stop the run (exit 3); all others are only reported."""
-    max_linf: float = 0.1
+    max_linf: Annotated[float, SHARE] = 0.1
     """Largest allowed difference (L-infinity) between two shares of a label, a language
     or a category, beyond sampling noise. It holds for drift from the baseline, and for
     skew of eval and test against train."""
-    max_jensen_shannon: float = 0.1
+    max_jensen_shannon: Annotated[float, SHARE] = 0.1
     """The same for lengths, numbers and frequent words: the Jensen-Shannon divergence
     in bits, from 0 (the same) to 1 (nothing shared)."""
-    min_documents: int = 50
+    min_documents: Annotated[int, NOT_NEGATIVE] = 50
     """Fewest documents per split; a smaller split is an anomaly of kind ``small``."""
-    max_imbalance: float = 20.0
+    max_imbalance: Annotated[float, Bounds(at_least=1)] = 20.0
     """Largest allowed ratio of the most frequent label to the rarest one."""
-    max_repeated: float = 0.1
+    max_repeated: Annotated[float, SHARE] = 0.1
     """Largest allowed share of duplicate texts within a split (kind ``repeats``)."""
-    max_leakage: float = 0.0
+    max_leakage: Annotated[float, SHARE] = 0.0
     """Largest allowed share of a split's documents whose text is in an earlier split
     (kind ``leakage``)."""
-    max_overlap: float = 0.1
+    max_overlap: Annotated[float, SHARE] = 0.1
     """Largest allowed share of a split's 13-word sequences that are in an earlier split
     (kind ``leakage``); a shorter text is one sequence."""
-    max_unknown: float = 0.01
+    max_unknown: Annotated[float, SHARE] = 0.01
     """Largest allowed share of unknown tokens (kind ``unknown``)."""
-    sample_bytes: int = 10_000_000
+    sample_bytes: Annotated[int, NOT_NEGATIVE] = 10_000_000
     """Bytes of text per split to tokenize for token statistics; 0 turns them off."""
-    top_terms: int = 200
+    top_terms: Annotated[int, NOT_NEGATIVE] = 200
     """Number of most frequent words to record per split; drift compares them."""
 
     def __post_init__(self) -> None:
-        for name in _SHARES:
-            if not 0 <= (value := getattr(self, name)) <= 1:
-                raise ValueError(f"{name} from 0 to 1, got {value:g}")
-        for name in ("min_documents", "sample_bytes", "top_terms"):
-            if (value := getattr(self, name)) < 0:
-                raise ValueError(f"{name} of 0 or more, got {value}")
-        if self.max_imbalance < 1:
-            raise ValueError(f"max_imbalance of 1 or more, got {self.max_imbalance:g}")
+        check_bounds(self)

@@ -9,10 +9,11 @@ Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.checks import SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
 Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response", "pair"]
@@ -37,10 +38,10 @@ class TokenizeConfig:
     prompt: str | None = None
     """response: column of the prompt; the data set's text is the response. A task whose
     target is a text needs none: the text is the prompt, the target the response."""
-    short_seq_prob: float = 0.1
+    short_seq_prob: Annotated[float, SHARE] = 0.1
     """sentence_pair: share of documents whose pairs get a random length below a full
     row."""
-    dupe_factor: int = 1
+    dupe_factor: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 1
     """sentence_pair: how many times to split each training document into pairs, every
     time with new random choices."""
     examples: bool = False
@@ -48,10 +49,7 @@ class TokenizeConfig:
     reads the packed rows."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.short_seq_prob <= 1:
-            raise ValueError(f"short_seq_prob in [0, 1], got {self.short_seq_prob}")
-        if self.dupe_factor < 1:
-            raise ValueError(f"dupe_factor of 1 or more, got {self.dupe_factor}")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)

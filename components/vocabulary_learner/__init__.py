@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from textmill.components.artifacts import Documents, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
+from textmill.models.checks import COUNT, Bounds, check_bounds
 from textmill.models.paths import FilePath
 
 _FORMS = {
@@ -26,7 +27,7 @@ class VocabularyConfig:
     kind: Literal["wordpiece", "sentencepiece", "bpe", "character"] | None = None
     """WordPiece (BERT), SentencePiece Unigram, byte-level BPE (GPT-2), or one token per
     character. Not set: wordpiece, or the kind of the file."""
-    size: int = 8000
+    size: Annotated[int, Bounds(at_least=16, at_most=10_000_000)] = 8000
     """Greatest number of tokens, special tokens included; a corpus that yields fewer
     gives a smaller vocabulary. Files ignore it."""
     learn_from: str | None = None
@@ -41,15 +42,14 @@ class VocabularyConfig:
     """wordpiece: bert gives BERT's ids, fast folds by NFKC and is faster; bpe and
     character: a Unicode form, or none; sentencepiece has its own, NFKC. Not set: bert
     for wordpiece, none for bpe and character."""
-    max_sample_bytes: int | None = None
+    max_sample_bytes: Annotated[int, COUNT] | None = None
     """Bytes of text to learn from, an equal part of every shard. Not set: 100 MB,
     or 10 MB for sentencepiece, whose learner is slower."""
 
     def __post_init__(self) -> None:
+        check_bounds(self)
         if (self.learn_from is None) == (self.file is None):
             raise ValueError("either learn_from or file")
-        if self.size < 16:
-            raise ValueError(f"size of 16 or more, got {self.size}")
         if self.kind == "character" and self.file:
             raise ValueError("learn_from for kind character, got file")
         if self.kind == "bpe" and self.learn_from and self.size < _SMALLEST_BPE:

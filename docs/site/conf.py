@@ -53,15 +53,23 @@ def insert_reference(app: Any, page: str, source: list[str]) -> None:
         source[0] = source[0].replace(f"% {comment}", text)
 
 
-def set_language(
+def make_accessible(
     app: Any, page: str, template: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Declares the language of translated pages."""
+    """Declares translated pages, levels of headings, and parts that keys scroll."""
     if page.startswith("zh/"):
         context["language"] = "zh-Hans"
+    navigation = context["furo_navigation_tree"]
+    heading = 'role="heading"'
+    levels = navigation.replace(heading, f'{heading} aria-level="2"')
+    context["furo_navigation_tree"] = levels
+    for wide in ("<pre>", '<div class="table-wrapper'):
+        focusable = wide.replace("<pre", '<pre tabindex="0"')
+        focusable = focusable.replace("<div", '<div tabindex="0"')
+        context["body"] = context.get("body", "").replace(wide, focusable)
 
 
 def setup(app: Any) -> None:
     """Connects the functions above to the build."""
     app.connect("source-read", insert_reference)
-    app.connect("html-page-context", set_language)
+    app.connect("html-page-context", make_accessible, priority=900)  # after Furo

@@ -146,4 +146,4 @@ def _array(value: Schema, paths: dict[str, str]) -> str:
 
 def _inner(value: Schema, paths: dict[str, str]) -> str:
     text = _type(value, paths)
-    return f"({text})" if " or " in text else text
+    return f"({text})" if " or " in text else text.removeprefix("see ")

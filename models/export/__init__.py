@@ -1,9 +1,10 @@
 """FORMATS: the light table of export formats. Adding a format = a file and a row.
 
-Read in this order: this table; ``format.py``, the base class; ``saved_model.py``. The
-graph that a format writes is the task's (``models/tasks/server.py``). Nothing that
-training needs is here, so that an edited format trains nothing again. Importing this
-package loads no TensorFlow; ``FORMATS[name].load()`` does.
+Read in this order: this table; ``format.py``, the base class; ``saved_model.py``, and
+``graph_ops.py``, the ops that its graphs may hold. The graph that a format writes is
+the task's (``models/tasks/server.py``). Nothing that training needs is here, so that an
+edited format trains nothing again. Importing this package loads no TensorFlow;
+``FORMATS[name].load()`` does.
 """
 
 from __future__ import annotations

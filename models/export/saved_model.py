@@ -14,7 +14,9 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the tokenizers' ops)
 from typing_extensions import override
 
+from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.export.format import Format, Runtime
+from textmill.models.export.graph_ops import foreign_ops
 from textmill.models.tasks.server import to_python
 
 if TYPE_CHECKING:
@@ -41,6 +43,12 @@ class SavedModel(Format):
         )
         signatures = {"serving_default": serve, "labels": labels}
         tf.saved_model.save(server, str(folder), signatures=signatures)
+        if foreign := foreign_ops(folder):
+            raise ConfigError(
+                f"{type(task).__name__}: its graph holds {', '.join(foreign)}, which "
+                "an exported model may not hold; express the task with the ops listed "
+                "in models/export/graph_ops.py"
+            )
 
     @override
     def load(self, folder: Path) -> Runtime:
@@ -48,9 +56,19 @@ class SavedModel(Format):
 
 
 class SavedModelRuntime(Runtime):
-    """A SavedModel that Textmill exported, in this process."""
+    """A SavedModel that Textmill exported, in this process.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: the SavedModel.
+        trust: whether its graph may hold any op.
+
+    Raises:
+        IntegrityError: the graph holds an op that the exporter does not write.
+    """
+
+    def __init__(self, folder: Path, *, trust: bool = False) -> None:
+        if not trust:
+            _check_ops(folder)
         # The signatures hold no reference to the model.
         self._model = tf.saved_model.load(str(folder))
         self._serve = self._model.signatures["serving_default"]
@@ -61,3 +79,18 @@ class SavedModelRuntime(Runtime):
     def answer(self, texts: Sequence[str | bytes]) -> list[dict[str, Any]]:
         answers = self._serve(text=tf.constant(list(texts), tf.string))
         return to_python(answers, len(texts))
+
+
+def _check_ops(folder: Path) -> None:
+    try:
+        foreign = foreign_ops(folder)
+    except ValueError as error:
+        raise IntegrityError(
+            f"{folder}: not a SavedModel of Textmill: {error}; export it again"
+        ) from None
+    if foreign:
+        raise IntegrityError(
+            f"{folder}: its graph holds {', '.join(foreign)}, which no export of "
+            "Textmill holds and which may read or write files; load it with --trust "
+            "(trust=True) only if you know who made it"
+        )

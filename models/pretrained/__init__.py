@@ -16,7 +16,7 @@ from pathlib import Path
 
 from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.paths import FilePath
-from textmill.models.vocabulary_files import vocabulary_files
+from textmill.models.vocabulary_files import check_links, vocabulary_files
 
 CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
@@ -96,6 +96,7 @@ class PretrainedConfig:
 
         Raises:
             ConfigError: a file is missing.
+            IntegrityError: a file is a link out of the folder.
         """
         if not (config := self.path / CONFIG).is_file():
             raise ConfigError(
@@ -103,16 +104,22 @@ class PretrainedConfig:
                 "a folder with config, weights and vocabulary"
             )
         index = [f for f in [self.path / _INDEX] if f.is_file()]
-        return sorted(
-            {config, *index, *self.weight_files(), *vocabulary_files(self.path)}
-        )
+        own = {config, *index, *self.weight_files()}
+        check_links(self.path, own)
+        return sorted({*own, *vocabulary_files(self.path)})
 
 
 def _parts(index: Path) -> list[Path]:
     try:
         names = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
         strange = [n for n in names if not re.fullmatch(r"[\w.-]+\.safetensors", n)]
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:
         raise IntegrityError(f"{index}: not an index of weights ({error!r})") from None
     files = [index.parent / name for name in names]
     absent = [

@@ -29,7 +29,10 @@ def read_tensors(init: PretrainedConfig) -> Tensors:
     """
     tensors: Tensors = {}
     for file in init.weight_files():
-        tensors |= _read(file)
+        read = _read(file)
+        for name, value in read.items():
+            _check_numbers(file, name, value)
+        tensors |= read
     return tensors
 
 
@@ -40,8 +43,44 @@ def _read(file: Path) -> Tensors:
         _check_expansion(file)
         with np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (SafetensorError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, AttributeError) as error:
+        raise IntegrityError(
+            f"{file}: holds a tensor of a type that NumPy lacks ({error}); convert the "
+            "weights to float32 or float16"
+        ) from None
+    except (
+        SafetensorError,
+        ValueError,
+        TypeError,
+        OSError,
+        RecursionError,
+        zipfile.BadZipFile,
+    ) as error:
         raise IntegrityError(f"{file}: not whole {file.suffix}: {error}") from None
+
+
+def _check_numbers(file: Path, name: str, value: Any) -> None:
+    if not isinstance(value, np.ndarray):
+        raise IntegrityError(f"{file}: {name!r} is no array; remove it from the file")
+    if value.dtype.kind not in "biuf" and value.dtype.name != "bfloat16":
+        raise IntegrityError(
+            f"{file}: {name!r} is an array of {value.dtype}, expected numbers; remove "
+            "it from the file"
+        )
+
+
+def check_finite(tensors: Tensors, folder: Path) -> None:
+    """Checks that every number of a model is finite.
+
+    Raises:
+        IntegrityError: a tensor has a NaN or an infinity.
+    """
+    for name, value in tensors.items():
+        if wrong := int(np.count_nonzero(~np.isfinite(value))):
+            raise IntegrityError(
+                f"{folder}: {wrong} of the {value.size} numbers of {name} are NaN or "
+                "infinite; get the weights again, or name another folder"
+            )
 
 
 def _check_expansion(file: Path) -> None:
@@ -60,11 +99,25 @@ def read_config(init: PretrainedConfig) -> dict[str, Any]:
     file = init.path / CONFIG
     try:
         config = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{file}: not JSON: {error}") from None
     if not isinstance(config, dict):
         raise IntegrityError(f"{file}: expected a mapping, got {type(config).__name__}")
     return config
+
+
+def whole_number(values: Mapping[str, Any], name: str, file: Path) -> int:
+    """Returns a whole number of a folder's config.
+
+    Raises:
+        IntegrityError: the value is missing or of another type.
+    """
+    value = values.get(name)
+    if type(value) is not int:
+        raise IntegrityError(
+            f"{file}: expected a whole number for {name}, got {value!r}"
+        )
+    return value
 
 
 def check_shape(

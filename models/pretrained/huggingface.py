@@ -15,7 +15,7 @@ import numpy as np
 
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.pretrained.files import Tensors, check_shape
+from textmill.models.pretrained.files import Tensors, check_shape, whole_number
 
 _BLOCK = "backbone/transformer_layer_"
 _BERT = {
@@ -92,17 +92,16 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
             f"{values.get('model_type')!r}"
         )
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads")
-    inner, longest = values.get("intermediate_size"), "max_position_embeddings"
+    inner, longest = "intermediate_size", "max_position_embeddings"
     activation, epsilon = "hidden_act", values.get("layer_norm_eps", 1e-12)
     if family == "gpt":
         names, longest = ("n_layer", "n_embd", "n_head"), "n_positions"
-        inner = values.get("n_inner") or 4 * values.get("n_embd", 0)
-        activation, epsilon = (
-            "activation_function",
-            values.get("layer_norm_epsilon", 1e-5),
-        )
-    layers, width, heads = (values.get(name) for name in names)
-    if (gelu := _ACTIVATIONS.get(values.get(activation, ""))) is None:
+        inner, activation = "n_inner", "activation_function"
+        epsilon = values.get("layer_norm_epsilon", 1e-5)
+    layers, width, heads = (whole_number(values, name, file) for name in names)
+    if family == "gpt" and values.get(inner) is None:
+        values = values | {inner: 4 * width}
+    if (gelu := _ACTIVATIONS.get(str(values.get(activation)))) is None:
         raise ConfigError(
             f"{file}: expected {activation} one of {', '.join(_ACTIVATIONS)}, got "
             f"{values.get(activation)!r}"
@@ -117,8 +116,9 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
             f"{values['position_embedding_type']!r}"
         )
     wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
-    wanted |= {"feed_forward": inner, "activation": gelu}
-    check_shape(config, wanted, longest=values.get(longest, 0), file=file)
+    feed_forward = whole_number(values, inner, file)
+    wanted |= {"feed_forward": feed_forward, "activation": gelu}
+    check_shape(config, wanted, longest=whole_number(values, longest, file), file=file)
 
 
 def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:

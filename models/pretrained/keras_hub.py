@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from textmill.models.config import ModelConfig
-from textmill.models.errors import ConfigError
-from textmill.models.pretrained.files import Tensors, check_shape
+from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.pretrained.files import Tensors, check_shape, whole_number
 
 _CLASSES = {"BertBackbone": "bert", "GPT2Backbone": "gpt"}
 
@@ -26,16 +26,18 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
             f"{file}: expected class_name {' or '.join(_CLASSES)}, got "
             f"{values.get('class_name')!r}"
         )
-    knobs = values.get("config", {})
+    knobs = values.get("config")
+    if not isinstance(knobs, dict):
+        raise IntegrityError(f"{file}: expected a mapping for config, got {knobs!r}")
     wanted = {
         "family": family,
-        "layers": knobs.get("num_layers"),
-        "width": knobs.get("hidden_dim"),
-        "heads": knobs.get("num_heads"),
-        "feed_forward": knobs.get("intermediate_dim"),
+        "layers": whole_number(knobs, "num_layers", file),
+        "width": whole_number(knobs, "hidden_dim", file),
+        "heads": whole_number(knobs, "num_heads", file),
+        "feed_forward": whole_number(knobs, "intermediate_dim", file),
         "activation": "gelu",
     }
-    longest = knobs.get("max_sequence_length", 0)
+    longest = whole_number(knobs, "max_sequence_length", file)
     check_shape(config, wanted, longest=longest, file=file)
 
 

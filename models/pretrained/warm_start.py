@@ -8,7 +8,7 @@ from typing import Any
 
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import CONFIG, PretrainedConfig, huggingface, keras_hub
-from textmill.models.pretrained.files import read_config, read_tensors
+from textmill.models.pretrained.files import check_finite, read_config, read_tensors
 from textmill.models.tasks.task import Task
 from textmill.models.tokenizers import Tokenizer, import_tokenizer
 from textmill.models.weights import warm_start
@@ -25,12 +25,14 @@ def start_from_folder(
 
     Raises:
         ConfigError: the model's dimensions differ from the folder's.
-        IntegrityError: the vocabularies differ, or tensors are missing or unknown.
+        IntegrityError: the vocabularies differ, or tensors are missing, unknown or not
+            finite.
     """
     form = _FORMATS[init.kind]
     form.check(task.config, read_config(init), init.path / CONFIG)
     _check_vocabulary(init, tokenizer)
     tensors = form.convert(read_tensors(init), task.config, init.path)
+    check_finite(tensors, init.path)
     return warm_start(task, tensors, source=str(init.path), optional=_OPTIONAL)
 
 

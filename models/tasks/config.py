@@ -6,9 +6,9 @@ In YAML they are keys of a stage's ``train``, next to those of all tasks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from textmill.models.checks import check_at_least_one, check_share
+from textmill.models.checks import COUNT, Bounds, check_bounds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +20,22 @@ class NoTaskConfig:
 class MaskedLMConfig:
     """Masking."""
 
-    mask_rate: float = 0.15
+    mask_rate: Annotated[float, Bounds(above=0, below=1)] = 0.15
     """Share of the tokens to predict."""
     mask_whole_words: bool = False
     """Mask all tokens of a word or none (tokenize.words defines words)."""
     mask_span: Literal["geometric", "ngram"] | None = None
     """Mask runs of tokens or words, with geometric lengths (SpanBERT) or lengths with
     probability 1/n (ALBERT). Not set: one by one."""
-    longest_span: int | None = None
+    longest_span: Annotated[int, Bounds(at_least=1, at_most=1_000)] | None = None
     """Longest run. Not set: 10 for geometric, 3 for ngram."""
-    dupe_factor: int | None = None
+    dupe_factor: Annotated[int, Bounds(at_least=1, at_most=10_000)] | None = None
     """Static masking like BERT's original script: number of different masks per row,
     used in turn by epoch; special tokens also count towards mask_rate. Not set: new
     masks in every epoch."""
 
     def __post_init__(self) -> None:
-        check_share(self, "mask_rate")
-        check_at_least_one(self, "longest_span", "dupe_factor")
+        check_bounds(self)
         if self.longest_span is not None and self.mask_span is None:
             raise ValueError("mask_span with longest_span, got none")
 
@@ -45,10 +44,10 @@ class MaskedLMConfig:
 class CausalLMConfig:
     """Memory use of the loss."""
 
-    loss_chunk: int | None = None
+    loss_chunk: Annotated[int, COUNT] | None = None
     """Number of tokens whose logits are in memory at once. Not set: the whole batch.
     With a large vocabulary, logits take most of the memory. The loss is the same; its
     logits are computed twice."""
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "loss_chunk")
+        check_bounds(self)

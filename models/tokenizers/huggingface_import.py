@@ -19,14 +19,21 @@ from textmill.models.tokenizers.byte_pair import (
     read_merges,
 )
 from textmill.models.tokenizers.huggingface_json import (
+    Unsupported,
     by_id,
     read_json,
     read_tokenizer_json,
+    refuse_searched_tokens,
 )
 from textmill.models.tokenizers.sentencepiece import SentencePiece
 from textmill.models.tokenizers.tokenizer import Tokenizer
 from textmill.models.tokenizers.wordpiece import WordPiece
-from textmill.models.vocabulary_files import TOKENIZER_JSON, find_entries, find_settings
+from textmill.models.vocabulary_files import (
+    ADDED_TOKENS,
+    TOKENIZER_JSON,
+    find_entries,
+    find_settings,
+)
 
 _MODEL_ENDINGS = (".model", ".spm")
 _ROLES = {
@@ -41,6 +48,13 @@ _USUAL = {
     "end": ("<|endoftext|>", "</s>", "[SEP]"),
     "mask": ("<|mask|>", "<mask>", "[MASK]"),
 }
+_USUAL_SETTINGS = {
+    "do_basic_tokenize": True,
+    "never_split": [],
+    "word_tokenizer_type": "basic",
+    "subword_tokenizer_type": "wordpiece",
+}
+"""Settings of ``BertTokenizer`` and its relatives that change ids."""
 
 
 def import_tokenizer(
@@ -74,9 +88,10 @@ def import_tokenizer(
             f"set vocabulary.kind to {actual}, or leave it out"
         )
     try:
+        settings = _settings(path)
+        _check_settings(path, settings)
         if actual == SentencePiece.kind:
             return _read_sentencepiece(files[0], lowercase, normalization)
-        settings = _settings(path)
         if lowercase is None:
             lowercase = _lowercase(settings)
         options = {"lowercase": lowercase, "normalization": normalization}
@@ -106,13 +121,49 @@ def _settings(path: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name, file in sorted(find_settings(path).items(), reverse=True):
         value = read_json(file)
-        if name != TOKENIZER_JSON:
+        if name == ADDED_TOKENS:
+            settings[ADDED_TOKENS] = list(value)
+        elif name != TOKENIZER_JSON:
             settings |= value
         elif isinstance(value.get("config"), dict):
             settings |= value["config"]
         elif "model" in value:
             settings = read_tokenizer_json(file).settings | settings
     return settings
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuses settings that change ids, and that the graph ops do not support."""
+    added = settings.get("added_tokens_decoder") or {}
+    reason = None
+    try:
+        refuse_searched_tokens(added.values())
+        known = {token["content"] for token in added.values()} | _special(settings)
+    except Unsupported as unsupported:
+        reason = str(unsupported)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{path}: not a tokenizer's settings: {error!r}") from None
+    else:
+        searched = [t for t in settings.get(ADDED_TOKENS, ()) if t not in known]
+        if searched:
+            reason = f"it searches texts for {', '.join(map(repr, searched))}"
+    for name, usual in _USUAL_SETTINGS.items():
+        if reason is None and settings.get(name, usual) not in (usual, None):
+            reason = f"its {name} is {settings[name]!r}, not {usual!r}"
+    if reason is not None:
+        raise ConfigError(
+            f"{path}: {reason}, which the graph ops do not support; name another "
+            "tokenizer or learn a vocabulary"
+        )
+
+
+def _special(settings: Mapping[str, Any]) -> set[str]:
+    """Returns the tokens that settings name as special, in either notation."""
+    values = [v for name, v in settings.items() if name.endswith("_token")]
+    more = settings.get("additional_special_tokens") or []
+    values += more.values() if isinstance(more, dict) else more
+    names = (v.get("content") if isinstance(v, dict) else v for v in values)
+    return {name for name in names if isinstance(name, str)}
 
 
 def _lowercase(settings: Mapping[str, Any]) -> bool | None:
@@ -213,6 +264,8 @@ def _check_pairs(tokens: Sequence[str], merges: Sequence[Merge]) -> None:
         raise ValueError(
             f"{len(lacking)} of the 256 bytes have no token, first {lacking[0]!r}"
         )
+    if any(right.endswith("</w>") for _, right in merges):
+        raise ValueError("merges end words with '</w>', which GPT-2's do not")
     for number, (left, right) in enumerate(merges, 1):
         for part in (left, right, left + right):
             if part not in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,16 @@ def read_tokenizer_json(file: Path) -> TokenizerJson:
     value = read_json(file)
     model = value.get("model")
     readers = {"WordPiece": _wordpiece, "BPE": _byte_pair, "Unigram": _unigram}
-    reader = readers.get(model.get("type", "")) if isinstance(model, dict) else None
-    if reader is None:
-        kind = model.get("type") if isinstance(model, dict) else None
+    kind = model.get("type") if isinstance(model, dict) else None
+    if not isinstance(kind, str) or kind not in readers:
         raise ConfigError(
             f"{file}: expected a model of type WordPiece, BPE or Unigram, got "
             f"{kind!r}; name another tokenizer"
         )
     try:
-        return reader(value)
-    except _Unsupported as reason:
+        refuse_searched_tokens(value.get("added_tokens") or [])
+        return readers[kind](value)
+    except Unsupported as reason:
         raise ConfigError(
             f"{file}: {reason}, which the graph ops do not support; name another "
             "tokenizer or learn a vocabulary"
@@ -106,13 +106,25 @@ def read_tokenizer_json(file: Path) -> TokenizerJson:
         raise IntegrityError(f"{file}: not a tokenizer: {error}") from None
 
 
-class _Unsupported(Exception):
+class Unsupported(Exception):
     """A step of a tokenizer that the graph ops lack."""
 
 
 def _refuse(reason: str, condition: object) -> None:
     if condition:
-        raise _Unsupported(reason)
+        raise Unsupported(reason)
+
+
+def refuse_searched_tokens(added: Iterable[Mapping[str, Any]]) -> None:
+    """Refuses added tokens that the library searches every text for.
+
+    Special ones are control tokens, which no text tokenizes to here.
+
+    Raises:
+        Unsupported: a token is not special.
+    """
+    searched = [repr(token["content"]) for token in added if not token["special"]]
+    _refuse(f"it searches texts for {', '.join(searched)} (added_tokens)", searched)
 
 
 def _parts(value: Any, plural: str) -> Iterator[dict[str, Any]]:
@@ -135,17 +147,26 @@ def _tokens(value: Mapping[str, Any]) -> list[str]:
 
 def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
     model = value["model"]
-    prefix = model.get("continuing_subword_prefix")
-    _refuse(f"pieces continue with {prefix!r}", prefix != "##")
+    for name, wanted in (
+        ("continuing_subword_prefix", "##"),
+        ("unk_token", "[UNK]"),
+        ("max_input_chars_per_word", 100),
+    ):
+        found = model.get(name, wanted)
+        _refuse(f"its {name} is {found!r}, not {wanted!r}", found != wanted)
     steps = list(_parts(value.get("normalizer"), "normalizers"))
-    settings: dict[str, Any] = {"do_lower_case": False, "strip_accents": None}
-    for step in steps:
-        _refuse(f"it normalizes by {step['type']}", step["type"] != "BertNormalizer")
-        settings = {
-            "do_lower_case": step["lowercase"],
-            "strip_accents": step["strip_accents"],
-            "tokenize_chinese_chars": step["handle_chinese_chars"],
-        }
+    kinds = [step["type"] for step in steps]
+    _refuse(
+        f"it normalizes by {kinds or None}, not by one BertNormalizer",
+        kinds != ["BertNormalizer"],
+    )
+    [step] = steps
+    _refuse("its clean_text is false", not step.get("clean_text", True))
+    settings = {
+        "do_lower_case": step["lowercase"],
+        "strip_accents": step["strip_accents"],
+        "tokenize_chinese_chars": step["handle_chinese_chars"],
+    }
     splits = [s["type"] for s in _parts(value.get("pre_tokenizer"), "pretokenizers")]
     _refuse(f"it splits words by {splits}", splits != ["BertPreTokenizer"])
     return TokenizerJson("wordpiece", _tokens(value), settings=settings)
@@ -206,21 +227,36 @@ def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
 def _normalize_unigram(spec: Any, value: Mapping[str, Any]) -> None:
     spec.name, spec.escape_whitespaces = "imported", True
     spec.add_dummy_prefix = spec.remove_extra_whitespaces = False
+    strips = False
     for step in _parts(value.get("normalizer"), "normalizers"):
         kind = step["type"]
         if kind == "Precompiled":
             spec.precompiled_charsmap = base64.b64decode(step["precompiled_charsmap"])
         elif kind == "Replace" and step["pattern"] == {"Regex": " {2,}"}:
+            content = step["content"]
+            _refuse(f"it replaces spaces by {content!r}", content not in (" ", "▁"))
             spec.remove_extra_whitespaces = True
         else:
             _refuse(f"it normalizes by {kind}", kind != "Strip")
+            strips = True
     for step in _parts(value.get("pre_tokenizer"), "pretokenizers"):
         kind = step["type"]
         known = kind in ("Metaspace", "WhitespaceSplit")
         _refuse(f"it splits words by {kind}", not known)
         if kind == "Metaspace":
-            scheme = step.get("prepend_scheme", "always")
-            _refuse(f"it sets prepend_scheme {scheme}", scheme == "first")
-            spec.add_dummy_prefix = scheme == "always"
+            spec.add_dummy_prefix = _adds_space(step)
         else:
             spec.remove_extra_whitespaces = True
+    _refuse(
+        "its Strip keeps spaces inside", strips and not spec.remove_extra_whitespaces
+    )
+
+
+def _adds_space(metaspace: Mapping[str, Any]) -> bool:
+    """Returns whether a space is put before the text; old files say so by a flag."""
+    mark = metaspace.get("replacement", "▁")
+    _refuse(f"it writes spaces as {mark!r}", mark != "▁")
+    usual = "always" if metaspace.get("add_prefix_space", True) else "never"
+    scheme = metaspace.get("prepend_scheme", usual)
+    _refuse(f"it sets prepend_scheme {scheme}", scheme == "first")
+    return bool(scheme == "always")

@@ -12,13 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from textmill.models.checks import (
-    check_at_least_one,
-    check_below_one,
-    check_not_negative,
-    check_positive,
-    check_share,
-)
+from textmill.models.checks import COUNT, NOT_NEGATIVE, Bounds, check_bounds
 from textmill.models.methods import METHODS, method_config
 from textmill.models.registry import NameIn
 from textmill.models.training.optimizers.config import OptimizerConfig
@@ -45,41 +39,37 @@ def parse_duration(text: str) -> int:
 class ProfileWindowConfig:
     """Steps for the profiler to record."""
 
-    first: int = 100
+    first: Annotated[int, NOT_NEGATIVE] = 100
     """First step to record."""
-    steps: int = 10
+    steps: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 10
     """Number of steps to record."""
 
     def __post_init__(self) -> None:
-        if self.first < 0 or self.steps < 1:
-            raise ValueError(
-                f"first of 0 or more and steps of 1 or more, got {self.first} and "
-                f"{self.steps}"
-            )
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
     """The length of a run and its learning rates: ``schedule.py``."""
 
-    steps: int | None = None
+    steps: Annotated[int, COUNT] | None = None
     """Optimizer updates."""
-    epochs: float | None = None
+    epochs: Annotated[float, Bounds(above=0, at_most=1_000_000)] | None = None
     """Passes over the training rows, instead of steps."""
     budget: str | None = None
     """Wall time (20m, 90s, 1h30m), instead of steps: the schedule follows the elapsed
     time, which checkpoints include. The number of steps depends on the machine, so such
     a run is not reproducible bit by bit."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, NOT_NEGATIVE] = 1e-3
     """Peak learning rate."""
     schedule: Literal["linear", "cosine", "one_cycle", "wsd", "constant"] = "linear"
     """Decay of the learning rate after the warm-up. one_cycle also warms up by a
     cosine; wsd stays at the peak and decays at the end."""
-    warmup: float = 0.1
+    warmup: Annotated[float, NOT_NEGATIVE] = 0.1
     """Warm-up from 0: a share of the run if below 1, else a number of steps."""
-    cooldown: float = 0.2
+    cooldown: Annotated[float, Bounds(above=0, below=1)] = 0.2
     """wsd: share of the run over which the rate decays."""
-    final_learning_rate: float = 0.0
+    final_learning_rate: Annotated[float, NOT_NEGATIVE] = 0.0
     """Final learning rate, as a share of the peak."""
 
     def __post_init__(self) -> None:
@@ -88,10 +78,7 @@ class ScheduleConfig:
         if len(given) != 1:
             got = " and ".join(given) or "none"
             raise ValueError(f"one of steps, epochs and budget, got {got}")
-        check_at_least_one(self, "steps")
-        check_positive(self, "epochs")
-        check_share(self, "cooldown")
-        check_not_negative(self, "learning_rate", "warmup", "final_learning_rate")
+        check_bounds(self)
         if self.seconds is not None and self.warmup >= 1:
             raise ValueError(f"warmup below 1 with budget, got {self.warmup}")
         self._check_phases()
@@ -126,19 +113,19 @@ class BatchConfig:
     RENAMED: ClassVar[Mapping[str, str]] = {"batch_start": "initial_batch"}
     """Former keys, for hints."""
 
-    global_batch: int = 32
+    global_batch: Annotated[int, Bounds(at_least=1, at_most=10_000_000)] = 32
     """Rows per update, over all replicas."""
     initial_batch: int | None = None
     """Rows of the first updates, doubled step by step up to ``global_batch``. Not
     set: ``global_batch``."""
-    batch_ramp: int = 0
+    batch_ramp: Annotated[int, NOT_NEGATIVE] = 0
     """Number of steps until the batch reaches ``global_batch``."""
     length_buckets: bool = False
     """Batch rows of similar length, and truncate their padding: faster on padded rows,
     with the same tokens."""
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "global_batch")
+        check_bounds(self)
         start, full = self.initial_batch, self.global_batch
         if (start is None) != (self.batch_ramp == 0):
             raise ValueError("both or neither of initial_batch and batch_ramp, got one")
@@ -159,21 +146,20 @@ class BatchConfig:
 class StepConfig:
     """The computation of an update: ``step.py``."""
 
-    accumulate: int = 1
+    accumulate: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 1
     """Gradient accumulation: number of parts of a replica's rows, so that larger
     batches fit; the update is the same as for all rows at once."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of activations; mixed_float16 scales the loss."""
     xla: bool = True
     """Compile the step by XLA; with several replicas, only its gradient."""
-    clip_norm: float = 1.0
+    clip_norm: Annotated[float, NOT_NEGATIVE] = 1.0
     """Largest global norm of the gradient; 0 turns clipping off."""
     no_clip: tuple[str, ...] = ()
     """Weights excluded from that norm and from clipping, by parts of their paths."""
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "accumulate")
-        check_not_negative(self, "clip_norm")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,13 +169,13 @@ class AveragingConfig:
     average: Literal["ema", "swa"] | None = None
     """Use an average of the weights as the model: an exponential moving one, or the
     mean over the last part of the run. Evaluations measure the average."""
-    average_decay: float = 0.999
+    average_decay: Annotated[float, Bounds(at_least=0, below=1)] = 0.999
     """ema: decay of the average per step."""
-    average_from: float = 0.75
+    average_from: Annotated[float, Bounds(at_least=0, below=1)] = 0.75
     """swa: share of the run before the average starts."""
 
     def __post_init__(self) -> None:
-        check_below_one(self, "average_decay", "average_from")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,16 +185,18 @@ class ValidationConfig:
     RENAMED: ClassVar[Mapping[str, str]] = {"best": "best_metric"}
     """Former keys, for hints."""
 
-    eval_every: int | None = None
-    """Steps between evaluations on the eval split. Not set: one, at the end."""
+    eval_every: Annotated[int, COUNT] | None = None
+    """Steps between evaluations on the eval split. Not set: a tenth of the run, or more
+    where the evaluations would take more than a tenth of the training; the last step is
+    always evaluated."""
     best_metric: Literal["loss", "accuracy"] | None = None
     """Metric of the eval split that selects the best model. Not set: the last model."""
-    patience: int | None = None
+    patience: Annotated[int, COUNT] | None = None
     """Early stopping: number of evaluations in a row without a better ``best_metric``
     (not set: loss)."""
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "eval_every", "patience")
+        check_bounds(self)
         if self.patience is not None and self.eval_every is None:
             raise ValueError("eval_every with patience, got none")
 
@@ -220,26 +208,28 @@ class RecoveryConfig:
     on_nan: Literal["stop", "rollback"] = "stop"
     """Reaction to a NaN or infinite loss or gradient: stop the run, or return to the
     last checkpoint and skip that step and its rows."""
-    max_rollbacks: int = 3
+    max_rollbacks: Annotated[int, NOT_NEGATIVE] = 3
     """Largest number of rollbacks; the next one stops the run."""
 
     def __post_init__(self) -> None:
-        check_not_negative(self, "max_rollbacks")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
     """Steps between checkpoints and points of the curves, and profiles: ``loop.py``."""
 
-    log_every: int = 50
-    """Steps between two points of the curves, and most steps per call of the loop."""
-    checkpoint_every: int = 200
+    log_every: Annotated[int, COUNT] | None = None
+    """Steps between two points of the curves, and most steps per call of the loop. Not
+    set: a fiftieth of the run, at most 50 steps. The last point takes in a short
+    rest."""
+    checkpoint_every: Annotated[int, COUNT] = 200
     """Steps between checkpoints; a killed run loses at most this many."""
     profile: ProfileWindowConfig | None = None
     """Steps for TensorFlow's profiler to record for TensorBoard."""
 
     def __post_init__(self) -> None:
-        check_at_least_one(self, "checkpoint_every", "log_every")
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +246,7 @@ class TrainingConfig(
     """One training run. Give one of ``steps``, ``epochs`` and ``budget``."""
 
     # The fields of the last base come first.
-    dropout: float | None = None
+    dropout: Annotated[float, Bounds(at_least=0, below=1)] | None = None
     """Dropout in this stage. Not set: the model's."""
     methods: Mapping[Annotated[str, NameIn(METHODS)], Mapping[str, Any]] = field(
         default_factory=dict
@@ -270,6 +260,6 @@ class TrainingConfig(
             check = vars(config_slice).get("__post_init__")
             if check not in (None, TrainingConfig.__post_init__):
                 check(self)
-        check_below_one(self, "dropout")
+        check_bounds(self)
         for name, knobs in self.methods.items():
             method_config(name, knobs)

@@ -20,10 +20,12 @@ from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
 from textmill.models.training.averaging import average_decays
+from textmill.models.training.cadence import Cadence, Mark
 from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import TrainingConfig
 from textmill.models.training.monitor import LoopCall, TrainingMonitor
 from textmill.models.training.optimizers.optimizer import make_optimizer
+from textmill.models.training.pace import Pace
 from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.recovery import NotFinite, Recovery
 from textmill.models.training.sampler import Sampler
@@ -35,6 +37,10 @@ from textmill.models.training.validation import Validator
 
 _SECONDS_A_CALL, _MOST_STEPS_A_CALL = 1.0, 100
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+
+
+def _silent(event: dict[str, Any]) -> None:
+    return None
 
 
 class TrainingRun:
@@ -70,6 +76,11 @@ class TrainingRun:
         if config.budget is None:
             self.num_steps = config.steps or self._sampler.steps(config.epochs or 1)
         self._length = config.seconds or self.num_steps or 1
+        self._cadence = Cadence(
+            config,
+            num_steps=self.num_steps,
+            num_eval_rows=len(eval_rows) if eval_rows else 0,
+        )
         self._prefetcher = Prefetcher(
             rows, self._sampler, replicas=self._replicas, truncate=config.length_buckets
         )
@@ -86,6 +97,8 @@ class TrainingRun:
         self._recovery = self._make_recovery()
         self.state = RunState()
         self._seconds_per_step = _SECONDS_A_CALL
+        self._pace = Pace()
+        self._report: Callable[[dict[str, Any]], None] = _silent
 
     def _build(
         self, make_task: Callable[[], Task], strategy: tf.distribute.Strategy
@@ -143,7 +156,8 @@ class TrainingRun:
 
         Args:
             checkpoints: stores the state; None for a run that cannot resume.
-            report: receives progress after every call of the compiled loop.
+            report: receives progress after every call of the compiled loop, and the
+                name of a phase when one begins.
             should_stop: returns True to save the state and stop.
             monitor: logs the run.
 
@@ -152,9 +166,10 @@ class TrainingRun:
             Preempted: ``should_stop`` returned True; the state is saved.
             MachineError: another worker of the run is lost.
         """
+        self._report = report
         try:
             with monitor or TrainingMonitor(None) as active:
-                self._run(checkpoints, report, should_stop, active)
+                self._run(checkpoints, should_stop, active)
         except _LOST as error:
             if self._replicas.num_workers == 1:
                 raise
@@ -170,12 +185,12 @@ class TrainingRun:
     def _run(
         self,
         checkpoints: Checkpoints | None,
-        report: Callable[[dict[str, Any]], None],
         should_stop: Callable[[], bool],
         monitor: TrainingMonitor,
     ) -> None:
         self.state = self._recovery.restore(self.state, checkpoints)
-        saved = self.step
+        if saved := self.step:
+            self._report({"phase": f"resumed at step {saved}", "resumed": saved})
         spent, began = self.state.seconds, time.monotonic()
         monitor.begin(
             self.history, note=self._step.note, devices=self._replicas.devices
@@ -185,17 +200,18 @@ class TrainingRun:
             stopping = self._sync(should_stop())
             self._log()
             if self._needs_validation() and not stopping:
-                stopping = not self._validator.validate(self.state, should_stop)
+                stopping = not self._evaluate(should_stop)
                 monitor.log_model(self.task, self.step)
             monitor.log_scalars(self.history)
             if self._finished and not self._needs_validation():
                 break
-            if saved < self.step and (stopping or self._is_due("checkpoint_every")):
+            if saved < self.step and (stopping or self._is_due("checkpoint")):
+                self._report({"phase": f"saving step {self.step}"})
                 saved = self._recovery.save(self.state, checkpoints)
             if stopping:
                 raise Preempted(f"stopped at step {self.step}; step {saved} is saved")
             self._advance_or_roll_back(monitor)
-            report(self._progress())
+            self._report(self._progress())
         self._validator.assign_best(self.state)
 
     @property
@@ -207,13 +223,21 @@ class TrainingRun:
             return state.seconds >= config.seconds
         return state.step == self.num_steps
 
-    def _is_due(self, every: str) -> bool:
-        steps = getattr(self._config, every)
-        return self._finished or bool(steps and self.step and self.step % steps == 0)
+    def _is_due(self, mark: Mark) -> bool:
+        return self._finished or self._cadence.is_due(mark, self.state)
 
     def _needs_validation(self) -> bool:
         is_new = self.state.evaluated < self.step
-        return self._has_eval and is_new and self._is_due("eval_every")
+        return self._has_eval and is_new and self._is_due("evaluation")
+
+    def _evaluate(self, should_stop: Callable[[], bool]) -> bool:
+        """Evaluates the model; returns False if interrupted."""
+        self._report({"phase": "evaluating"})
+        began = time.monotonic()
+        is_complete = self._validator.validate(self.state, should_stop)
+        self._pace.add_evaluation(time.monotonic() - began)
+        self.state.marked["evaluation"] = self.state.seconds
+        return is_complete
 
     def _advance_or_roll_back(self, monitor: TrainingMonitor) -> None:
         first, stop = self.step, self._prefetcher.planned(self.step)
@@ -241,6 +265,8 @@ class TrainingRun:
         for block in blocks:
             steps = slice(done, done := done + block.num_steps)
             inputs = {name: value[steps] for name, value in step_inputs.items()}
+            if self._step.is_new(block.rows):
+                self._report({"phase": self._compiling()})
             results.append(self._step.many(block.rows, inputs))
         sums = np.concatenate([r.numpy() for r in results]).astype(np.float64)
         self._check(sums, first)
@@ -249,6 +275,8 @@ class TrainingRun:
         self.state.step = stop
         seconds = time.monotonic() - began
         self._seconds_per_step = seconds / (stop - first)
+        compiled = self._step.num_traces > traces
+        self._add_to_pace(sums, seconds, compiled=compiled)
         return LoopCall(
             first=first,
             stop=stop,
@@ -256,8 +284,20 @@ class TrainingRun:
             waited=waited,
             blocks=[(b.tokens, b.num_steps, b.width) for b in blocks],
             batch=self._sampler.batch(first),
-            compiled=self._step.num_traces > traces,
+            compiled=compiled,
         )
+
+    def _compiling(self) -> str:
+        """Returns the phase of a call with a batch shape that is not compiled yet."""
+        total = self._prefetcher.num_widths * self._sampler.num_sizes
+        number = self._step.num_traces + 1
+        return f"compiling {number} of {total}" if total > 1 else "compiling"
+
+    def _add_to_pace(self, sums: np.ndarray, seconds: float, *, compiled: bool) -> None:
+        columns = dict(zip(self._step.names, sums.T.tolist(), strict=True))
+        self._pace.add_losses(columns["loss"], columns["weight"])
+        if not compiled:
+            self._pace.add_seconds(seconds, steps=len(sums))
 
     def _step_inputs(self, first: int, stop: int) -> dict[str, np.ndarray]:
         """Returns the inputs of steps: number, learning rate, decay of the average."""
@@ -287,8 +327,7 @@ class TrainingRun:
         if step == self.num_steps:
             return step
         config = self._config
-        every = (config.log_every, config.checkpoint_every, config.eval_every)
-        marks = [step - step % n + n for n in every if n]
+        marks = self._cadence.next_stops(step)
         marks += [n for n in (self.num_steps, self._sampler.next_size(step)) if n]
         if config.profile:
             marks += [config.profile.first, config.profile.first + config.profile.steps]
@@ -299,32 +338,46 @@ class TrainingRun:
         return min(n for n in (*marks, *self.state.skipped, step + most) if n > step)
 
     def _log(self) -> None:
-        if not self.state.window or not self._is_due("log_every"):
+        state = self.state
+        if not state.window or not self._is_due("point"):
             return
-        window, self.state.window = self.state.window, {}
+        # The mean over a few last steps would not compare with the other points.
+        if self._finished and "point" in state.marked and self._cadence.is_short(state):
+            return
+        state.marked["point"] = state.seconds
+        window, state.window = state.window, {}
         means = self.task.means(window)
         points = {f"train/{name}": value for name, value in means.items()}
         points["train/gradient_norm"] = window["norm"] / window["steps"]
         points["train/learning_rate"] = window["learning_rate"]
         if self._step.scale:
             points["train/loss_scale"] = window["scale"] / window["steps"]
-        self.state.note(points)
+        state.note(points)
 
     def evaluate(self) -> dict[str, float]:
         """Returns mean loss and accuracy over the eval rows; empty without any."""
         return self._validator.measure()
 
     def _progress(self) -> dict[str, Any]:
-        total = self.num_steps
+        pace, total, seconds_left = self._pace, self.num_steps, None
+        seconds_per_step = pace.seconds_per_step
         if self._config.seconds:
-            left = max(0.0, self._config.seconds - self.state.seconds)
-            total = self.step + int(left / self._seconds_per_step)
+            seconds_left = max(0.0, self._config.seconds - self.state.seconds)
+            if seconds_per_step:
+                total = self.step + int(seconds_left / seconds_per_step)
+        elif total is not None:
+            evaluations = self._cadence.evaluations_left(self.step)
+            seconds_left = pace.seconds_left(
+                total - self.step, evaluations=evaluations if self._has_eval else 0
+            )
+        batch = self._sampler.batch(max(0, self.step - 1))
         return {
             "step": self.step,
             "total": total,
-            "loss": self.state.last_loss(),
-            "rate": self._sampler.batch(max(0, self.step - 1)) / self._seconds_per_step,
+            "loss": pace.loss,
+            "rate": batch / seconds_per_step if seconds_per_step else None,
             "unit": "rows/s",
+            "seconds_left": seconds_left,
         }
 
     def _sync(self, stopping: bool) -> bool:

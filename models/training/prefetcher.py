@@ -59,6 +59,11 @@ class Prefetcher:
         self._thread = ThreadPoolExecutor(1, "prefetch")
         self._pending: tuple[int, int, Future[list[StepBlock]]] | None = None
 
+    @property
+    def num_widths(self) -> int:
+        """Number of widths that batches may have."""
+        return len(np.unique(_padded(self._lengths))) if self._truncate else 1
+
     def prepare(self, start: int, stop: int) -> None:
         """Starts gathering the steps from ``start`` to ``stop``."""
         if start < stop:
@@ -97,7 +102,7 @@ class Prefetcher:
         if not self._truncate:
             yield StepBlock(rows, int(lengths.sum()))
             return
-        longest = -(-lengths.max(axis=1) // _BUCKET) * _BUCKET
+        longest = _padded(lengths.max(axis=1))
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
@@ -106,3 +111,7 @@ class Prefetcher:
                 for name, value in rows.items()
             }
             yield StepBlock(truncated, int(lengths[steps].sum()))
+
+
+def _padded(lengths: np.ndarray) -> np.ndarray:
+    return -(-lengths // _BUCKET) * _BUCKET

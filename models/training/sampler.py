@@ -81,6 +81,11 @@ class Sampler:
         """Returns the number of rows of a step."""
         return self._stretch(step).batch
 
+    @property
+    def num_sizes(self) -> int:
+        """Number of batch sizes of the run."""
+        return len(self._stretches)
+
     def next_size(self, step: int) -> int | None:
         """Returns the next step whose batch has another size, if any."""
         return next((s.step for s in self._stretches if s.step > step), None)

@@ -21,6 +21,8 @@ class RunState:
     """``{"step", "name", "value"}`` of every point of the curves."""
     window: dict[str, float] = field(default_factory=dict)
     """Sums since the last point."""
+    marked: dict[str, float] = field(default_factory=dict)
+    """Seconds of the last point and of the last evaluation (see ``cadence``)."""
     evaluated: int = 0
     """The step of the last evaluation."""
     best: tuple[int, float] | None = None
@@ -60,10 +62,3 @@ class RunState:
         if is_best:
             self.best = (self.step, value)
         return is_best
-
-    def last_loss(self) -> float | None:
-        """Returns the mean loss since the last point, or at it."""
-        if self.window:
-            return self.window["loss"] / max(self.window["weight"], 1.0)
-        points = reversed(self.history)
-        return next((p["value"] for p in points if p["name"] == "train/loss"), None)

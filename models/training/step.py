@@ -100,6 +100,10 @@ class Step:
         """Number of batch shapes that were traced, and compiled, so far."""
         return len(self._traced)
 
+    def is_new(self, rows: dict[str, np.ndarray]) -> bool:
+        """Returns True if ``many`` has to trace and compile for the shape of rows."""
+        return _shape(rows) not in self._traced
+
     def many(
         self, rows: dict[str, np.ndarray], step_inputs: dict[str, np.ndarray]
     ) -> tf.Tensor:
@@ -115,7 +119,7 @@ class Step:
         """
         # One trace per shape: a graph traced for several shapes rounds differently, so
         # a resumed run would end with other bits.
-        shape = tuple(value.shape[1:] for value in rows.values())
+        shape = _shape(rows)
         tensors = (
             {k: tf.constant(v) for k, v in part.items()} for part in (rows, step_inputs)
         )
@@ -298,6 +302,10 @@ class Step:
 def _graph(function: Any, compiled: bool = False) -> Any:
     # Without AutoGraph, which takes a second at every start: loops are tf.while_loop.
     return tf.function(function, jit_compile=compiled, autograph=False)
+
+
+def _shape(rows: dict[str, np.ndarray]) -> tuple[Any, ...]:
+    return tuple(value.shape[1:] for value in rows.values())
 
 
 def _any_number_of(value: tf.Tensor) -> tf.TensorSpec:

@@ -48,17 +48,17 @@ def _differences(
 ) -> Iterator[str]:
     if old["component"] != new["component"]:
         yield f"component {old['component']} -> {new['component']}"
-    for field, before, after in _changed(old["config"], new["config"]):
+    for field, before, after in changed_values(old["config"], new["config"]):
         position = _position(field, component.config_paths, positions)
         suffix = f" ({position})" if position else ""
         yield f"config {field}: {_show(before)} -> {_show(after)}{suffix}"
-    for name, before, after in _changed(old["inputs"], new["inputs"]):
+    for name, before, after in changed_values(old["inputs"], new["inputs"]):
         if after != UNKNOWN:
             yield _input_change(component, name, before, after)
     yield from _file_changes(old["files"], new["files"])
-    for module in _differing(old["code"], new["code"]):
+    for module in differing_keys(old["code"], new["code"]):
         yield f"code {module} {_verb(module, old['code'], new['code'])}"
-    for library in _differing(old["libraries"], new["libraries"]):
+    for library in differing_keys(old["libraries"], new["libraries"]):
         before, after = old["libraries"].get(library), new["libraries"].get(library)
         yield f"library {library} {before or 'unused'} -> {after or 'unused'}"
 
@@ -77,14 +77,15 @@ def _input_change(component: Component, name: str, before: Any, after: Any) -> s
 
 
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    names = _differing(old, new)
+    names = differing_keys(old, new)
     for name in names[:_SHOWN_FILES]:
         yield f"file {name} {_verb(name, old, new)}"
     if len(names) > _SHOWN_FILES:
         yield f"and {len(names) - _SHOWN_FILES} more files"
 
 
-def _differing(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+def differing_keys(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Returns the sorted keys with different values, or in one mapping alone."""
     names = sorted(old.keys() | new.keys())
     return [name for name in names if old.get(name) != new.get(name)]
 
@@ -95,12 +96,14 @@ def _verb(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     return "changed" if name in new else "removed"
 
 
-def _changed(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+def changed_values(
+    old: Any, new: Any, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
     """Yields (dotted path, before, after) of every leaf that differs."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*new, *(key for key in old if key not in new)]:
             inner = f"{path}.{key}" if path else str(key)
-            yield from _changed(old.get(key), new.get(key), inner)
+            yield from changed_values(old.get(key), new.get(key), inner)
     elif old != new:
         yield path, old, new
 

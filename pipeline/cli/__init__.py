@@ -21,6 +21,7 @@ from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
 from textmill.pipeline.cli.data import data_app
 from textmill.pipeline.cli.doctor import doctor
+from textmill.pipeline.cli.gc import collect_garbage
 from textmill.pipeline.cli.predict import predict
 from textmill.pipeline.cli.run import plan, run
 from textmill.pipeline.cli.runs import report, runs_app
@@ -58,6 +59,7 @@ app.command()(submit)
 app.command()(report)
 app.command()(predict)
 app.command()(tensorboard)
+app.command("gc")(collect_garbage)
 app.command()(doctor)
 
 

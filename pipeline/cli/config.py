@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.options import Config, Overrides, print_json
 
 config_app = typer.Typer(no_args_is_help=True, help="Checks and prints configs.")
@@ -24,12 +27,28 @@ def _count(number: int, noun: str) -> str:
 
 
 @config_app.command("show")
-def show_config(config: Config, overrides: Overrides = None) -> None:
-    """Prints the config with every default filled in, as YAML."""
+def show_config(
+    config: Config,
+    overrides: Overrides = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only keys that differ from defaults.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also unset keys, and those without effect.")
+    ] = False,
+) -> None:
+    """Prints the config with its defaults, as YAML: the keys that have an effect."""
     from textmill.pipeline.config.load import load_config
     from textmill.pipeline.config.schema import render_config
+    from textmill.pipeline.config.show import render_part
 
-    print(render_config(load_config(config, overrides or ()).config), end="")
+    if changed and everything:
+        raise ConfigError("config show: expected --changed or --all, got both")
+    loaded = load_config(config, overrides or ()).config
+    if everything:
+        print(render_config(loaded), end="")
+    else:
+        print(render_part(loaded, "changed" if changed else "used"), end="")
 
 
 @config_app.command("schema")

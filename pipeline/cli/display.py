@@ -90,38 +90,29 @@ def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
         yield ["report", str(page)]
 
 
-def render_runs(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Returns one line per run."""
-    if not runs:
-        return "no runs"
-    rows = [
-        [
-            run["run_id"],
-            run["status"],
-            _local_time(run["started"]),
-            _duration(run["seconds"]),
-        ]
-        for run in runs
-    ]
-    return render_table([["RUN", "STATUS", "STARTED", "TOOK"], *rows])
-
-
 def render_executions(summary: Mapping[str, Any], root: Path) -> str:
     """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [id, node["state"], _duration(node.get("seconds")), node.get("error") or ""]
+        [
+            id,
+            node["state"],
+            render_duration(node.get("seconds")),
+            node.get("error") or "",
+        ]
         for id, node in summary["nodes"].items()
     ]
     table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
     return "\n\n".join([title, table, render_run(summary, root)])
 
 
-def _local_time(seconds: float) -> str:
+def render_time(seconds: float) -> str:
+    """Returns a time of the clock, in this machine's zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _duration(seconds: float | None) -> str:
+def render_duration(seconds: float | None) -> str:
+    """Returns a duration, or nothing for one that is not known."""
     return "" if seconds is None else duration(seconds)
 
 

@@ -10,17 +10,20 @@ import typer
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Root, print_json
 
+_LISTED = ("run_id", "name", "status", "exit_code", "started", "seconds", "stages")
+"""Fields of a run in the JSON of ``runs list``."""
+
 runs_app = typer.Typer(no_args_is_help=True, help="Shows the runs of a root folder.")
 
 
 @runs_app.command("list")
 def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
-    """Lists the runs, newest first."""
-    from textmill.pipeline.cli.display import render_runs
+    """Lists the runs, newest first: results, changes, pushed versions."""
+    from textmill.pipeline.cli.runs_display import render_runs
 
-    runs = _runs(root)
+    runs = _summaries(root)
     if as_json:
-        print_json(runs)
+        print_json([{key: run.get(key) for key in _LISTED} for run in runs])
     else:
         print(render_runs(runs))
 
@@ -45,6 +48,43 @@ def show_run(
         print_json(summary)
     else:
         print(render_executions(summary, root))
+
+
+@runs_app.command("diff")
+def diff_runs(
+    before: Annotated[
+        str | None,
+        typer.Argument(metavar="[A]", help="A run; by default the one before B."),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="By default the newest run.")
+    ] = None,
+    root: Root = DEFAULT_ROOT,
+    as_json: AsJson = False,
+) -> None:
+    """Compares two runs: config, data, code, metrics, pushed versions.
+
+    With one run, it is compared with the newest.
+    """
+    from dataclasses import asdict
+
+    from textmill.pipeline.cli.runs_display import render_comparison
+    from textmill.pipeline.run_comparison import compare_runs, previous_run
+    from textmill.pipeline.store import MetadataStore
+
+    last = _known_run(after, root)
+    first = previous_run(_summaries(root), last) if before is None else before
+    if first is None:
+        raise ConfigError(
+            f"{root}: expected two runs of one pipeline, found one; name both: "
+            "textmill runs diff A B"
+        )
+    with MetadataStore(root) as store:
+        comparison = compare_runs(root, store.run(first), store.run(last))
+    if as_json:
+        print_json({"before": first, "after": last, **asdict(comparison)})
+    else:
+        print(render_comparison(first, last, comparison))
 
 
 @runs_app.command("rebuild")
@@ -88,19 +128,19 @@ def check_root(root: Path) -> None:
         )
 
 
-def _runs(root: Path) -> list[dict[str, Any]]:
+def _summaries(root: Path) -> list[dict[str, Any]]:
     from textmill.pipeline.store import MetadataStore
 
     check_root(root)
     with MetadataStore(root) as store:
-        return store.runs()
+        return store.summaries()
 
 
 def _known_run(run_id: str | None, root: Path) -> str:
     """Returns the id of the given run, or of the newest."""
     from textmill.models.errors import did_you_mean
 
-    known = [str(run["run_id"]) for run in _runs(root)]
+    known = [str(run["run_id"]) for run in _summaries(root)]
     if not known:
         raise ConfigError(f"{root}: expected a run, found none; run a pipeline first")
     if run_id is not None and run_id not in known:

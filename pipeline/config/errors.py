@@ -8,6 +8,8 @@ from typing import Any
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.yaml import Position, Tree
 
+_MAX_LINES = 50
+
 
 class Violations:
     """The mistakes of one config, by path; a path has one at most, the first found."""
@@ -52,9 +54,10 @@ class Violations:
             for position in [self.position(path)]
         ]
         texts = [text for *_, text in sorted(lines)]
-        if len(texts) > 1:
-            texts.insert(0, f"{len(texts)} errors in {file}")
-        raise ConfigError("\n".join(texts))
+        title = [f"{len(texts)} errors in {file}"] if len(texts) > 1 else []
+        rest = len(texts) - _MAX_LINES
+        more = [f"and {rest:,} more"] if rest > 0 else []
+        raise ConfigError("\n".join([*title, *texts[:_MAX_LINES], *more]))
 
 
 def show(value: Any) -> str:

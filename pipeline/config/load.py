@@ -16,7 +16,7 @@ from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.references import check_references
 from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.config.types import check_types, map_paths, run_checks
-from textmill.pipeline.config.yaml import Position, Tree, override, read_yaml
+from textmill.pipeline.config.yaml import MAX_BYTES, Position, Tree, override, read_yaml
 from textmill.pipeline.secrets import REFERENCE
 
 
@@ -87,9 +87,21 @@ def parse_config(
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ConfigError(f"{path}: expected a YAML file, found none") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{str(path)[:200]}: expected a YAML file, got none that can be read "
+            f"({error.strerror})"
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(
+            f"{path}: expected a YAML file of at most {MAX_BYTES:,} bytes, got more"
+        )
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path}: expected UTF-8, got other bytes at offset {error.start}"
@@ -104,13 +116,14 @@ def with_absolute_paths(
     A path in the file is relative to the file's folder, a path of ``--set`` to the
     working directory. URLs stay as they are.
     """
-    current_dir = working_dir or Path.cwd()
 
     def resolve(path: str, text: str) -> str:
         known = REFERENCE.sub(lambda match: os.environ.get(match[1], ""), text)
         if "://" in known or os.path.isabs(known):
             return text
         is_in_file = tree.positions[path].line > 0
-        return os.path.normpath((folder if is_in_file else current_dir) / text)
+        # The working directory may be gone, which matters to relative paths alone.
+        start = folder if is_in_file else working_dir or Path.cwd()
+        return os.path.normpath(start / text)
 
     return map_paths(tree.value, PipelineConfig, resolve)

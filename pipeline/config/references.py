@@ -18,8 +18,8 @@ from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.yaml import as_mapping, join
 from textmill.pipeline.secrets import REFERENCE
 
-_TITLE = re.compile(r"[a-z][a-z0-9_-]*")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TITLE = re.compile(r"[a-z][a-z0-9_-]{0,99}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _DATASET_STEPS = ("ingest", "profile")
 _STAGE_STEPS = (
     "tokenize",
@@ -62,13 +62,14 @@ def check_references(
 def _check_names(config: Mapping[str, Any], violations: Violations) -> None:
     title = config.get("name")
     if isinstance(title, str) and not _TITLE.fullmatch(title):
-        violations.add("name", "small letters, digits, _ and -, a letter first", title)
+        expected = "up to 100 small letters, digits, _ and -, a letter first"
+        violations.add("name", expected, title)
     for group in ("datasets", "stages"):
         for name in as_mapping(config.get(group)):
             if not _NAME.fullmatch(name):
                 violations.add(
                     f"{group}.{name}",
-                    "a name of small letters, digits and _, a letter first",
+                    "a name of up to 100 small letters, digits and _, a letter first",
                     name,
                 )
 
@@ -134,9 +135,11 @@ def _check_init(
         return
     if name not in stages:
         known = list(stages)
-        violations.add(
-            path, f"a stage ({one_of(known)})", name, did_you_mean(name, known)
+        hint = did_you_mean(name, known) or (
+            "; pretrained weights are a folder of this machine: {huggingface: DIR} or "
+            "{keras_hub: DIR}"
         )
+        violations.add(path, f"a stage ({one_of(known)})", name, hint)
     elif (task := as_mapping(stages[name]).get("task")) in set(TASKS) - {*pretraining}:
         violations.add(
             path, f"a stage of task {one_of(pretraining)}", name, f" ({task})"

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from textmill.components.artifacts import ServingModel
 from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
@@ -20,6 +20,7 @@ from textmill.components.profiler.config import ProfileConfig
 from textmill.components.pusher import PushConfig
 from textmill.components.tokenizer import TokenizeConfig
 from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation
 from textmill.models.pretrained import PretrainedConfig
@@ -135,9 +136,9 @@ class RunConfig:
     multi_worker over all machines of TF_CONFIG."""
     beam: Mapping[str, Any] = field(default_factory=dict)
     """Apache Beam's pipeline options, for example ``runner`` (default FnApiRunner)."""
-    workers: int = 1
+    workers: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 1
     """Nodes that run at once, each in its own worker process."""
-    retries: int = 0
+    retries: Annotated[int, Bounds(at_least=0, at_most=1_000)] = 0
     """Number of retries of a node whose worker died."""
     image: str = "textmill:latest"
     """The container image of nodes on a platform; best pinned by digest."""
@@ -153,10 +154,7 @@ class RunConfig:
     """The Vertex AI project."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise ValueError(f"workers of 1 or more, got {self.workers}")
-        if self.retries < 0:
-            raise ValueError(f"retries of 0 or more, got {self.retries}")
+        check_bounds(self)
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> Iterator[Violation]:
@@ -190,7 +188,7 @@ class PipelineConfig:
     """The model of all stages."""
     stages: Mapping[str, StageConfig]
     """Stages by name; a stage may start from another one."""
-    seed: int = 17
+    seed: Annotated[int, Bounds(at_least=0, at_most=2**31 - 1)] = 17
     """The seed of all randomness."""
     run: RunConfig = field(default_factory=RunConfig)
     """Execution; only ``strategy`` can change a result, in the last bits."""
@@ -210,11 +208,16 @@ def canonical_config(config: Any) -> dict[str, Any]:
 
 def render_config(config: PipelineConfig) -> str:
     """Returns a config as YAML with every default filled in; it loads as the same."""
+    return dump_config(dataclasses.asdict(config))
+
+
+def dump_config(values: Mapping[str, Any]) -> str:
+    """Returns the values of a config as YAML."""
     from ruamel.yaml import YAML
 
     stream = io.StringIO()
     # Through JSON, because YAML has neither tuples nor our mappings.
-    YAML().dump(json.loads(json.dumps(dataclasses.asdict(config))), stream)
+    YAML().dump(json.loads(json.dumps(values)), stream)
     return stream.getvalue()
 
 
@@ -227,6 +230,8 @@ def config_schema() -> dict[str, Any]:
     for definition in [schema, *schema["$defs"].values()]:
         for described in [definition, *definition["properties"].values()]:
             described["description"] = " ".join(described["description"].split())
+        for described in definition["properties"].values():
+            described.pop("title", None)  # the key again, with a capital letter
     return schema
 
 

@@ -17,6 +17,7 @@ from textmill.models.metrics import METRICS, metric_names
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS, TaskRow
 from textmill.models.training.config import TrainingConfig
+from textmill.pipeline.config.synonyms import value_hint
 from textmill.pipeline.config.yaml import as_mapping
 
 _PACKINGS_OF = {
@@ -83,7 +84,7 @@ def _check_thresholds(
         path = f"evaluate.thresholds.{name}"
         rule = RULE.fullmatch(value) if isinstance(value, str) else None
         if name not in metrics:
-            hint = did_you_mean(name, metrics)
+            hint = value_hint(name, metrics) or did_you_mean(name, metrics)
             yield Violation(path, f"a metric ({one_of(metrics)})", name, hint)
         elif rule is None:
             expected = "a comparison such as '>= 0.6' or '>= pushed - 0.01'"

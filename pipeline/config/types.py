@@ -8,11 +8,14 @@ to the subclass with these keys, and takes its schema from ``variant_schema``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import (
     Any,
+    ClassVar,
     Literal,
     TypeVar,
     Union,
@@ -25,6 +28,7 @@ from typing import (
 from textmill.models.errors import did_you_mean, one_of
 from textmill.models.paths import PathMarker
 from textmill.pipeline.config.errors import Violations
+from textmill.pipeline.config.synonyms import key_hint, value_hint
 from textmill.pipeline.config.yaml import join
 
 T = TypeVar("T")
@@ -170,19 +174,30 @@ def _add_type_violation(
 ) -> None:
     parent, _, key = path.rpartition(".")
     if details["type"] == "value_error":
-        violations.add_sentence(path, f"expected {details['ctx']['error']}")
+        sentence = f"expected {details['ctx']['error']}"
+        if "did you mean" not in sentence:
+            got = _descend(cls, value, path)[1]
+            sentence += value_hint(got, re.findall(r"[\w-]+", sentence))
+        violations.add_sentence(path, sentence)
     elif details["type"] == "unexpected_keyword_argument":
         members = list(
             filter(dataclasses.is_dataclass, _members(*_descend(cls, value, parent)))
         )
         names = [f.name for member in members for f in dataclasses.fields(member)]
-        hint = _renamed(key, members) or did_you_mean(key, names)
+        hint = (
+            _renamed(key, members)
+            or key_hint(path, names)
+            or _other_section(cls, path)
+            or did_you_mean(key, names)
+        )
         expected = "a known key" if hint else f"one of {', '.join(names)}"
         violations.add(path, expected, key, hint)
     else:
         hint, got = _descend(cls, value, path)
         choices = [c for c in _choices(hint) if isinstance(c, str)]
-        suggestion = did_you_mean(got, choices) if isinstance(got, str) else ""
+        suggestion = value_hint(got, choices)
+        if isinstance(got, str) and not suggestion:
+            suggestion = did_you_mean(got, choices)
         violations.add(path, _words(hint), got, suggestion)
 
 
@@ -192,6 +207,48 @@ def _renamed(key: str, members: Iterable[Any]) -> str:
         if (name := vars(cls).get("RENAMED", {}).get(key)) is not None:
             return f"; did you mean {name!r}?"
     return ""
+
+
+def _other_section(cls: Any, path: str) -> str:
+    """Returns the hint for a key that another section has, preferably one below."""
+    parent, _, key = path.rpartition(".")
+    if key == "name":
+        return ""  # too common a word
+    paths = [known for known in _key_paths(cls) if known.rpartition(".")[2] == key]
+    below = [known for known in paths if _is_below(known, parent)]
+    depths = {known: known.count(".") for known in below or paths}
+    nearest = [known for known in depths if depths[known] == min(depths.values())]
+    if len(nearest) != 1:
+        return ""
+    if nearest == [key]:
+        return f"; {key} is a key at the top of the file"
+    return f"; did you mean {nearest[0]}?"
+
+
+def _is_below(pattern: str, path: str) -> bool:
+    """Returns True if a path pattern with NAMEs lies below a path of a file."""
+    keys = path.split(".") if path else []
+    pairs = zip(pattern.split("."), keys, strict=False)
+    return all(wanted in ("NAME", key) for wanted, key in pairs)
+
+
+@functools.cache
+def _key_paths(cls: Any) -> tuple[str, ...]:
+    """Returns the path of every key of a config, with NAME for the names of a file."""
+    return tuple(_paths_below(cls, ""))
+
+
+def _paths_below(hint: Any, path: str) -> Iterator[str]:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        for name, field_hint in get_type_hints(hint).items():
+            if get_origin(field_hint) is not ClassVar:
+                yield join(path, name)
+                yield from _paths_below(field_hint, join(path, name))
+    elif _is_mapping(hint):
+        yield from _paths_below(get_args(hint)[1], join(path, "NAME"))
+    else:
+        for member in get_args(hint):
+            yield from _paths_below(member, path)
 
 
 def _descend(hint: Any, value: Any, path: str) -> tuple[Any, Any]:

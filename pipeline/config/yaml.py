@@ -18,6 +18,8 @@ from typing import Any
 from textmill.models.errors import ConfigError
 
 MAX_DEPTH = 32
+MAX_BYTES = 1_000_000
+"""Size of the largest file that is read; the reader is not made for data."""
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True} | {
@@ -123,6 +125,11 @@ def override(tree: Tree, assignment: str) -> None:
     keys = path.strip().split(".")
     if not equals or not all(keys):
         raise ConfigError(f"{position}: expected a.b=value, got {assignment!r}")
+    if len(keys) > MAX_DEPTH:
+        raise ConfigError(
+            f"--set {path[:60]}...: expected at most {MAX_DEPTH} keys, "
+            f"got {len(keys):,}"
+        )
     text = text.strip()
     if text[:1] in set("[{\"'"):
         new = read_yaml(text, str(position))

@@ -9,7 +9,9 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from textmill.models.checks import NOT_NEGATIVE, Bounds, check_bounds
 
 _MEMORY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(Ki|Mi|Gi|Ti|K|M|G|T)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -22,25 +24,25 @@ _MULTIPLES |= {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 class NodeConfig:
     """Resources and environment of a node; the platform's defaults hold if unset."""
 
-    cpu: float | None = None
+    cpu: Annotated[float, Bounds(above=0, below=10_000)] | None = None
     """Cores, at most."""
     memory: str | None = None
     """Memory, at most, as Kubernetes writes it: ``16Gi``."""
     accelerator: str | None = None
     """The kind of accelerator: ``nvidia.com/gpu`` on Kubeflow,
     ``NVIDIA_TESLA_T4`` on Vertex."""
-    accelerators: int = 1
+    accelerators: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 1
     """Number of accelerators, if a kind is given."""
     node_selector: Mapping[str, str] = field(default_factory=dict)
     """Kubeflow: labels of the machines that may run the node."""
     machine_type: str | None = None
     """Vertex: the machine type of a custom training job; needed with ``machines``."""
-    machines: int = 1
+    machines: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 1
     """Training only: machines that train one model together (run.strategy:
     multi_worker); the first one is the chief, which writes."""
-    retries: int = 0
+    retries: Annotated[int, NOT_NEGATIVE] = 0
     """Number of retries after a failure."""
-    timeout: int | None = None
+    timeout: Annotated[int, Bounds(at_least=1)] | None = None
     """Seconds after which the node is stopped; training saves a checkpoint first."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment variables, visible to everybody who can see the pipeline."""
@@ -49,13 +51,7 @@ class NodeConfig:
     Kubernetes, or ``projects/P/secrets/S/versions/V`` of Secret Manager on Vertex."""
 
     def __post_init__(self) -> None:
-        for name in ("accelerators", "machines"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} of 1 or more, got {getattr(self, name)}")
-        if self.retries < 0 or (self.timeout is not None and self.timeout < 1):
-            raise ValueError("retries of 0 or more and a timeout of 1 or more")
-        if self.cpu is not None and not 0 < self.cpu < 1e4:
-            raise ValueError(f"cpu of more than 0, got {self.cpu:g}")
+        check_bounds(self)
         if self.memory is not None and not _MEMORY.fullmatch(self.memory):
             raise ValueError(f"memory such as 16Gi, got {self.memory!r}")
         for name in (*self.env, *self.secrets):

@@ -29,7 +29,7 @@ from textmill.pipeline.cache.diff import Parts, explain
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import make_progress
-from textmill.pipeline.publish import CacheEntry, look_up, sweep
+from textmill.pipeline.publish import CacheEntry, look_up, shared_root, sweep
 from textmill.pipeline.run_log import RunLog
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
@@ -87,7 +87,11 @@ class LocalRunner:
         """
         progress = make_progress(shown=self.progress)
         try:
-            with _Signals() as signals, MetadataStore(self.root) as store:
+            with (
+                _Signals() as signals,
+                MetadataStore(self.root) as store,
+                shared_root(self.root),
+            ):
                 store.abandon_dead_runs()
                 sweep(self.root)
                 log = RunLog(

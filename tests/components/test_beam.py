@@ -1,3 +1,6 @@
+import os
+import signal
+import sys
 import time
 
 import apache_beam as beam
@@ -6,8 +9,9 @@ import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonGrpcEnvironment
 
+from textmill.components import beam_watch
 from textmill.components.beam import open_pipeline
-from textmill.models.errors import ConfigError
+from textmill.models.errors import ConfigError, MachineError
 
 
 class Slow:
@@ -89,3 +93,60 @@ def test_stock_workers_still_listen_on_all_interfaces(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_handlers, "grpc", grpc)
     runner = FnApiRunner(default_environment=EmbeddedPythonGrpcEnvironment())
     assert "::" in addresses(beam.Pipeline(runner=runner), tmp_path / "out")
+
+
+class FullDisk:
+    """A stderr whose disk is full: Beam's worker thread ends when it writes to it."""
+
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+
+    def flush(self):
+        pass
+
+
+def lose_thread(_):
+    sys.stderr = FullDisk()
+    raise ValueError("a fault that Beam prints")
+
+
+def lose_process(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop_process(_):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def run(step, **options):
+    with open_pipeline(options) as pipeline:
+        _ = pipeline | beam.Create([1], reshuffle=False) | beam.Map(step)
+
+
+def test_a_lost_worker_thread_is_an_error_of_the_machine(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    monkeypatch.setattr(beam_watch, "_TICK_SECONDS", 0.5)
+    monkeypatch.setattr(beam_watch, "_TICKS", 3)
+    with pytest.raises(MachineError, match="made no progress for 2 s"):
+        run(lose_thread)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [lose_process, stop_process])
+def test_a_lost_worker_process_is_an_error_of_the_machine(step, monkeypatch):
+    monkeypatch.setattr(beam_watch, "_TICK_SECONDS", 2.0)
+    monkeypatch.setattr(beam_watch, "_TICKS", 3)
+    with pytest.raises(MachineError, match="made no progress"):
+        run(step, direct_running_mode="multi_processing")
+
+
+def test_a_long_bundle_goes_on_as_long_as_it_computes(monkeypatch):
+    monkeypatch.setattr(beam_watch, "_TICK_SECONDS", 0.5)
+    monkeypatch.setattr(beam_watch, "_TICKS", 2)
+
+    def compute(_):
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            sum(range(1000))
+
+    run(compute)

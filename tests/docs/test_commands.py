@@ -19,9 +19,10 @@ NOT_RUN = {
     r"textmill tensorboard": "serves until it is stopped",
 }
 """Commands that cannot run here, by pattern, with the reason."""
-CONSOLE = [
-    (block.name, command) for block in blocks("console") for command in commands(block)
-]
+CONSOLE = list(
+    dict.fromkeys(command for block in blocks("console") for command in commands(block))
+)
+"""The different commands of all pages, in the order of the pages."""
 
 
 def normal(command):
@@ -51,10 +52,8 @@ def execute(command, folder, patch):
     return ended.value.code or 0
 
 
-@pytest.mark.parametrize(
-    ("place", "command"), [pair for pair in CONSOLE if is_run(pair[1])]
-)
-def test_a_command_of_the_pages_succeeds(place, command, project, monkeypatch):
+@pytest.mark.parametrize("command", list(filter(is_run, CONSOLE)))
+def test_a_command_of_the_pages_succeeds(command, project, monkeypatch):
     assert arguments(command), "a command of another program needs a line in NOT_RUN"
     assert execute(command, project, monkeypatch) == 0
 
@@ -67,10 +66,10 @@ def test_the_code_of_the_pages_runs(block, project, monkeypatch):
 
 @pytest.mark.parametrize("pattern", NOT_RUN)
 def test_every_exception_is_used(pattern):
-    assert any(re.match(pattern, normal(command)) for _, command in CONSOLE)
+    assert any(re.match(pattern, normal(command)) for command in CONSOLE)
 
 
 def test_make_has_the_targets_of_the_pages():
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
-    targets = {c.split()[1] for _, c in CONSOLE if c.startswith("make ")}
+    targets = {c.split()[1] for c in CONSOLE if c.startswith("make ")}
     assert {t for t in targets if not re.search(f"(?m)^{t}:", makefile)} == set()

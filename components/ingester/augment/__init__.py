@@ -12,15 +12,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from textmill.components.ingester.augment.eda import OPERATIONS
 from textmill.components.ingester.augment.synonyms import Synonyms
+from textmill.models.checks import SHARE, Bounds, check_bounds
 from textmill.models.errors import ConfigError, DataError
 from textmill.models.hashing import StatelessRandom
 from textmill.models.paths import FilePath
 
-_RATES = ("swap", "delete", "insert", "synonym_rate", "noise")
 _TRIES = 4
 _HOOK = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
@@ -36,22 +36,22 @@ class AugmentConfig:
     changes, at least one. Chinese is written without spaces: its characters are words.
     """
 
-    copies: int = 1
+    copies: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 1
     """Copies of each document, in addition to the document itself."""
     combine: Literal["one", "all"] = "one"
     """Applies one operation to a copy (as in EDA; copies of a document take turns), or
     all of them in order."""
-    swap: float = 0.0
+    swap: Annotated[float, SHARE] = 0.0
     """Share of words that are swapped with another word."""
-    delete: float = 0.0
+    delete: Annotated[float, SHARE] = 0.0
     """Share of words that are deleted; at least one word stays."""
     synonyms: FilePath | None = None
     """A table of UTF-8 lines: a word, a tab, its synonyms with tabs between them."""
-    synonym_rate: float = 0.1
+    synonym_rate: Annotated[float, SHARE] = 0.1
     """Share of words that are replaced by a synonym; without a table, none."""
-    insert: float = 0.0
+    insert: Annotated[float, SHARE] = 0.0
     """Share of words for which a synonym is inserted at a random position."""
-    noise: float = 0.0
+    noise: Annotated[float, SHARE] = 0.0
     """Share of letters that are swapped with the next, deleted, or replaced or followed
     by a neighbour on the keyboard (in other scripts, by another letter of the text)."""
     segment: Literal["table", "jieba"] = "table"
@@ -62,12 +62,7 @@ class AugmentConfig:
     should be deterministic."""
 
     def __post_init__(self) -> None:
-        if self.copies < 1:
-            raise ValueError(f"copies of 1 or more, got {self.copies}")
-        for name in _RATES:
-            rate = getattr(self, name)
-            if not 0 <= rate <= 1:
-                raise ValueError(f"{name} between 0 and 1, got {rate:g}")
+        check_bounds(self)
         if self.insert and self.synonyms is None:
             raise ValueError("a table of synonyms for insert, got none")
         if self.back_translate and not _HOOK.fullmatch(self.back_translate):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.models.checks import NOT_NEGATIVE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class CleanConfig:
     repeated_passages: Literal["keep", "paragraphs", "sentences"] = "keep"
     """Removes paragraphs, or runs of three sentences, that occur in an earlier document
     (in the order of the seeded hash) or earlier in the same one."""
-    min_chars: int = 1
+    min_chars: Annotated[int, NOT_NEGATIVE] = 1
     """Documents with fewer characters are dropped."""
-    max_chars: int | None = None
+    max_chars: Annotated[int, NOT_NEGATIVE] | None = None
     """Documents with more characters are dropped."""

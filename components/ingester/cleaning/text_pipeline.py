@@ -220,7 +220,7 @@ class TextPipeline:
     ) -> tuple[str, str | None]:
         """Returns the cleaned text, and the reason to drop it or None.
 
-        Adds the columns that filters write to ``added``.
+        Adds the columns that filters write to ``added``, but keeps a language there.
         """
         text, reason = self.clean(text, identity, added)
         if reason:
@@ -228,7 +228,7 @@ class TextPipeline:
         if self._identifier is not None:
             language, confidence = self._identifier.identify(text)
             if self._language is not None and self._language.column:
-                added["language"] = language
+                added.setdefault("language", language)
             if reason := self._identifier.drop_reason(language, confidence):
                 return text, reason
         if self._quality is not None:

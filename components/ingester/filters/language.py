@@ -42,7 +42,7 @@ class LanguageConfig:
     """The model, script and stop words alone, or the model where its package is
     installed, which then enters the cache key."""
     column: bool = True
-    """Whether documents get the column ``language``."""
+    """Whether documents get the column ``language``, unless the data has one."""
     examined_chars: int = 1000
     """Characters from the beginning that are examined."""
 

@@ -8,7 +8,8 @@ buffers, so memory does not grow with a row group. Class labels that Hugging Fac
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from textmill.components.ingester.readers.arrow_columns import (
+    is_nested,
+    is_plain,
+    longer_rows,
+    to_plain,
+    to_python,
+    value_lengths,
+)
 from textmill.components.ingester.readers.compression import MAX_EXPANSION
 from textmill.components.ingester.readers.reader import FileRange, Reader, Records
 from textmill.components.ingester.readers.records import (
@@ -34,6 +43,7 @@ _BATCH_BYTES = 1 << 20
 _MAX_BATCH_ROWS = 128
 _BUFFER_BYTES = 1 << 16
 _EXPANSION_FLOOR = 64 << 20  # one repeated value takes next to nothing
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 class RowRecord(Record):
@@ -85,16 +95,41 @@ class ParquetReader(Reader):
             bound = self._max_expanded_bytes(groups[part.begin : part.end])
             if sum(g.total_byte_size for g in groups[part.begin : part.end]) > bound:
                 raise self._expands(part)
-            for batch in _batches(file, selected, self.source.target_column):
-                lengths = _text_lengths(batch)
+            columns = self._columns(file.schema_arrow, part)
+            for batch in _batches(file, selected, columns):
+                batch = to_plain(batch)
+                lengths = value_lengths(batch)
                 bound -= sum(pc.sum(column).as_py() or 0 for column in lengths)
                 if bound < 0:
                     raise self._expands(part)
-                too_long = _longer(lengths, max_bytes)
+                too_long = longer_rows(lengths, max_bytes)
                 for i, row in enumerate(_rows(batch)):
                     limit = max_bytes if i in too_long else None
                     yield _record(number + i, row, limit, names, needed)
                 number += batch.num_rows
+
+    def _columns(self, schema: pa.Schema, part: FileRange) -> list[str]:
+        """Returns the columns to read: the plain ones, and the target's.
+
+        Raises:
+            DataError: the text is nested.
+        """
+        text, needed = self.source.text, self.needed_columns
+        if text in schema.names and is_nested(schema.field(text).type):
+            raise DataError(
+                f"{part.path}: expected text in column {text!r}, got "
+                f"{schema.field(text).type}; write its text to a column of its own, "
+                "and name that in source.text"
+            )
+        return [
+            field.name
+            for field in schema
+            if field.name == self.source.target_column
+            or (
+                is_plain(field.type)
+                and (field.name in needed or not _PANDAS_INDEX.fullmatch(field.name))
+            )
+        ]
 
     def _expands(self, part: FileRange) -> DataError:
         return DataError(
@@ -113,15 +148,12 @@ def _compressed_bytes(group: Any) -> int:
 
 
 def _batches(
-    file: pq.ParquetFile, groups: range, target: str | None
+    file: pq.ParquetFile, groups: range, columns: list[str]
 ) -> Iterator[pa.RecordBatch]:
-    """Yields batches of the plain columns, and of the target's."""
+    """Yields batches of about a block."""
     metadata = [file.metadata.row_group(i) for i in groups]
     num_rows = sum(group.num_rows for group in metadata)
     size = max(sum(group.total_byte_size for group in metadata), 1)
-    columns = [f.name for f in file.schema_arrow if _is_plain(f.type)]
-    if target in file.schema_arrow.names and target not in columns:
-        columns.append(target)
     return file.iter_batches(
         batch_size=max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES * num_rows // size)),
         row_groups=list(groups),
@@ -149,76 +181,11 @@ def _record(
 
 def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     names = batch.schema.names
-    columns = [_values(column) for column in batch.columns]
+    columns = [to_python(column) for column in batch.columns]
     if not columns:
         yield from ({} for _ in range(batch.num_rows))
     for values in zip(*columns, strict=True):
         yield dict(zip(names, values, strict=True))
-
-
-def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_dictionary(column.type):
-        # The same text many times is to stay one text.
-        values = [*_values(column.dictionary), None]
-        return [
-            values[i] for i in column.indices.fill_null(len(values) - 1).to_pylist()
-        ]
-    try:
-        return list(column.to_pylist())
-    except UnicodeDecodeError:
-        if pa.types.is_nested(column.type):
-            return [_value_or_bytes(value) for value in column]
-        # Parquet does not hold its writers to UTF-8; ``plain`` finds the rows.
-        large = pa.types.is_large_string(column.type)
-        kind = pa.large_binary() if large else pa.binary()
-        return list(column.cast(kind).to_pylist())
-
-
-def _value_or_bytes(value: pa.Scalar) -> Any:
-    try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return b"\xff"
-
-
-def _text_lengths(batch: pa.RecordBatch) -> list[pa.Array]:
-    """Returns the bytes of every text or list, by column of texts or lists."""
-    lengths = []
-    for column in batch.columns:
-        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
-            lengths.append(pc.binary_length(column.dictionary).take(column.indices))
-        elif _is_text(column.type):
-            lengths.append(pc.binary_length(column))
-        elif pa.types.is_nested(column.type):
-            values = [column.slice(i, 1) for i in range(len(column))]
-            lengths.append(pa.array([value.nbytes for value in values], pa.int64()))
-    return [pc.fill_null(column, 0) for column in lengths]
-
-
-def _longer(lengths: list[pa.Array], max_bytes: int) -> set[int]:
-    """Returns the rows with a text of more bytes."""
-    rows: set[int] = set()
-    for column in lengths:
-        if (pc.max(column).as_py() or 0) > max_bytes:
-            rows |= set(pc.indices_nonzero(pc.greater(column, max_bytes)).to_pylist())
-    return rows
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    tests: tuple[Callable[[pa.DataType], bool], ...] = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-    )
-    return any(test(kind) for test in tests)
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_plain(kind.value_type)
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return number or pa.types.is_boolean(kind) or _is_text(kind)
 
 
 def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
@@ -251,6 +218,10 @@ def _open(path: str) -> Iterator[pq.ParquetFile]:
             page_checksum_verification=True,
         ) as file:
             yield file
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: the name of a column is not UTF-8 ({error.object!r}); rename it"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise

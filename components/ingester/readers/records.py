@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Self
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ONE_IN = 10
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_UNLABELLED = -1
+"""The class of unlabelled rows in data sets of Hugging Face and TensorFlow (GLUE)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +124,7 @@ def parse_lines(
 def name_classes(
     row: dict[str, Any], names: dict[str, tuple[str, ...]]
 ) -> dict[str, Any]:
-    """Replaces the numbers of classes by their names.
+    """Replaces the numbers of classes by their names, and -1 (unlabelled) by None.
 
     Raises:
         BadRecord: bad_label, for a number that has no name.
@@ -141,6 +143,8 @@ def name_classes(
 def _class_name(column: str, number: Any, classes: tuple[str, ...]) -> Any:
     if type(number) is not int:
         return number
+    if number == _UNLABELLED:
+        return None
     if not 0 <= number < len(classes):
         raise BadRecord(
             "bad_label",

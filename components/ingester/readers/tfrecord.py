@@ -166,10 +166,13 @@ def decode_example(raw: bytes, needed: Collection[str]) -> dict[str, Any]:
 
 
 def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
-    """Returns a row with bytes as text, without optional columns that are not text.
+    """Returns a row with bytes as text, without optional columns that are not UTF-8.
+
+    A number that is not finite is left out of optional columns, too; in a needed one
+    NaN, as pandas writes a missing value, becomes None.
 
     Raises:
-        BadRecord: invalid_utf8 in a needed column, or not_finite.
+        BadRecord: invalid_utf8 or not_finite in a needed column.
     """
     for name, value in list(row.items()):
         if type(value) is bytes or (type(value) is list and name in needed):
@@ -183,7 +186,12 @@ def plain(row: dict[str, Any], needed: Collection[str]) -> dict[str, Any]:
                     ) from None
                 del row[name]
         elif type(value) is float and not math.isfinite(value):
-            raise BadRecord("not_finite", f"column {name!r}: {value}")
+            if name not in needed:
+                del row[name]
+            elif math.isnan(value):
+                row[name] = None
+            else:
+                raise BadRecord("not_finite", f"column {name!r}: {value}")
     return row
 
 

@@ -48,7 +48,7 @@ class SourceConfig:
     txt: Files | None = None
     """Files of plain text."""
     parquet: Files | None = None
-    """Apache Parquet files; nested columns are not read."""
+    """Apache Parquet files; nested columns are not read, dates become text."""
     tfrecord: Files | None = None
     """TFRecord files of tf.Example; a feature of one value is a column."""
     tfds: str | None = None
@@ -74,7 +74,9 @@ class SourceConfig:
     """The column that holds the text."""
     label: str | None = None
     """The column of the target, for tasks that learn one label of several. A source
-    has one target at most, of this kind or of one of the next five."""
+    has one target at most, of this kind or of one of the next five. Where the data has
+    no such column, ``directory`` is the name of the file's folder, and a folder named
+    ``key=value`` gives the column ``key``."""
     labels: str | None = None
     """The column of any number of labels: a list, or text with ``labels_separator``."""
     labels_separator: str | None = None

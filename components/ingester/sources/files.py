@@ -19,7 +19,11 @@ from textmill.components.filesystem import is_remote
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.compression import UNREAD, compression
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.components.ingester.sources.span_patterns import Resolution, resolve
+from textmill.components.ingester.sources.span_patterns import (
+    Resolution,
+    escape_folders,
+    resolve,
+)
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.models.registry import load_object
 
@@ -51,13 +55,26 @@ def find_files(source: SourceConfig) -> list[SourceFile]:
     Raises:
         ConfigError: a pattern matches nothing, leaves its folder or has a scheme that
             is not installed; a package or prepared data set is missing; a file belongs
-            to two splits or has an unknown format.
+            to two splits, has an unknown format or a name that is not UTF-8.
         IntegrityError: a prepared data set is incomplete.
         RemoteError: a file system does not answer.
     """
     list_files: Callable[[SourceConfig], list[SourceFile]]
     list_files = load_object(READERS[source.reader].files)
-    return list_files(source)
+    files = list_files(source)
+    for file in files:
+        _check_name(file.path)
+    return files
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ConfigError(
+            f"{shown}: the name of the file is not UTF-8; rename it"
+        ) from None
 
 
 def external_files(source: SourceConfig) -> list[Path | ExternalVersion]:
@@ -176,7 +193,8 @@ def check_ending(path: str, format: str) -> None:
 
 def _glob(pattern: str) -> list[str]:
     """Returns the files that a glob matches, as the glob writes them."""
-    paths = glob.glob(pattern.removeprefix("file://"), recursive=True)
+    pattern = escape_folders(pattern.removeprefix("file://"))
+    paths = glob.glob(pattern, recursive=True)
     return [path for path in paths if os.path.isfile(path)]
 
 
@@ -217,16 +235,20 @@ def similar_path(path: str) -> str:
 def check_links(pattern: str, paths: list[str]) -> None:
     """Refuses links by which a glob would read outside the folder that it names.
 
+    The cache of the Hugging Face Hub may link from ``snapshots`` to its ``blobs``.
+
     Raises:
         ConfigError: a path leads elsewhere.
     """
     folder = pattern
-    while _WILDCARD.search(folder):
+    while _WILDCARD.search(folder) and not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     root = os.path.realpath(folder or ".")
+    cache, is_cache, _ = f"{root}/".rpartition("/snapshots/")
+    roots = [root, f"{cache}/blobs"] if is_cache else [root]
     for path in paths:
         real = os.path.realpath(path)
-        if os.path.commonpath([root, real]) != root:
+        if all(os.path.commonpath([root, real]) != root for root in roots):
             raise ConfigError(
                 f"{path}: a link to {real}, outside {root} that {pattern} names; "
                 "name that file itself"

@@ -6,6 +6,8 @@ must all have the span and version, so that a span that is still arriving is not
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -82,8 +84,21 @@ def resolve(source: SourceConfig, find: Callable[[str], Iterable[str]]) -> Resol
     return Resolution(values, resolved)
 
 
+def escape_folders(pattern: str) -> str:
+    """Escapes brackets in the leading folders of a glob that exist as written."""
+    if "[" not in pattern:
+        return pattern
+    folder, escaped = "", []
+    *parents, name = pattern.split("/")
+    for parent in parents:
+        folder += f"{parent}/"
+        is_literal = "[" in parent and os.path.isdir(folder)
+        escaped.append(glob.escape(parent) if is_literal else parent)
+    return "/".join([*escaped, name])
+
+
 def _spellings(pattern: str, find: Callable[[str], Iterable[str]]) -> Spellings:
-    pattern = pattern.removeprefix("file://")
+    pattern = escape_folders(pattern.removeprefix("file://"))
     expression = _expression(pattern)
     spellings: dict[SpanKey, dict[int | None, set[tuple[tuple[str, str], ...]]]]
     spellings = defaultdict(lambda: defaultdict(set))

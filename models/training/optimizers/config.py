@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from textmill.models.checks import check_below_one, check_not_negative, check_positive
+from textmill.models.checks import NOT_NEGATIVE, POSITIVE, Bounds, check_bounds
+
+_Decay = Annotated[float, Bounds(at_least=0, below=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +20,10 @@ class OptimizerConfig:
 
     optimizer: Literal["adamw", "lamb", "adafactor", "lion", "sgd", "muon"] = "adamw"
     """Update rule; muon uses adamw for embeddings, heads, norms and biases."""
-    layer_decay: float = 1.0
+    layer_decay: Annotated[float, Bounds(above=0, at_most=1)] = 1.0
     """Learning rate of a layer relative to the layer above it; below 1, lower layers
     learn more slowly."""
-    weight_decay: float = 0.01
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
     """Decoupled weight decay."""
     weight_decay_exclude: tuple[str, ...] = (
         "bias",
@@ -32,20 +34,16 @@ class OptimizerConfig:
     )
     """Weights excluded from weight decay (and from lamb's scaling), by parts of their
     paths."""
-    beta_1: float = 0.9
+    beta_1: _Decay = 0.9
     """Decay of the first moment (adamw, lamb, lion, and adamw inside muon)."""
-    beta_2: float = 0.999
+    beta_2: _Decay = 0.999
     """Decay of the second moment (adamw, lamb, and adamw inside muon); for lion, of
     the momentum."""
-    momentum: float = 0.95
+    momentum: _Decay = 0.95
     """Momentum of sgd and muon."""
-    epsilon: float = 1e-8
+    epsilon: Annotated[float, POSITIVE] = 1e-8
     """Added to AdamW's denominator. A larger value reduces the noise of tiny gradients,
     but slows attention, whose first gradients are tiny."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.layer_decay <= 1:
-            raise ValueError(f"layer_decay in (0, 1], got {self.layer_decay}")
-        check_below_one(self, "momentum", "beta_1", "beta_2")
-        check_not_negative(self, "weight_decay")
-        check_positive(self, "epsilon")
+        check_bounds(self)

@@ -11,6 +11,7 @@ from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
 from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.config import DatasetConfig
+from textmill.components.ingester.filters.language import LanguageConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
@@ -336,3 +337,54 @@ def test_only_the_artifact_remains(run, write, tmp_path):
 def test_a_data_set_without_shards_is_refused():
     with pytest.raises(ValueError, match="num_shards of 1 or more, got 0"):
         DatasetConfig(source=SourceConfig(jsonl="a.jsonl"), num_shards=0)
+
+
+def test_labels_and_split_keys_may_come_from_folders(run, tmp_path):
+    for name in ("a/day=1/good/x", "a/day=1/bad/x", "a/day=2/good/y"):
+        path = tmp_path / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"The text of {name}")
+    documents = run(
+        SourceConfig(
+            txt=str(tmp_path / "a/*/*/*.txt"), document="file", label="directory"
+        ),
+        split=SplitConfig(train=1, eval=0, by="day"),
+    )
+    rows = read(documents)
+    assert {name: (row["label"], row["day"]) for name, row in rows.items()} == {
+        "day=1/bad/x.txt:0": ("bad", "1"),
+        "day=1/good/x.txt:0": ("good", "1"),
+        "day=2/good/y.txt:0": ("good", "2"),
+    }
+
+
+def test_a_column_of_the_data_goes_before_that_of_a_folder(run, tmp_path):
+    path = tmp_path / "label=wrong" / "x.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"text": "one", "label": "own"}\n{"text": "two"}\n')
+    documents = run(SourceConfig(jsonl=str(path), label="label"), split=ALL_TRAIN)
+    labels = [row["label"] for _, row in sorted(read(documents).items())]
+    assert labels == ["own", "wrong"]
+
+
+def test_a_missing_label_of_a_text_file_names_the_way_to_take_it(run, tmp_path):
+    (tmp_path / "x.txt").write_text("one\n")
+    with pytest.raises(DataError, match="; label: directory takes it from the file's"):
+        run(SourceConfig(txt=str(tmp_path / "x.txt"), label="label"))
+
+
+def test_a_language_or_source_of_the_data_stays(run, write):
+    source = SourceConfig(jsonl=write({"text": "Ein Text.", "language": "xx"}))
+    clean = CleanConfig(language=LanguageConfig(method="script"))
+    documents = run(source, clean=clean, split=ALL_TRAIN)
+    assert [row["language"] for row in read(documents).values()] == ["xx"]
+    sources = {"web": SourceConfig(jsonl=write({"text": "b", "source": "blog"}))}
+    documents = run(None, sources=sources, split=ALL_TRAIN, folder="several")
+    assert [row["source"] for row in read(documents).values()] == ["blog"]
+
+
+def test_a_column_that_a_tag_would_overwrite_is_refused(run, write):
+    source = SourceConfig(jsonl=write({"text": "a", "personal": "no"}))
+    with pytest.raises(DataError, match="column 'personal': exists in the data, and"):
+        run(source, clean=CleanConfig(privacy="tag"))
+    assert run(source, split=ALL_TRAIN, folder="kept").facts["columns"] == ["personal"]

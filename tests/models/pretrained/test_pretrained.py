@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,10 @@ def test_another_shape_is_refused_with_both_values(tmp_path, knobs, fault):
     [
         ({"model_type": "roberta"}, "expected model_type bert or gpt2, got 'roberta'"),
         ({"hidden_act": "relu"}, "expected hidden_act one of gelu.*, got 'relu'"),
+        (
+            {"hidden_act": ["gelu"]},
+            r"expected hidden_act one of gelu.*, got \['gelu'\]",
+        ),
         ({"layer_norm_eps": 1e-5}, "expected norms with epsilon 1e-12, got 1e-05"),
         ({"position_embedding_type": "relative_key"}, "got 'relative_key'"),
     ],
@@ -242,6 +247,93 @@ def test_a_cut_file_is_refused(tmp_path):
         start(folder, BERT, "classify")
 
 
+def raw_safetensors(file, dtype, shape, size):
+    """Writes a file of one tensor with a header of our choice."""
+    header = {"x": {"dtype": dtype, "shape": shape, "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + bytes(size))
+
+
+@pytest.mark.parametrize(
+    "dtype, shape, size", [("F8_E4M3", [4], 4), ("U8", [3], 4), ("BF16", [3], 4)]
+)
+def test_tensors_of_strange_types_are_refused(dtype, shape, size, tmp_path):
+    raw_safetensors(tmp_path / "model.safetensors", dtype, shape, size)
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: "):
+        read_tensors(PretrainedConfig(huggingface=tmp_path))
+
+
+def test_an_npz_of_anything_but_numbers_is_refused(tmp_path):
+    init = PretrainedConfig(keras_hub=tmp_path)
+    file = tmp_path / "model.weights.npz"
+    np.savez(file, words=np.array(["a"]))
+    with pytest.raises(IntegrityError, match="'words' is an array of <U1"):
+        read_tensors(init)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("note.txt", "no array")
+    with pytest.raises(IntegrityError, match=r"'note\.txt' is no array"):
+        read_tensors(init)
+
+
+@pytest.mark.parametrize("number", [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_refused(number, tmp_path):
+    tensors = bert_tensors(head=False)
+    tensors["encoder.layer.1.output.dense.bias"][3] = number
+    folder = write_bert(tmp_path, tensors)
+    with pytest.raises(IntegrityError, match="1 of the 16 numbers of backbone/transf"):
+        start(folder, BERT, "classify")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"max_position_embeddings": "512"},
+        {"max_position_embeddings": None},
+        {"num_hidden_layers": [2]},
+        {"hidden_size": True},
+    ],
+)
+def test_a_dimension_that_is_no_whole_number_is_refused(tmp_path, config):
+    folder = write_bert(tmp_path, bert_tensors(head=False), **config)
+    with pytest.raises(
+        IntegrityError, match=f"a whole number for {next(iter(config))}"
+    ):
+        start(folder, BERT, "classify")
+
+
+def test_a_config_or_an_index_of_a_hundred_thousand_levels_is_refused(tmp_path):
+    folder = write_bert(tmp_path, bert_tensors(head=False))
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match=r"config\.json: not JSON"):
+        start(folder, BERT, "classify")
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match="not an index of weights"):
+        PretrainedConfig(huggingface=folder).files()
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path):
+    folder = write_bert(tmp_path / "f", bert_tensors(head=False))
+    for name in ("model.safetensors", "vocab.txt"):
+        outside = (folder / name).rename(tmp_path / name)
+        (folder / name).symlink_to(outside)
+        with pytest.raises(IntegrityError, match=f"{name}: links to {outside}"):
+            PretrainedConfig(huggingface=folder).files()
+        (folder / name).unlink()
+        outside.rename(folder / name)
+
+
+def test_the_links_of_a_hugging_face_cache_are_followed(tmp_path):
+    snapshot = write_bert(
+        tmp_path / "models--a--b/snapshots/0f", bert_tensors(head=False)
+    )
+    (snapshot.parents[1] / "blobs").mkdir()
+    for file in list(snapshot.iterdir()):
+        file.rename(snapshot.parents[1] / "blobs" / file.name)
+        file.symlink_to(f"../../blobs/{file.name}")
+    assert len(PretrainedConfig(huggingface=snapshot).files()) == 4
+
+
 PRESET = replace(BERT, activation=None)
 
 
@@ -277,6 +369,10 @@ def test_a_keras_hub_preset_starts_a_model(tmp_path):
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-6)
     with pytest.raises(ConfigError, match="layers is 1, not 2"):
         start(folder, replace(PRESET, layers=1), "classify", kind="keras_hub")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"config": "deep"}))
+    with pytest.raises(IntegrityError, match="a mapping for config, got 'deep'"):
+        start(folder, PRESET, "classify", kind="keras_hub")
 
 
 def test_every_file_that_is_read_is_named(tmp_path):

@@ -218,6 +218,82 @@ def test_words_that_are_cut_otherwise_are_refused(learned, tmp_path):
         import_tokenizer(tmp_path)
 
 
+def bert_json(folder, *, added=(), normalizer=(), **model):
+    """Writes a tokenizer.json of BERT with changes."""
+    known = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": True,
+    }
+    value = {
+        "added_tokens": list(added),
+        "normalizer": None if normalizer is None else known | dict(normalizer),
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {token: i for i, token in enumerate(ENTRIES)},
+            **model,
+        },
+    }
+    write_json(folder / "tokenizer.json", value)
+    return folder
+
+
+USER = {"id": 8, "content": "<user>", "special": False}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"added": [USER]}, r"it searches texts for '<user>' \(added_tokens\)"),
+        ({"max_input_chars_per_word": 20}, "max_input_chars_per_word is 20, not 100"),
+        ({"unk_token": "the"}, "unk_token is 'the'"),
+        ({"normalizer": {"clean_text": False}}, "clean_text is false"),
+        ({"normalizer": None}, "normalizes by None, not by one BertNormalizer"),
+        ({"normalizer": {"handle_chinese_chars": False}}, "tokenize_chinese_chars"),
+        ({"normalizer": {"strip_accents": False}}, "strip_accents is False"),
+        ({"type": ["WordPiece"]}, "expected a model of type"),
+    ],
+)
+def test_a_setting_that_changes_ids_is_refused_by_its_name(changed, said, tmp_path):
+    with pytest.raises(ConfigError, match=said):
+        import_tokenizer(bert_json(tmp_path, **changed))
+
+
+def test_added_control_tokens_are_tokens_of_no_text(tmp_path):
+    bert_json(tmp_path, added=[USER | {"special": True}])
+    ours = import_tokenizer(tmp_path)
+    assert ours.tokens == (*ENTRIES, "<user>")
+    assert 8 not in ids(ours, ["the <user> boats"])[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("added_tokens.json", {"<user>": 8}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"8": USER}}),
+        ("tokenizer_config.json", {"never_split": ["<user>"]}),
+    ],
+)
+def test_tokens_added_beside_a_vocabulary_are_refused(name, value, tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join(ENTRIES))
+    write_json(tmp_path / name, value)
+    with pytest.raises(ConfigError, match="'<user>'"):
+        import_tokenizer(tmp_path)
+    assert tmp_path / name in vocabulary_files(tmp_path)
+
+
+def test_merges_that_end_words_are_refused(tmp_path):
+    entries = [*byte_alphabet(), "o</w>", "bo</w>", "<|endoftext|>"]
+    with pytest.raises(IntegrityError, match="merges end words with '</w>'"):
+        import_tokenizer(pairs(tmp_path, entries=entries, merges="b o</w>\n"))
+
+
 def edited(learned, change):
     proto = ModelProto.FromString(learned("sentencepiece").model)
     change(proto)

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models.conftest import HOSTILE, KINDS, TEXTS, paragraphs
+from textmill.models.export.graph_ops import foreign_ops
 
 SIGNATURE = [tf.TensorSpec([None], tf.string)]
+IDS = [tf.RaggedTensorSpec([None, None], tf.int32)]
 
 
 def as_graph(tokenizer):
@@ -47,7 +49,9 @@ def assert_one_graph(tokenizers_by_name, texts, folder):
         module = tf.Module()
         module.tokenizer = tokenizer
         module.__call__ = as_graph(tokenizer)
+        module.detokenize = tf.function(tokenizer.detokenize, input_signature=IDS)
         tf.saved_model.save(module, str(folder / name))
+        assert foreign_ops(folder / name) == []
         calls[name] = module.__call__
     run_fresh(folder, texts)
     for name, tokenizer in tokenizers_by_name.items():

@@ -45,6 +45,43 @@ def test_the_curves_have_their_points(tmp_path):
     assert [p["step"] for p in run.history if p["name"] == "eval/loss"] == [12, 24]
 
 
+def test_progress_has_the_phases_and_no_time_left_while_compiling(tmp_path):
+    events = []
+
+    def train(checkpoints, stop_after):
+        run = make_run(tmp_path, steps=8, eval_every=4)
+        run.run(
+            checkpoints=checkpoints,
+            report=events.append,
+            should_stop=lambda: run.step >= stop_after,
+        )
+
+    with pytest.raises(Preempted):
+        train(Checkpoints(tmp_path / "c", key="x"), 5)
+    phases = [event["phase"] for event in events if "phase" in event]
+    assert phases[:3] == ["compiling", "evaluating", "saving step 4"]
+    steps = [event for event in events if "step" in event]
+    assert (steps[0]["rate"], steps[0]["seconds_left"]) == (None, None)
+    assert steps[-1]["step"] >= 5
+    assert steps[-1]["seconds_left"] > 0
+    reached = steps[-1]["step"]
+    events.clear()
+    train(Checkpoints(tmp_path / "c", key="x"), 9)
+    assert events[0] == {"phase": f"resumed at step {reached}", "resumed": reached}
+
+
+def test_batches_of_several_widths_are_compiled_one_by_one(tmp_path):
+    run = make_run(tmp_path, length_buckets=True, sequence_length=64, eval_rows=False)
+    phases = []
+    run.run(
+        checkpoints=None,
+        report=lambda event: phases.append(event.get("phase")),
+        should_stop=lambda: False,
+    )
+    compiling = [phase for phase in phases if phase and "compiling" in phase]
+    assert compiling == ["compiling 1 of 2", "compiling 2 of 2"]
+
+
 def test_a_run_that_diverges_stops_with_the_step(tmp_path):
     with pytest.raises(Diverged, match=r"step \d+: the loss is"):
         finish(make_run(tmp_path, learning_rate=1e30, clip_norm=0.0))

@@ -148,7 +148,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "run: {",
             "run: {workers: 0, ",
-            "c.yaml:23:1 run: expected workers of 1 or more",
+            "c.yaml:23:7 run.workers: expected a number of 1 or more, got 0",
         ),
         (
             "run: {",
@@ -182,7 +182,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "  library:\n",
             "  Lib:\n",
-            "stages.Lib: expected a name of small letters, di",
+            "stages.Lib: expected a name of up to 100 small letters, di",
         ),
         ("{epochs: 4}", "{epochs: 4, epochs: 5}", "once, got it again (first in line"),
         ("{epochs: 4}", "&t {epochs: 4}", "expected plain YAML, got the anchor &t"),
@@ -193,7 +193,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ("run: {", "---\nrun: {", "c.yaml:23:1 ---: expected one document, got anot"),
         ("by: module", "by: '${HOME}'", "expected ${env:NAME} as the only interpola"),
         ("name: quickstart", 'name: "\\ud800"', "a letter first, got '\ufffd'"),
-        ("name: quickstart", "name: ../up", "name: expected small letters, digits"),
+        ("name: quickstart", "name: ../up", "name: expected up to 100 small letters"),
     ],
 )
 def test_each_mistake_gives_one_message(write, old, new, fault):

@@ -104,7 +104,7 @@ def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
         (
             "causal_lm",
             "loss_chunk: 0",
-            "10:5 stages.one.train: expected loss_chunk of 1 or more, got 0",
+            "10:23 stages.one.train.loss_chunk: expected a number of 1 or more, got 0",
         ),
         (
             "masked_lm",

@@ -11,10 +11,13 @@ import textmill as tm
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.yaml import read_yaml
 
+FIVE_STEPS = (
+    'overrides=["stages.category.train.budget=null", "stages.category.train.steps=5"]'
+)
 NOTEBOOKS = Path(__file__).parents[3] / "docs" / "notebooks"
 
 
-def run_cells(path, **replaced):
+def run_cells(path, replaced):
     """Executes the code cells in order; returns their names, and each last value."""
     names, values = {}, []
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
@@ -34,7 +37,9 @@ def cells(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        names, values = run_cells(NOTEBOOKS / "classify_a_table.ipynb", **{"20s": "1s"})
+        names, values = run_cells(
+            NOTEBOOKS / "classify_a_table.ipynb", {'budget="20s"': FIVE_STEPS}
+        )
     return folder, names, values
 
 

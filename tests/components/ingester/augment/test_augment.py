@@ -340,8 +340,8 @@ def test_a_missing_table_is_a_fault_of_the_config(tmp_path):
     [
         ({}, "an operation"),
         ({"synonyms": "t.tsv", "synonym_rate": 0.0}, "an operation"),
-        ({"swap": 1.5}, "swap between 0 and 1, got 1.5"),
-        ({"noise": float("nan")}, "noise between 0 and 1, got nan"),
+        ({"swap": 1.5}, "swap of 1 or less, got 1.5"),
+        ({"noise": float("nan")}, "noise of 0 or more, got nan"),
         ({"swap": 0.1, "copies": 0}, "copies of 1 or more, got 0"),
         ({"swap": 0.1, "insert": 0.1}, "a table of synonyms for insert"),
         ({"back_translate": "package.function"}, "package.module:function"),

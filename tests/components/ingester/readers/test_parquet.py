@@ -2,6 +2,8 @@
 
 import json
 import random
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +47,7 @@ def test_plain_columns_are_read_and_others_left_out(tmp_path):
         "kind": pa.array(["u", "v"]).dictionary_encode(),
         "list": [[1], [2]],
         "struct": [{"a": 1}, {"a": 2}],
-        "day": pa.array([1, 2], pa.date32()),
+        "__index_level_0__": [8, 9],
     }
     plain = {"n": 1, "x": 0.5, "ok": True, "bytes": "a", "large": "a", "kind": "u"}
     other = {"n": 2, "x": None, "ok": False, "large": "b", "kind": "v"}
@@ -53,6 +55,61 @@ def test_plain_columns_are_read_and_others_left_out(tmp_path):
         (0, {"text": "é"} | plain),
         (1, {"text": None} | other),
     ]
+
+
+def test_columns_of_polars_and_pandas_become_plain_values(tmp_path):
+    moment = datetime(2026, 11, 1, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+    views = pa.array(["a", "b" * 50], pa.string_view())
+    columns = {
+        "text": views,
+        "raw": pa.array([b"a", b"\xff"], pa.binary_view()),
+        "day": [date(2026, 11, 1), None],
+        "at": pa.array([moment, None], pa.timestamp("ms", "Europe/Berlin")),
+        "hour": [time(9, 5), None],
+        "price": [Decimal("1.50"), None],
+        "none": pa.nulls(2),
+        "kind": pa.array(["a", None]).dictionary_encode(),
+    }
+    path = write(tmp_path / "x.parquet", columns)
+    assert read(path, limits=LimitsConfig(max_line_bytes=40)) == [
+        (
+            0,
+            {
+                "text": "a",
+                "raw": "a",
+                "day": "2026-11-01",
+                "at": "2026-11-01 10:30:00.000",
+                "hour": "09:05:00.000000",
+                "price": 1.5,
+                "none": None,
+                "kind": "a",
+            },
+        ),
+        (1, "record_too_long"),
+    ]
+
+
+def test_the_index_of_pandas_is_read_where_it_is_needed(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": ["a"], "__index_level_0__": [7]})
+    assert read(path) == [(0, {"text": "a"})]
+    assert read(path, id="__index_level_0__") == [
+        (0, {"text": "a", "__index_level_0__": 7})
+    ]
+
+
+def test_a_nested_text_is_refused(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": [[{"role": "user"}]]})
+    with pytest.raises(
+        DataError, match=r"x\.parquet: expected text in column 'text', got list<.*role"
+    ):
+        read(path)
+
+
+def test_a_column_name_that_is_not_utf_8_is_refused(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": ["a"], "abcd": [1]})
+    path.write_bytes(path.read_bytes().replace(b"abcd", b"\xffbcd"))
+    with pytest.raises(DataError, match=r"x\.parquet: the name of a column is not UTF"):
+        read(path)
 
 
 def test_spans_are_ranges_of_row_groups(tmp_path):
@@ -93,10 +150,18 @@ def test_a_bad_row_is_a_dead_letter(tmp_path):
     assert found == [
         (0, {"text": "a", "x": 0.5}),
         (1, "record_too_long"),
-        (2, "not_finite"),
-        (3, "not_finite"),
+        (2, {"text": "c"}),
+        (3, {"text": "d"}),
         (4, {"text": "ok", "x": 2.5}),
         (5, "invalid_utf8"),
+    ]
+
+
+def test_a_target_that_is_not_a_number_is_missing_and_an_infinite_one_is_bad(tmp_path):
+    columns = {"text": ["a", "b"], "x": [float("nan"), float("inf")]}
+    assert read(write(tmp_path / "x.parquet", columns), number="x") == [
+        (0, {"text": "a", "x": None}),
+        (1, "not_finite"),
     ]
 
 
@@ -113,14 +178,15 @@ def test_the_class_labels_of_hugging_face_get_their_names_back(tmp_path):
         "text": {"dtype": "string", "_type": "Value"},
         "label": {"names": ["neg", "pos"], "_type": "ClassLabel"},
     }
-    table = pa.table({"text": ["a", "b", "c", "d"], "label": [1, 0, -1, None]})
+    table = pa.table({"text": [*"abcde"], "label": [1, 0, -1, None, 2]})
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     path = write(tmp_path / "x.parquet", table.replace_schema_metadata(metadata))
     assert read(path, label="label") == [
         (0, {"text": "a", "label": "pos"}),
         (1, {"text": "b", "label": "neg"}),
-        (2, "bad_label"),
+        (2, {"text": "c", "label": None}),
         (3, {"text": "d", "label": None}),
+        (4, "bad_label"),
     ]
 
 

@@ -22,6 +22,7 @@ from textmill.components.ingester.sources.files import (
     find_files,
     resolved_span,
 )
+from textmill.components.ingester.sources.path_columns import path_columns
 from textmill.models.errors import ConfigError, IntegrityError
 
 
@@ -142,6 +143,51 @@ def test_a_path_with_dots_never_leaves_the_folder_of_its_glob(touch, tmp_path):
         found(jsonl=f"{folder}/in/{{SPAN}}/y.jsonl")
     with pytest.raises(ConfigError, match=r"9: a link to"):
         found(folder=f"{folder}/in")
+
+
+def test_brackets_of_a_folder_that_exists_are_its_name(touch):
+    folder = touch("a [v2]/x1.jsonl", "a [v2]/7/y.jsonl", "a v/x2.jsonl")
+    for pattern in ("*.jsonl", "x[12].jsonl", "{SPAN}/y.jsonl", "x1.jsonl"):
+        [file] = find_files(SourceConfig(jsonl=f"{folder}/a [v2]/{pattern}"))
+        assert file.path.startswith(f"{folder}/a [v2]/")
+    assert found(jsonl=f"{folder}/a [uv]/*") == [("x2.jsonl", None)]
+    os.symlink(f"{folder}/a v/x2.jsonl", f"{folder}/a [v2]/out.jsonl")
+    with pytest.raises(ConfigError, match=r"out\.jsonl: a link to"):
+        found(jsonl=f"{folder}/a [v2]/*.jsonl")
+
+
+def test_the_links_of_the_hugging_face_cache_are_followed(touch, tmp_path):
+    folder = touch("datasets--a--b/blobs/0f3", "other/x")
+    snapshot = tmp_path / "datasets--a--b" / "snapshots" / "9e1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "train.jsonl").symlink_to("../../blobs/0f3")
+    assert found(folder=str(snapshot)) == [("train.jsonl", "train")]
+    assert found(jsonl=f"{snapshot}/*.jsonl") == [("train.jsonl", None)]
+    (snapshot / "test.jsonl").symlink_to(f"{folder}/other/x")
+    with pytest.raises(ConfigError, match=r"test\.jsonl: a link to .*/other/x, out"):
+        found(folder=str(snapshot))
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused(touch):
+    folder = touch(os.fsdecode(b"train \xff.jsonl"))
+    for source in ({"jsonl": f"{folder}/*"}, {"folder": folder}):
+        with pytest.raises(
+            ConfigError, match=r"train \\xff\.jsonl: the name of the file is not UTF-8"
+        ):
+            found(**source)
+
+
+def test_a_path_gives_the_columns_of_its_folders():
+    assert path_columns("/a/day=2026-11-01/label=so%2Fso/1.txt") == {
+        "directory": "label=so%2Fso",
+        "day": "2026-11-01",
+        "label": "so/so",
+    }
+    assert path_columns("/a/x=__HIVE_DEFAULT_PARTITION__/b=c=d/1") == {
+        "directory": "b=c=d",
+        "x": None,
+        "b": "c=d",
+    }
 
 
 def test_the_error_of_an_unknown_scheme_names_those_there_are():
