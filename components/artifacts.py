@@ -343,6 +343,24 @@ class PushedVersion(Artifact):
         ]
         return sorted(versions, key=lambda version: int(version.name), reverse=True)
 
+    @classmethod
+    def latest_other(
+        cls, folder: Path, model: str
+    ) -> tuple[int, dict[str, Any]] | None:
+        """Returns number and card of the newest version with a different model.
+
+        Versions without a card were not pushed by Textmill, and do not count.
+
+        Raises:
+            IntegrityError: a version's card was altered.
+        """
+        for path in cls.all(folder):
+            if (path / cls.CARD).is_file():
+                card = cls(path).read_card()
+                if card["model"] != model:
+                    return int(path.name), card
+        return None
+
     def read_card(self) -> dict[str, Any]:
         """Returns the verified evaluation card.
 

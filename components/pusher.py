@@ -81,20 +81,23 @@ def push(
 
 
 def _previous_version(folder: Path, evaluation: Evaluation) -> dict[str, Any] | None:
-    """Returns the newest undamaged version of a different model, with its metrics."""
-    for path in PushedVersion.all(folder):
-        try:
-            card = PushedVersion(path).read_card()
-        except IntegrityError:
-            continue
-        if card["model"] != evaluation.facts["model"]:
-            return {
-                "version": int(path.name),
-                "model": card["model"],
-                "metrics": {k: m["value"] for k, m in card["metrics"].items()},
-                "same_documents": card["documents"] == evaluation.facts["documents"],
-            }
-    return None
+    """Returns the newest version of a different model, with its metrics.
+
+    A damaged card leaves out the comparison; it does not keep back the push.
+    """
+    try:
+        other = PushedVersion.latest_other(folder, evaluation.facts["model"])
+    except IntegrityError:
+        return None
+    if other is None:
+        return None
+    version, card = other
+    return {
+        "version": version,
+        "model": card["model"],
+        "metrics": {name: metric["value"] for name, metric in card["metrics"].items()},
+        "same_documents": card["documents"] == evaluation.facts["documents"],
+    }
 
 
 def _check_lineage(

@@ -18,6 +18,12 @@ def number(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def signed(difference: float) -> str:
+    """Formats a difference with its sign: ``+0.013``, ``−0.098``, ``±0``."""
+    mark = "+" if difference > 0 else "−" if difference < 0 else "±"
+    return mark + number(abs(difference))
+
+
 def count(value: float) -> str:
     """Formats the number of an axis tick: ``1,000``, ``0.25``."""
     return f"{value:,g}"

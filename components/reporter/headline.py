@@ -122,7 +122,7 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
 
 
 def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
-    """Returns ``1,234 documents of test``; rows of packed texts are no documents."""
+    """Returns ``1,234 documents of test``, or rows where texts are packed."""
     if rows is None:
         return None
     is_document = task in TASKS and TASKS[task].target != "none"
@@ -244,14 +244,15 @@ def _finished(
 
 def _not_pushed(stages: Sequence[Mapping[str, Any]]) -> str:
     """Returns the consequence of a missed gate, with the versions that stay."""
-    kept = [
+    versions = [
         f"version {push['previous']['version']} of {stage['name']}"
         for stage in stages
         if (push := stage["push"]) and not push["pushed"] and push.get("previous")
     ]
-    if not kept:
+    if not versions:
         return "Not pushed."
-    return f"Not pushed: {listing(kept)} {'stays' if len(kept) == 1 else 'stay'}."
+    stays = "stays" if len(versions) == 1 else "stay"
+    return f"Not pushed: {listing(versions)} {stays} in place."
 
 
 def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -17,6 +17,7 @@ from textmill.components.reporter.formats import (
     duration,
     number,
     sign,
+    signed,
     size,
     words,
 )
@@ -41,13 +42,16 @@ def render_run(data: Mapping[str, Any] | None, summary: Mapping[str, Any]) -> st
 
 
 def _render(data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None) -> str:
-    nodes = summary["nodes"] if summary else {}
+    run = summary or {}
+    nodes = run.get("nodes", {})
     edges = _edges(data, nodes)
-    title = data["title"] if data else (summary or {}).get("name")
+    title = data["title"] if data else run.get("name")
     values = {
-        "title": title or (summary or {}).get("run_id", "Textmill"),
+        "title": title or run.get("run_id", "Textmill"),
         "run": summary,
-        "started": _date((summary or {}).get("started")),
+        "started": _date(run.get("started")),
+        "took": run.get("seconds"),
+        "environment": run.get("environment"),
         "nodes": {name: _node(node) for name, node in nodes.items()},
         "headline": summarize(data, summary),
         "graph": draw_graph(edges) if edges else None,
@@ -77,6 +81,7 @@ def _environment() -> Any:
         "size": size,
         "words": words,
         "sign": sign,
+        "signed": signed,
         "comparison": comparison,
         "is_fraction": is_fraction,
         "count": count,

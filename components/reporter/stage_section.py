@@ -22,7 +22,6 @@ NUM_MISTAKES = 6
 FIRST_PLOTS = ("loss", "accuracy", "learning_rate")
 MAIN_SETTINGS = (
     "global_batch",
-    "accumulate",
     "optimizer",
     "learning_rate",
     "schedule",
@@ -48,7 +47,7 @@ def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     push = stage["push"] or {}
     return {
         "name": stage["name"],
-        "subtitle": " · ".join([words(task)] if task else []),
+        "subtitle": words(task) if task else "",
         "measured": measured,
         "comparison": _compare(task, evaluation, push.get("previous")),
         "thresholds": evaluation.get("thresholds") or [],
@@ -124,19 +123,15 @@ def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:
 def _settings(
     settings: Mapping[str, Any], curves: Mapping[str, Sequence[Sequence[float]]]
 ) -> dict[str, list[tuple[str, Any]]]:
-    """Returns the main settings of a training, and the others.
+    """Returns the main settings of a training, and all further ones.
 
     The number of steps is that of the curves: a budget and early stopping decide it.
     """
-    knobs = {**settings.get("train", {}), "seed": settings.get("seed")}
-    knobs["strategy"] = settings.get("strategy")
-    steps = max(
-        (int(point[0]) for points in curves.values() for point in points[-1:]),
-        default=None,
-    )
-    knobs["steps"] = steps or knobs.get("steps")
-    if knobs.get("accumulate") == 1:
-        del knobs["accumulate"]
+    knobs = dict(settings.get("train", {}))
+    knobs |= {name: settings.get(name) for name in ("seed", "strategy")}
+    last_steps = [int(points[-1][0]) for points in curves.values() if points]
+    if last_steps:
+        knobs["steps"] = max(last_steps)
     main = {name: knobs.get(name) for name in MAIN_SETTINGS}
     return {
         "main": _shown(main),

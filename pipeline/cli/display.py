@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.reporter.headline import duration, summarize
+from textmill.components.reporter.formats import duration
+from textmill.components.reporter.headline import summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ def test_metrics_stand_next_to_a_baseline_and_the_version_before(data):
         "accuracy 0.710 0.690 – 0.730 1,234 documents of test "
         "0.500 (+0.210) 0.680 (+0.030)"
     ) in text
-    assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 (-0.200)" in text
+    assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 (−0.200)" in text
     data["stages"][0]["evaluation"]["baselines"] = {"majority": {"accuracy": 0.4}}
     data["stages"][0]["push"]["previous"]["same_documents"] = False
     text = Page(render_report(data)).text
@@ -91,7 +91,7 @@ def test_settings_are_those_of_the_training(data):
     data["stages"][0]["model"]["model"]["dropout"] = 0.1
     text = Page(render_report(data)).text
     assert "global batch 32 optimizer adamw epochs 3 steps 20 dropout 0 seed 17" in text
-    assert "0.1" not in text.partition("Model")[2].partition("Loss")[0]
+    assert "0.1" not in text.partition("Model")[2].partition("Confusion")[0]
 
 
 def test_every_rule_of_a_gate_says_if_it_holds(data):
@@ -102,7 +102,7 @@ def test_every_rule_of_a_gate_says_if_it_holds(data):
     data["stages"][0]["push"]["pushed"] = False
     text = Page(render_report(data)).text
     assert "✓ holds: accuracy ≥ 0.60 ✗ missed: macro F1 ≥ 0.80" in text
-    assert "Not pushed: version 2 of spam stays." in text
+    assert "Not pushed: version 2 of spam stays in place." in text
 
 
 def test_every_drawing_has_words(data, summary):
