@@ -149,8 +149,20 @@ class TokenRows(_Sharded):
     """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
 
     Facts: ``splits`` (rows); ``schema`` (see ``textmill.models.rows``); ``labels``;
-    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped).
+    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``unlabelled``,
+    the documents left out because they have no target, by split.
     """
+
+    @property
+    def evaluated_split(self) -> str:
+        """The split that is evaluated: test, or eval if test has no rows."""
+        return "test" if self.splits.get("test") else "eval"
+
+    def note(self) -> str | None:
+        """Returns the number of documents that were left out, if there are any."""
+        if not (counts := self.facts.get("unlabelled")):
+            return None
+        return f"{sum(counts.values()):,} documents without a target left out"
 
 
 class TrainedModel(Artifact):

@@ -213,7 +213,8 @@ class Context:
     work_dir: Path | None = None
     """A folder for checkpoints that survives a kill; None if the step cannot resume."""
     report: Callable[[dict[str, Any]], None] = _silent
-    """Gets progress: ``{"step": 3, "total": 100, "loss": 2.1, "rate": 40.0, ...}``."""
+    """Gets progress: ``{"step": 3, "total": 100, "loss": 2.1, "rate": 40.0, ...}``, or
+    ``{"phase": "compiling"}`` when a phase without steps begins."""
     should_stop: Callable[[], bool] = _never
     """Returns True once the executor should save its state and raise ``Preempted``."""
     beam: Mapping[str, Any] = field(default_factory=dict)
@@ -424,13 +425,16 @@ class Component:
             IntegrityError: an input differs from its manifest.
             TextmillError: as the executor raises.
         """
+        context = context or Context()
+        context.report({"phase": "reading"})
         for value in inputs.values():
             for artifact in value.values() if isinstance(value, Mapping) else [value]:
                 artifact.verify()
         none: dict[str, Any] = {
             name: {} for name, port in cls.contract.inputs.items() if port.many
         }
-        extra = {"context": context or Context()} if cls.contract.takes_context else {}
+        extra = {"context": context} if cls.contract.takes_context else {}
+        context.report({"phase": "running"})
         cls.executor(config=config, **(none | dict(inputs)), **outputs, **extra)
 
 

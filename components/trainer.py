@@ -16,7 +16,7 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Context, Input, Output
-from textmill.components.manifest import canonical_json
+from textmill.components.manifest import canonical_json, make_folder
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.pretrained import PretrainedConfig
@@ -76,11 +76,13 @@ def train(
             checkpoint is of another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
+    context.report({"phase": "importing"})
     from textmill.models.rows import RowReader, RowSchema
     from textmill.models.tokenizers import load_tokenizer
     from textmill.models.training.loop import TrainingRun
     from textmill.models.training.strategy import ReplicaContext, make_strategy
 
+    context.report({"phase": "building the model"})
     strategy = make_strategy(config.strategy)
     is_chief = ReplicaContext(strategy).is_chief
     schema = RowSchema.of(rows.facts)
@@ -103,6 +105,7 @@ def train(
         should_stop=context.should_stop,
         monitor=_monitor(live, run.task, config, eval_rows, tokenizer),
     )
+    context.report({"phase": "saving"})
     if is_chief:
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
         _write_logs(run.history, logs, live)
@@ -113,7 +116,10 @@ def _open_checkpoints(context: Context, *, writes: bool) -> Checkpoints | None:
 
     if context.work_dir is None or context.key is None:
         return None
-    return Checkpoints(context.work_dir / "checkpoints", key=context.key, writes=writes)
+    folder = context.work_dir / "checkpoints"
+    if writes:
+        make_folder(folder)
+    return Checkpoints(folder, key=context.key, writes=writes)
 
 
 def _write_logs(

@@ -8,7 +8,7 @@ the planner does without.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +53,19 @@ class Target:
         """
         raise NotImplementedError
 
+    def is_missing(self, value: Any) -> bool:
+        """Returns whether a source's value says that there is no target."""
+        if type(value) is str:
+            return not value or value.isspace()
+        return value is None or (type(value) is float and math.isnan(value))
+
     def labels_of(self, value: Any) -> tuple[str, ...]:
         """Returns the names in a document's value."""
         return ()
+
+    def rename(self, value: Any, name: Callable[[str], str]) -> Any:
+        """Returns a document's value with other names."""
+        return value
 
     def row_fields(self, num_labels: int) -> list[Any]:
         """Returns its NumPy fields of a row, one or none."""
@@ -87,12 +97,16 @@ class Label(Target):
     has_labels = True
 
     def parse(self, value: Any, text: str) -> str:
-        """Returns a string, an integer or a boolean as a name."""
-        return _name(value)
+        """Returns a string, a whole number or a boolean as a name."""
+        return label_name(value)
 
     def labels_of(self, value: Any) -> tuple[str, ...]:
         """Returns the one name."""
         return (value,)
+
+    def rename(self, value: Any, name: Callable[[str], str]) -> str:
+        """Returns the other name."""
+        return name(value)
 
     def row_fields(self, num_labels: int) -> list[Any]:
         """Returns one number."""
@@ -122,11 +136,15 @@ class Labels(Target):
     def parse(self, value: Any, text: str) -> list[str]:
         """Returns sorted names, each once; a single value is the only name."""
         values = value if isinstance(value, list) else [value]
-        return sorted({_name(name) for name in values})
+        return sorted({label_name(name) for name in values})
 
     def labels_of(self, value: Any) -> tuple[str, ...]:
         """Returns the names."""
         return tuple(value)
+
+    def rename(self, value: Any, name: Callable[[str], str]) -> list[str]:
+        """Returns the other names, sorted, each once."""
+        return sorted(set(map(name, value)))
 
     def row_fields(self, num_labels: int) -> list[Any]:
         """Returns a number for each name."""
@@ -148,9 +166,16 @@ class Labels(Target):
         ]
 
 
-def _name(value: Any) -> str:
+def label_name(value: Any) -> str:
+    """Returns the name of a label: 1 and 1.0 are one, as are true and ``"true"``.
+
+    Raises:
+        ValueError: it is neither text, a whole number nor a boolean.
+    """
     if type(value) is bool:
         return "true" if value else "false"
+    if type(value) is float and value.is_integer():
+        return str(int(value))
     if type(value) not in (str, int) or value == "":
         raise ValueError(mismatch("a string or an integer", value))
     return str(value)
@@ -161,6 +186,11 @@ class Number(Target):
 
     field = "number"
     packings = ("pad",)
+
+    def is_missing(self, value: Any) -> bool:
+        """Returns whether there is no number; a text may say NaN, as pandas writes."""
+        is_nan = type(value) is str and value.strip().casefold() == "nan"
+        return is_nan or super().is_missing(value)
 
     def parse(self, value: Any, text: str) -> float:
         """Returns a finite number; text is read as one, since csv has only text."""
@@ -218,6 +248,10 @@ class Tags(Target):
     def labels_of(self, value: Any) -> tuple[str, ...]:
         """Returns the names of the spans, each once."""
         return tuple(sorted({span["label"] for span in value}))
+
+    def rename(self, value: Any, name: Callable[[str], str]) -> list[dict[str, Any]]:
+        """Returns the spans with other names."""
+        return [span | {"label": name(span["label"])} for span in value]
 
 
 def _span(value: Any, text: str) -> dict[str, Any]:

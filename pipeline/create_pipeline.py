@@ -75,15 +75,29 @@ def _ingester(
 ) -> Ingester:
     return Ingester(
         IngesterConfig(
-            dataset=config.datasets[name].to_ingest(), seed=config.seed, name=name
+            dataset=config.datasets[name].to_ingest(),
+            seed=config.seed,
+            keep_unlabelled=_keeps_unlabelled(config, name),
+            name=name,
         ),
         id=f"ingest.{name}",
-        config_paths={"dataset": f"datasets.{name}", "seed": "seed"},
+        config_paths={
+            "dataset": f"datasets.{name}",
+            "seed": "seed",
+            "keep_unlabelled": "stages",
+        },
         against={
             other: earlier[other].outputs["documents"]
             for other in _against(config, name)
         },
     )
+
+
+def _keeps_unlabelled(config: PipelineConfig, name: str) -> bool:
+    """Returns whether documents without a target are of use to a data set's stages."""
+    stages = [stage for stage in config.stages.values() if stage.dataset == name]
+    targets = [TASKS[stage.task].target for stage in stages]
+    return not targets or "none" in targets
 
 
 def _vocabulary_learner(

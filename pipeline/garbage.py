@@ -18,7 +18,13 @@ from typing import Any, Literal
 
 from textmill.components.artifacts import PushedVersion
 from textmill.models.errors import MachineError
-from textmill.pipeline.publish import EXECUTION, REPLACED, exclusive_root, remove
+from textmill.pipeline.publish import (
+    EXECUTION,
+    REPLACED,
+    exclusive_root,
+    find_drafts,
+    remove,
+)
 from textmill.pipeline.store import SUMMARY, MetadataStore, is_running
 
 Kind = Literal["run", "result", "checkpoint", "leftover", "lock"]
@@ -159,9 +165,9 @@ class _Inventory:
             if folder.is_dir() and result not in self._executions:
                 yield folder
         old_runs = set(self.old_runs())
-        for path in sorted(self._root.glob("runs/*/.*.*")):
-            if path.suffix[1:].isdecimal() and path.parent not in old_runs:
-                yield path
+        for folder in sorted(self._root.glob("runs/*")):
+            if folder not in old_runs:
+                yield from find_drafts(folder)
         yield from sorted(self._root.glob("pushed/*/.staging-*"))
 
     @cached_property

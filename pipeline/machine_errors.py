@@ -20,9 +20,18 @@ _MACHINE = (
     errno.ESTALE,
     errno.EMFILE,
     errno.ENFILE,
-    errno.ENOMEM,
     errno.EAGAIN,
 )
+_NO_MEMORY = (
+    "can't start new thread",
+    "failed to map segment",
+    "pthread_create",
+    "std::bad_alloc",
+    "MemoryError",
+    "OOM when allocating",
+    os.strerror(errno.ENOMEM),
+)
+"""Messages of Python, the loader of libraries, C++, TensorFlow and the system."""
 
 
 @contextmanager
@@ -42,8 +51,12 @@ def disk_full_errors(path: Path) -> Iterator[None]:
 
 def machine_error_message(error: Exception, node: str, path: Path) -> str | None:
     """Returns the message for an error that the machine caused, else None."""
-    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
-        return f"{node}: out of memory; free some, then run the same command again"
+    if is_out_of_memory(error):
+        return (
+            f"{node}: out of memory, or of the threads that a process may have; free "
+            "some, or raise the limit (ulimit -v, ulimit -u), then run the same "
+            "command again"
+        )
     if sentence := disk_full_message(error, path):
         return sentence
     if isinstance(error, PermissionError):
@@ -55,6 +68,24 @@ def machine_error_message(error: Exception, node: str, path: Path) -> str | None
             "then run the same command again"
         )
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether a machine without memory caused an error."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, MemoryError) or tells_of_no_memory(str(link)):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
+
+
+def tells_of_no_memory(text: str) -> bool:
+    """Returns whether a message or a log names missing memory, in any library's words.
+
+    Libraries wrap each other's errors, and a process may end before it raises one.
+    """
+    return any(words in text for words in _NO_MEMORY)
 
 
 def disk_full_message(error: BaseException, path: Path) -> str | None:

@@ -74,6 +74,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         flush(path.parent)
 
 
+def find_drafts(folder: Path) -> list[Path]:
+    """Returns the drafts of ``write_atomically`` in a folder."""
+    return [p for p in sorted(folder.glob(".*.*")) if p.suffix[1:].isdecimal()]
+
+
 def seal(artifact: Artifact, *, environment: Mapping[str, Any] | None = None) -> None:
     """Hashes an artifact's files, writes its manifest, and flushes both to disk.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from textmill.components.base import Artifact, Component
+from textmill.components.manifest import flush, make_folder
 from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.progress import Progress
@@ -47,7 +48,7 @@ class RunLog:
             self.id, self.folder = _make_folder(root, pipeline.name)
         else:
             self.id, self.folder = run_id, root / "runs" / run_id
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
         self._events = (self.folder / "events.jsonl").open("a", encoding="utf-8")
         self._last_progress: dict[str, float] = {}
         self._outputs: dict[str, Mapping[str, Artifact]] = {}
@@ -72,7 +73,7 @@ class RunLog:
         """Logs an event; the file gets a node's progress at most once a second."""
         self._progress.handle(kind, fields)
         timestamp = time.time()
-        if kind == "progress":
+        if kind == "progress" and "resumed" not in fields:
             node = fields["node"]
             if timestamp - self._last_progress.get(node, 0) < _PROGRESS_SECONDS:
                 return
@@ -123,9 +124,12 @@ class RunLog:
         seconds: float = 0.0,
         exit_code: int | None = None,
         error: str | None = None,
+        note: str | None = None,
     ) -> None:
-        """Logs a node that failed, was interrupted or was skipped."""
-        failure = {"exit_code": exit_code, "error": error} if error else {}
+        """Logs a node that failed, was interrupted (with a note) or was skipped."""
+        failure: dict[str, Any] = {"note": note} if note else {}
+        if error:
+            failure = {"exit_code": exit_code, "error": error}
         self._add(node, state, seconds=seconds, key=key, outputs={}, **failure)
         self._save()
         self.event(
@@ -209,11 +213,14 @@ def _make_folder(root: Path, name: str) -> tuple[str, Path]:
     """Creates ``runs/20261123-021530-quickstart-4f2a``; returns the id and the path."""
     started = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     name = re.sub(r"[^\w.-]+", "-", name)
+    make_folder(root / "runs")
     while True:
         id = f"{started}-{name}-{secrets.token_hex(2)}"
         folder = root / "runs" / id
         try:
-            os.makedirs(folder / "logs")
+            folder.mkdir()
         except FileExistsError:
             continue
+        flush(folder.parent)
+        (folder / "logs").mkdir()
         return id, folder

@@ -24,7 +24,7 @@ from textmill.models.errors import (
     MachineError,
     did_you_mean,
 )
-from textmill.pipeline.publish import EXECUTION, write_atomically
+from textmill.pipeline.publish import EXECUTION, find_drafts, write_atomically
 
 STORE = "store.sqlite"
 SUMMARY = "summary.json"
@@ -166,6 +166,8 @@ class MetadataStore:
                 summary["status"] = "abandoned"
                 folder = self.root / "runs" / row["id"]
                 if folder.is_dir():
+                    for draft in find_drafts(folder):
+                        draft.unlink()
                     write_summary(folder, summary)
                 self.record_run(summary)
                 abandoned.append(row["id"])

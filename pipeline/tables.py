@@ -96,10 +96,11 @@ def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
     """
     if not (is_frame(data) and hasattr(data, "index")):
         return answers
-    return type(data)([_flat(answer) for answer in answers], index=data.index)
+    return type(data)([flatten_answer(answer) for answer in answers], index=data.index)
 
 
-def _flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an answer as columns: ``probability`` of its label, ``p_<label>``."""
     row: dict[str, Any] = {}
     for name, value in answer.items():
         if name == "probabilities":

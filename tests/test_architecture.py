@@ -24,8 +24,8 @@ SERVICES = {"fsspec", "google", "kfp", "kfp_server_api", "kubernetes", "requests
 """Clients of network services."""
 PROMISED = {
     ".": (
-        ".ci/run .gitignore CHANGELOG.md CONTRIBUTING.md Dockerfile LICENSE Makefile"
-        " README.md constraints.txt pyproject.toml"
+        ".ci/run .dockerignore .gitignore CHANGELOG.md CONTRIBUTING.md Dockerfile"
+        " LICENSE Makefile README.md constraints.txt pyproject.toml"
     ),
     "pipeline": (
         "README.md cache cli config create_pipeline library pipeline platforms publish"

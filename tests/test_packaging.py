@@ -44,6 +44,24 @@ def test_every_folder_with_code_is_a_listed_package():
     assert {folder_of(name) for name in settings()["packages"]} == folders
 
 
+def test_the_image_gets_only_what_its_dockerfile_copies():
+    lines = (REPOSITORY / "Dockerfile").read_text().splitlines()
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    copied = {name for names in copies for name in names if "/" not in name}
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    assert "*" in ignored
+    assert allowed == copied - {"--from=beam"}
+    assert all((REPOSITORY / name).exists() for name in allowed)
+
+
+def test_the_image_of_a_worker_has_the_pinned_version_of_beam():
+    pins = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    [version] = [p.split("==")[1] for p in pins if p.startswith("apache-beam==")]
+    text = (REPOSITORY / "Dockerfile").read_text()
+    assert f"ARG BEAM_IMAGE=apache/beam_python3.11_sdk:{version}\n" in text
+
+
 def test_the_type_checker_sees_the_same_tree():
     links = REPOSITORY / ".ci" / "typing" / "textmill"
     for top in FOLDERS:

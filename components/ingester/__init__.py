@@ -2,7 +2,8 @@
 
 Reading order: this file; ``config``, whose parts are in the wings; ``engine``, the Beam
 pipeline; ``partitions`` and ``documents``, from a file range to lines and an index;
-``selection``, the rules over the whole data set; ``spill_files``, ``shard_writer``.
+``selection``, the rules over the whole data set; ``positions`` of bad records;
+``spill_files``, ``shard_writer``.
 Wings: ``sources``, ``readers``, ``cleaning``, ``filters``, ``dedup``, ``sampling``,
 ``augment``.
 """
@@ -28,6 +29,8 @@ class IngesterConfig:
     """Its sources, cleaning and splits, with absolute paths."""
     seed: int = 17
     """Seed of the order inside shards."""
+    keep_unlabelled: bool = False
+    """Keep documents without a target, for stages that need none."""
     name: str = "data"
     """Name of the data set in the config file, for messages."""
 
@@ -46,12 +49,14 @@ def ingest(
         DataError: no good document is left, or too many records are bad.
         IntegrityError: a file is damaged.
     """
+    context.report({"phase": "importing"})
     from textmill.components.ingester import engine
 
     engine.run(
         documents,
         dataset=config.dataset,
         seed=config.seed,
+        keep_unlabelled=config.keep_unlabelled,
         name=config.name,
         context=context,
         against=against,

@@ -9,6 +9,7 @@ from typing import Annotated
 from textmill.components.ingester.augment import AugmentConfig
 from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.dedup.config import DecontaminateConfig
+from textmill.components.ingester.labels import LabelsConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import MixConfig, SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
@@ -33,6 +34,8 @@ class DatasetConfig:
     """Shares of train, eval and test."""
     decontaminate: DecontaminateConfig | None = None
     """Removal of documents that overlap with other data sets' eval and test."""
+    labels: LabelsConfig = field(default_factory=LabelsConfig)
+    """Names of labels, other spellings, and values that stand for none."""
     augment: AugmentConfig | None = None
     """Changed copies of labelled documents, added to train. Not set: none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -60,6 +63,7 @@ class DatasetConfig:
             got = ", ".join(f"{kind} in {name}" for name, kind in kinds.items())
             raise ValueError(f"the same kind of target in every source, got {got}")
         kind, target = self.target, TARGETS[self.target]
+        self._check_labels(kind)
         if self.augment is not None and (kind == "none" or not target.suits_parts):
             raise ValueError(
                 f"a label, labels or number column for augment, got {kind}"
@@ -74,6 +78,14 @@ class DatasetConfig:
                 "clean.repeated_passages: keep for a source with tags, whose texts "
                 f"may not change, got {self.clean.repeated_passages}"
             )
+
+    def _check_labels(self, kind: str) -> None:
+        if kind == "none" and self.labels != LabelsConfig():
+            raise ValueError("a target column in the source for labels, got none")
+        is_tagged = self.clean.dedup == "near" and self.clean.near.action == "tag"
+        if self.labels.rare == "train" and (self.split.by == "source" or is_tagged):
+            other = "clean.near.action: tag" if is_tagged else "split.by: source"
+            raise ValueError(f"fail or drop as labels.rare with {other}, got train")
 
     def named_sources(self) -> dict[str, SourceConfig]:
         """Returns the sources by name, sorted; a single one has the name ''."""

@@ -19,6 +19,7 @@ from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Passages, span_hashes
+from textmill.components.ingester.labels import LabelRules
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
@@ -45,6 +46,7 @@ INDEX = np.dtype(
         ("label", "<i4"),
         ("source", "<u2"),
         ("split", "u1"),
+        ("labelled", "?"),
         ("contaminated", "?"),
     ]
 )
@@ -75,10 +77,14 @@ class DocumentBuilder:
     source_name: str = ""
     evaluation_ngrams: str | None = None
     """The path of the sorted n-gram hashes of protected texts, as .npy."""
+    keep_unlabelled: bool = False
+    """Whether documents without a target are built, not dropped."""
     labels: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Numbers of the label, or set of labels, of documents."""
     columns: set[str] = field(default_factory=set)
     dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    """By reason: the columns of a record without that of the target."""
     num_read: int = 0
 
     def __post_init__(self) -> None:
@@ -89,6 +95,7 @@ class DocumentBuilder:
         self._target = TARGETS[self._source.target]
         row = READERS[self._source.reader]
         self._id_column = row.id_column or self._source.id
+        self._labels = LabelRules(self.dataset.labels, self._source.target_column)
         self._splitter = Splitter(split)
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
@@ -96,7 +103,7 @@ class DocumentBuilder:
         self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
-        self._group = self._near is not None
+        self._group = self._near is not None or self.dataset.labels.rare == "train"
         self._needs_texts = (
             self._near is not None
             or clean.repeated_passages != "keep"
@@ -114,7 +121,7 @@ class DocumentBuilder:
         self._lines: list[bytes] = []
         self._texts: list[str] = []
         self._digests: list[bytes] = []
-        self._numbers: list[tuple[int, int, int, int]] = []
+        self._numbers: list[tuple[int, int, int, int, bool]] = []
 
     def from_path(self, path: str) -> dict[str, str | None]:
         """Returns the columns that documents of a file may take from its path."""
@@ -136,6 +143,10 @@ class DocumentBuilder:
             raise BadRecord("nul", "holds a NUL character")
         identity = self._identity(record, name)
         target = self._target_value(row, text)
+        if target is None and self._source.target_column and not self.keep_unlabelled:
+            self.num_read += 1
+            self.dropped[f"no_{self._target.field}"] += 1
+            return
         key = self._split_key(row, identity)
         code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
@@ -155,8 +166,9 @@ class DocumentBuilder:
         names = ("order", "id_high", "id_low", "text_high", "text_low", "group")
         for column, name in enumerate(names):
             rows[name] = hashes[:, column]
-        numbers = np.array(self._numbers, np.int64).reshape(-1, 4)
-        for column, name in enumerate(("length", "text_bytes", "label", "split")):
+        numbers = np.array(self._numbers, np.int64).reshape(-1, 5)
+        names = ("length", "text_bytes", "label", "split", "labelled")
+        for column, name in enumerate(names):
             rows[name] = numbers[:, column]
         rows["offset"] = np.cumsum(rows["length"]) - rows["length"]
         rows["source"] = self._source_code
@@ -210,7 +222,7 @@ class DocumentBuilder:
         code = -1
         if target is not None:
             document[self._target.field] = target
-        if self._target.has_labels:
+        if self._target.has_labels and target is not None:
             labels = self._target.labels_of(target)
             code = self.labels.setdefault(labels, len(self.labels))
         document |= others
@@ -225,20 +237,22 @@ class DocumentBuilder:
             _hash(key.encode(), 8, b"") if self._group else _NO_HASH[:8]
         )
         size = len(text) if text.isascii() else len(text.encode())
-        self._numbers.append((len(line), size, code, split))
+        self._numbers.append((len(line), size, code, split, target is not None))
 
     def _field(self, row: dict[str, Any], column: str) -> Any:
         try:
             return row[column]
         except KeyError:
-            columns = ", ".join(map(repr, row)) or "none"
-            hint = did_you_mean(column, list(row))
-            if list(row) == ["text"] and column == self._source.target_column:
-                field = self._target.field
-                hint = f"; {field}: {DIRECTORY} takes it from the file's folder"
-            raise BadRecord(
-                "missing_column", f"expected column {column!r}, found {columns}{hint}"
-            ) from None
+            sentence = self._missing_column(row, column)
+            raise BadRecord("missing_column", sentence) from None
+
+    def _missing_column(self, row: dict[str, Any], column: str) -> str:
+        columns = ", ".join(map(repr, row)) or "none"
+        hint = did_you_mean(column, list(row))
+        if list(row) == ["text"] and column == self._source.target_column:
+            field = self._target.field
+            hint = f"; {field}: {DIRECTORY} takes it from the file's folder"
+        return f"expected column {column!r}, found {columns}{hint}"
 
     def _identity(self, record: Record, name: str) -> str:
         prefix = f"{self.source_name}/" if self.source_name else ""
@@ -254,11 +268,19 @@ class DocumentBuilder:
         column, separator = self._source.target_column, self._source.labels_separator
         if column is None:
             return None
-        value = self._field(row, column)
+        if column not in row:
+            reason = f"no_{self._target.field}"
+            self.examples.setdefault(reason, self._missing_column(row, column))
+        value = row.get(column)
+        if self._labels.is_missing(value):
+            return None
         if separator is not None and type(value) is str:
             value = [name.strip() for name in value.split(separator) if name.strip()]
+        if self._target.is_missing(value):
+            return None
         try:
-            return self._target.parse(value, text)
+            target = self._target.parse(value, text)
+            return self._target.rename(target, self._labels.name)
         except ValueError as error:
             reason = f"{self._target.field}_type"
             raise BadRecord(reason, f"column {column!r}: {error}") from None
@@ -276,7 +298,7 @@ class DocumentBuilder:
                 "cleaning changed a text whose tags count its characters; clean it "
                 "beforehand, or turn the step of clean off",
             )
-        if not isinstance(self._target, SecondText):
+        if not isinstance(self._target, SecondText) or target is None:
             return target, None
         first = others.get("personal")
         target, reason = self._pipeline.clean(target, identity, others)

@@ -13,6 +13,7 @@ from itertools import islice
 
 import apache_beam as beam
 import numpy as np
+import orjson
 
 from textmill.components.artifacts import Documents, write_json
 from textmill.components.base import Context
@@ -26,6 +27,7 @@ from textmill.components.ingester.partitions import (
     PartitionOutput,
     ReadPartitions,
 )
+from textmill.components.ingester.positions import add_positions
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.reader import split_ranges
 from textmill.components.ingester.readers.streams import BLOCK_BYTES
@@ -55,6 +57,7 @@ def run(
     *,
     dataset: DatasetConfig,
     seed: int,
+    keep_unlabelled: bool = False,
     name: str = "data",
     context: Context,
     against: Mapping[str, Documents] | None = None,
@@ -66,6 +69,7 @@ def run(
         documents: the artifact.
         dataset: the config of its sources, cleaning and splits.
         seed: seed of the order inside shards.
+        keep_unlabelled: keep documents without a target.
         name: the data set's, for messages.
         context: the runner's context.
         against: data sets whose eval and test documents are protected.
@@ -75,13 +79,22 @@ def run(
         TextmillError: as ``ingest``.
     """
     partitions, num_files, num_bytes = _make_partitions(dataset, block_bytes)
-    context.report({"files": num_files, "bytes": num_bytes})
+    files = "1 file" if num_files == 1 else f"{num_files:,} files"
+    phase = f"reading {files}, {num_bytes / 1e6:,.1f} MB"
+    context.report({"phase": phase, "files": num_files, "bytes": num_bytes})
     documents.path.mkdir(parents=True, exist_ok=True)
     with open_scratch_dir(context, parent=documents.path.parent) as scratch:
         if scratch.is_remote:
             _check_within_reach(dataset, partitions)
         index = _index_evaluation(against or {}, dataset, scratch)
-        reader = ReadPartitions(dataset, seed, scratch, block_bytes, index)
+        reader = ReadPartitions(
+            dataset,
+            seed,
+            scratch,
+            block_bytes,
+            index,
+            keep_unlabelled=keep_unlabelled,
+        )
         with open_pipeline(context.beam, locking_bytes=num_bytes) as pipeline:
             _ = (
                 pipeline
@@ -148,10 +161,7 @@ def select_shards(
         return
     with recording_errors(scratch, "select"):
         parts = sorted(parts, key=lambda part: part.number)
-        place = scratch.path(Documents.DEAD_LETTERS)
-        with uploading(place) as path, path.open("wb") as file:
-            for part in parts:
-                file.writelines(part.dead_letters)
+        _write_dead_letters(parts, dataset, scratch)
         _write_rejected(parts, scratch)
         selection = select(parts, dataset=dataset, scratch=scratch, seed=seed)
         outcome = {
@@ -162,6 +172,17 @@ def select_shards(
         with uploading(scratch.path(_OUTCOME)) as path:
             write_json(path, outcome)
         yield from selection.shards
+
+
+def _write_dead_letters(
+    parts: list[PartitionOutput], dataset: DatasetConfig, scratch: ScratchDir
+) -> None:
+    rejected = [letter for part in parts for letter in part.dead_letters]
+    add_positions(rejected, dataset)
+    place = scratch.path(Documents.DEAD_LETTERS)
+    with uploading(place) as path, path.open("wb") as file:
+        for letter in rejected:
+            file.write(orjson.dumps(letter.entry, option=orjson.OPT_APPEND_NEWLINE))
 
 
 def _write_rejected(parts: list[PartitionOutput], scratch: ScratchDir) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-import orjson
 
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.documents import DocumentBatch, DocumentBuilder
@@ -29,6 +28,14 @@ class Partition:
     ranges: tuple[FileRange, ...]
 
 
+class Rejected(NamedTuple):
+    """A dead letter as it is stored, and where it is from."""
+
+    source: str
+    file_range: FileRange
+    entry: dict[str, Any]
+
+
 @dataclass
 class PartitionOutput:
     """The output of a partition: a spill file of lines, its index, and counts."""
@@ -37,13 +44,14 @@ class PartitionOutput:
     spill: str
     index: str
     """The path or URL of its rows of INDEX, as .npy."""
-    dead_letters: list[bytes]
+    dead_letters: list[Rejected]
     labels: list[tuple[str, ...]]
     columns: set[str]
     num_read: int
     dropped: Counter[str]
     bad: Counter[str]
     examples: dict[str, str]
+    """By reason for which documents were dropped: a sentence about the first."""
     removed: Counter[str] = field(default_factory=Counter)
     personal: Counter[str] = field(default_factory=Counter)
     near: str | None = None
@@ -60,10 +68,13 @@ class ReadPartitions(beam.DoFn):
         scratch: ScratchDir,
         block_bytes: int,
         evaluation_ngrams: str | None,
+        *,
+        keep_unlabelled: bool = False,
     ) -> None:
         self._dataset, self._seed = dataset, seed
         self._scratch, self._block_bytes = scratch, block_bytes
         self._evaluation_ngrams = evaluation_ngrams
+        self._keep_unlabelled = keep_unlabelled
 
     def process(self, partition: Partition) -> Iterator[PartitionOutput]:
         """Yields a partition's output; an error is recorded and yields nothing."""
@@ -72,9 +83,13 @@ class ReadPartitions(beam.DoFn):
 
     def _read(self, partition: Partition) -> PartitionOutput:
         builder = DocumentBuilder(
-            self._dataset, self._seed, partition.source, self._evaluation_ngrams
+            self._dataset,
+            self._seed,
+            partition.source,
+            self._evaluation_ngrams,
+            keep_unlabelled=self._keep_unlabelled,
         )
-        letters = _DeadLetters(keep_raw=self._dataset.limits.keep_raw)
+        letters = _DeadLetters(partition.source, keep_raw=self._dataset.limits.keep_raw)
         name = f"lines-{partition.number:08d}"
         spill = self._scratch.path(name)
         with uploading(spill) as path, path.open("wb") as file:
@@ -83,14 +98,14 @@ class ReadPartitions(beam.DoFn):
         return PartitionOutput(
             number=partition.number,
             spill=spill,
-            dead_letters=letters.lines,
+            dead_letters=letters.rejected,
             index=self._write_index(batches, name),
             labels=list(builder.labels),
             columns=builder.columns,
             num_read=builder.num_read,
             dropped=builder.dropped,
             bad=letters.counts,
-            examples=letters.examples,
+            examples=builder.examples,
             removed=builder.removed,
             personal=builder.personal,
             near=near,
@@ -162,25 +177,24 @@ class ReadPartitions(beam.DoFn):
 
 
 class _DeadLetters:
-    """The dead letters of a partition as lines of JSON, with counts and examples."""
+    """The dead letters of a partition, with counts by reason."""
 
-    def __init__(self, *, keep_raw: bool) -> None:
-        self._keep_raw = keep_raw
-        self.lines: list[bytes] = []
+    def __init__(self, source: str, *, keep_raw: bool) -> None:
+        self._source, self._keep_raw = source, keep_raw
+        self.rejected: list[Rejected] = []
         self.counts: Counter[str] = Counter()
-        self.examples: dict[str, str] = {}
 
     def add(self, file_range: FileRange, letter: DeadLetter) -> None:
         entry: dict[str, Any] = {"file": file_range.name} | {
             key: getattr(letter, key)
             for key in ("offset", "length", "sha256", "reason", "detail")
         }
+        if letter.num_records > 1:
+            entry["records"] = letter.num_records
         if self._keep_raw and letter.raw is not None:
             entry["text"] = letter.raw.decode(errors="backslashreplace")
-        self.lines.append(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-        self.counts[letter.reason] += 1
-        where = f"{file_range.path}, byte {letter.offset}: {letter.detail}"
-        self.examples.setdefault(letter.reason, where)
+        self.rejected.append(Rejected(self._source, file_range, entry))
+        self.counts[letter.reason] += letter.num_records
 
 
 def _write_batch(builder: DocumentBuilder, file: BinaryIO) -> DocumentBatch:

@@ -7,7 +7,7 @@ depends on the partitions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from textmill.components.ingester.dedup.clusters import (
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
 from textmill.components.ingester.documents import INDEX, duplicates
 from textmill.components.ingester.partitions import PartitionOutput
+from textmill.components.ingester.positions import describe
 from textmill.components.ingester.sampling.label_limit import over_label_limit
 from textmill.components.ingester.sampling.mixing import copies, reorder
 from textmill.components.ingester.sampling.splitting import draw_eval
@@ -32,6 +33,7 @@ from textmill.components.ingester.shard_writer import Shard, make_shards
 from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
 from textmill.components.scratch import ScratchDir, cached_path
 from textmill.models.errors import DataError
+from textmill.models.targets import TARGETS
 
 
 @dataclass
@@ -67,8 +69,10 @@ def select(
     rows = _load_index(parts, names)
     counts = count_records(parts)
     _check_bad(parts, counts, dataset)
+    _check_targets(parts, rows, dataset)
     spills = [part.spill for part in parts]
-    rules = SelectionRules(rows, spills, dataset, Counter(counts["dropped"]), seed)
+    dropped = Counter(counts["dropped"])
+    rules = SelectionRules(rows, spills, dataset, dropped, seed, names)
     rules.apply(parts, scratch)
     ledger = _make_ledger(parts, rules, counts)
     _check_kept(rules.rows, ledger, dataset)
@@ -100,6 +104,7 @@ def _make_ledger(
         "dropped": dict(sorted(dropped.items())),
     }
     further = {
+        "unlabelled": _count_unlabelled(rows, rules.target),
         "added": rules.added,
         "cut": _total(part.removed for part in parts) + rules.removed,
         "personal": _total(part.personal for part in parts),
@@ -137,6 +142,11 @@ def _count_splits(rows: np.ndarray) -> dict[str, int]:
     return {name: int(n) for name, n in zip(SPLITS, counts, strict=True) if n}
 
 
+def _count_unlabelled(rows: np.ndarray, target: str) -> dict[str, int]:
+    """Returns the kept documents without a target, by split."""
+    return {} if target == "none" else _count_splits(rows[~rows["labelled"]])
+
+
 class SelectionRules:
     """Applies the rules in order, each to the rows that the rules before it left."""
 
@@ -147,9 +157,11 @@ class SelectionRules:
         dataset: DatasetConfig,
         dropped: Counter[str],
         seed: int,
+        names: Sequence[tuple[str, ...]] = (),
     ) -> None:
         self.rows, self.spills, self._dataset = rows, spills, dataset
-        self.dropped, self._seed = dropped, seed
+        self.dropped, self._seed, self._names = dropped, seed, names
+        self.target = dataset.target
         self.removed: Counter[str] = Counter()
         self.added: Counter[str] = Counter()
         self.columns: set[str] = set()
@@ -180,6 +192,8 @@ class SelectionRules:
             rewrite(self.rows, self.spills, edits, place)
             self._drop_short(edits)
         self._limit_labels()
+        if self._dataset.labels.rare != "fail":
+            self._handle_rare_labels()
         if self._dataset.sources and scratch is not None:
             self._mix(scratch)
         if self._dataset.augment is not None and scratch is not None:
@@ -276,11 +290,27 @@ class SelectionRules:
                 mask = over_label_limit(self.rows, number, limit)
                 self._drop(mask, "over_label_limit")
 
+    def _handle_rare_labels(self) -> None:
+        """Moves or drops the documents of labels that train does not have."""
+        rows = self.rows
+        is_train = rows["split"] == SPLITS.index("train")
+        learned = set(_count_labels(rows[is_train], self._names))
+        is_rare = np.array([not learned.issuperset(names) for names in self._names])
+        has_labels = rows["label"] >= 0
+        mask = np.zeros(len(rows), bool)
+        mask[has_labels] = is_rare[rows["label"][has_labels]]
+        if self._dataset.labels.rare == "drop":
+            self._drop(mask, "rare_label")
+        else:
+            groups = np.unique(rows["group"][mask])
+            rows["split"][np.isin(rows["group"], groups)] = SPLITS.index("train")
+
     def _augment(self, augmenter: Augmenter, scratch: ScratchDir) -> None:
         """Adds changed copies to train; copies equal to their original are left out."""
         config = self._dataset.augment
         assert config is not None
-        train = np.flatnonzero(self.rows["split"] == SPLITS.index("train"))
+        is_train = self.rows["split"] == SPLITS.index("train")
+        train = np.flatnonzero(is_train & self.rows["labelled"])
         with SpillFiles(self.spills) as spills:
             originals = [spills.document(self.rows[index]) for index in train]
         texts = [document["text"] for document in originals]
@@ -373,13 +403,13 @@ def _labels_of_train(rows: np.ndarray, names: list[tuple[str, ...]]) -> list[str
         for label in sorted(set(counts) - learned):
             raise DataError(
                 f"split {split_name}: label {label!r} has {counts[label]} documents "
-                "there and none in train; add documents of it or split by another "
-                "column"
+                "there and none in train; add documents of it, split by another "
+                "column, or let labels.rare move them to train or drop them"
             )
     return sorted(learned)
 
 
-def _count_labels(rows: np.ndarray, names: list[tuple[str, ...]]) -> Counter[str]:
+def _count_labels(rows: np.ndarray, names: Sequence[tuple[str, ...]]) -> Counter[str]:
     """Returns the documents of each label; one with several counts for each."""
     counts: Counter[str] = Counter()
     codes, numbers = np.unique(rows["label"][rows["label"] >= 0], return_counts=True)
@@ -396,12 +426,32 @@ def _check_bad(
     if limits.allow(num_bad, num_read):
         return
     reason = min(bad, key=lambda name: (-bad[name], name))
-    example = next(p.examples[reason] for p in parts if reason in p.examples)
+    letters = (letter for part in parts for letter in part.dead_letters)
+    first = next(one for one in letters if one.entry["reason"] == reason)
     raise DataError(
         f"{num_bad} of {num_read} records are bad, more than limits allows "
         f"(max_bad_records {limits.max_bad_records}, max_bad_fraction "
         f"{limits.max_bad_fraction:g}); most often {reason} ({bad[reason]} times), "
-        f"first at {example}"
+        f"first at {describe(first, dataset)}"
+    )
+
+
+def _check_targets(
+    parts: list[PartitionOutput], rows: np.ndarray, dataset: DatasetConfig
+) -> None:
+    """Refuses data without any target, most often because its column is misnamed."""
+    target = TARGETS[dataset.target]
+    dropped = sum(part.dropped[f"no_{target.field}"] for part in parts)
+    num_unlabelled = dropped + int((~rows["labelled"]).sum())
+    if dataset.target == "none" or rows["labelled"].any() or not num_unlabelled:
+        return
+    columns = {str(source.target_column) for source in dataset.named_sources().values()}
+    examples = [part.examples.get(f"no_{target.field}", "") for part in parts]
+    example = next(filter(None, examples), "every value is empty")
+    raise DataError(
+        f"{_patterns(dataset)}: expected a {target.field} in column "
+        f"{', '.join(map(repr, sorted(columns)))} of some records, found none in "
+        f"{num_unlabelled}: {example}"
     )
 
 

@@ -11,7 +11,6 @@ from textmill.components.artifacts import (
     TrainedModel,
 )
 from textmill.components.base import Component, Input, Output
-from textmill.models.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +18,8 @@ class PredictorConfig:
     """The columns and samples of the predictions of a stage."""
 
     slices: tuple[str, ...] = ()
-    """Columns of the documents that are copied to the predictions."""
+    """Columns of the documents that are copied to the predictions; a document without
+    one has the value ``(none)``."""
     samples: int = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: int = 200
@@ -42,18 +42,11 @@ def predict(
 
     Raises:
         ConfigError: a slice names no column.
-        DataError: both splits are empty.
     """
     from textmill.components.predictor.engine import predict_split
 
-    split = "test" if rows.splits.get("test") else "eval"
-    if not rows.splits.get(split):
-        raise DataError(
-            f"predict: expected rows in split test or eval, found none; "
-            f"give datasets.*.split a test share (the splits are {rows.splits})"
-        )
     predict_split(
-        split,
+        rows.evaluated_split,
         documents=documents,
         rows=rows,
         model=model,

@@ -19,9 +19,12 @@ from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.models.inference import predict_rows
 from textmill.models.rows import RowReader, RowSchema
+from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
 from textmill.models.weights import load_task
 
+NO_VALUE = "(none)"
+"""The slice of documents that do not have the column."""
 _GROUP_ROWS = 8192
 
 
@@ -34,7 +37,13 @@ def predict_split(
     predictions: Predictions,
     config: PredictorConfig,
 ) -> None:
-    """Writes the predictions of a split, and generated samples if configured."""
+    """Writes the predictions of a split, and generated samples if configured.
+
+    Raises:
+        ConfigError: a slice names no column.
+    """
+    target = TASKS[model.facts["task"]].target
+    _check_slices(documents, target, config.slices)
     task, tokenizer = load_task(
         model.path / model.WEIGHTS,
         model.path / model.TOKENIZER,
@@ -42,7 +51,6 @@ def predict_split(
         attention=rows.facts["attention"],
     )
     reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
-    target = TASKS[model.facts["task"]].target
     outputs = predict_rows(
         task, reader, target=target, batch=config.batch, seed=config.seed
     )
@@ -69,6 +77,17 @@ def predict_split(
     }
 
 
+def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) -> None:
+    known = ["id", "text", TARGETS[target].field, *documents.facts["columns"]]
+    for column in slices:
+        if column not in known:
+            hint = did_you_mean(column, known)
+            raise ConfigError(
+                f"evaluate.slices: expected one of {', '.join(filter(None, known))}, "
+                f"got {column!r}{hint}"
+            )
+
+
 def _row_columns(
     documents: Documents, split: str, *, target: str, slices: tuple[str, ...]
 ) -> Iterator[dict[str, str]]:
@@ -83,14 +102,10 @@ def _row_columns(
             yield {"id": f"{split}-{number:09d}"}
             number += 1
     for document in documents.read(split):
-        for column in slices:
-            if column not in document:
-                hint = did_you_mean(column, list(document))
-                raise ConfigError(
-                    f"evaluate.slices: no column {column!r}; "
-                    f"there are {', '.join(document)}{hint}"
-                )
-        yield {"id": document["id"]} | {c: str(document[c]) for c in slices}
+        if TARGETS[target].field not in document:
+            continue
+        values = {column: str(document.get(column, NO_VALUE)) for column in slices}
+        yield {"id": document["id"]} | values
 
 
 def _write(

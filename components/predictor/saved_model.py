@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from textmill.models.export.format import Runtime
 
 _BATCH = 64
+_FIRST = ("label", "probabilities")
 
 
 def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
@@ -59,12 +60,21 @@ def _verify(folder: Path) -> None:
 
 
 def predict_texts(model: Runtime, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns an answer for each text; probabilities by label, highest first."""
-    answers = []
+    """Returns an answer for each text; probabilities by label, highest first.
+
+    Fields are in one order: label, probabilities, then others by name. A SavedModel
+    has its outputs in any order, another one in every process.
+    """
+    answers: list[dict[str, Any]] = []
     for start in range(0, len(texts), _BATCH):
         answers += model.answer(texts[start : start + _BATCH])
     for answer in answers:
         if "probabilities" in answer:
             pairs = zip(model.labels, answer["probabilities"], strict=True)
             answer["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
-    return answers
+    return [{name: answer[name] for name in _in_order(answer)} for answer in answers]
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    order = {name: index for index, name in enumerate(_FIRST)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))

@@ -40,7 +40,11 @@ def profile(
         ConfigError: the schema or the baseline is invalid.
         DataError: an anomaly is of a kind that ``fail_on`` lists.
     """
+    context.report({"phase": "importing"})
     from textmill.components.profiler.engine import make_profile
+
+    num_documents = sum(documents.splits.values())
+    context.report({"phase": f"counting {num_documents:,} documents"})
 
     make_profile(documents, vocabulary, profile, config, context)
 

@@ -7,7 +7,7 @@ its gate, where is it pushed, and, after an error, what failed and the next step
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from textmill.components.reporter.formats import duration, listing
@@ -52,6 +52,8 @@ class Headline:
     details: list[str]
     next_step: str | None
     stages: list[StageLine]
+    messages: list[str] = field(default_factory=list)
+    """Errors and notes of nodes, which progress shows when they happen."""
 
 
 def interval(value: Any) -> Interval:
@@ -76,7 +78,7 @@ def summarize(
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
-        return _stopped(summary["status"], details, lines)
+        return _stopped(summary["status"], nodes, details, lines)
     return _finished(lines, stages, details)
 
 
@@ -193,13 +195,19 @@ def _failed(
     return Headline(
         tone="bad",
         title=f"Stopped at {listing(failed)}",
-        details=[*errors, *details],
+        details=details,
+        messages=errors,
         next_step=f"Fix this, then run the same command again.{results}",
         stages=lines,
     )
 
 
-def _stopped(status: str, details: list[str], lines: list[StageLine]) -> Headline:
+def _stopped(
+    status: str,
+    nodes: Mapping[str, Mapping[str, Any]],
+    details: list[str],
+    lines: list[StageLine],
+) -> Headline:
     is_failure = status == "failed"
     if is_failure:
         next_step = "Fix the error that the command printed, then run it again."
@@ -209,6 +217,11 @@ def _stopped(status: str, details: list[str], lines: list[StageLine]) -> Headlin
         tone="bad" if is_failure else "plain",
         title="Stopped before the end",
         details=details,
+        messages=[
+            f"{name}: {node['note']}"
+            for name, node in nodes.items()
+            if node["state"] == "interrupted" and node.get("note")
+        ],
         next_step=next_step,
         stages=lines,
     )

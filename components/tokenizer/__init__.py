@@ -100,9 +100,10 @@ def tokenize(
 
     Raises:
         ConfigError: jieba is needed and not installed.
-        DataError: a split has no documents left, or a document lacks its prompt, or
-            documents have another kind of target.
+        DataError: train, or eval and test, have no documents; a document lacks its
+            prompt; documents have another kind of target, or all the same label.
     """
+    context.report({"phase": "importing"})
     from textmill.components.tokenizer.engine import tokenize_shards
     from textmill.models.errors import DataError
 
@@ -114,6 +115,8 @@ def tokenize(
             f"{documents.target}; name their column {TARGETS[config.target].field!r} "
             "in the data set's source"
         )
+    num_documents = sum(documents.splits.values())
+    context.report({"phase": f"tokenizing {num_documents:,} documents"})
     tokenize_shards(documents, vocabulary, rows, config, context)
 
 

@@ -42,6 +42,7 @@ from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair, TextPair
 from textmill.components.tokenizer.tf_example import write_examples
 from textmill.components.tokenizer.word_boundaries import make_word_marker
+from textmill.models.errors import DataError
 from textmill.models.rows import Parts, RowSchema, frame_rows
 from textmill.models.targets import TARGETS
 from textmill.models.tokenizers import load_tokenizer
@@ -56,6 +57,8 @@ PACKERS: dict[str, type[Packer]] = {
 }
 EXAMPLES = "examples"
 _COUNTS = "counts.json"
+_LABEL = "label "
+"""In counts, the start of the name of a label's documents."""
 _WIDE_FROM = 1 << 16
 
 
@@ -114,6 +117,7 @@ def tokenize_shards(
             for target in task.targets:
                 scratch.download(rows.path, target)
     _record(rows, totals, documents=documents, vocabulary=vocabulary, schema=schema)
+    _check_splits(rows, totals)
 
 
 class _Task(NamedTuple):
@@ -170,10 +174,41 @@ def _record(
         "attention": "document" if is_shared else "row",
         "splits": {split: totals[split]["rows"] for split in splits},
         "tokens": {split: _quality(totals[split], schema) for split in splits},
-        "bytes": {split: documents.facts["text_bytes"][split] for split in splits},
+        "bytes": {
+            split: documents.facts["text_bytes"][split]
+            - totals[split]["unlabelled_bytes"]
+            for split in splits
+        },
         "labels": documents.labels if TARGETS[schema.target].has_labels else [],
         "vocabulary": vocabulary.digest,
     }
+    unlabelled = {split: totals[split]["unlabelled"] for split in splits}
+    if any(unlabelled.values()):
+        rows.facts["unlabelled"] = unlabelled
+
+
+def _check_splits(rows: TokenRows, totals: dict[str, dict[str, int]]) -> None:
+    """Refuses rows that cannot be trained on or evaluated, before they are trained on.
+
+    Raises:
+        DataError: train, or eval and test, have no rows, or have one label alone.
+    """
+    evaluated = rows.evaluated_split
+    counts = ", ".join(f"{split} {number}" for split, number in rows.splits.items())
+    for split, others in (("train", ""), (evaluated, " or test")):
+        if not rows.splits.get(split):
+            raise DataError(
+                f"expected rows in split {split}{others}, got none ({counts}); add "
+                f"documents, or give {split} a larger share in the data set's split"
+            )
+        labels = [name for name in totals[split] if name.startswith(_LABEL)]
+        if len(labels) == 1:
+            raise DataError(
+                f"split {split}: expected two labels or more, all "
+                f"{rows.splits[split]} rows have label "
+                f"{labels[0].removeprefix(_LABEL)!r}; add documents of others, or "
+                "name another column as the label"
+            )
 
 
 def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
@@ -204,16 +239,33 @@ class _TokenizeShard(beam.DoFn):
 
     def process(self, task: _Task) -> Iterator[dict[str, Any]]:
         packer = self._packer(task.split)
+        self._skipped = {"unlabelled": 0, "unlabelled_bytes": 0}
+        self._num_of_label: Counter[str] = Counter()
         with ExitStack() as stack:
             paths = [stack.enter_context(uploading(place)) for place in task.places]
             file, *copies = [stack.enter_context(path.open("wb")) for path in paths]
             source = stack.enter_context(local_copy(task.source))
-            for rows in self._rows(packer, read_batches(source)):
+            batches = filter(None, map(self._labelled, read_batches(source)))
+            for rows in self._rows(packer, batches):
                 file.write(frame_rows(self._schema, rows))
                 for copy in copies:
                     write_examples(copy, self._schema, rows)
         by_file = {name: {"rows": packer.counts["rows"]} for name in task.targets}
-        yield {task.split: packer.counts} | by_file
+        counts = packer.counts | self._skipped | self._num_of_label
+        yield {task.split: counts} | by_file
+
+    def _labelled(self, batch: Batch) -> Batch:
+        """Returns the documents with a target, and counts the others."""
+        field = TARGETS[self._schema.target].field
+        if not field:
+            return batch
+        labelled = [document for document in batch if field in document]
+        if len(labelled) < len(batch):
+            others = [document for document in batch if field not in document]
+            num_bytes = sum(len(document["text"].encode()) for document in others)
+            self._skipped["unlabelled"] += len(others)
+            self._skipped["unlabelled_bytes"] += num_bytes
+        return labelled
 
     def _packer(self, split: str) -> Packer:
         config = self._config
@@ -236,6 +288,8 @@ class _TokenizeShard(beam.DoFn):
 
     def _set_target(self, rows: np.ndarray, batch: Batch) -> None:
         target = TARGETS[self._schema.target]
+        if self._schema.target == "label":
+            self._num_of_label.update(_LABEL + document["label"] for document in batch)
         for name, *_ in target.row_fields(self._schema.num_labels):
             rows[name] = target.encode([d[name] for d in batch], self._labels)
 

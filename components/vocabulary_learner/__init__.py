@@ -88,6 +88,7 @@ def learn_vocabulary(
             normalization=config.normalization,
         )
     else:
+        context.report({"phase": "importing"})
         from textmill.components.vocabulary_learner.engine import learn_tokenizer
 
         assert documents is not None, "wired by create_pipeline"

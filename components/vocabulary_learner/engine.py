@@ -64,7 +64,10 @@ def learn_tokenizer(
         Character.kind: _learn_character,
     }
     config = fill_defaults(config)
-    return learners[config.kind or ""](_count(documents, config, context), config)
+    context.report({"phase": "counting words"})
+    counts = _count(documents, config, context)
+    context.report({"phase": f"learning {config.size:,} tokens"})
+    return learners[config.kind or ""](counts, config)
 
 
 def fill_defaults(config: VocabularyConfig) -> VocabularyConfig:

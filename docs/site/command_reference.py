@@ -32,7 +32,15 @@ def _sections(command: Any, name: str) -> Iterator[str]:
             if parameter.name != "help"
         )
         parts += [f"`{key}`\n: {text}" for key, text in filter(None, records)]
+        parts += _examples(command.epilog or "")
         yield "\n\n".join(parts)
+
+
+def _examples(epilog: str) -> list[str]:
+    """Returns a block of the command lines under ``Examples:``, if there are any."""
+    lines = [line.strip() for line in epilog.partition("Examples:")[2].splitlines()]
+    commands = "\n".join(f"$ {line}" for line in lines if line)
+    return [f"```console\n{commands}\n```"] if commands else []
 
 
 def _paragraphs(text: str) -> str:

@@ -22,11 +22,14 @@ project = "Textmill"
 copyright = "the Textmill authors, Apache License 2.0"
 version = release = PROJECT["version"]
 language = "en"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["site", "build"]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+
+autodoc_typehints = "signature"
+add_module_names = False
 
 html_theme = "furo"
 html_title = "Textmill"

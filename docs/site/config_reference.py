@@ -25,7 +25,7 @@ def render() -> str:
 
 def _sections(schema: Schema) -> list[tuple[str, str]]:
     """Returns the config path and the class of every mapping, depth first."""
-    found = [("", "")]
+    sections = [("", "")]
     seen: set[str] = set()
 
     def walk(path: str, definition: Schema) -> None:
@@ -34,11 +34,11 @@ def _sections(schema: Schema) -> list[tuple[str, str]]:
                 if name not in seen:
                     seen.add(name)
                     inner = f"{path}.{key}{suffix}".lstrip(".")
-                    found.append((inner, name))
+                    sections.append((inner, name))
                     walk(inner, schema["$defs"][name])
 
     walk("", schema)
-    return found
+    return sections
 
 
 def _references(value: Schema) -> Iterator[tuple[str, str]]:
@@ -129,10 +129,9 @@ def _type(value: Schema, paths: dict[str, str]) -> str:
         return _array(value, paths)
     if value.get("type") == "object":
         inner = value.get("additionalProperties")
-        is_typed = isinstance(inner, dict) and inner
-        return (
-            f"mapping from names to {_inner(inner, paths)}" if is_typed else "mapping"
-        )
+        if isinstance(inner, dict) and inner:
+            return f"mapping from names to {_inner(inner, paths)}"
+        return "mapping"
     names = {"string": "text", "boolean": "true or false", "number": "number"}
     names["integer"] = "whole number"
     return names.get(value.get("type", ""), "any value")
@@ -140,8 +139,9 @@ def _type(value: Schema, paths: dict[str, str]) -> str:
 
 def _array(value: Schema, paths: dict[str, str]) -> str:
     items = value.get("items")
-    is_typed = isinstance(items, dict) and items
-    return f"list of {_inner(items, paths)}" if is_typed else "list"
+    if isinstance(items, dict) and items:
+        return f"list of {_inner(items, paths)}"
+    return "list"
 
 
 def _inner(value: Schema, paths: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from textmill.models.backbones.transformer import output_initializer
 from textmill.models.generation import generate
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
 from textmill.models.tasks.config import CausalLMConfig
+from textmill.models.tasks.markdown import escape_markdown
 from textmill.models.tasks.server import Answers, Server, padded_rows
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tokenizers import Tokenizer
@@ -129,7 +130,10 @@ class CausalLM(Task):
         written = generate(self, ids, prompt_length, num_tokens=_SAMPLE_TOKENS)
         prompts = tf.RaggedTensor.from_tensor(ids, lengths=prompt_length)
         pairs = zip(_texts(prompts, tokenizer), _texts(written, tokenizer), strict=True)
-        return [f"{prompt} **{continuation}**" for prompt, continuation in pairs]
+        return [
+            f"{escape_markdown(prompt)} **{escape_markdown(continuation)}**"
+            for prompt, continuation in pairs
+        ]
 
     @override
     def write(

@@ -14,6 +14,7 @@ from typing_extensions import override
 from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.errors import ConfigError
 from textmill.models.tasks.config import MaskedLMConfig
+from textmill.models.tasks.markdown import escape_markdown
 from textmill.models.tasks.masking import apply_masking, sample_masked_positions
 from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
@@ -173,13 +174,14 @@ class MaskedLM(Task):
         """Returns rows with predictions in bold, then the true token if it differs."""
         features = self.features(rows)
         logits = keras.ops.convert_to_numpy(self.logits(features))
+        tokens = [escape_markdown(token) for token in tokenizer.tokens]
         samples = []
         for row in range(len(logits)):
-            words = [tokenizer.tokens[i] for i in features["ids"][row].numpy()]
+            words = [tokens[i] for i in features["ids"][row].numpy()]
             for slot in np.flatnonzero(features["weights"][row].numpy()):
-                taken = tokenizer.tokens[int(logits[row, slot].argmax())]
-                real = tokenizer.tokens[int(features["targets"][row, slot])]
-                right = "" if taken == real else f" (`{real}`)"
-                words[int(features["positions"][row, slot])] = f"**`{taken}`**{right}"
+                taken = tokens[int(logits[row, slot].argmax())]
+                real = tokens[int(features["targets"][row, slot])]
+                right = "" if taken == real else f" ({real})"
+                words[int(features["positions"][row, slot])] = f"**{taken}**{right}"
             samples.append(" ".join(words[: int(rows["length"][row])]))
         return samples

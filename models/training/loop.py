@@ -208,6 +208,7 @@ class TrainingRun:
             if saved < self.step and (stopping or self._is_due("checkpoint")):
                 self._report({"phase": f"saving step {self.step}"})
                 saved = self._recovery.save(self.state, checkpoints)
+                self._report(self._progress())
             if stopping:
                 raise Preempted(f"stopped at step {self.step}; step {saved} is saved")
             self._advance_or_roll_back(monitor)
@@ -237,6 +238,7 @@ class TrainingRun:
         is_complete = self._validator.validate(self.state, should_stop)
         self._pace.add_evaluation(time.monotonic() - began)
         self.state.marked["evaluation"] = self.state.seconds
+        self._report(self._progress())
         return is_complete
 
     def _advance_or_roll_back(self, monitor: TrainingMonitor) -> None:

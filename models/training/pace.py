@@ -19,7 +19,7 @@ class Pace:
     def __init__(self) -> None:
         self._losses: deque[tuple[float, float]] = deque(maxlen=_RECENT_STEPS)
         self._seconds: deque[float] = deque(maxlen=_RECENT_STEPS)
-        self._evaluation_seconds = 0.0
+        self._evaluation_seconds: float | None = None
 
     def add_losses(self, sums: Iterable[float], weights: Iterable[float]) -> None:
         """Records the sum and the weight of the losses of steps."""
@@ -30,8 +30,9 @@ class Pace:
         self._seconds.extend([seconds / steps] * min(steps, _RECENT_STEPS))
 
     def add_evaluation(self, seconds: float) -> None:
-        """Records the time of an evaluation."""
-        self._evaluation_seconds = seconds
+        """Records the time of an evaluation; the first one also compiles."""
+        is_first = self._evaluation_seconds is None
+        self._evaluation_seconds = 0.0 if is_first else seconds
 
     @property
     def loss(self) -> float | None:
@@ -50,4 +51,4 @@ class Pace:
         """Returns the expected time of steps and evaluations."""
         if (seconds := self.seconds_per_step) is None:
             return None
-        return steps * seconds + evaluations * self._evaluation_seconds
+        return steps * seconds + evaluations * (self._evaluation_seconds or 0.0)

@@ -12,6 +12,7 @@ from textmill.pipeline.publish import EXECUTION
 
 _SHOWN = 12
 _SHOWN_FILES = 5
+_FIRST_RUN = "first run"
 UNKNOWN = ""
 """The digest of an input that does not exist yet."""
 Parts = dict[str, Any]
@@ -24,8 +25,44 @@ def explain(
     """Returns the parts of a key that differ from the node's latest execution."""
     latest = latest_execution(root, component.id)
     if latest is None:
-        return ["first run"]
-    return list(_differences(component, latest["parts"], parts, positions))
+        return [_FIRST_RUN]
+    old = latest["parts"]
+    return [
+        *_config_changes(component, old, parts, positions),
+        *(_input_change(component, *change) for change in _input_changes(old, parts)),
+        *_code_changes(old, parts),
+    ]
+
+
+def main_reason(
+    component: Component, parts: Parts, root: Path, origins: Mapping[str, str]
+) -> tuple[str, str]:
+    """Returns the reason of an execution in a few words, and the node it began with.
+
+    Args:
+        component: the node.
+        parts: its key.
+        root: the store's folder.
+        origins: by node that this run executed, the first node of that chain.
+    """
+    latest = latest_execution(root, component.id)
+    if latest is None:
+        return _FIRST_RUN, component.id
+    old = latest["parts"]
+    own = [
+        *_config_changes(component, old, parts, {}),
+        *_code_changes(old, parts),
+    ]
+    if own:
+        more = f", and {len(own) - 1} more" if len(own) > 1 else ""
+        return f"{own[0]}{more}", component.id
+    for name, _, after in _input_changes(old, parts):
+        if not isinstance(after, str):
+            return f"input {name} removed", component.id
+        producer = _producer(component, name)
+        origin = origins.get(producer, producer)
+        return f"because {origin} changed", origin
+    return "", component.id
 
 
 def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
@@ -43,7 +80,7 @@ def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
     return latest
 
 
-def _differences(
+def _config_changes(
     component: Component, old: Parts, new: Parts, positions: Positions
 ) -> Iterator[str]:
     if old["component"] != new["component"]:
@@ -52,9 +89,16 @@ def _differences(
         position = _position(field, component.config_paths, positions)
         suffix = f" ({position})" if position else ""
         yield f"config {field}: {_show(before)} -> {_show(after)}{suffix}"
+
+
+def _input_changes(old: Parts, new: Parts) -> Iterator[tuple[str, Any, Any]]:
     for name, before, after in changed_values(old["inputs"], new["inputs"]):
         if after != UNKNOWN:
-            yield _input_change(component, name, before, after)
+            yield name, before, after
+
+
+def _code_changes(old: Parts, new: Parts) -> Iterator[str]:
+    """Yields the files, modules and libraries that differ."""
     yield from _file_changes(old["files"], new["files"])
     for module in differing_keys(old["code"], new["code"]):
         yield f"code {module} {_verb(module, old['code'], new['code'])}"
@@ -63,17 +107,23 @@ def _differences(
         yield f"library {library} {before or 'unused'} -> {after or 'unused'}"
 
 
-def _input_change(component: Component, name: str, before: Any, after: Any) -> str:
-    if not isinstance(after, str):
-        return f"input {name} removed"
+def _producer(component: Component, name: str) -> str:
+    """Returns the node that makes an input, by the name that keys give it."""
     top, _, key = name.partition(".")
     wire = component.inputs[top]
     channel = wire[key] if isinstance(wire, Mapping) else wire
     assert channel is not None
+    return channel.producer
+
+
+def _input_change(component: Component, name: str, before: Any, after: Any) -> str:
+    if not isinstance(after, str):
+        return f"input {name} removed"
+    producer = _producer(component, name)
     if not isinstance(before, str):
-        return f"input {name} added (from {channel.producer})"
+        return f"input {name} added (from {producer})"
     shown = f"{before[:_SHOWN]} -> {after[:_SHOWN]}"
-    return f"input {name}: digest {shown} (from {channel.producer})"
+    return f"input {name}: digest {shown} (from {producer})"
 
 
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -17,17 +17,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from textmill.models.errors import MachineError, TextmillError
+from textmill.pipeline.cli.commands import CommandGroup, examples
 from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
 from textmill.pipeline.cli.data import data_app
 from textmill.pipeline.cli.doctor import doctor
 from textmill.pipeline.cli.gc import collect_garbage
+from textmill.pipeline.cli.init import init
 from textmill.pipeline.cli.predict import predict
 from textmill.pipeline.cli.run import plan, run
 from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
+from textmill.pipeline.machine_errors import is_out_of_memory
 from textmill.pipeline.progress import visible
 
 # Full, over quota, over the limit of a file's size; forbidden; read-only.
@@ -43,7 +46,8 @@ _REFUSED_BY_MACHINE = {
 app = typer.Typer(
     name="textmill",
     help="One YAML file in; a checked, explained, versioned SavedModel out.",
-    add_completion=False,
+    cls=CommandGroup,
+    epilog=examples(""),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -52,15 +56,16 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(vocabulary_app, name="vocabulary")
-app.command()(run)
-app.command()(plan)
-app.command("compile")(compile_file)
-app.command()(submit)
-app.command()(report)
-app.command()(predict)
-app.command()(tensorboard)
-app.command("gc")(collect_garbage)
-app.command()(doctor)
+app.command(epilog=examples("init"))(init)
+app.command(epilog=examples("run"))(run)
+app.command(epilog=examples("plan"))(plan)
+app.command("compile", epilog=examples("compile"))(compile_file)
+app.command(epilog=examples("submit"))(submit)
+app.command(epilog=examples("report"))(report)
+app.command(epilog=examples("predict"))(predict)
+app.command(epilog=examples("tensorboard"))(tensorboard)
+app.command("gc", epilog=examples("gc"))(collect_garbage)
+app.command(epilog=examples("doctor"))(doctor)
 
 
 def main() -> None:
@@ -70,10 +75,10 @@ def main() -> None:
         app(arguments, prog_name="textmill")
     except TextmillError as error:
         _exit(str(error), error.exit_code, is_debug=is_debug)
-    except MemoryError:
-        sentence = "out of memory; make the batch, the model or run.workers smaller"
-        _exit(sentence, MachineError.exit_code, is_debug=is_debug)
     except Exception as error:
+        if is_out_of_memory(error):
+            sentence = "out of memory; make the batch, the model or run.workers smaller"
+            _exit(sentence, MachineError.exit_code, is_debug=is_debug)
         if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
             where = f"{error.filename}: " if error.filename else ""
             sentence = f"{where}{error.strerror}; make room or allow it, then try again"

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.commands import examples
 from textmill.pipeline.cli.options import Config, Overrides, print_json
 
-config_app = typer.Typer(no_args_is_help=True, help="Checks and prints configs.")
+config_app = typer.Typer(
+    epilog=examples("config"), no_args_is_help=True, help="Checks and prints configs."
+)
 
 
-@config_app.command("check")
+@config_app.command("check", epilog=examples("config check"))
 def check_config(config: Config, overrides: Overrides = None) -> None:
     """Reports all mistakes at once."""
     from textmill.pipeline.config.load import load_config
@@ -26,7 +29,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-@config_app.command("show")
+@config_app.command("show", epilog=examples("config show"))
 def show_config(
     config: Config,
     overrides: Overrides = None,
@@ -51,7 +54,7 @@ def show_config(
         print(render_part(loaded, "changed" if changed else "used"), end="")
 
 
-@config_app.command("schema")
+@config_app.command("schema", epilog=examples("config schema"))
 def show_schema() -> None:
     """Prints the JSON schema of configs, for editors."""
     from textmill.pipeline.config.schema import config_schema

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.commands import examples
 from textmill.pipeline.cli.options import (
     DEFAULT_ROOT,
     AsJson,
@@ -19,19 +20,30 @@ from textmill.pipeline.cli.options import (
     print_json,
 )
 
-data_app = typer.Typer(no_args_is_help=True, help="Shows the documents of a data set.")
+data_app = typer.Typer(
+    epilog=examples("data"),
+    no_args_is_help=True,
+    help="Shows the documents of a data set.",
+)
 
 Dataset = Annotated[
-    str, typer.Argument(help="The data set's name in the file.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="[DATASET]",
+        help="The data set's name in the file; not needed if there is only one.",
+        show_default=False,
+    ),
 ]
-Number = Annotated[int, typer.Option("-n", min=0, help="Number to show.")]
+Number = Annotated[
+    int, typer.Option("-n", min=0, max=1_000_000_000, help="Number to show.")
+]
 _PROFILES = "A profile.json, its folder, or RUN:DATASET."
 
 
-@data_app.command()
+@data_app.command(epilog=examples("data peek"))
 def peek(
     config: Config,
-    dataset: Dataset,
+    name: Dataset = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
     split: Annotated[str, typer.Option(help="train, eval or test.")] = "train",
@@ -52,9 +64,11 @@ def peek(
         RejectedDocuments,
         find_documents,
         first_documents,
+        load_dataset,
     )
 
-    documents = find_documents(config, overrides, root, dataset)
+    loaded, dataset = load_dataset(config, overrides, name)
+    documents = find_documents(loaded, root, dataset)
     num_shown = 0
     for document in first_documents(documents, split, number, containing=grep):
         num_shown += 1
@@ -73,19 +87,20 @@ def peek(
     print(f"textmill: {summary}", file=sys.stderr)
 
 
-@data_app.command()
+@data_app.command(epilog=examples("data stats"))
 def stats(
     config: Config,
-    dataset: Dataset,
+    name: Dataset = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Shows the profile: counts, lengths, labels, tokens, losses, anomalies."""
     from textmill.pipeline.cli.data_display import render_profile
-    from textmill.pipeline.cli.published import find_profile
+    from textmill.pipeline.cli.published import find_profile, load_dataset
 
-    profile, speed = find_profile(config, overrides, root, dataset)
+    loaded, dataset = load_dataset(config, overrides, name)
+    profile, speed = find_profile(loaded, root, dataset)
     if as_json:
         print_json(profile)
         return
@@ -95,10 +110,10 @@ def stats(
         print(f"textmill: tokenized at {rate:.1f} MB/s, one thread", file=sys.stderr)
 
 
-@data_app.command()
+@data_app.command(epilog=examples("data schema"))
 def schema(
     config: Config,
-    dataset: Dataset,
+    name: Dataset = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
     output: Annotated[
@@ -112,10 +127,11 @@ def schema(
 ) -> None:
     """Writes the inferred schema of the documents, for editing."""
     from textmill.components.profiler.schema import render
-    from textmill.pipeline.cli.published import find_profile
+    from textmill.pipeline.cli.published import find_profile, load_dataset
     from textmill.pipeline.publish import write_atomically
 
-    inferred = find_profile(config, overrides, root, dataset)[0]["schema"]
+    loaded, dataset = load_dataset(config, overrides, name)
+    inferred = find_profile(loaded, root, dataset)[0]["schema"]
     is_json = output is not None and output.suffix == ".json"
     text = json.dumps(inferred, indent=1, ensure_ascii=False) + "\n"
     text = text if is_json else render(inferred, dataset)
@@ -128,7 +144,7 @@ def schema(
     print(f"{output}: name it in datasets.{dataset}.profile.schema", file=sys.stderr)
 
 
-@data_app.command()
+@data_app.command(epilog=examples("data diff"))
 def diff(
     old: Annotated[str, typer.Argument(help=_PROFILES, show_default=False)],
     new: Annotated[str, typer.Argument(help="Another one.", show_default=False)],
@@ -156,10 +172,10 @@ def diff(
         print(render_difference(before, after, measures))
 
 
-@data_app.command()
+@data_app.command(epilog=examples("data dead"))
 def dead(
     config: Config,
-    dataset: Dataset,
+    name: Dataset = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
     number: Number = 20,
@@ -169,9 +185,14 @@ def dead(
 ) -> None:
     """Shows the records that could not be read, and the reasons."""
     from textmill.pipeline.cli.data_display import render_dead_letters
-    from textmill.pipeline.cli.published import dead_letters, find_documents
+    from textmill.pipeline.cli.published import (
+        dead_letters,
+        find_documents,
+        load_dataset,
+    )
 
-    documents = find_documents(config, overrides, root, dataset)
+    loaded, dataset = load_dataset(config, overrides, name)
+    documents = find_documents(loaded, root, dataset)
     letters = dead_letters(documents, number)
     if as_json:
         for letter in letters:

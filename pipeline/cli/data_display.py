@@ -153,7 +153,15 @@ def _ledger(ledger: Mapping[str, Any] | None) -> Iterator[str]:
     if not ledger:
         return
     rows = [["read", f"{ledger['read']:,}", ""]]
-    for title in ("kept", "dropped", "bad", "cut", "personal", "added"):
+    for title in (
+        "kept",
+        "unlabelled",
+        "dropped",
+        "bad",
+        "cut",
+        "personal",
+        "added",
+    ):
         counts = ledger.get(title) or {}
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         if title == "kept":
@@ -234,16 +242,26 @@ def render_dead_letters(
     rows = [
         [
             one["reason"],
-            f"{one['file']}:{one['offset']}",
+            _place(one),
             f"{one['length']:,}",
             one["detail"],
         ]
         for one in letters
     ]
-    heads = ["reason", "file:byte", "bytes", "detail"]
+    heads = ["reason", "record", "bytes", "detail"]
     tables = [_table(["reason", "records"], totals)]
     tables += [_table(heads, rows, right=(2,))] if rows else []
     return "\n\n".join(tables)
+
+
+def _place(letter: Mapping[str, Any]) -> str:
+    """Returns the file of a bad record, with its row and line, or its first byte."""
+    names = [name for name in ("row", "line") if name in letter]
+    if names:
+        place = ", ".join(f"{name} {letter[name]}" for name in names)
+    else:
+        place = f"byte {letter['offset']}"
+    return f"{letter['file']}, {place}"
 
 
 def _table(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import summarize
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
+
+_NO_BREAK = "\u00a0"
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -25,6 +31,24 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """Returns the lines of a text that is broken between words; one without a width.
+
+    Words that are joined by a no-break space stay on one line.
+    """
+    if width is None:
+        return [text.replace(_NO_BREAK, " ")]
+    lines = textwrap.wrap(
+        text, max(width, 20), break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace(_NO_BREAK, " ") for line in lines] or [""]
+
+
+def terminal_width() -> int | None:
+    """Returns the number of columns of standard output; None if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def render_plan(nodes: Sequence[NodePlan]) -> str:
@@ -40,7 +64,12 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
 
 
 def render_run(
-    summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
+    summary: Mapping[str, Any],
+    root: Path,
+    *,
+    is_default_root: bool = False,
+    with_messages: bool = True,
+    width: int | None = None,
 ) -> str:
     """Returns the results of a run, their paths, and the next step.
 
@@ -48,21 +77,37 @@ def render_run(
         summary: as in ``summary.json``.
         root: the folder that the summary's paths are relative to.
         is_default_root: True if commands find the root without ``--root``.
+        with_messages: False if progress has shown the errors and notes of nodes.
+        width: columns to break lines at, between words.
     """
     headline = summarize(None, summary)
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
-        ["next", f'textmill predict {option}{name} "your text"']
+        ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
         if stage["pushed"]
     ]
     if headline.next_step:
         next_steps = [["next", headline.next_step]]
-    paragraph = "\n".join([headline.title, *headline.details])
-    table = render_table([*rows, *next_steps]) if rows or next_steps else ""
-    return "\n\n".join(filter(None, [paragraph, table]))
+    messages = headline.messages if with_messages else []
+    sentences = [headline.title, *messages, *headline.details]
+    paragraph = "\n".join(line for text in sentences for line in wrap(text, width))
+    table = _results([*rows, *next_steps], width)
+    return visible("\n\n".join(filter(None, [paragraph, table])))
+
+
+def _results(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Returns names and texts as a table, whose texts are broken between words."""
+    if not rows:
+        return ""
+    left = max(len(name) for name, _ in rows) + 2
+    lines = []
+    for name, text in rows:
+        first, *others = wrap(text, width and width - left)
+        lines += [[name, first], *(["", line] for line in others)]
+    return render_table(lines)
 
 
 def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -77,12 +122,34 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     yield [name, ", ".join(filter(None, parts)) or "not measured"]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
+        newest = _newer_version(stage["pushed"], root)
+        if newest is not None:
+            yield [
+                "",
+                f"version {newest}, pushed by another run, is newer: "
+                f"`textmill predict {name}` uses that one",
+            ]
+
+
+def _model(name: str, pushed: str, root: Path, option: str) -> str:
+    """Returns the arguments by which ``predict`` asks the model of a run."""
+    if _newer_version(pushed, root) is not None:
+        return f'{shlex.quote(str(root / pushed))} "your text"'
+    return f'{option}{name} "your text"'
+
+
+def _newer_version(pushed: str, root: Path) -> str | None:
+    """Returns the newest version of a stage, if it is another than the given one."""
+    version = root / pushed
+    newest = PushedVersion.all(version.parent)[:1]
+    return newest[0].name if newest and newest[0].name != version.name else None
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:
-    if not bounds:
-        return f"{name} {value:.4g}"
-    return f"{name} {value:.4g} [{bounds[0]:.4g}, {bounds[1]:.4g}]"
+    text = f"{name} {value:.4g}"
+    if bounds:
+        text += f" [{bounds[0]:.4g}, {bounds[1]:.4g}]"
+    return text.replace(" ", _NO_BREAK)
 
 
 def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
@@ -95,16 +162,12 @@ def render_executions(summary: Mapping[str, Any], root: Path) -> str:
     """Returns one line per node of a run, and the results."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
-        [
-            id,
-            node["state"],
-            render_duration(node.get("seconds")),
-            node.get("error") or "",
-        ]
+        [id, node["state"], render_duration(node.get("seconds"))]
         for id, node in summary["nodes"].items()
     ]
-    table = render_table([["NODE", "STATE", "TOOK", ""], *rows])
-    return "\n\n".join([title, table, render_run(summary, root)])
+    table = render_table([["NODE", "STATE", "TOOK"], *rows])
+    results = render_run(summary, root, width=terminal_width())
+    return "\n\n".join([title, table, results])
 
 
 def render_time(seconds: float) -> str:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from textmill.pipeline.cli.options import DEFAULT_ROOT, Root
 
 PYTHONS = ((3, 11), (3, 13))
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+_DRIVER = Path("/proc/driver/nvidia")
 _GB = 1e9
 
 
@@ -32,14 +33,26 @@ class Check:
 
 
 def doctor(root: Root = DEFAULT_ROOT) -> None:
-    """Checks whether this machine can run pipelines."""
+    """Checks whether this machine can run pipelines, and says so."""
     from textmill.pipeline.cli.display import render_table
 
     checks = examine(root)
     print(render_table([[c.status, c.subject, c.result] for c in checks]))
+    print(f"\n{verdict(checks)}")
     for check in checks:
         if check.status == "stop":
             raise MachineError(f"{check.subject}: {check.result}")
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """Returns the conclusion of the checks in one sentence."""
+    stops = [check.subject for check in checks if check.status == "stop"]
+    notes = [check.subject for check in checks if check.status == "note"]
+    if stops:
+        return f"This machine cannot run pipelines yet: {', '.join(stops)}."
+    if notes:
+        return f"This machine can run pipelines; see the notes: {', '.join(notes)}."
+    return "This machine can run pipelines."
 
 
 def examine(root: Path) -> list[Check]:
@@ -47,6 +60,7 @@ def examine(root: Path) -> list[Check]:
     return [
         _python(),
         _cores(),
+        _gpu(),
         _room("memory", free_memory(), enough=4 * _GB, least=1 * _GB),
         _room("disk", shutil.disk_usage(existing(root)).free, 5 * _GB, 1 * _GB),
         _root(root),
@@ -65,6 +79,29 @@ def _python() -> Check:
 
 def _cores() -> Check:
     return Check("fine", "cores", str(len(os.sched_getaffinity(0))))
+
+
+def _gpu(driver: Path = _DRIVER) -> Check:
+    """Looks for NVIDIA's driver, its GPUs, and the libraries of TensorFlow for them."""
+    models = [_model(path) for path in sorted(driver.glob("gpus/*/information"))]
+    if not models:
+        return Check("fine", "gpu", "none; training uses the cores")
+    gpus = ", ".join(models)
+    try:
+        metadata.version("nvidia-cudnn-cu12")
+    except metadata.PackageNotFoundError:
+        wanted = "pip install 'tensorflow[and-cuda]'"
+        return Check("note", "gpu", f"{gpus}; TensorFlow's libraries: {wanted}")
+    return Check("fine", "gpu", gpus)
+
+
+def _model(information: Path) -> str:
+    """Returns the name of a GPU as its driver gives it."""
+    for line in information.read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "Model":
+            return value.strip()
+    return "an NVIDIA GPU"
 
 
 def free_memory() -> float:

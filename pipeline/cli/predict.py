@@ -2,22 +2,83 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from textmill.components.artifacts import PushedVersion
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
+from textmill.pipeline.cli.predict_output import (
+    Writer,
+    batches,
+    file_writer,
+    to_json_line,
+    top,
+)
 from textmill.pipeline.remote.mirror import Mirror
+from textmill.pipeline.text_files import read_rows, text_of
+
+if TYPE_CHECKING:
+    from textmill.models.export.format import Runtime
 
 _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedVersion.MODEL)}")
 
+_BATCH = 512
+"""Texts that are read before the first of them is answered."""
+
+Stage = Annotated[
+    str,
+    typer.Argument(
+        metavar="STAGE",
+        help="A pushed stage, or the folder of a SavedModel, with a slash.",
+    ),
+]
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[TEXT]...",
+        help="Texts; if none is given, lines of stdin, or a prompt on a terminal.",
+    ),
+]
+Input = Annotated[
+    str | None,
+    typer.Option(
+        "-i",
+        "--input",
+        metavar="FILE",
+        help="A .csv, .tsv, .jsonl or .txt file; - reads lines of stdin.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="A .jsonl or .csv file for the predictions, with the input's columns.",
+    ),
+]
+Column = Annotated[
+    str, typer.Option("--text", metavar="COLUMN", help="The input's column of texts.")
+]
+Top = Annotated[
+    int | None,
+    typer.Option(
+        "--top",
+        metavar="N",
+        min=1,
+        max=1_000_000,
+        help="Shows the N most probable labels.",
+        show_default=False,
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(
@@ -29,40 +90,118 @@ Trust = Annotated[
 
 
 def predict(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="STAGE",
-            help="A pushed stage, or the folder of a SavedModel, with a slash.",
-        ),
-    ],
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[TEXT]...", help="Texts; from stdin if none is given."),
-    ] = None,
+    target: Stage,
+    texts: Texts = None,
     root: RootOrUrl = str(DEFAULT_ROOT),
+    source: Input = None,
+    output: Output = None,
+    column: Column = "text",
+    number: Top = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints one JSON object per text.")
     ] = False,
     trust: Trust = False,
 ) -> None:
-    """Predicts texts with a pushed model."""
+    """Predicts texts with a pushed model: given ones, a file's, or typed ones.
+
+    The fields of an answer have one order: label, probabilities (highest first), then
+    others by name.
+    """
+    _check_options(texts, source, output, number)
+    mirror = Mirror(root)
+    folder = find_model(target, mirror)
+    report_newer_version(target, mirror)
+    is_prompt = not texts and source is None and sys.stdin.isatty()
+    rows = _prompt(column) if is_prompt else _rows(texts, source, column)
+    from textmill.components.predictor.saved_model import load_saved_model
+
+    model = load_saved_model(folder, trust=trust)
+    size = 1 if is_prompt else _BATCH
+    if output is not None:
+        with file_writer(output) as write:
+            num_texts = _predict(model, rows, column, number, write, size=size)
+        print(f"textmill: {output}: {num_texts:,} predictions", file=sys.stderr)
+        return
+    is_only_one = is_prompt or len(texts or ()) == 1
+    as_text = partial(_print_answer, column, is_only_one)
+    write = _print_json if as_json or source is not None else as_text
+    _predict(model, rows, column, number, write, size=size)
+
+
+def _check_options(
+    texts: Sequence[str] | None,
+    source: str | None,
+    output: Path | None,
+    number: int | None,
+) -> None:
+    if texts and source:
+        raise ConfigError("predict: expected texts or --input, got both")
+    if number is not None and output is not None and output.suffix == ".csv":
+        raise ConfigError(
+            "--top: expected a .jsonl file as --output, got .csv, which has a column "
+            "for every label"
+        )
+
+
+def _predict(
+    model: Runtime,
+    rows: Iterable[dict[str, Any]],
+    column: str,
+    number: int | None,
+    write: Writer,
+    *,
+    size: int,
+) -> int:
+    """Answers rows in batches, and returns their number."""
+    from textmill.components.predictor.saved_model import predict_texts
+
+    num_texts = 0
+    for batch in batches(rows, size):
+        answers = predict_texts(model, [row[column] for row in batch])
+        for row, answer in zip(batch, answers, strict=True):
+            write(row, top(answer, number))
+        num_texts += len(batch)
+    return num_texts
+
+
+def _print_json(row: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    print(to_json_line(row, answer))
+
+
+def _print_answer(
+    column: str, is_only_one: bool, row: Mapping[str, Any], answer: Mapping[str, Any]
+) -> None:
     from textmill.pipeline.cli.display import render_answer
 
-    mirror = Mirror(root)
-    saved_model = find_model(target, mirror)
-    inputs = read_texts(texts)
-    from textmill.components.predictor.saved_model import (
-        load_saved_model,
-        predict_texts,
-    )
+    print(render_answer(row[column], answer, is_only_one=is_only_one))
 
-    answers = predict_texts(load_saved_model(saved_model, trust=trust), inputs)
-    for text, prediction in zip(inputs, answers, strict=True):
-        if as_json:
-            print(json.dumps({"text": text, **prediction}, ensure_ascii=False))
-        else:
-            print(render_answer(text, prediction, is_only_one=len(inputs) == 1))
+
+def _rows(
+    texts: Sequence[str] | None, source: str | None, column: str
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows to predict, each with a text in a column."""
+    if source is None or source == "-":
+        yield from ({column: text} for text in read_texts(texts))
+        return
+    for number, row in enumerate(read_rows(Path(source)), start=1):
+        if Path(source).suffix == ".txt":
+            row = {column: row["text"]}
+        yield row | {column: text_of(row, column, f"{source}, row {number}")}
+
+
+def _prompt(column: str) -> Iterator[dict[str, Any]]:
+    """Yields the texts that a user types, until Ctrl-D."""
+    print("textmill: type a text, then Enter; Ctrl-D ends", file=sys.stderr)
+    with suppress(ImportError):
+        import readline  # noqa: F401  (makes input() editable)
+    while True:
+        try:
+            text = input("> ")
+        except EOFError:
+            print()
+            return
+        if text.strip():
+            yield {column: text}
 
 
 def find_model(target: str, mirror: Mirror) -> Path:
@@ -91,6 +230,28 @@ def find_model(target: str, mirror: Mirror) -> Path:
     raise ConfigError(
         f"predict: expected {known} or the folder of a SavedModel, got {target!r}{hint}"
     )
+
+
+def report_newer_version(stage: str, mirror: Mirror) -> None:
+    """Says on stderr that the newest version is not that of the newest run."""
+    from textmill.pipeline.store import STORE, MetadataStore
+
+    version = _newest(mirror).get(stage)
+    if version is None or mirror.is_remote or not (mirror.path / STORE).is_file():
+        return
+    with MetadataStore(mirror.path) as store:
+        for run in store.summaries():
+            pushed = (run["stages"].get(stage) or {}).get("pushed")
+            if pushed is not None:
+                break
+        else:
+            return
+    if pushed != f"pushed/{stage}/{version}":
+        print(
+            f"textmill: {stage} is version {version}, the newest; the newest run, "
+            f"{run['run_id']}, has {pushed}: to ask that one, name its folder",
+            file=sys.stderr,
+        )
 
 
 def _newest(mirror: Mirror) -> dict[str, int]:

@@ -18,7 +18,7 @@ from textmill.components.artifacts import (
     read_json,
 )
 from textmill.components.base import Artifact, Component
-from textmill.models.errors import ConfigError, did_you_mean
+from textmill.models.errors import ConfigError, did_you_mean, one_of
 
 if TYPE_CHECKING:
     from textmill.pipeline.config.load import LoadedConfig
@@ -43,15 +43,34 @@ class RejectedDocuments:
             yield from map(json.loads, file)
 
 
+def load_dataset(
+    config: Path, overrides: Sequence[str] | None, dataset: str | None
+) -> tuple[LoadedConfig, str]:
+    """Returns a config and the name of a data set, by default its only one.
+
+    Raises:
+        ConfigError: the data set is unknown, or the config has several.
+    """
+    loaded = _load(config, overrides)
+    known = list(loaded.config.datasets)
+    if dataset is None and len(known) == 1:
+        return loaded, known[0]
+    if dataset is None:
+        raise ConfigError(f"{config}: expected the name of a data set: {one_of(known)}")
+    if dataset not in known:
+        hint = did_you_mean(dataset, known) or f"; it has {', '.join(known)}"
+        raise ConfigError(f"{config}: has no data set {dataset!r}{hint}")
+    return loaded, dataset
+
+
 def find_documents(
-    config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
+    loaded: LoadedConfig, root: Path, dataset: str
 ) -> Documents | RejectedDocuments:
     """Returns the documents of a data set, or those that its newest run rejected.
 
     Raises:
-        ConfigError: the data set is unknown, or it was not ingested yet.
+        ConfigError: the data set was not ingested yet.
     """
-    loaded = _load(config, overrides, dataset)
     node = f"ingest.{dataset}"
     if (rejected := _find_rejected(loaded, root, node)) is not None:
         print(
@@ -86,16 +105,15 @@ def _find_rejected(
 
 
 def find_profile(
-    config: Path, overrides: Sequence[str] | None, root: Path, dataset: str
+    loaded: LoadedConfig, root: Path, dataset: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the profile of a data set, and the speed of tokenizing its sample.
 
     Raises:
-        ConfigError: the data set is unknown, or it was not profiled yet.
+        ConfigError: the data set was not profiled yet.
     """
     from textmill.components.profiler.baseline import read_profile
 
-    loaded = _load(config, overrides, dataset)
     profile = cast(Profile, _find(loaded, root, f"profile.{dataset}", "profile"))
     return read_profile(profile.path), profile.read_speed()
 
@@ -112,17 +130,10 @@ def find_vocabulary(
     return cast(Vocabulary, _find(loaded, root, "vocabulary", "vocabulary"))
 
 
-def _load(
-    config: Path, overrides: Sequence[str] | None, dataset: str | None = None
-) -> LoadedConfig:
+def _load(config: Path, overrides: Sequence[str] | None) -> LoadedConfig:
     from textmill.pipeline.config.load import load_config
 
-    loaded = load_config(config, overrides or ())
-    known = list(loaded.config.datasets)
-    if dataset is not None and dataset not in known:
-        hint = did_you_mean(dataset, known) or f"; it has {', '.join(known)}"
-        raise ConfigError(f"{config}: has no data set {dataset!r}{hint}")
-    return loaded
+    return load_config(config, overrides or ())
 
 
 def _find(loaded: LoadedConfig, root: Path, node: str, output: str) -> Artifact:

@@ -53,7 +53,7 @@ def run(
     on: On = "local",
 ) -> None:
     """Runs all nodes that are not up to date."""
-    from textmill.pipeline.cli.display import render_run
+    from textmill.pipeline.cli.display import render_run, terminal_width
 
     loaded, pipeline = _wire(
         config, overrides, root, only=only, start=start, until=until
@@ -62,7 +62,14 @@ def run(
     if as_json:
         print_json(summary.data)
     else:
-        print(render_run(summary.data, root, is_default_root=_is_default(root)))
+        text = render_run(
+            summary.data,
+            root,
+            is_default_root=_is_default(root),
+            with_messages=on != "local",
+            width=terminal_width(),
+        )
+        print(text)
     if summary.exit_code == 0 and require_blessed:
         _check_gates(summary.data, root)
     raise typer.Exit(summary.exit_code)

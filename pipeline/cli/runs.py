@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.commands import examples
 from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Root, print_json
 
 _LISTED = ("run_id", "name", "status", "exit_code", "started", "seconds", "stages")
 """Fields of a run in the JSON of ``runs list``."""
 
-runs_app = typer.Typer(no_args_is_help=True, help="Shows the runs of a root folder.")
+runs_app = typer.Typer(
+    epilog=examples("runs"),
+    no_args_is_help=True,
+    help="Shows the runs of a root folder.",
+)
 
 
-@runs_app.command("list")
+@runs_app.command("list", epilog=examples("runs list"))
 def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
     """Lists the runs, newest first: results, changes, pushed versions."""
     from textmill.pipeline.cli.runs_display import render_runs
@@ -28,7 +34,7 @@ def list_runs(root: Root = DEFAULT_ROOT, as_json: AsJson = False) -> None:
         print(render_runs(runs))
 
 
-@runs_app.command("show")
+@runs_app.command("show", epilog=examples("runs show"))
 def show_run(
     run_id: Annotated[
         str | None,
@@ -50,7 +56,7 @@ def show_run(
         print(render_executions(summary, root))
 
 
-@runs_app.command("diff")
+@runs_app.command("diff", epilog=examples("runs diff"))
 def diff_runs(
     before: Annotated[
         str | None,
@@ -87,7 +93,7 @@ def diff_runs(
         print(render_comparison(first, last, comparison))
 
 
-@runs_app.command("rebuild")
+@runs_app.command("rebuild", epilog=examples("runs rebuild"))
 def rebuild_runs(root: Root = DEFAULT_ROOT) -> None:
     """Rebuilds the metadata store from the files on disk."""
     from textmill.pipeline.store import rebuild
@@ -103,6 +109,9 @@ def report(
         typer.Argument(metavar="[RUN]", help="The newest if none is given."),
     ] = None,
     root: Root = DEFAULT_ROOT,
+    is_opened: Annotated[
+        bool, typer.Option("--open", help="Also opens it in the browser.")
+    ] = False,
 ) -> None:
     """Prints the path of a run's report."""
     run_id = _known_run(run_id, root)
@@ -113,6 +122,11 @@ def report(
             f"`textmill runs show {run_id}` shows its nodes"
         )
     print(page)
+    if is_opened:
+        import webbrowser
+
+        if not webbrowser.open(page.absolute().as_uri()):
+            print("textmill: found no browser; open the file yourself", file=sys.stderr)
 
 
 def check_root(root: Path) -> None:

@@ -9,14 +9,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from textmill.pipeline.cli.commands import examples
 from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
 
 vocabulary_app = typer.Typer(
-    no_args_is_help=True, help="Shows and exports the tokenizer of a file."
+    epilog=examples("vocabulary"),
+    no_args_is_help=True,
+    help="Shows and exports the tokenizer of a file.",
 )
 
 
-@vocabulary_app.command()
+@vocabulary_app.command(epilog=examples("vocabulary encode"))
 def encode(
     config: Config,
     texts: Annotated[
@@ -41,7 +44,7 @@ def encode(
             print(" ".join(json.dumps(t, ensure_ascii=False)[1:-1] for t in tokens))
 
 
-@vocabulary_app.command()
+@vocabulary_app.command(epilog=examples("vocabulary export"))
 def export(
     config: Config,
     folder: Annotated[

@@ -18,6 +18,7 @@ from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.config.types import check_types, map_paths, run_checks
 from textmill.pipeline.config.yaml import MAX_BYTES, Position, Tree, override, read_yaml
 from textmill.pipeline.secrets import REFERENCE
+from textmill.pipeline.text_files import ENDINGS
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ def parse_config(
 
 
 def _read_text(path: Path) -> str:
+    if path.suffix in ENDINGS:
+        raise ConfigError(
+            f"{path}: expected a YAML file, got data; `textmill init {path}` writes a "
+            "config for it"
+        )
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -7,10 +7,12 @@ finished; an unfinished node has published nothing, and resumes if its component
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
@@ -25,18 +27,21 @@ from textmill.models.errors import (
     Preempted,
     TextmillError,
 )
-from textmill.pipeline.cache.diff import Parts, explain
+from textmill.pipeline.cache.diff import Parts, explain, main_reason
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
+from textmill.pipeline.machine_errors import tells_of_no_memory
 from textmill.pipeline.pipeline import Pipeline
-from textmill.pipeline.progress import make_progress
+from textmill.pipeline.progress import Progress, make_progress
 from textmill.pipeline.publish import CacheEntry, look_up, shared_root, sweep
 from textmill.pipeline.run_log import RunLog
+from textmill.pipeline.runners.temporary_dir import temporary_dir
 from textmill.pipeline.runners.worker import Job, Outcome, make_job
 from textmill.pipeline.runners.worker_process import WorkerProcess
 from textmill.pipeline.secrets import hide_secrets, secret_values
 from textmill.pipeline.store import MetadataStore
 
 _TICK_SECONDS = 0.2
+_TAIL_BYTES = 16384
 _INTERRUPTED_EXIT: dict[int, int] = {
     signal.SIGINT: 130,
     signal.SIGTERM: Preempted.exit_code,
@@ -91,13 +96,26 @@ class LocalRunner:
                 _Signals() as signals,
                 MetadataStore(self.root) as store,
                 shared_root(self.root),
+                temporary_dir() as temporary,
             ):
                 store.abandon_dead_runs()
                 sweep(self.root)
                 log = RunLog(
                     self.root, store, pipeline, progress, config_text=config_text
                 )
-                run = _Run(self, pipeline, Keys(self.root, store), log, signals)
+                workers = [
+                    WorkerProcess(log.folder / "logs" / f"{index}.log", temporary)
+                    for index in range(self.workers)
+                ]
+                run = _Run(
+                    self,
+                    pipeline,
+                    Keys(self.root, store),
+                    log,
+                    signals,
+                    progress,
+                    workers,
+                )
                 return run.run()
         finally:
             progress.close()
@@ -139,9 +157,13 @@ class _Run:
         keys: Keys,
         log: RunLog,
         signals: _Signals,
+        progress: Progress,
+        workers: list[WorkerProcess],
     ) -> None:
         self._runner, self._pipeline = runner, pipeline
         self._keys, self._log, self._signals = keys, log, signals
+        self._progress = progress
+        self._origins: dict[str, str] = {}
         needed = pipeline.needed()
         self._waiting = [node for node in pipeline.nodes if node.id in needed]
         self._missed: set[str] = set()
@@ -152,10 +174,7 @@ class _Run:
         self._not_done: set[str] = set()
         self._exit_code = 0
         self._deadline: float | None = None
-        logs = log.folder / "logs"
-        self._workers = [
-            WorkerProcess(logs / f"{index}.log") for index in range(runner.workers)
-        ]
+        self._workers = workers
 
     def run(self) -> RunSummary:
         """Runs until no node can make progress."""
@@ -163,6 +182,7 @@ class _Run:
             self._schedule()
             while any(worker.node for worker in self._workers):
                 self._receive()
+                self._progress.tick()
                 self._handle_signals()
                 self._schedule()
             for node in self._waiting:
@@ -247,7 +267,15 @@ class _Run:
             beam=self._runner.beam,
         )
         reasons = [entry.problem] if entry.problem else explain(node, parts, root, {})
-        self._log.event("node_started", node=node.id, key=job.key, reasons=reasons)
+        reason, origin = main_reason(node, parts, root, self._origins)
+        self._origins[node.id] = origin
+        self._log.event(
+            "node_started",
+            node=node.id,
+            key=job.key,
+            reasons=reasons,
+            reason=entry.problem or reason,
+        )
         self._started[node.id] = time.monotonic()
         worker.submit(node, job)
 
@@ -262,7 +290,7 @@ class _Run:
                 if kind == "progress":
                     self._log.event("progress", **{**value, "node": node.id})
                 elif kind == "waiting":
-                    self._log.event("node_waiting", node=node.id, process=value)
+                    self._log.event("node_waiting", node=node.id, **value)
                 elif kind == "outcome":
                     worker.release()
                     self._handle_outcome(node, job, value)
@@ -280,7 +308,7 @@ class _Run:
                 self._finished(node, outcome.state, entry, seconds=self._seconds(node))
         elif outcome.state == "interrupted":
             self._exit_code = self._exit_code or outcome.exit_code
-            self._not_finished(node, "interrupted", key=job.key)
+            self._not_finished(node, "interrupted", key=job.key, note=outcome.error)
         else:
             self._fail(node, outcome.exit_code, str(outcome.error), key=job.key)
 
@@ -291,15 +319,16 @@ class _Run:
         how = f"ended with exit status {status}"
         if status < 0:
             how = f"was killed by signal {-status} ({signal.Signals(-status).name})"
-        if status == -signal.SIGKILL:
-            how += ", as Linux does when memory runs out"
+        out_of_memory = status == -signal.SIGKILL or tells_of_no_memory(_tail(job.log))
+        if out_of_memory:
+            how += ", as happens when memory runs out"
         error = f"{node.id}: its worker {how}; see {job.log}"
         self._attempts[node.id] = self._attempts.get(node.id, 0) + 1
         if self._attempts[node.id] <= self._runner.retries:
             self._log.event("node_retried", node=node.id, error=error)
             self._waiting.insert(0, node)
         else:
-            code = MachineError.exit_code if status == -signal.SIGKILL else 1
+            code = MachineError.exit_code if out_of_memory else 1
             self._fail(node, code, error, key=job.key)
 
     def _handle_signals(self) -> None:
@@ -312,8 +341,14 @@ class _Run:
         busy = [worker for worker in self._workers if worker.node]
         if self._deadline is None:
             self._deadline = time.monotonic() + self._runner.grace_seconds
+            saving = [w for w in busy if w.node is not None and w.node.resumable]
+            self._log.event(
+                "stopping",
+                saving=[worker.node.id for worker in saving if worker.node],
+                by_user=self._signals.received[0] == signal.SIGINT,
+            )
             for worker in busy:
-                if worker.node is not None and worker.node.resumable:
+                if worker in saving:
                     worker.stop()
                 else:
                     self._interrupt(worker)
@@ -355,11 +390,27 @@ class _Run:
         )
 
     def _not_finished(
-        self, node: Component, state: str, *, key: str | None = None
+        self,
+        node: Component,
+        state: str,
+        *,
+        key: str | None = None,
+        note: str | None = None,
     ) -> None:
         self._not_done.add(node.id)
-        self._log.node_not_done(node, state, key=key, seconds=self._seconds(node))
+        self._log.node_not_done(
+            node, state, key=key, seconds=self._seconds(node), note=note
+        )
 
     def _seconds(self, node: Component) -> float:
         started = self._started.get(node.id)
         return 0.0 if started is None else round(time.monotonic() - started, 3)
+
+
+def _tail(log: Path) -> str:
+    """Returns the last lines of a log; nothing if it cannot be read."""
+    with suppress(OSError), log.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _TAIL_BYTES))
+        return stream.read().decode(errors="replace")
+    return ""

@@ -26,6 +26,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from textmill.components.base import Artifact, Component, Context
 from textmill.components.manifest import make_folder
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
@@ -170,6 +172,7 @@ def run_job(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
 
 
 def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
+    send("progress", {"phase": "importing"})
     module, _, name = job.component.partition(":")
     component: type[Component] = getattr(importlib.import_module(module), name)
     config, inputs = pickle.loads(job.payload)
@@ -185,7 +188,7 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
             raise Preempted(f"{job.node}: stopped while waiting for another run")
         if time.monotonic() >= next_message:
             next_message = time.monotonic() + _WAITING_SECONDS
-            send("waiting", process)
+            send("waiting", {"process": process, "told": _describe_holder(process)})
 
     with publish.locked(job.root, job.node, job.key, while_waiting=while_waiting):
         if look_up(job.root, component, job.node, job.key).execution is not None:
@@ -224,6 +227,7 @@ def _execute_and_publish(
             outputs=outputs,
             context=context,
         )
+        context.report({"phase": "saving"})
         _check_files(job, component, config)
         environment = _environment(job)
         for artifact in outputs.values():
@@ -287,7 +291,7 @@ def _work_dir(job: Job, resumable: bool) -> Iterator[Path]:
     """Context manager: a folder, kept after a kill if the component can resume."""
     if resumable:
         folder = publish.work_dir(job.root, job.node, job.key)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         yield folder
         shutil.rmtree(folder)
     else:
@@ -301,17 +305,33 @@ def _work_dir(job: Job, resumable: bool) -> Iterator[Path]:
 
 
 def _throttled(send: Send) -> Callable[[dict[str, Any]], None]:
-    last = 0.0
+    last, phase = 0.0, None
 
     def report(event: dict[str, Any]) -> None:
-        nonlocal last
+        nonlocal last, phase
         time_now = time.monotonic()
         done = event.get("step") is not None and event.get("step") == event.get("total")
-        if done or time_now - last >= _REPORT_SECONDS:
-            last = time_now
+        is_new_phase = event.get("phase") != phase
+        if done or is_new_phase or time_now - last >= _REPORT_SECONDS:
+            last, phase = time_now, event.get("phase")
             send("progress", event)
 
     return report
+
+
+def _describe_holder(process: str) -> str:
+    """Returns the process that a node waits for and, if it is stopped, the way out."""
+    told = f"waits for process {process}, which is executing it"
+    try:
+        is_stopped = psutil.Process(int(process)).status() == psutil.STATUS_STOPPED
+    except (psutil.NoSuchProcess, ValueError):
+        return told
+    if not is_stopped:
+        return told
+    return (
+        f"{told} and is stopped: `kill -CONT {process}` continues it, "
+        f"`kill -KILL {process}` ends it"
+    )
 
 
 def _receive(

@@ -32,8 +32,8 @@ class WorkerProcess:
         job: its job, or None.
     """
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self, log: Path, temporary: Path) -> None:
+        self.log, self._temporary = log, temporary
         self.node: Component | None = None
         self.job: Job | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,6 +107,8 @@ class WorkerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(worker_end.fileno(),),
-                env=os.environ | ENVIRONMENT | {"PYTHONPATH": path},
+                env=os.environ
+                | ENVIRONMENT
+                | {"PYTHONPATH": path, "TMPDIR": str(self._temporary)},
                 start_new_session=True,
             )

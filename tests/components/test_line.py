@@ -31,7 +31,7 @@ from textmill.components.pusher import PusherConfig, push
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import TrainerConfig, train
 from textmill.models.config import ModelConfig
-from textmill.models.errors import ConfigError, DataError, IntegrityError
+from textmill.models.errors import ConfigError, IntegrityError
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 
@@ -290,25 +290,4 @@ def test_an_evaluation_of_another_model_is_refused(line, serving, validation, tm
             validation=validation,
             pushed=PushedModel(tmp_path / "pushed"),
             config=PusherConfig(destinations=(str(tmp_path / "to"),)),
-        )
-
-
-def test_one_class_in_the_split_is_never_a_pass(line, vocabulary, tmp_path):
-    from tests.conftest import sentences, write_documents
-
-    rows = sentences()
-    only = [row for row in rows if row["label"] == "ca"]
-    documents = write_documents(tmp_path / "d", {"train": rows, "test": only})
-    made = TokenRows(tmp_path / "rows")
-    tokenize(
-        documents=documents,
-        vocabulary=vocabulary,
-        rows=made,
-        config=RowLayout(sequence_length=24, target="label"),
-        context=Context(),
-    )
-    seal(made)
-    with pytest.raises(DataError, match="expected two labels or more"):
-        evaluated(
-            {**line, "documents": documents, "classify.rows": made}, tmp_path / "e"
         )

@@ -59,7 +59,7 @@ def test_the_config_reference_has_every_key(site):
 
 def test_the_command_reference_has_every_command(site):
     page = (site / "reference/commands.html").read_text("utf-8")
-    found = re.findall(r'id="(textmill-[a-z-]+)"', page)
+    sections = re.findall(r'id="(textmill-[a-z-]+)"', page)
 
     def leaves(command, name):
         for word, inner in getattr(command, "commands", {}).items():
@@ -67,7 +67,7 @@ def test_the_command_reference_has_every_command(site):
         if not hasattr(command, "commands"):
             yield name
 
-    assert set(leaves(typer.main.get_command(app), "textmill")) <= set(found)
+    assert set(leaves(typer.main.get_command(app), "textmill")) <= set(sections)
 
 
 def test_translated_pages_declare_their_language(site):

@@ -13,7 +13,7 @@ import pytest
 from textmill.components.artifacts import Profile
 from textmill.components.base import Artifact
 from textmill.models.errors import IntegrityError
-from textmill.pipeline import publish
+from textmill.pipeline import publish, run_log
 
 
 class Note(Artifact):
@@ -183,3 +183,16 @@ def test_a_full_disk_leaves_the_old_file_and_names_path_and_space(tmp_path):
     assert "GB free); make room" in done.stdout
     assert path.read_bytes() == b"old"
     assert [child.name for child in tmp_path.iterdir()] == ["summary.json"]
+
+
+def test_the_names_of_the_folders_of_a_first_run_are_flushed(tmp_path, monkeypatch):
+    flushed, fsync = [], os.fsync
+
+    def record(descriptor):
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    root = tmp_path / "root"
+    run_log._make_folder(root, "toy")
+    assert flushed == [str(root), str(tmp_path), str(root / "runs")]

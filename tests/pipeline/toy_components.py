@@ -159,6 +159,9 @@ def trouble(*, words: Output[Words], config: TroubleConfig, context: Context) ->
         os.kill(os.getpid(), signal.SIGKILL)
     if config.kind == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if config.kind == "no memory":
+        print("terminate called after throwing 'std::bad_alloc'", file=sys.stderr)
+        os.abort()
     if config.kind == "big":
         with words.file("big").open("wb") as stream:
             for _ in range(64):

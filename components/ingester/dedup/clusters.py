@@ -11,7 +11,6 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.dedup.minhash import Verify, at_least
 from textmill.components.ingester.spill_files import SpillFiles
@@ -108,8 +107,8 @@ def _groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def keep_order(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
     """Returns the keys of the rule for ``numpy.lexsort``, the last one first."""
     longest = -rows["text_bytes"].astype(np.int64)
-    last = len(SPLITS) - rows["split"].astype(np.int64) if by_split else longest
-    return rows["id_low"], rows["id_high"], longest, last
+    keys = (rows["id_low"], rows["id_high"], longest, ~rows["labelled"])
+    return (*keys, -rows["split"].astype(np.int64)) if by_split else keys
 
 
 def find_clusters(

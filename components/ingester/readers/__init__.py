@@ -2,8 +2,9 @@
 
 Reading order: the table below (light: it names every format and imports none);
 ``reader`` (the base classes), ``jsonl`` (the simplest reader), ``records`` (a record, a
-dead letter, the bounds on both), ``streams`` and ``compression`` (bytes become lines);
-then ``csv``, ``txt``, ``parquet``, ``tfrecord``, ``tfds``, ``docstrings``.
+dead letter, the bounds on both), ``streams``, ``compression`` and ``encodings`` (bytes
+become lines); then ``json``, ``csv`` with ``dialects`` and ``csv_records``, ``txt``,
+``parquet`` with ``arrow_columns``, ``tfrecord``, ``tfds``, ``docstrings``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class ReaderRow:
     """Whether files belong to installed packages, as they do on workers."""
 
 
+_CSV_OPTIONS = ("columns", "header", "delimiter", "quoting", "escape", "encoding")
+
 FORMATS = {
     "docstrings": ReaderRow(
         reader="textmill.components.ingester.readers.docstrings:DocstringsReader",
@@ -49,20 +52,27 @@ FORMATS = {
     "jsonl": ReaderRow(
         reader="textmill.components.ingester.readers.jsonl:JsonlReader",
         endings=(".jsonl", ".ndjson"),
+        options=("encoding",),
+    ),
+    "json": ReaderRow(
+        reader="textmill.components.ingester.readers.json:JsonReader",
+        endings=(".json",),
+        options=("encoding",),
     ),
     "csv": ReaderRow(
         reader="textmill.components.ingester.readers.csv:CsvReader",
         endings=(".csv",),
-        options=("columns",),
+        options=_CSV_OPTIONS,
     ),
     "tsv": ReaderRow(
         reader="textmill.components.ingester.readers.csv:TsvReader",
         endings=(".tsv",),
-        options=("columns",),
+        options=("columns", "header", "encoding"),
     ),
     "txt": ReaderRow(
         reader="textmill.components.ingester.readers.txt:TxtReader",
         endings=(".txt",),
+        options=("encoding",),
     ),
     "parquet": ReaderRow(
         reader="textmill.components.ingester.readers.parquet:ParquetReader",
@@ -83,7 +93,7 @@ FORMATS = {
     "folder": ReaderRow(
         files="textmill.components.ingester.sources.hub_layout:find_files",
         takes_files=False,
-        options=("columns",),
+        options=_CSV_OPTIONS,
         names_splits=True,
     ),
 }

@@ -5,11 +5,21 @@ A line of tsv holds no quotes; a quoted field of csv may hold newlines.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
+from textmill.components.ingester.readers.csv_records import CsvRecord, CsvRecords
+from textmill.components.ingester.readers.dialects import (
+    DELIMITERS,
+    NAMES,
+    Dialect,
+    detect_delimiter,
+    pads_quotes,
+)
 from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
 from textmill.components.ingester.readers.records import (
     BadRecord,
@@ -17,45 +27,149 @@ from textmill.components.ingester.readers.records import (
     Line,
     Record,
     parse_lines,
-    plain_text,
 )
 from textmill.components.ingester.readers.streams import read_lines
 from textmill.models.errors import DataError
 
-csv.field_size_limit(2**31 - 1)  # the bound on a whole record comes first
+_HEAD_BYTES = 64 << 10
+_HEAD_LINES = 50
 
 
-class TsvReader(LineReader):
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns of a table, in order."""
+
+    names: tuple[str, ...]
+    has_unnamed: bool = False
+    """Whether several columns have no name; these are left out."""
+
+    def row(self, fields: list[str]) -> dict[str, Any]:
+        """Returns the fields of a record by column.
+
+        Raises:
+            BadRecord: ragged, for another number of fields.
+        """
+        if len(fields) != len(self.names):
+            raise BadRecord("ragged", _ragged(len(self.names), fields))
+        row = dict(zip(self.names, fields, strict=True))
+        if self.has_unnamed:
+            del row[""]
+        return row
+
+
+class TableReader(LineReader):
+    """Base class: lines of fields, whose first record may name the columns."""
+
+    def is_header(self, fields: list[str]) -> bool:
+        """Returns whether the first record of a file names its columns.
+
+        Without ``header``, it does if the config has no columns, or if it repeats the
+        config's names of the columns that documents are made of.
+        """
+        names, header = self.source.columns, self.source.header
+        if names is None or header is not None:
+            return header is not False
+        pairs = zip(names, fields, strict=False)
+        repeated = {name for name, field in pairs if name == field}
+        needed = self.needed_columns & set(names)
+        return bool(needed) and needed <= repeated and len(fields) == len(names)
+
+    def named_columns(self) -> Columns | None:
+        """Returns the columns of the config, if it names them."""
+        names = self.source.columns
+        return None if names is None else Columns(names)
+
+    def header_columns(self, part: FileRange, fields: list[str]) -> Columns:
+        """Returns the columns of a file with a header.
+
+        Raises:
+            DataError: the header names one twice.
+        """
+        if columns := self.named_columns():
+            return columns
+        for name in fields:
+            if name and fields.count(name) > 1:
+                raise DataError(
+                    f"{part.path}: the header names column {name!r} twice; rename one, "
+                    "or name all of them in source.columns with header: true"
+                )
+        return Columns(tuple(fields), has_unnamed=fields.count("") > 1)
+
+    def bad_header(self, part: FileRange, letter: DeadLetter | BadRecord) -> DataError:
+        """Returns the error of a file whose header is a bad record."""
+        hint = self.hint(part, 0, letter.reason)
+        return DataError(f"{part.path}: the header is bad: {letter.detail}{hint}")
+
+
+class TsvReader(TableReader):
     """Reads a row from every line; without ``columns`` the first line names them."""
 
     def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
         """Yields the rows of lines.
 
         Raises:
-            DataError: the header names a column twice, or is too long.
+            DataError: the header is bad, or names a column twice.
         """
-        columns = self.source.columns
-        if columns is None:
-            header = self._header(part)
-            if header is None:
+        columns = self.named_columns()
+        if columns is None or self.source.header is not False:
+            first = self._first_line(part)
+            if first is None:
                 return iter(())
-            columns = _column_names(part, plain_text(header.raw).split("\t"))
-            lines = (line for line in lines if line.offset != header.offset)
-        return parse_lines(lines, partial(parse_tsv, columns=columns))
+            fields = self._first_fields(first, part)
+            if fields is not None and self.is_header(fields):
+                columns = self.header_columns(part, fields)
+                self._check_separator(part, columns, fields)
+                lines = (line for line in lines if line.offset != first.offset)
+        assert columns is not None
+        return parse_lines(
+            lines, partial(parse_tsv, columns=columns, decode=self.decode)
+        )
 
-    def _header(self, part: FileRange) -> Line | None:
+    def _first_line(self, part: FileRange) -> Line | DeadLetter | None:
         """Returns the first line that is not blank, wherever the range begins."""
         max_bytes = self.limits.max_line_bytes
         with self.open(part) as stream:
-            for line in read_lines(stream, begin=0, end=None, max_line_bytes=max_bytes):
-                if isinstance(line, DeadLetter):
-                    raise DataError(f"{part.path}: the header line is {line.detail}")
-                if not line.is_blank:
+            for line in read_lines(
+                stream,
+                begin=0,
+                end=None,
+                max_line_bytes=max_bytes,
+                block_bytes=_HEAD_BYTES,
+            ):
+                if isinstance(line, DeadLetter) or not line.is_blank:
                     return line
         return None
 
+    def _first_fields(
+        self, first: Line | DeadLetter, part: FileRange
+    ) -> list[str] | None:
+        """Returns the fields of the first line; None for a bad one that is data."""
+        bad: DeadLetter | BadRecord
+        if isinstance(first, Line):
+            try:
+                return self.decode(first.raw).split("\t")
+            except BadRecord as error:
+                bad = error
+        else:
+            bad = first
+        if self.source.columns is None:
+            raise self.bad_header(part, bad)
+        return None
 
-class CsvReader(LineReader):
+    def _check_separator(
+        self, part: FileRange, columns: Columns, fields: list[str]
+    ) -> None:
+        """Refuses a header of one field that another delimiter would separate."""
+        text = self.source.text
+        for delimiter in DELIMITERS:
+            if len(fields) == 1 and text in fields[0].split(delimiter)[:-1]:
+                raise DataError(
+                    f"{part.path}: expected tabs in the header, got "
+                    f"{NAMES[delimiter]} between its columns; read it as source.csv"
+                )
+
+
+class CsvReader(TableReader):
     """Reads a row from every record; without ``columns`` the first one names them."""
 
     can_split = False
@@ -64,87 +178,145 @@ class CsvReader(LineReader):
         """Yields the rows of a whole file.
 
         Raises:
-            DataError: the header names a column twice.
+            DataError: the header is bad, names a column twice, or has the text's
+                column with another delimiter alone.
         """
-        columns = self.source.columns
-        record = _CsvRecord(lines, self.limits.max_line_bytes)
-        reader = csv.reader(record, strict=True)
-        while True:
-            record.begin()
-            try:
-                fields = next(reader)
-                if not fields:
-                    continue
+        records, dialect, texts = self._records(lines)
+        columns = self.named_columns()
+        for first in records:
+            if isinstance(first, DeadLetter):
                 if columns is None:
-                    columns = _column_names(part, fields)
-                else:
-                    yield Record(record.offset, record.raw, _row(columns, fields))
-            except StopIteration:
-                return
-            except (BadRecord, csv.Error) as error:
-                if record.parts:
-                    if not isinstance(error, BadRecord):
-                        error = BadRecord("bad_csv", str(error))
-                    yield DeadLetter.of(record.offset, record.raw, error)
-                if record.skipped:
-                    yield record.skipped
+                    raise self.bad_header(part, first)
+            elif not first[2]:
+                continue
+            elif self.is_header(first[2]):
+                columns = self.header_columns(part, first[2])
+                self._check_delimiter(part, dialect, columns, texts)
+                break
+            records = chain([first], records)
+            break
+        if columns is not None:
+            yield from _rows(records, columns)
+
+    def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
+        """Returns the rows and lines of records by their offsets; a header is row 1."""
+        places = super().places(part, offsets)
+        wanted, row = set(offsets), 1
+        with self.open(part) as stream:
+            lines = read_lines(
+                stream, begin=0, end=None, max_line_bytes=self.limits.max_line_bytes
+            )
+            for record in self._records(lines)[0]:
+                is_bad = isinstance(record, DeadLetter)
+                offset, raw, fields = (record.offset, b"", []) if is_bad else record
+                if offset in wanted:
+                    places[offset] = {"row": row} | places[offset]
+                    wanted.remove(offset)
+                if not wanted or offset > offsets[-1]:
+                    break
+                row += 1 if fields else 1 + raw.count(b"\n")
+        return places
+
+    def _records(
+        self, lines: Iterator[Line | DeadLetter]
+    ) -> tuple[Iterator[CsvRecord | DeadLetter], Dialect, list[str]]:
+        """Returns the records of a file, their dialect and the first lines."""
+        head = self._take_head(lines)
+        texts = self._texts(head)
+        dialect = self._find_dialect(texts)
+        records = CsvRecords(
+            chain(head, lines),
+            dialect,
+            decode=self.decode,
+            max_bytes=self.limits.max_line_bytes,
+        )
+        return iter(records), dialect, texts
+
+    @staticmethod
+    def _take_head(lines: Iterator[Line | DeadLetter]) -> list[Line | DeadLetter]:
+        """Takes the first lines, by which the dialect is detected."""
+        head: list[Line | DeadLetter] = []
+        size = 0
+        for line in lines:
+            head.append(line)
+            size += len(line.raw or b"")
+            if size > _HEAD_BYTES or len(head) == _HEAD_LINES:
+                break
+        return head
+
+    def _texts(self, head: list[Line | DeadLetter]) -> list[str]:
+        texts = []
+        for line in head:
+            if isinstance(line, Line):
+                with suppress(BadRecord):
+                    texts.append(self.decode(line.raw) + "\n")
+        return texts
+
+    def _find_dialect(self, texts: list[str]) -> Dialect:
+        """Returns the dialect that the config names, or that fits the first lines."""
+        source = self.source
+        base = Dialect(escape=source.escape, has_quotes=source.quoting is not False)
+        delimiter = source.delimiter or detect_delimiter(
+            {delimiter: replace(base, delimiter=delimiter) for delimiter in DELIMITERS},
+            texts,
+            columns=source.columns,
+            needed=self.needed_columns,
+        )
+        dialect = replace(base, delimiter=delimiter)
+        is_padded = dialect.has_quotes and pads_quotes(dialect, texts)
+        return replace(dialect, skips_spaces=True) if is_padded else dialect
+
+    def _check_delimiter(
+        self, part: FileRange, dialect: Dialect, columns: Columns, texts: list[str]
+    ) -> None:
+        """Refuses a delimiter that hides the text's column."""
+        if self.source.text in columns.names:
+            return
+        for delimiter in DELIMITERS:
+            records = replace(dialect, delimiter=delimiter).records(texts)
+            if self.source.text in records[0]:
+                raise DataError(
+                    f"{part.path}: expected column {self.source.text!r} in the header, "
+                    f"got {', '.join(map(repr, columns.names))} with source.delimiter "
+                    f"{dialect.delimiter!r}; {delimiter!r} would fit"
+                )
 
 
-def parse_tsv(raw: bytes, *, columns: tuple[str, ...]) -> dict[str, Any]:
+def _rows(
+    records: Iterator[CsvRecord | DeadLetter], columns: Columns
+) -> Iterator[Record | DeadLetter]:
+    for record in records:
+        if isinstance(record, DeadLetter):
+            yield record
+            continue
+        offset, raw, fields = record
+        if not fields:
+            continue
+        try:
+            yield Record(offset, raw, columns.row(fields))
+        except BadRecord as error:
+            yield DeadLetter.of(offset, raw, error)
+
+
+def parse_tsv(
+    raw: bytes, *, columns: Columns, decode: Callable[[bytes], str]
+) -> dict[str, Any]:
     """Returns the fields of one line by column.
 
     Raises:
-        BadRecord: as ``parse_text``, and ragged.
+        BadRecord: as ``decode``, and ragged.
     """
-    return _row(columns, plain_text(raw).split("\t"))
+    return columns.row(decode(raw).split("\t"))
 
 
-def _row(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any]:
-    if len(fields) != len(columns):
-        raise BadRecord("ragged", f"expected {len(columns)} fields, got {len(fields)}")
-    return dict(zip(columns, fields, strict=True))
-
-
-def _column_names(part: FileRange, names: list[str]) -> tuple[str, ...]:
-    duplicate = next((name for name in names if names.count(name) > 1), None)
-    if duplicate is not None:
-        raise DataError(
-            f"{part.path}: the header names column {duplicate!r} twice; without a "
-            "header line, name the columns in source.columns"
+def _ragged(expected: int, fields: list[str]) -> str:
+    hint = ""
+    if len(fields) == expected + 1 and not fields[-1]:
+        hint = (
+            "; it ends with a delimiter: give source.columns one name more, with "
+            "header: true if the file has a header"
         )
-    return tuple(names)
-
-
-class _CsvRecord:
-    """The lines of a csv reader, with the bytes of the record that it reads."""
-
-    def __init__(self, lines: Iterator[Line | DeadLetter], max_bytes: int) -> None:
-        self._lines, self._max_bytes = lines, max_bytes
-        self.begin()
-
-    def begin(self) -> None:
-        self.parts: list[bytes] = []
-        self.offset = self._size = 0
-        self.skipped: DeadLetter | None = None
-
-    def __iter__(self) -> _CsvRecord:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        if isinstance(line, DeadLetter):
-            self.skipped = line
-            raise BadRecord(
-                "bad_csv", "an open quote runs into a line too long to hold"
-            )
-        if not self.parts:
-            self.offset = line.offset
-        self.parts.append(line.raw)
-        self._size += len(line.raw) + 1
-        if self._size > self._max_bytes:
-            raise BadRecord("record_too_long", f"longer than {self._max_bytes} bytes")
-        return plain_text(line.raw) + "\n"
-
-    @property
-    def raw(self) -> bytes:
-        return b"\n".join(self.parts)
+    for delimiter in DELIMITERS:
+        if len(fields) == 1 and fields[0].count(delimiter) + 1 == expected > 1:
+            hint = f"; {delimiter!r} as delimiter would give {expected}"
+    return f"expected {expected} fields, got {len(fields)}{hint}"

@@ -16,20 +16,38 @@ from textmill.components.ingester.readers.records import (
     parse_lines,
 )
 
+_HEAD_BYTES = 1 << 10
+
 
 class JsonlReader(LineReader):
     """Reads a row from every line that is not blank."""
 
     def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
         """Yields the objects of lines."""
-        return parse_lines(lines, parse_json)
+        encoding = self.line_encoding
+        if encoding == "utf-8":
+            return parse_lines(lines, parse_json)
+        return parse_lines(
+            lines, lambda raw: parse_json(decode(raw, encoding).encode())
+        )
+
+    def hint(self, part: FileRange, offset: int, reason: str) -> str:
+        """Returns the format that fits a file of arrays, or of objects over lines."""
+        if reason not in ("bad_json", "not_an_object"):
+            return super().hint(part, offset, reason)
+        with self.open(part) as stream:
+            first, _, rest = stream.read(_HEAD_BYTES).lstrip().partition(b"\n")
+        is_array = first.startswith(b"[")
+        if is_array or (first.strip() == b"{" and rest):
+            return "; the file is JSON, not an object per line: read it as source.json"
+        return ""
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
     """Returns the object of one line of JSON.
 
     Raises:
-        BadRecord: invalid_utf8, nul, bad_json or not_an_object.
+        BadRecord: as ``decode``, bad_json or not_an_object.
     """
     try:
         row = orjson.loads(raw)

@@ -108,6 +108,10 @@ class ParquetReader(Reader):
                     yield _record(number + i, row, limit, names, needed)
                 number += batch.num_rows
 
+    def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
+        """Returns the rows of records by their offsets."""
+        return {offset: {"row": offset + 1} for offset in offsets}
+
     def _columns(self, schema: pa.Schema, part: FileRange) -> list[str]:
         """Returns the columns to read: the plain ones, and the target's.
 

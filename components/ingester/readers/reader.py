@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import cached_property, partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -12,15 +13,24 @@ from textmill.components import filesystem
 from textmill.components.filesystem import is_remote
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.compression import compression
+from textmill.components.ingester.readers.encodings import (
+    ByteStream,
+    Utf8Stream,
+    canonical_encoding,
+    fitting_encoding,
+    is_split_by_lines,
+)
 from textmill.components.ingester.readers.records import (
     DeadLetter,
     LimitsConfig,
     Line,
     Record,
+    plain_text,
 )
 from textmill.components.ingester.readers.streams import (
     BLOCK_BYTES,
     Stream,
+    line_numbers,
     open_stream,
     read_lines,
 )
@@ -28,6 +38,7 @@ from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import SourceFile
 from textmill.models.registry import load_object
 
+_SAMPLE_BYTES = 64 << 10
 _REMOTE_BLOCKS = 16
 """Blocks in a range of a remote file: opening one takes at least one request."""
 
@@ -89,13 +100,82 @@ class Reader(ABC):
             for record in self.read(part):
                 yield part, record
 
+    def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
+        """Returns ``row`` and ``line`` of records by offset, where they have any.
+
+        Both count from 1. A file of text is read up to the last offset.
+        """
+        return {}
+
+    def hint(self, part: FileRange, offset: int, reason: str) -> str:
+        """Returns the end of a message about a bad record: how it could be read."""
+        return ""
+
     def open(self, part: FileRange) -> closing[Stream]:
         """Context manager: the decompressed bytes of a range's file."""
         expanded = self.limits.max_expanded_bytes
         return closing(open_stream(part.path, max_expanded_bytes=expanded))
 
 
-class LineReader(Reader):
+class TextReader(Reader):
+    """Base class: a format of text, in any encoding."""
+
+    @cached_property
+    def encoding(self) -> str:
+        """The encoding of the files, by Python's own name."""
+        return canonical_encoding(self.source.encoding or "utf-8")
+
+    @property
+    def is_transcoded(self) -> bool:
+        """Returns whether files are read as a whole, and become UTF-8 as they are."""
+        return not is_split_by_lines(self.encoding)
+
+    @cached_property
+    def line_encoding(self) -> str:
+        """The encoding of the lines that are read."""
+        return "utf-8" if self.is_transcoded else self.encoding
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], str]:
+        """Returns the text of a line."""
+        encoding = self.line_encoding
+        if encoding == "utf-8":
+            return plain_text
+        return partial(plain_text, encoding=encoding)
+
+    def open(self, part: FileRange) -> closing[Stream]:
+        """Context manager: the bytes of a file, as UTF-8 if it is transcoded."""
+        stream = self._open_stored(part)
+        return closing(
+            Utf8Stream(stream, self.encoding) if self.is_transcoded else stream
+        )
+
+    def _open_stored(self, part: FileRange) -> ByteStream:
+        expanded = self.limits.max_expanded_bytes
+        return open_stream(part.path, max_expanded_bytes=expanded)
+
+    def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
+        """Returns the lines of records by their offsets."""
+        with self.open(part) as stream:
+            numbers = line_numbers(stream, offsets)
+        return {offset: {"line": number} for offset, number in numbers.items()}
+
+    def hint(self, part: FileRange, offset: int, reason: str) -> str:
+        """Returns the encoding that fits a file, after a record that is not text."""
+        if reason not in ("invalid_utf8", "undecodable"):
+            return ""
+        with closing(self._open_stored(part)) as stream:
+            if not self.is_transcoded:
+                for _ in range(offset // _SAMPLE_BYTES):
+                    stream.read(_SAMPLE_BYTES)
+            sample = stream.read(_SAMPLE_BYTES)
+        encoding = fitting_encoding(sample)
+        if encoding in (None, self.encoding):
+            return ""
+        return f"; it looks like {encoding}: set source.encoding: {encoding}"
+
+
+class LineReader(TextReader):
     """Base class: a format whose records begin with a line."""
 
     can_split = True
@@ -112,7 +192,7 @@ class LineReader(Reader):
             yield begin, end, end - begin
 
     def _step(self, file: SourceFile) -> int | None:
-        if not self.can_split or compression(file.path):
+        if not self.can_split or self.is_transcoded or compression(file.path):
             return None
         if not is_remote(file.path):
             return self.block_bytes

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from textmill.components.ingester.readers.encodings import INVALID
+
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ONE_IN = 10
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -57,6 +59,10 @@ class DeadLetter:
     reason: str
     detail: str
     raw: bytes | None = None
+    num_quotes: int = 0
+    """Double quotes in a line too long to hold, by which csv finds its next record."""
+    num_records: int = 1
+    """Lines that may have been records, after a quote that nothing closes."""
 
     @classmethod
     def of(cls, offset: int, raw: bytes, error: BadRecord) -> Self:
@@ -71,17 +77,32 @@ class LongRecord:
     def __init__(self, offset: int, max_bytes: int) -> None:
         self._offset, self._max_bytes = offset, max_bytes
         self._digest, self._length = hashlib.sha256(), 0
+        self._num_quotes = self.num_lines = 0
 
     def add(self, raw: bytes) -> None:
         """Takes the next bytes."""
         self._digest.update(raw)
         self._length += len(raw)
+        self._num_quotes += raw.count(b'"')
 
-    def letter(self, reason: str = "record_too_long") -> DeadLetter:
+    def add_line(self, raw: bytes) -> None:
+        """Takes a line, and counts it unless it is blank."""
+        self.add(b"\n" + raw if self.num_lines else raw)
+        self.num_lines += bool(raw.strip()) or not self.num_lines
+
+    def letter(
+        self, reason: str = "record_too_long", detail: str | None = None
+    ) -> DeadLetter:
         """Returns its dead letter."""
-        detail = f"longer than {self._max_bytes} bytes"
-        digest = self._digest.hexdigest()
-        return DeadLetter(self._offset, self._length, digest, reason, detail)
+        detail = detail or f"longer than {self._max_bytes} bytes"
+        return DeadLetter(
+            self._offset,
+            self._length,
+            self._digest.hexdigest(),
+            reason,
+            detail,
+            num_quotes=self._num_quotes,
+        )
 
 
 class Line(NamedTuple):
@@ -153,31 +174,38 @@ def _class_name(column: str, number: Any, classes: tuple[str, ...]) -> Any:
     return classes[number]
 
 
-def plain_text(raw: bytes) -> str:
+def plain_text(raw: bytes, encoding: str = "utf-8") -> str:
     """Returns text whose lines end with ``\\n``.
 
     Raises:
-        BadRecord: invalid_utf8, nul or lone_carriage_return.
+        BadRecord: as ``decode``, and lone_carriage_return.
     """
-    text = decode(raw)
+    text = decode(raw, encoding)
     if "\r" in text:
         text = text.removesuffix("\r").replace("\r\n", "\n")
         if "\r" in text:
             raise BadRecord(
-                "lone_carriage_return", "only \\n and \\r\\n end a line, found \\r"
+                "lone_carriage_return",
+                "only \\n and \\r\\n end a line, found \\r; convert it to \\n",
             )
     return text
 
 
-def decode(raw: bytes) -> str:
-    """Returns the text of UTF-8 bytes.
+def decode(raw: bytes, encoding: str = "utf-8") -> str:
+    """Returns the text of bytes.
 
     Raises:
-        BadRecord: utf16, invalid_utf8 or nul.
+        BadRecord: utf16, invalid_utf8 or nul; undecodable in another encoding.
     """
     try:
-        text = raw.decode()
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
+        if INVALID in raw:
+            detail = "holds bytes that are not valid in source.encoding"
+            raise BadRecord("undecodable", detail) from None
+        if encoding != "utf-8":
+            detail = f"not {encoding}: byte {error.start}: {error.reason}"
+            raise BadRecord("undecodable", detail) from None
         if _is_utf16(raw):
             raise _utf16() from None
         raise BadRecord("invalid_utf8", f"byte {error.start}: {error.reason}") from None
@@ -187,9 +215,7 @@ def decode(raw: bytes) -> str:
 
 
 def _utf16() -> BadRecord:
-    return BadRecord(
-        "utf16", "expected UTF-8; convert the file: iconv -f utf-16 -t utf-8"
-    )
+    return BadRecord("utf16", "expected UTF-8, got UTF-16; set source.encoding: utf-16")
 
 
 def _is_utf16(raw: bytes) -> bool:

@@ -1,19 +1,23 @@
-"""Byte streams of plain and compressed files, and their lines.
+"""Streams of bytes of plain and compressed files, and their lines.
 
-Only ``\\n`` and ``\\r\\n`` end a line. Memory is bounded by a block and the longest
-legal line, whatever the file holds.
+Only ``\\n`` and ``\\r\\n`` end a line. A byte order mark at the start of any line is
+skipped: files with marks may have been joined. Memory is bounded by a block and the
+longest legal line, whatever the file holds.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from textmill.components import filesystem as remote
 from textmill.components.filesystem import is_remote
 from textmill.components.ingester.readers.compression import ExpandedStream, compression
+from textmill.components.ingester.readers.encodings import Utf8Stream
 from textmill.components.ingester.readers.records import (
     BYTE_ORDER_MARK,
     BadRecord,
@@ -23,12 +27,15 @@ from textmill.components.ingester.readers.records import (
 )
 
 BLOCK_BYTES = 2 << 20
+_SHORT_LINE_BYTES = 16
+"""Blocks whose lines are longer on average hold no runs that matter."""
+_EMPTY_LINES = re.compile(rb"(?:\A|(?<=\n))(?:\n{64,4096}|(?:\r\n){64,4096})")
+"""A bounded run of lines without content, from a line's begin to another's."""
+
+Stream = BinaryIO | ExpandedStream | Utf8Stream
 
 
-Stream = BinaryIO | ExpandedStream
-
-
-def open_stream(path: str, *, max_expanded_bytes: int) -> Stream:
+def open_stream(path: str, *, max_expanded_bytes: int) -> BinaryIO | ExpandedStream:
     """Opens a local or remote file for reading forward.
 
     Raises:
@@ -61,13 +68,43 @@ def read_lines(
             yield block
             continue
         offset = block.offset
-        for raw in block.raw.removesuffix(b"\n").split(b"\n"):
+        has_mark = BYTE_ORDER_MARK[:1] in block.raw and BYTE_ORDER_MARK in block.raw
+        for raw in _split(block.raw.removesuffix(b"\n")):
             if len(raw) > max_line_bytes:
-                yield DeadLetter.of(offset, raw, _too_long(max_line_bytes))
+                letter = DeadLetter.of(offset, raw, _too_long(max_line_bytes))
+                yield replace(letter, num_quotes=raw.count(b'"'))
             else:
-                line = raw.removeprefix(BYTE_ORDER_MARK) if offset == 0 else raw
+                line = raw.removeprefix(BYTE_ORDER_MARK) if has_mark else raw
                 yield Line(offset, line)
             offset += len(raw) + 1
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Returns the lines of a block; many empty ones in a row are one blank line."""
+    lines = data.split(b"\n")
+    if len(lines) * _SHORT_LINE_BYTES < len(data):
+        return lines
+    lines, begin = [], 0
+    for run in _EMPTY_LINES.finditer(data):
+        if run.start() > begin:
+            lines += data[begin : run.start() - 1].split(b"\n")
+        lines.append(run[0][:-1])
+        begin = run.end()
+    return [*lines, *data[begin:].split(b"\n")]
+
+
+def line_numbers(stream: Stream, offsets: list[int]) -> dict[int, int]:
+    """Returns the number of the line, from 1, that each offset lies in."""
+    numbers: dict[int, int] = {}
+    number, begin, chunk = 1, 0, b""
+    for offset in sorted(offsets):
+        while offset > begin + len(chunk):
+            number += chunk.count(b"\n")
+            begin += len(chunk)
+            if not (chunk := stream.read(BLOCK_BYTES)):
+                return numbers
+        numbers[offset] = number + chunk.count(b"\n", 0, offset - begin)
+    return numbers
 
 
 def _line_blocks(
@@ -98,7 +135,7 @@ def _first_line(stream: Stream, begin: int, end: int, block_bytes: int) -> int:
     """Seeks the first line that begins at or after ``begin``; returns its offset."""
     if begin == 0:
         return 0
-    assert not isinstance(stream, ExpandedStream), "compressed: cannot seek"
+    assert not isinstance(stream, ExpandedStream | Utf8Stream), "cannot seek"
     position = stream.seek(begin - 1)
     while position < end and (chunk := stream.read(block_bytes)):
         if (newline := chunk.find(b"\n")) >= 0:

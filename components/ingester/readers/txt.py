@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from textmill.components.ingester.readers.reader import FileRange, LineReader, Records
@@ -32,13 +33,20 @@ class TxtReader(LineReader):
         if self.source.document != "file":
             yield from super().read(part)
         elif content := self._content(part):
-            yield from parse_lines([Line(0, content)], parse_text)
+            yield from parse_lines([Line(0, content)], self._parse)
 
     def parse(self, lines: Iterator[Line | DeadLetter], part: FileRange) -> Records:
         """Yields the lines, or the paragraphs that they make."""
-        if self.source.document == "line":
-            return parse_lines(lines, parse_text)
-        return parse_lines(paragraphs(lines, self.limits.max_line_bytes), parse_text)
+        if self.source.document != "line":
+            lines = paragraphs(lines, self.limits.max_line_bytes)
+        return parse_lines(lines, self._parse)
+
+    @property
+    def _parse(self) -> Callable[[bytes], dict[str, Any]]:
+        encoding = self.line_encoding
+        if encoding == "utf-8":
+            return parse_text
+        return partial(parse_text, encoding=encoding)
 
     def _content(self, part: FileRange) -> bytes:
         """Returns the bytes of a file, which has no bound but max_expanded_bytes."""
@@ -56,13 +64,13 @@ class TxtReader(LineReader):
         return b"".join(chunks).removeprefix(BYTE_ORDER_MARK)
 
 
-def parse_text(raw: bytes) -> dict[str, Any]:
+def parse_text(raw: bytes, encoding: str = "utf-8") -> dict[str, Any]:
     """Returns plain text as a row; its lines end with ``\\n``.
 
     Raises:
-        BadRecord: invalid_utf8, nul or lone_carriage_return.
+        BadRecord: as ``plain_text``.
     """
-    return {"text": plain_text(raw)}
+    return {"text": plain_text(raw, encoding)}
 
 
 def paragraphs(

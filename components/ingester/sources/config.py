@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.readers import FORMATS, READERS, ReaderRow
+from textmill.components.ingester.readers.encodings import canonical_encoding
 from textmill.models.errors import did_you_mean
 from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
@@ -21,6 +22,11 @@ _TOKEN = re.compile(r"\{([A-Za-z]+)\}")
 _TOKENS = ("SPAN", "VERSION", "YYYY", "MM", "DD")
 _KEYS = (*FORMATS, "files")
 """The keys of which a source has exactly one."""
+_OPTIONS = (
+    *("columns", "header", "delimiter", "quoting", "escape", "encoding"),
+    "data_dir",
+)
+"""The keys that only some formats know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +47,11 @@ class SourceConfig:
     """Installed packages (and ``stdlib``) whose documentation paragraphs are read."""
     jsonl: Files | None = None
     """Files of JSON objects, one per line."""
+    json: Files | None = None
+    """Files of JSON: an array of objects, or objects in a row, on any lines."""
     csv: Files | None = None
-    """Files of comma-separated values (RFC 4180) with a header line."""
+    """Files of comma-separated values (RFC 4180) with a header line. Semicolons, tabs
+    and bars as delimiters are detected in the first lines."""
     tsv: Files | None = None
     """Files of tab-separated values with a header line."""
     txt: Files | None = None
@@ -96,7 +105,24 @@ class SourceConfig:
     id: str | None = None
     """The column that names a document. Not set: its file and position."""
     columns: tuple[str, ...] | None = None
-    """For csv and tsv without a header line: the names of the columns."""
+    """For csv and tsv: the names of the columns, for files without a header line."""
+    header: bool | None = None
+    """For csv and tsv: whether the first record is a header. Not set: it is one without
+    ``columns``, or if it repeats their names."""
+    delimiter: str | None = None
+    """For csv: the character between fields. Not set: the comma, semicolon, tab or bar
+    that fits the header and the first lines."""
+    quoting: bool | None = None
+    """For csv: whether quotes enclose fields; false reads them as characters. Not set:
+    true."""
+    escape: str | None = None
+    """For csv: the character that takes the next one literally, such as a backslash.
+    Not set: none; two quotes stand for one."""
+    encoding: str | None = None
+    """For csv, tsv, txt, json and jsonl: the encoding of the files by Python's name
+    (cp1252, gb18030, big5, shift_jis, utf-16, ...). Not set: utf-8. A file of UTF-16,
+    UTF-32 or ISO-2022 is read by one worker, and its offsets count bytes of its text
+    in UTF-8."""
     limit_per_label: int | None = None
     """For label: keeps at most this many documents of each, chosen by hash of the
     id."""
@@ -156,12 +182,13 @@ class SourceConfig:
 
     def _check_options(self) -> None:
         """Refuses options that the format does not know."""
-        for name in ("columns", "data_dir"):
+        for name in _OPTIONS:
             if getattr(self, name) is not None and name not in self._row.options:
                 formats = [key for key, row in READERS.items() if name in row.options]
                 raise ValueError(
                     f"{name} with {' or '.join(formats)} only, got {self.reader}"
                 )
+        self._check_text_format()
         kinds = [kind for kind in TARGETS if self._column_of(kind) is not None]
         if len(kinds) > 1:
             fields = " and ".join(TARGETS[kind].field for kind in kinds)
@@ -174,6 +201,24 @@ class SourceConfig:
                 raise ValueError(f"a {kind} column for {name}, got {self.target}")
         if self.labels_separator == "":
             raise ValueError("a text as labels_separator, got an empty one")
+
+    def _check_text_format(self) -> None:
+        if self.header is False and self.columns is None:
+            raise ValueError("the names of the columns as columns for header: false")
+        for name in ("delimiter", "escape"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if len(value) != 1 or not value.isascii() or value in '"\r\n\0':
+                hint = '; write a tab as "\\t" in double quotes' if "t" in value else ""
+                raise ValueError(
+                    f"one ASCII character as {name}, other than a quote or the end of "
+                    f"a line, got {value!r}{hint}"
+                )
+        if self.delimiter is not None and self.delimiter == self.escape:
+            raise ValueError("different characters as delimiter and escape")
+        if self.encoding is not None:
+            canonical_encoding(self.encoding)
 
     @property
     def target(self) -> str:

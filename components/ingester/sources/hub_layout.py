@@ -105,11 +105,9 @@ def format_of(name: str, *, where: str) -> str:
     ending = os.path.splitext(_SHARD.sub("", bare))[1].lower()
     if ending in formats:
         return formats[ending]
-    hints = {
-        ".json": "; if its lines are JSON objects, name it .jsonl",
-        ".arrow": "; write it as parquet with datasets' Dataset.to_parquet",
-    }
-    hint = hints.get(ending) or did_you_mean(ending, list(formats))
+    hint = did_you_mean(ending, list(formats))
+    if ending == ".arrow":
+        hint = "; write it as parquet with datasets' Dataset.to_parquet"
     raise ConfigError(
         f"{where}/{name}: expected a file that ends in {', '.join(formats)}, plain or "
         f"compressed{hint}"

@@ -212,7 +212,8 @@ def test_too_many_bad_records_name_the_most_frequent_reason(tmp_path):
     assert str(fault.value) == (
         "11 of 2011 records are bad, more than limits allows (max_bad_records 10, "
         "max_bad_fraction 0.001); most often text_type (6 times), first at "
-        f"{path}, byte {len(ROWS) + 15}: column 'text': expected a string, got int; "
+        f"{path}, line 2006 (byte {len(ROWS) + 15}): column 'text': "
+        "expected a string, got int; "
         "`textmill data dead FILE data` shows the bad records"
     )
     left = {file.name for file in (tmp_path / "documents").iterdir()}

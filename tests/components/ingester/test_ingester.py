@@ -1,5 +1,6 @@
 """Ingestion as a user sees it: what is kept, where it goes, and what is refused."""
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -228,6 +229,7 @@ def test_a_dead_letter_names_its_place_and_reason_and_keeps_no_text(run, tmp_pat
     assert letter == {
         "file": "x.jsonl",
         "offset": 17,
+        "line": 2,
         "length": 8,
         "sha256": hashlib.sha256(b"not json").hexdigest(),
         "reason": "bad_json",
@@ -243,7 +245,7 @@ def test_a_missing_column_fails_with_the_columns_that_are_there(run, write):
         run(source)
     assert "1 of 1 records are bad" in str(fault.value)
     assert (
-        "rows.jsonl, byte 0: expected column 'text', found 'texts', 'key'; "
+        "rows.jsonl, line 1 (byte 0): expected column 'text', found 'texts', 'key'; "
         "did you mean 'texts'?"
     ) in str(fault.value)
 
@@ -388,3 +390,51 @@ def test_a_column_that_a_tag_would_overwrite_is_refused(run, write):
     with pytest.raises(DataError, match="column 'personal': exists in the data, and"):
         run(source, clean=CleanConfig(privacy="tag"))
     assert run(source, split=ALL_TRAIN, folder="kept").facts["columns"] == ["personal"]
+
+
+def test_a_bad_record_has_its_row_and_line(run, tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'text,n\n"one\nline",1\n\nragged\n"\xff\n\n",2\nbad,3,\ngood,4\n')
+    documents = run(SourceConfig(csv=str(path)), limits=FORGIVING, split=ALL_TRAIN)
+    assert [
+        (letter["reason"], letter["row"], letter["line"], letter["offset"])
+        for letter in dead_letters(documents)
+    ] == [("ragged", 4, 5, 21), ("invalid_utf8", 5, 6, 28), ("ragged", 6, 9, 36)]
+    with pytest.raises(
+        DataError, match=r"x\.csv, row 4, line 5 \(byte 21\): expected 2"
+    ):
+        run(SourceConfig(csv=str(path)), limits=LimitsConfig(max_bad_fraction=0))
+
+
+def test_lines_are_counted_in_every_range_of_a_file(run, tmp_path):
+    path = tmp_path / "x.jsonl.gz"
+    lines = [b"[]" if n in (0, 700, 999) else b'{"text": "a"}' for n in range(1000)]
+    path.write_bytes(gzip.compress(b"\n".join(lines)))
+    documents = run(SourceConfig(jsonl=str(path)), limits=FORGIVING, split=ALL_TRAIN)
+    found = [letter["line"] for letter in dead_letters(documents)]
+    assert found == [1, 701, 1000]
+
+
+def test_an_encoding_that_would_fit_is_named(run, tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_bytes('{"text": "größer"}\n{"text": "schön"}\n'.encode("cp1252"))
+    with pytest.raises(
+        DataError, match=r"it looks like cp1252: set source\.encoding: cp"
+    ):
+        run(SourceConfig(jsonl=str(path)))
+    source = SourceConfig(jsonl=str(path), encoding="cp1252")
+    texts = {row["text"] for row in read(run(source, split=ALL_TRAIN)).values()}
+    assert texts == {"größer", "schön"}
+
+
+def test_lines_behind_a_quote_that_nothing_closes_count_as_bad(run, tmp_path):
+    rows = [f"{'' if n != 30 else chr(34)}text {n},1\n" for n in range(40)]
+    (tmp_path / "x.csv").write_text("text,n\n" + "".join(rows))
+    source = SourceConfig(csv=str(tmp_path / "x.csv"))
+    with pytest.raises(
+        DataError, match=r"10 of 40 records .* unclosed_quote \(10 times"
+    ):
+        run(source)
+    documents = run(source, limits=FORGIVING, split=ALL_TRAIN)
+    assert ledger(documents)["bad"] == {"unclosed_quote": 10}
+    assert dead_letters(documents)[0]["records"] == 10

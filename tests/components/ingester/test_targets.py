@@ -157,7 +157,7 @@ def test_a_second_text_loses_personal_data_like_the_first(run, write):  # noqa: 
         ("number", "many", "column 'of': expected a finite number, got str"),
         ("labels", [1.5], "column 'of': expected a string or an integer, got float"),
         ("tags", [[3, 99, "x"]], "inside a text of 4 characters, got 3 to 99"),
-        ("pair", None, "column 'of': expected a string, got NoneType"),
+        ("pair", 7, "column 'of': expected a string, got int"),
     ],
 )
 def test_a_value_of_another_kind_is_a_dead_letter(

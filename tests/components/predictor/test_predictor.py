@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tests.components.test_line import line, predicted  # noqa: F401
+from textmill.components.artifacts import Documents
 from textmill.components.predictor.engine import _regrouped
+from textmill.models.errors import ConfigError
 
 
 def test_rows_have_id_target_probabilities_and_slices(line, tmp_path):  # noqa: F811
@@ -42,3 +44,13 @@ def test_row_groups_do_not_depend_on_the_batch():
 
     expected = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert groups(1) == groups(3) == groups(10) == expected
+
+
+def test_a_document_without_a_column_is_in_the_slice_of_none(line, tmp_path):  # noqa: F811
+    documents = Documents(line["documents"].path)
+    documents.facts["columns"] = ["lang"]
+    some = {**line, "documents": documents}
+    [columns] = predicted(some, tmp_path / "a", slices=("lang",)).read_groups()
+    assert columns["lang"] == ["(none)"] * 20
+    with pytest.raises(ConfigError, match=r"got 'lan'; did you mean 'lang'\?"):
+        predicted(some, tmp_path / "b", slices=("lan",))

@@ -1,6 +1,7 @@
 """The tokenizer's verb: the same rows however it is run, and no token uncounted."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
-from textmill.models.errors import IntegrityError
+from textmill.models.errors import DataError, IntegrityError
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.tokenizers import load_tokenizer
 from textmill.pipeline.publish import seal
@@ -245,3 +246,65 @@ def test_an_altered_shard_is_refused(change, entries, tmp_path):
             inputs={"documents": documents, "vocabulary": entries},
             outputs={"rows": TokenRows(tmp_path / "rows")},
         )
+
+
+def tokenized(folder, splits, vocabulary, **layout):
+    """Returns labelled rows of documents that are given by split."""
+    rows = TokenRows(folder / "rows")
+    layout = {"packing": "pad", "target": "label"} | layout
+    tokenize(
+        documents=write_documents(folder / "documents", splits),
+        vocabulary=vocabulary,
+        rows=rows,
+        config=RowLayout(sequence_length=8, **layout),
+        context=Context(),
+    )
+    return rows
+
+
+def labelled(*labels):
+    rows = [{"id": str(n), "text": f"boat {n}"} for n in range(len(labels))]
+    return [
+        row | ({"label": label} if label else {})
+        for row, label in zip(rows, labels, strict=True)
+    ]
+
+
+def test_documents_without_a_target_are_left_out_and_counted(vocabulary, tmp_path):
+    splits = {"train": labelled("a", "b", None, "b"), "test": labelled(None)}
+    splits["eval"] = labelled("b", None, "a")
+    rows = tokenized(tmp_path, splits, vocabulary)
+    assert rows.splits == {"train": 3, "eval": 2, "test": 0}
+    assert rows.facts["unlabelled"] == {"train": 1, "eval": 1, "test": 1}
+    assert rows.facts["bytes"] == {"train": 18, "eval": 12, "test": 0}
+    assert rows.note() == "3 documents without a target left out"
+    assert rows.evaluated_split == "eval"
+    text = tokenized(tmp_path / "lm", splits, vocabulary, target="none")
+    assert text.splits == {"train": 4, "eval": 3, "test": 1}
+    assert "unlabelled" not in text.facts
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (
+            {"train": ("x", "x")},
+            "split train: expected two labels or more, all 2 rows have label 'x'",
+        ),
+        (
+            {"train": ("x", "y"), "test": ("y ", "y ")},
+            "split test: expected two labels or more, all 2 rows have label 'y '",
+        ),
+        (
+            {"train": ("x", "y")},
+            "expected rows in split eval or test, got none (train 2)",
+        ),
+    ],
+)
+def test_data_that_cannot_be_evaluated_is_refused_before_training(
+    splits, message, vocabulary, tmp_path
+):
+    splits = {split: labelled(*labels) for split, labels in splits.items()}
+    splits["train"] += labelled("y ") if "y " in str(splits) else []
+    with pytest.raises(DataError, match=re.escape(message)):
+        tokenized(tmp_path, splits, vocabulary)

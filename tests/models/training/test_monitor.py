@@ -86,7 +86,7 @@ def test_the_profiler_looks_at_its_window(tmp_path):
     assert list((tmp_path / "events" / "plugins" / "profile").rglob("*.xplane.pb"))
 
 
-@pytest.mark.parametrize(("family", "words"), [("bert", "**`t"), ("gpt", "**")])
+@pytest.mark.parametrize(("family", "words"), [("bert", "**t"), ("gpt", "**")])
 def test_samples_show_outputs_for_three_rows(family, words, tmp_path):
     run = make_run(tmp_path, family=family)
     rows = make_rows(tmp_path, length=8 + (family == "gpt"))

@@ -11,6 +11,8 @@ def test_the_time_left_is_the_median_of_recent_steps():
     pace.add_seconds(30.0, steps=1)
     assert pace.seconds_per_step == 0.05
     assert pace.seconds_left(100, evaluations=3) == 5.0
+    pace.add_evaluation(30.0)
+    assert pace.seconds_left(100, evaluations=3) == 5.0
     pace.add_evaluation(2.0)
     assert pace.seconds_left(100, evaluations=3) == 11.0
     pace.add_seconds(50.0, steps=500)

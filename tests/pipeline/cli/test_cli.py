@@ -328,8 +328,23 @@ def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
         "stages": {},
     }
     out = render_run(summary, tmp_path)
-    assert "disk full; make room" in out
+    assert out.count("disk full; make room") == 1
     assert "same command again" in out
+    assert "disk full" not in render_run(summary, tmp_path, with_messages=False)
+
+
+def test_results_are_broken_between_words(tmp_path):
+    stage = {"metrics": {"accuracy": 0.7, "loss": 1.5}, "blessed": True, "pushed": None}
+    stage["intervals"] = {"accuracy": [0.65, 0.75]}
+    summary = SUMMARY | {"stages": {"library": stage}}
+    assert render_run(summary, tmp_path, width=44).split("\n\n")[1].splitlines() == [
+        "library  accuracy 0.7 [0.65, 0.75],",
+        "         loss 1.5, passed its gate",
+    ]
+    failed = {"state": "failed", "seconds": 1.0, "error": "expected rows, found none"}
+    summary |= {"status": "failed", "nodes": {"train.library": failed}, "stages": {}}
+    out = render_run(summary, tmp_path, width=20).splitlines()
+    assert out[:3] == ["Stopped at", "train.library", "expected rows, found"]
 
 
 def test_an_answer_ranks_its_probabilities():

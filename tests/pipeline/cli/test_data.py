@@ -161,7 +161,7 @@ def test_two_profiles_are_compared_by_run_and_by_path(folder):
 def test_dead_letters_are_shown_with_their_place(folder):
     out, _ = textmill("data", "dead", "c.yaml", "docs", folder=folder)
     assert "bad_json        1" in out
-    assert "docs.jsonl:" in out
+    assert "docs.jsonl, line " in out
     letters = textmill("data", "dead", "c.yaml", "docs", "--json", folder=folder)[0]
     assert json.loads(letters)["length"] == 7
 
@@ -239,6 +239,14 @@ def test_a_changed_profile_does_not_ingest_again(tmp_path):
     strict = create_pipeline(load(tmp_path, "{fail_on: [drift]}"), tmp_path)
     assert plain.node("ingest.docs").config == strict.node("ingest.docs").config
     assert plain.node("profile.docs").config != strict.node("profile.docs").config
+
+
+def test_documents_without_a_label_are_kept_where_a_stage_needs_none(tmp_path):
+    loaded = load(tmp_path, "{}")
+    assert create_pipeline(loaded, tmp_path).node("ingest.docs").config.keep_unlabelled
+    labelled = load_config(tmp_path / "c.yaml", ["stages.pretrain.task=classify"])
+    node = create_pipeline(labelled, tmp_path).node("ingest.docs")
+    assert not node.config.keep_unlabelled
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path):

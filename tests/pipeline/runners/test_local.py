@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -128,6 +129,7 @@ def test_a_run_writes_its_log(source, root):
     page = (folder / "report.html").read_text()
     assert page == f"<!doctype html> {run_id}: ['joined']"
     events = [json.loads(line) for line in (folder / "events.jsonl").open()]
+    events = [event for event in events if event["event"] != "progress"]
     assert [event["event"] for event in events] == [
         "run_started",
         *["node_started", "node_finished"] * 3,
@@ -212,7 +214,8 @@ def test_a_selection_uses_earlier_results(source, root):
         ("memory", 5, "trouble: out of memory"),
         ("disk", 5, "trouble.bin: Input/output error; the disk or the machine failed"),
         ("silence", 1, "internal error in trouble: AssertionError"),
-        ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV)"),
+        ("segfault", 1, "trouble: its worker was killed by signal 11 (SIGSEGV); see"),
+        ("no memory", 5, "trouble: its worker was killed by signal 6 (SIGABRT), as ha"),
     ],
 )
 def test_a_failing_node_publishes_nothing(kind, exit_code, sentence, root):
@@ -310,6 +313,23 @@ def test_independent_nodes_run_at_once_in_two_workers(root):
     assert len(list(folder.glob("logs/*"))) == 2
 
 
+def events_of(root, summary):
+    path = root / "runs" / summary.data["run_id"] / "events.jsonl"
+    return [json.loads(line) for line in path.open()]
+
+
+def test_a_node_has_one_reason_which_names_the_first_change(source, root):
+    run(toy.chain(source), root)
+    source.write_text("another text")
+    events = events_of(root, run(toy.chain(source), root))
+    reasons = {e["node"]: e["reason"] for e in events if e["event"] == "node_started"}
+    assert reasons == {
+        "read": "file text.txt changed",
+        "shout.a": "because read changed",
+        "join": "because read changed",
+    }
+
+
 def test_one_worker_executes_all_nodes(source, root):
     pipeline = toy.chain(source)
     words = pipeline.node("read").outputs["words"]
@@ -370,8 +390,9 @@ def test_progress_reaches_the_events_at_most_once_a_second(root):
     path = root / "runs" / summary.data["run_id"] / "events.jsonl"
     events = [json.loads(line) for line in path.open()]
     progress = [event for event in events if event["event"] == "progress"]
-    assert 1 <= len(progress) <= 3
-    assert progress[0]["total"] == 30
+    assert 2 <= len(progress) <= 4
+    assert progress[0]["phase"] == "importing"
+    assert progress[-1]["total"] == 30
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -413,6 +434,7 @@ def test_a_term_signal_lets_a_resumable_node_commit_and_the_next_run_resumes(
         data = store.run(store.runs()[0]["run_id"])
     assert data["status"] == "interrupted"
     assert states(data) == {"read": "ran", "count": "interrupted", "shout": "skipped"}
+    assert data["nodes"]["count"]["note"] == f"stopped at step {reached}"
     summary = run(toy.counting(source, steps=100), root)
     assert states(summary.data) == {"read": "cached", "count": "ran", "shout": "ran"}
     log = root / "runs" / summary.data["run_id"] / "logs" / "0.log"
@@ -478,6 +500,33 @@ def test_a_waiting_run_takes_over_from_one_that_is_killed(source, root):
     assert int(waiting["process"]) > 1
     began = (folder / "logs" / "0.log").read_text().splitlines()[0]
     assert int(began.removeprefix("began at ")) > 0
+
+
+def temporary_dirs(pid):
+    return list(Path(tempfile.gettempdir()).glob(f"textmill-run-{pid}-*"))
+
+
+def test_a_stopped_process_is_named_with_the_way_to_end_it(source, root):
+    first = start_counting(root, source, steps=40)
+    wait_for(lambda: list(root.glob("work/count/*/step")))
+    [worker] = processes_below(root)
+    os.kill(worker, signal.SIGSTOP)
+    [temporary] = temporary_dirs(first.pid)
+    first.kill()
+    first.communicate()
+    [folder] = root.glob("runs/*")
+    (folder / f".summary.json.{first.pid}").touch()
+    timer = threading.Timer(1.5, os.kill, (worker, signal.SIGKILL))
+    timer.start()
+    summary = run(toy.counting(source, steps=40), root)
+    assert states(summary.data)["count"] == "ran"
+    [event] = [e for e in events_of(root, summary) if e["event"] == "node_waiting"]
+    assert event["told"] == (
+        f"waits for process {worker}, which is executing it and is stopped: "
+        f"`kill -CONT {worker}` continues it, `kill -KILL {worker}` ends it"
+    )
+    assert not temporary.exists() and not temporary_dirs(os.getpid())
+    assert not list(root.glob("runs/*/.*"))
 
 
 def test_the_plan_names_a_resumable_node_as_still_to_run(source, root):

@@ -3,7 +3,9 @@
 import bz2
 import gzip
 import hashlib
+import io
 import itertools
+import json
 import lzma
 
 import pytest
@@ -11,11 +13,18 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.readers.reader import read_ranges, split_ranges
+from textmill.components.ingester.readers.encodings import fitting_encoding
+from textmill.components.ingester.readers.reader import (
+    FileRange,
+    open_reader,
+    read_ranges,
+    split_ranges,
+)
 from textmill.components.ingester.readers.records import LimitsConfig, Record
+from textmill.components.ingester.readers.streams import read_lines
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.files import find_files
-from textmill.models.errors import DataError
+from textmill.models.errors import DataError, IntegrityError
 
 BLOCK = 1 << 20
 
@@ -105,8 +114,15 @@ def test_a_bad_line_of_json_is_a_dead_letter(jsonl, line, reason):
     ]
 
 
-def test_a_byte_order_mark_is_no_text(jsonl, csv):
-    assert jsonl(b'\xef\xbb\xbf{"text": "a"}') == [(0, {"text": "a"})]
+def test_a_byte_order_mark_at_the_beginning_of_a_line_is_no_text(jsonl, csv):
+    mark = b"\xef\xbb\xbf"
+    row = mark + b'{"text": "a"}'
+    assert jsonl(row + b"\n" + row) == [(0, {"text": "a"}), (17, {"text": "a"})]
+    table = b"label,text\ngood,a\n" + mark + b'good,"b' + mark + b'"\n'
+    assert [row for _, row in csv(table)] == [
+        {"label": "good", "text": "a"},
+        {"label": "good", "text": "b\ufeff"},
+    ]
     assert csv(b"\xef\xbb\xbftext\na\n") == [(8, {"text": "a"})]
 
 
@@ -246,22 +262,157 @@ def test_a_bad_record_of_csv_costs_itself_alone(csv):
     assert csv(content) == [
         (7, "ragged"),
         (14, "ragged"),
-        (20, "bad_csv"),
+        (20, "unclosed_quote"),
+        (28, {"text": "shut", "n": "2"}),
         (37, "invalid_utf8"),
         (41, {"text": "fine", "n": "4"}),
     ]
 
 
-def test_an_open_quote_swallows_no_more_than_the_longest_record(csv):
-    content = b'text\n"open\n' + b"line\n" * 20
-    found = csv(content, max_line_bytes=30)
-    assert found[0] == (5, "record_too_long")
-    assert found[-1] == (len(content) - 5, {"text": "line"})
+@pytest.mark.parametrize(
+    ("record", "reason", "num_records"),
+    [
+        (b'"' + b"To: a person, and\n" * 9 + b'",1\n', "record_too_long", 1),
+        (b'"one, \xff\ntwo, b\nthree",1\n', "invalid_utf8", 1),
+        (b'"one, ""\xff""\n""two"", b\nthree",1\n', "invalid_utf8", 1),
+        (b'5" disk \xff,1\n', "invalid_utf8", 1),
+        (b'"he said "hi" and\nwent home, yes",1\n', "bad_csv", 1),
+        (b'"said "hi",\n' + b"old, new\n" * 9 + b'went",1\n', "bad_csv", 1),
+        (b'"one\n' + b"b" * 100 + b'",1\n', "bad_csv line_too_long", 1),
+        (b'"one\n' + b"b" * 100 + b'\ntwo, c\n",1\n', "bad_csv line_too_long", 1),
+        (b'"open,1\n', "unclosed_quote", 1),
+        (b'"open,1\nplain,2\nplain,3\n', "unclosed_quote", 3),
+        (b'5"" tape,"open,1\n\nplain,2\n', "unclosed_quote", 2),
+        (b'"5" disk",1\n', "unclosed_quote", 1),
+    ],
+)
+def test_reading_goes_on_after_the_end_of_a_bad_record(
+    tmp_path, record, reason, num_records
+):
+    content = b'text,n\n"begin, here",0\n' + record + b'"fine",9\n'
+    found = read_csv(tmp_path, content)
+    assert [r.row for r in found if isinstance(r, Record)] == [
+        {"text": "begin, here", "n": "0"},
+        {"text": "fine", "n": "9"},
+    ]
+    letters = [letter for letter in found if not isinstance(letter, Record)]
+    assert " ".join(letter.reason for letter in letters) == reason
+    assert letters[0].offset == 23
+    assert letters[0].num_records == num_records
+    if len(letters) == 1:
+        whole = record.removesuffix(b"\n")
+        assert (letters[0].length, letters[0].sha256) == (
+            len(whole),
+            hashlib.sha256(whole).hexdigest(),
+        )
+
+
+def read_csv(tmp_path, content, **options):
+    """Returns the records and dead letters of a csv of short records."""
+    (tmp_path / "x.csv").write_bytes(content)
+    source = SourceConfig(csv=str(tmp_path / "x.csv"), **options)
+    [unit] = split_ranges(find_files(source), source, block_bytes=BLOCK)
+    limits = LimitsConfig(max_line_bytes=80)
+    return [record for _, record in read_ranges(unit, source=source, limits=limits)]
+
+
+def test_a_quote_that_nothing_closes_costs_all_lines_to_the_end(tmp_path):
+    lines = b"".join(b"text %d,1\n" % n for n in range(500))
+    good, letter = read_csv(tmp_path, b'text,n\ngood,0\n"open,1\n' + lines)
+    assert good.row == {"text": "good", "n": "0"}
+    assert (letter.offset, letter.reason, letter.num_records) == (14, *OPEN)
+    assert letter.detail.startswith(
+        "a quoted field begins here that nothing closes, 50"
+    )
+
+
+OPEN = ("unclosed_quote", 501)
 
 
 def test_columns_in_the_config_mean_that_there_is_no_header(csv, tsv):
     assert csv(b"3,a\n", columns=("of", "text")) == [(0, {"of": "3", "text": "a"})]
     assert tsv(b"3\ta\n", columns=("of", "text")) == [(0, {"of": "3", "text": "a"})]
+
+
+def test_a_header_that_repeats_the_columns_of_the_config_is_no_row(csv, tsv):
+    columns = ("text", "of", "x", "y")
+    content = b"text,of,,\na,b,,\n"
+    row = {"text": "a", "of": "b", "x": "", "y": ""}
+    assert csv(content, columns=columns, label="of") == [(10, row)]
+    content = content.replace(b",", b"\t")
+    assert tsv(content, columns=columns, label="of", block_bytes=4) == [(10, row)]
+    renamed = {"columns": ("a", "b"), "text": "a"}
+    assert csv(b"x,y\n1,2\n", header=True, **renamed) == [(4, {"a": "1", "b": "2"})]
+    header = (0, {"a": "a", "b": "b"})
+    assert csv(b"a,b\n", header=False, **renamed) == [header]
+
+
+def test_columns_without_a_name_are_left_out_if_there_are_several(csv):
+    assert csv(b"text,,\na,b,c\n") == [(7, {"text": "a"})]
+    assert csv(b",text\n0,a\n") == [(6, {"": "0", "text": "a"})]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_of_csv_is_detected(csv, delimiter):
+    rows = [["id", "message", "of"], ["1", '"a,b;c|d"', "x"], ["2", "e", "y, z"]]
+    if delimiter == ",":
+        rows[2][2] = '"y, z"'
+    content = "\r\n".join(map(delimiter.join, rows)).encode()
+    expected = [
+        {"id": "1", "message": "a,b;c|d", "of": "x"},
+        {"id": "2", "message": "e", "of": "y, z"},
+    ]
+    for source in ({"text": "message", "label": "of"}, {"text": "wrong"}):
+        assert [row for _, row in csv(content, **source)] == expected
+    renamed = {"columns": ("id", "message", "of"), "text": "message", "header": True}
+    assert [row for _, row in csv(content, **renamed)] == expected
+
+
+def test_a_comma_is_preferred_where_the_text_has_a_column(csv):
+    assert csv(b"text\na;b\nc;d\n") == [(5, {"text": "a;b"}), (9, {"text": "c;d"})]
+    assert csv(b"text,n;m\na;b,1\n") == [(9, {"text": "a;b", "n;m": "1"})]
+
+
+def test_a_named_delimiter_that_does_not_fit_names_the_one_that_does(csv, tsv):
+    with pytest.raises(DataError, match=r"with source\.delimiter ','; ';' would fit"):
+        csv(b"text;n\na;1\n", delimiter=",")
+    with pytest.raises(DataError, match="expected tabs in the header, got a semicolon"):
+        tsv(b"text;n\na;1\n")
+    assert csv(b"text~n\na~1\n", delimiter="~") == [(7, {"text": "a", "n": "1"})]
+
+
+def test_escapes_and_quotes_of_other_dialects_are_keys_or_hints(tmp_path, csv):
+    content = rb"text,n" + b"\n" + rb'"said \"hi\", left",1' + b"\n"
+    [(_, row)] = csv(content, escape="\\")
+    assert row == {"text": 'said "hi", left', "n": "1"}
+    [letter] = read_csv(tmp_path, content)
+    assert letter.detail.endswith(
+        '; if a backslash escapes quotes, set source.escape: "\\\\"'
+    )
+    content = b'text|n\n"open|1\n5" disk|2\n'
+    assert [row["text"] for _, row in csv(content, quoting=False)] == [
+        '"open',
+        '5" disk',
+    ]
+
+
+def test_spaces_before_quotes_are_no_text(tmp_path, csv):
+    content = b'text,of\n"a, b", "good"\n"c",  "bad, very"\n'
+    assert [row for _, row in csv(content, label="of")] == [
+        {"text": "a, b", "of": "good"},
+        {"text": "c", "of": "bad, very"},
+    ]
+    [*good, letter] = read_csv(tmp_path, b"text,of\n" + b"a, b\n" * 60 + b'a, "b"\n')
+    assert [record.row["of"] for record in good] == [" b"] * 60
+    assert letter.detail == "field 2 has a space before its quote; remove the space"
+
+
+def test_a_ragged_record_says_how_it_would_fit(tmp_path):
+    trailing, other = read_csv(tmp_path, b"text,n\na,1,\nb;2\n")
+    assert trailing.detail.startswith(
+        "expected 2 fields, got 3; it ends with a delimiter: give source.columns one"
+    )
+    assert other.detail == "expected 2 fields, got 1; ';' as delimiter would give 2"
 
 
 def test_tsv_has_no_quotes_and_its_header_reaches_every_block(tsv):
@@ -278,3 +429,167 @@ def test_a_column_named_twice_is_refused(csv, tsv):
     for read_table, separator in ((csv, b","), (tsv, b"\t")):
         with pytest.raises(DataError, match="names column 'a' twice"):
             read_table(b"a" + separator + b"a\n")
+
+
+ENCODED = {
+    "cp1252": "Die Straße – für 5 € größer\n",
+    "cp1250": "Zamówienie nie dotarło, proszę o zwrot pieniędzy\n",
+    "cp1251": "Доставка опоздала на день\n",
+    "gb18030": "这个酒店的房间很干净，服务态度也很好\n",
+    "big5": "這個酒店的房間很乾淨，服務態度也很好\n",
+    "shift_jis": "このホテルはとても綺麗でした。\n",
+    "euc_jp": "このホテルはとても綺麗でした。\n",
+    "euc_kr": "이 호텔은 정말 깨끗하고 좋았어요\n",
+    "utf-16": "Die Straße\n",
+    "utf-16-le": "Die Straße\n",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_text_of_any_encoding_is_read_in_blocks_of_any_size(tmp_path, encoding):
+    text = ENCODED[encoding] * 9
+    raw = text.encode(encoding)
+    expected = text.splitlines()
+    (tmp_path / "x").write_bytes(raw)
+    for block_bytes in (7, 64, BLOCK):
+        found = read(
+            tmp_path / "x",
+            raw,
+            block_bytes=block_bytes,
+            txt=str(tmp_path / "x"),
+            encoding=encoding,
+        )
+        assert [row["text"] for _, row in found] == expected
+    assert fitting_encoding(raw) == encoding
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-16-be"])
+def test_every_format_of_text_has_an_encoding(request, encoding):
+    for kind, text in {
+        "jsonl": '{"text": "Straße", "n": "1"}\n',
+        "csv": "text,n\nStraße,1\n",
+        "tsv": "text\tn\nStraße\t1\n",
+    }.items():
+        read_it = request.getfixturevalue(kind)
+        [(_, row)] = read_it(text.encode(encoding), encoding=encoding)
+        assert row == {"text": "Straße", "n": "1"}
+
+
+def test_bytes_that_an_encoding_does_not_know_are_a_dead_letter(txt, jsonl):
+    assert txt(b"a\x81\nok\n", encoding="cp1252") == [
+        (0, "undecodable"),
+        (3, {"text": "ok"}),
+    ]
+    utf16 = "a\n".encode("utf-16-le") + b"\x00\xd8" + "b\nok\n".encode("utf-16-le")
+    assert [found for _, found in txt(utf16, encoding="utf-16-le")] == [
+        {"text": "a"},
+        "undecodable",
+        {"text": "ok"},
+    ]
+    assert jsonl(b'{"text": "\x81"}', encoding="cp1252") == [(0, "undecodable")]
+
+
+def test_a_header_in_another_encoding_names_it(csv, tsv):
+    for read_table, separator in ((csv, ";"), (tsv, "\t")):
+        header = f"text{separator}Straße\n"
+        with pytest.raises(
+            DataError, match=r"header is bad: .*; it looks like cp1252: set source.enc"
+        ):
+            read_table(header.encode("cp1252"))
+        with pytest.raises(
+            DataError, match=r"got UTF-16; set source\.encoding: utf-16"
+        ):
+            read_table(header.encode("utf-16"))
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("document", ["line", "paragraph"])
+def test_many_empty_lines_are_one_blank_line(txt, ending, document):
+    content = b"one" + ending + ending * 9000 + b"two" + ending
+    assert txt(content, document=document) == [
+        (0, {"text": "one"}),
+        (len(content) - 3 - len(ending), {"text": "two"}),
+    ]
+    lines = read_lines(io.BytesIO(content), begin=0, end=None, max_line_bytes=BLOCK)
+    assert sum(1 for _ in lines) < 9
+
+
+def test_many_empty_lines_of_a_quoted_field_are_its_text(csv):
+    content = b'text,n\n"a' + b"\n" * 500 + b'",1\n' + b"\n" * 500 + b"b,2\n"
+    assert [row for _, row in csv(content)] == [
+        {"text": "a" + "\n" * 500, "n": "1"},
+        {"text": "b", "n": "2"},
+    ]
+
+
+ROWS = [{"text": 'a "b" [c] {d', "n": {"x": [1, {}]}}, {"text": "é\\\n}", "n": []}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(ROWS).encode(),
+        json.dumps(ROWS, indent=2).encode(),
+        b"\xef\xbb\xbf" + json.dumps(ROWS, ensure_ascii=False).encode(),
+        b"\n".join(json.dumps(row, indent=1).encode() for row in ROWS),
+        b"\n".join(json.dumps(row).encode() for row in ROWS),
+        b"[]" + b"[%s]\n\n[%s]" % tuple(json.dumps(row).encode() for row in ROWS),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 7, BLOCK])
+def test_json_is_read_in_any_layout(tmp_path, content, block_bytes):
+    path = tmp_path / "x.json"
+    found = read(path, content, json=str(path), block_bytes=block_bytes)
+    assert [row for _, row in found] == ROWS
+    assert found[0][0] == content.find(b"{")
+
+
+@pytest.mark.parametrize("block_bytes", [1, BLOCK])
+def test_bad_values_of_json_are_dead_letters(tmp_path, block_bytes):
+    path = tmp_path / "x.json"
+    content = b"""[
+  {"text": "one"}, 1, "two, {", [{"text": "x"}], no, }
+  {"text": "three\n   is", "open": {
+  {"text": "four", 5},
+  {"text": "%s"},
+  {"text": "six"}]
+""" % (b"long " * 30)
+    found = read(
+        path, content, json=str(path), block_bytes=block_bytes, max_line_bytes=99
+    )
+    assert [found for _, found in found] == [
+        {"text": "one"},
+        *["not_an_object", "not_an_object", "not_an_object", "bad_json", "bad_json"],
+        "bad_json",
+        "bad_json",
+        "record_too_long",
+        {"text": "six"},
+    ]
+
+
+@pytest.mark.parametrize("content", [b'[{"text": "a"}, ', b'{"text": "a"', b'{"a'])
+def test_json_that_ends_inside_a_value_is_damaged(tmp_path, content):
+    path = tmp_path / "x.json"
+    with pytest.raises(
+        IntegrityError, match=r"x\.json: ends inside an? (array|value) "
+    ):
+        read(path, content, json=str(path))
+
+
+def test_json_has_an_encoding(tmp_path):
+    path = tmp_path / "x.json"
+    content = '[{"text": "größer"}]'
+    for encoding in ("cp1252", "utf-16"):
+        raw = content.encode(encoding)
+        [(_, row)] = read(path, raw, json=str(path), encoding=encoding)
+        assert row == {"text": "größer"}
+
+
+@pytest.mark.parametrize("content", [b'[{"text": "a"}]', b'{\n"text": "a"\n}\n'])
+def test_json_lines_that_are_json_name_the_format(tmp_path, content):
+    (tmp_path / "x").write_bytes(content)
+    reader = open_reader("jsonl", SourceConfig(jsonl=str(tmp_path / "x")))
+    part = FileRange(str(tmp_path / "x"), "x", "jsonl")
+    assert reader.hint(part, 0, "bad_json").endswith("read it as source.json")
+    (tmp_path / "x").write_bytes(b'{"text": "a"}\n[]\n')
+    assert reader.hint(part, 0, "not_an_object") == ""

@@ -309,6 +309,7 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
         "test.csv.gz",
         "dev/part.jsonl.zst",
         "other.tsv",
+        "rows.json",
         "latest_traintest.txt",
         "set.tfrecord-00000-of-00001",
     )
@@ -320,6 +321,7 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
         ("dev/part.jsonl.zst", "eval", "jsonl"),
         ("latest_traintest.txt", None, "txt"),
         ("other.tsv", None, "tsv"),
+        ("rows.json", None, "json"),
         ("set.tfrecord-00000-of-00001", None, "tfrecord"),
         ("test.csv.gz", "test", "csv"),
     ]
@@ -329,7 +331,6 @@ def test_a_folder_is_read_by_the_names_in_it(touch):
     ("names", "words"),
     [
         (["train.jsonl", "x.doc"], r"/x\.doc: expected a file that ends in \.jsonl, "),
-        (["x.json"], r"if its lines are JSON objects, name it \.jsonl"),
         (["x.arrow"], r"Dataset\.to_parquet"),
         (["x.jsnl"], r"did you mean '\.jsonl'"),
         (["README.md"], "expected data files in the folder, found none"),

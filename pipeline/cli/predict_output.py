@@ -1,0 +1,97 @@
+"""Writes predictions to the terminal, to stdout as JSON lines, or to a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from textmill.models.errors import ConfigError
+from textmill.pipeline.tables import flatten_answer
+
+_PREFIX = "predicted_"
+_ENDINGS = (".jsonl", ".csv")
+
+
+class Writer(Protocol):
+    """Base class: receives the row of an input and its answer."""
+
+    def __call__(self, row: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Writes one prediction."""
+
+
+def top(answer: Mapping[str, Any], number: int | None) -> dict[str, Any]:
+    """Returns an answer with its most probable labels alone; None keeps all."""
+    if number is None or "probabilities" not in answer:
+        return dict(answer)
+    shares = dict(islice(answer["probabilities"].items(), number))
+    return {**answer, "probabilities": shares}
+
+
+def merge(row: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row with an answer; a field that the row has too gets a prefix."""
+    own = {_PREFIX + key if key in row else key: answer[key] for key in answer}
+    return {**row, **own}
+
+
+def to_json_line(row: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Returns a prediction as a line of JSON."""
+    return json.dumps(merge(row, answer), ensure_ascii=False)
+
+
+@contextmanager
+def file_writer(path: Path) -> Iterator[Writer]:
+    """Context manager: writes a csv or jsonl file, which appears when it is complete.
+
+    Raises:
+        ConfigError: the name has another ending, or the folder does not exist.
+    """
+    if path.suffix not in _ENDINGS:
+        raise ConfigError(
+            f"{path}: expected a file that ends in {' or '.join(_ENDINGS)}, got "
+            "another name"
+        )
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path}: expected an existing folder, found none")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            if path.suffix == ".csv":
+                yield _CsvWriter(file)
+            else:
+                yield lambda row, answer: print(to_json_line(row, answer), file=file)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+class _CsvWriter:
+    """Writes csv; the first prediction gives the columns."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._writer: csv.DictWriter[str] | None = None
+
+    def __call__(self, row: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Writes one prediction."""
+        fields = merge(row, flatten_answer(answer))
+        if self._writer is None:
+            self._writer = csv.DictWriter(
+                self._file, list(fields), extrasaction="ignore", lineterminator="\n"
+            )
+            self._writer.writeheader()
+        self._writer.writerow(fields)
+
+
+def batches(
+    rows: Iterable[dict[str, Any]], size: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Yields rows in lists of a size, the last one shorter."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,208 @@
+"""``textmill predict``: the order of fields, files in and out, the prompt, versions."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from textmill.components.predictor.saved_model import predict_texts
+from textmill.models.errors import ConfigError, DataError
+from textmill.models.export.format import Runtime
+from textmill.pipeline.cli.display import render_run
+from textmill.pipeline.cli.predict import (
+    _predict,
+    _print_json,
+    _prompt,
+    _rows,
+    report_newer_version,
+)
+from textmill.pipeline.cli.predict_output import file_writer
+from textmill.pipeline.remote.mirror import Mirror
+from textmill.pipeline.store import MetadataStore
+from textmill.pipeline.text_files import read_rows
+
+
+class Lengths(Runtime):
+    """Classifies texts by their length; its outputs are in an unusual order."""
+
+    labels = ("long", "middle", "short")
+
+    def answer(self, texts):
+        return [
+            {
+                "score": len(text),
+                "probabilities": [0.1, 0.2, 0.7] if len(text) < 5 else [0.5, 0.3, 0.2],
+                "entropy": 1.0,
+                "label": "short" if len(text) < 5 else "long",
+            }
+            for text in texts
+        ]
+
+
+def answers(tmp_path, source, output, *, column="text", number=None, size=2):
+    path = tmp_path / output
+    rows = _rows(None, str(source), column)
+    with file_writer(path) as write:
+        _predict(Lengths(), rows, column, number, write, size=size)
+    return path.read_text()
+
+
+def test_fields_have_one_order_whatever_the_order_of_the_outputs():
+    [answer] = predict_texts(Lengths(), ["a text"])
+    assert list(answer) == ["label", "probabilities", "entropy", "score"]
+    assert list(answer["probabilities"]) == ["long", "middle", "short"]
+
+
+def test_json_lines_of_a_file_keep_its_columns(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text(
+        '{"id": 7, "text": "tiny", "label": "true"}\n\n{"text": "longer"}'
+    )
+    lines = answers(tmp_path, source, "out.jsonl", number=1).splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {
+            "id": 7,
+            "text": "tiny",
+            "label": "true",
+            "predicted_label": "short",
+            "probabilities": {"short": 0.7},
+            "entropy": 1.0,
+            "score": 4,
+        },
+        {
+            "text": "longer",
+            "label": "long",
+            "probabilities": {"long": 0.5},
+            "entropy": 1.0,
+            "score": 6,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("in.csv", '\ufeffid;body\r\n1;tiny\r\n2;"two\nlines"\r\n3;x\r\n'),
+        ("in.tsv", 'id\tbody\n1\ttiny\n2\t"two\nlines"\n3\tx\n'),
+    ],
+)
+def test_tables_go_in_and_out_in_batches(tmp_path, name, text):
+    source = tmp_path / name
+    source.write_text(text, newline="")
+    assert answers(tmp_path, source, "out.csv", column="body").splitlines() == [
+        "id,body,label,probability,p_long,p_middle,p_short,entropy,score",
+        "1,tiny,short,0.7,0.1,0.2,0.7,1.0,4",
+        '2,"two',
+        'lines",long,0.5,0.5,0.3,0.2,1.0,9',
+        "3,x,short,0.7,0.1,0.2,0.7,1.0,1",
+    ]
+
+
+def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
+    source = tmp_path / "in.txt"
+    source.write_text("tiny\nlonger\n")
+    rows = _rows(None, str(source), "text")
+    assert _predict(Lengths(), rows, "text", 1, _print_json, size=8) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["label"] for line in lines] == ["short", "long"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "words"),
+    [
+        (
+            "in.jsonl",
+            '{"text": "a"}\n[1]',
+            DataError,
+            "in.jsonl:2: expected a JSON obj",
+        ),
+        ("in.jsonl", "{", DataError, "in.jsonl:1: expected JSON"),
+        ("in.jsonl", "[" * 100_000, DataError, "in.jsonl:1: expected JSON"),
+        (
+            "in.jsonl",
+            '{"text": 3}',
+            DataError,
+            "row 1: expected a text in 'text', got 3",
+        ),
+        (
+            "in.csv",
+            "txt,id\na,1\n",
+            ConfigError,
+            "'text', got txt, id; did you mean 't",
+        ),
+        ("in.csv", "body\na\n", ConfigError, "got body; --text names the column"),
+        ("in.csv", "text\n\xff\n", DataError, "expected UTF-8"),
+        ("in.doc", "", ConfigError, "ends in .csv, .tsv, .jsonl, .txt, got another"),
+    ],
+)
+def test_a_wrong_line_or_column_is_named(tmp_path, name, text, error, words):
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    with pytest.raises(error, match=words.replace("[", r"\[")):
+        answers(tmp_path, tmp_path / name, "out.jsonl")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_missing_input_and_a_wrong_output_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        list(read_rows(tmp_path / "absent.csv"))
+    for output, words in (
+        ("o.txt", "in .jsonl or .csv"),
+        ("no/o.csv", "folder, found"),
+    ):
+        with pytest.raises(ConfigError, match=words), file_writer(tmp_path / output):
+            pass
+
+
+def test_the_prompt_yields_texts_until_its_end(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("first\n\n  \nsecond\n"))
+    assert list(_prompt("body")) == [{"body": "first"}, {"body": "second"}]
+    assert capsys.readouterr().err.startswith("textmill: type a text")
+
+
+def push(root, stage, version):
+    folder = root / "pushed" / stage / str(version)
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+
+
+def summary(run_id, pushed):
+    stage = {"metrics": {}, "blessed": None, "pushed": pushed}
+    return {
+        "run_id": run_id,
+        "status": "succeeded",
+        "started": 1.0,
+        "nodes": {},
+        "stages": {"s": stage},
+    }
+
+
+def test_a_run_whose_version_is_not_the_newest_says_so(tmp_path):
+    push(tmp_path, "s", 1)
+    run = summary("back", "pushed/s/1")
+    assert 'textmill predict s "your text"' in render_run(
+        run, tmp_path, is_default_root=True
+    )
+    push(tmp_path, "s", 2)
+    out = render_run(run, tmp_path, is_default_root=True)
+    assert (
+        "version 2, pushed by another run, is newer: `textmill predict s` uses" in out
+    )
+    assert f'next  textmill predict {tmp_path}/pushed/s/1 "your text"' in out
+
+
+def test_predict_says_that_the_newest_run_pushed_an_older_version(tmp_path, capsys):
+    for version in (1, 2):
+        push(tmp_path, "s", version)
+    with MetadataStore(tmp_path) as store:
+        store.record_run(summary("forth", "pushed/s/2"))
+        report_newer_version("s", Mirror(str(tmp_path)))
+        assert capsys.readouterr().err == ""
+        store.record_run(summary("back", "pushed/s/1"))
+    report_newer_version("s", Mirror(str(tmp_path)))
+    assert capsys.readouterr().err == (
+        "textmill: s is version 2, the newest; the newest run, back, has pushed/s/1: "
+        "to ask that one, name its folder\n"
+    )
+    report_newer_version("./model", Mirror(str(tmp_path)))
+    assert capsys.readouterr().err == ""
