@@ -34,8 +34,6 @@ MAIN_SETTINGS = (
     "precision",
     "seed",
 )
-MAJORITY = "majority"
-"""The baseline that always answers the most frequent label."""
 
 
 def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,40 +69,46 @@ def _compare(
     evaluation: Mapping[str, Any],
     previous: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Returns rows of metrics, with the values of baselines and of the last version.
-
-    ``evaluation["baselines"]``, if there are any, has metrics by the baseline's name.
-    """
+    """Returns rows of metrics, with those of baselines and of the version before."""
     metrics = evaluation.get("metrics", {})
-    others = dict(_baselines(evaluation))
+    others = _baselines(evaluation)
     if previous:
         note = "" if previous["same_documents"] else ", on other documents"
-        others[f"version {previous['version']}{note}"] = previous["metrics"]
+        title = f"version {previous['version']}{note}"
+        others[title] = {"metrics": previous["metrics"]}
     rows = []
     for name in order_metrics(task, metrics):
         own = interval(metrics[name])
-        values = [_difference(own, other.get(name)) for other in others.values()]
-        rows.append((name, own, values))
+        rows.append((name, own, [_beside(name, own, o) for o in others.values()]))
     return {"titles": list(others), "rows": rows}
 
 
-def _difference(own: Interval, other: Any) -> tuple[float, float] | None:
-    """Returns a value and its distance from the model's; None without a value."""
-    if other is None:
+def _beside(
+    metric: str, own: Interval, other: Mapping[str, Any]
+) -> tuple[float, Interval] | None:
+    """Returns another model's value, and the model's minus it; None without one."""
+    if metric not in other["metrics"]:
         return None
-    value = interval(other).value
-    return value, own.value - value
+    value = interval(other["metrics"][metric]).value
+    difference = other.get("differences", {}).get(metric, own.value - value)
+    return value, interval(difference)
 
 
 def _baselines(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    baselines: dict[str, Mapping[str, Any]] = dict(evaluation.get("baselines") or {})
+    """Returns the baselines, with the accuracy of the most frequent label."""
+    baselines = {
+        f"{name} model": baseline
+        for name, baseline in (evaluation.get("baselines") or {}).items()
+    }
     confusion, labels = evaluation.get("confusion"), evaluation.get("labels")
-    if MAJORITY in baselines or not (confusion and labels):
+    if not (confusion and labels):
         return baselines
     support = [sum(row) for row in confusion]
     largest = max(range(len(labels)), key=support.__getitem__)
     accuracy = support[largest] / max(1, sum(support))
-    return {f"always {labels[largest]}": {"accuracy": accuracy}} | baselines
+    return {
+        f"always {labels[largest]}": {"metrics": {"accuracy": accuracy}}
+    } | baselines
 
 
 def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -76,15 +76,17 @@ def test_metrics_stand_next_to_a_baseline_and_the_version_before(data):
     text = Page(render_report(data)).text
     assert "Metric Value 95 % interval Measured on always ham version 2" in text
     assert (
-        "accuracy 0.710 0.690 – 0.730 1,234 documents of test "
-        "0.500 (+0.210) 0.680 (+0.030)"
+        "accuracy 0.710 0.690 – 0.730 1,234 documents of test 0.500 +0.210 0.680 +0.030"
     ) in text
-    assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 (−0.200)" in text
-    data["stages"][0]["evaluation"]["baselines"] = {"majority": {"accuracy": 0.4}}
+    assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 −0.200" in text
+    difference = {"value": -0.05, "low": -0.08, "high": 0.0}
+    linear = {"metrics": {"accuracy": {"value": 0.76, "low": 0.7, "high": 0.8}}}
+    linear["differences"] = {"accuracy": difference}
+    data["stages"][0]["evaluation"]["baselines"] = {"linear": linear}
     data["stages"][0]["push"]["previous"]["same_documents"] = False
     text = Page(render_report(data)).text
-    assert "Measured on majority version 2, on other documents" in text
-    assert "0.400 (+0.310)" in text
+    assert "always ham linear model version 2, on other documents" in text
+    assert "0.500 +0.210 0.760 −0.050 [−0.080, ±0] 0.680 +0.030" in text
 
 
 def test_settings_are_those_of_the_training(data):
