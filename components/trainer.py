@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -217,10 +216,7 @@ def _write_model(
     from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
-    folder = model.path / model.TOKENIZER
-    folder.mkdir()
-    for path in vocabulary.files():
-        shutil.copyfile(path, folder / path.name)
+    model.copy_tokenizer(vocabulary)
     facts: dict[str, Any] = {
         "task": config.task,
         "model": asdict(config.model),

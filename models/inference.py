@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -16,6 +16,7 @@ from textmill.models.tokenizers import Tokenizer
 from textmill.models.training.sampler import row_keys
 
 _SAMPLE_ROWS = 3
+_TEXTS_A_CALL = 512
 
 
 def row_batches(rows: RowReader, batch: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -54,6 +55,14 @@ def predict_rows(
         if (field := TARGETS[target].field) in columns:
             outputs = {"target": columns[field][:size]} | outputs
         yield outputs
+
+
+def tokenize_texts(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[np.ndarray]:
+    """Yields the int32 token ids of whole texts, without control tokens."""
+    remaining = iter(texts)
+    while batch := list(islice(remaining, _TEXTS_A_CALL)):
+        ids = tokenizer(tf.constant(batch))
+        yield from np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
 
 
 def sample_rows(task: Task, rows: RowReader, tokenizer: Tokenizer) -> str:

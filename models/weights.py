@@ -21,12 +21,17 @@ _HEAD = "head/"
 
 
 def save_weights(task: Task, path: Path) -> str:
-    """Writes all weights; returns the SHA-256 of names, dtypes, shapes and bytes."""
+    """Writes all weights; returns their digest: see ``save_tensors``."""
     tensors = {
         name: np.asarray(keras.ops.convert_to_numpy(variable), order="C")
         for name, variable in task.tensors().items()
     }
-    save_file(tensors, path)
+    return save_tensors(tensors, path)
+
+
+def save_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> str:
+    """Writes tensors; returns the SHA-256 of names, dtypes, shapes and bytes."""
+    save_file(dict(tensors), path)
     digest = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {value.shape}\n".encode())

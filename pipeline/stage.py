@@ -11,6 +11,7 @@ from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.exporter import Exporter
 from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
+from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, Tokenizer
@@ -47,11 +48,16 @@ def stage_nodes(
     model = train.outputs["model"]
     predict = _predictor(config, name, documents, rows, model)
     predictions = predict.outputs["predictions"]
-    evaluate = _evaluator(config, name, predictions, documents, model, root)
+    linear = _linear_baseline(config, name, documents, vocabulary, rows)
+    baselines = (
+        {"linear": linear["predict_linear"].outputs["predictions"]} if linear else {}
+    )
+    evaluate = _evaluator(config, name, predictions, documents, model, baselines, root)
     nodes: dict[str, Component] = {
         "tokenize": tokenize,
         "train": train,
         "predict": predict,
+        **linear,
         "evaluate": evaluate,
     }
     return nodes | _delivery(stage, name, documents, model, evaluate, root)
@@ -120,8 +126,40 @@ def _trainer(
     )
 
 
+def _linear_baseline(
+    config: PipelineConfig,
+    name: str,
+    documents: Channel,
+    vocabulary: Channel,
+    rows: Channel,
+) -> dict[str, Component]:
+    """Returns the nodes of a stage's linear baseline; none without one."""
+    stage = config.stages[name]
+    if stage.evaluate.baseline == "none" or TASKS[stage.task].target != "label":
+        return {}
+    train = LinearTrainer(
+        LinearTrainerConfig(task=stage.task, seed=config.seed),
+        id=f"linear.{name}",
+        config_paths={"task": f"stages.{name}.task", "seed": "seed"},
+        documents=documents,
+        vocabulary=vocabulary,
+    )
+    model = train.outputs["model"]
+    step = "predict_linear"
+    return {
+        "linear": train,
+        step: _predictor(config, name, documents, rows, model, step=step),
+    }
+
+
 def _predictor(
-    config: PipelineConfig, name: str, documents: Channel, rows: Channel, model: Channel
+    config: PipelineConfig,
+    name: str,
+    documents: Channel,
+    rows: Channel,
+    model: Channel,
+    *,
+    step: str = "predict",
 ) -> Predictor:
     evaluate, path = config.stages[name].evaluate, f"stages.{name}.evaluate"
     return Predictor(
@@ -131,7 +169,7 @@ def _predictor(
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
         ),
-        id=f"predict.{name}",
+        id=f"{step}.{name}",
         config_paths={
             "slices": f"{path}.slices",
             "samples": f"{path}.samples",
@@ -150,6 +188,7 @@ def _evaluator(
     predictions: Channel,
     documents: Channel,
     model: Channel,
+    baselines: dict[str, Channel],
     root: Path,
 ) -> Evaluator:
     thresholds = config.stages[name].evaluate.thresholds
@@ -168,6 +207,7 @@ def _evaluator(
         predictions=predictions,
         documents=documents,
         model=model,
+        baselines=baselines,
     )
 
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from textmill.components.artifacts import (
     Documents,
@@ -37,7 +37,11 @@ class EvaluateConfig:
     """Conditions for a blessing: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
     different model, by its own evaluation; the first model has no baseline and
-    passes."""
+    passes. ``">= linear + 0.0"`` compares with the linear model of ``baseline``."""
+    baseline: Literal["linear", "none"] = "linear"
+    """Simple model that is trained on the same documents and measured beside this one:
+    ``linear``, a logistic regression over token n-grams of the whole text, for tasks
+    with a label; or ``none``."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
@@ -64,10 +68,11 @@ def evaluate(
     predictions: Input[Predictions],
     documents: Input[Documents],
     model: Input[TrainedModel],
+    baselines: dict[str, Input[Predictions]] | None = None,
     evaluation: Output[Evaluation],
     config: EvaluatorConfig,
 ) -> None:
-    """Computes metrics of predictions and checks thresholds.
+    """Computes metrics of predictions and of baselines, and checks thresholds.
 
     Documents and model are inputs for their digests only.
 
@@ -78,9 +83,14 @@ def evaluate(
     from textmill.components.evaluator.engine import measure
     from textmill.components.evaluator.thresholds import check_thresholds
 
-    measured = measure(predictions, config)
+    measured = measure(predictions, config, baselines or {})
     baseline = _baseline(config, model.digest, documents.digest)
-    thresholds = check_thresholds(measured["metrics"], config.thresholds, baseline)
+    thresholds = check_thresholds(
+        measured["metrics"],
+        config.thresholds,
+        baseline,
+        {name: b["metrics"] for name, b in measured.get("baselines", {}).items()},
+    )
     blessed = all(t["passed"] for t in thresholds) if thresholds else None
     write_json(
         evaluation.file(evaluation.FILE),

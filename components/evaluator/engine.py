@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
-from textmill.models.errors import DataError
+from textmill.models.errors import DataError, IntegrityError
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.confusion import class_scores, confusion_cells
+from textmill.models.metrics.difference import paired_differences
 from textmill.models.metrics.intervals import Interval, bootstrap_counts
 from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
 from textmill.models.tasks import TASKS
@@ -20,11 +22,22 @@ Statistics = dict[str, np.ndarray]
 """float64 ``[statistics, rows]`` by metric."""
 
 
-def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]:
+def measure(
+    predictions: Predictions,
+    config: EvaluatorConfig,
+    baselines: Mapping[str, Predictions] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Returns task, rows and metrics; for classifiers, slices and confusion matrix too.
+
+    Args:
+        predictions: of the model.
+        config: the seed of intervals.
+        baselines: predictions of simpler models for the same rows, by name: adds their
+            metrics, and the model's minus theirs.
 
     Raises:
         DataError: all rows have one label.
+        IntegrityError: a baseline's predictions are for other rows.
     """
     facts = _facts(predictions)
     names = metric_names(predictions.facts["task"])
@@ -37,6 +50,11 @@ def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]
     }
     if predictions.samples:
         result["samples"] = predictions.samples
+    if baselines:
+        result["baselines"] = {
+            name: _compare(predictions, other, metrics, statistics, facts, config.seed)
+            for name, other in baselines.items()
+        }
     if len(cells):
         result |= _confusion(cells, facts, config.seed)
     if TASKS[predictions.facts["task"]].target != "none":
@@ -45,6 +63,37 @@ def measure(predictions: Predictions, config: EvaluatorConfig) -> dict[str, Any]
             for column, values in columns.items()
         }
     return result
+
+
+def _compare(
+    predictions: Predictions,
+    baseline: Predictions,
+    metrics: Mapping[str, Metric],
+    statistics: Statistics,
+    facts: PredictionFacts,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns a baseline's metrics, and the model's minus them."""
+    if _ids(predictions) != _ids(baseline):
+        raise IntegrityError(
+            f"evaluate: {baseline.path} and {predictions.path} are for different rows; "
+            "run the pipeline again"
+        )
+    theirs, _, _ = _collect(baseline, metrics, facts)
+    return {
+        "metrics": _intervals(metrics, theirs, facts, seed),
+        "differences": paired_differences(
+            {name: metrics[name] for name in statistics},
+            statistics,
+            theirs,
+            facts,
+            seed=seed,
+        ),
+    }
+
+
+def _ids(predictions: Predictions) -> list[str]:
+    return [id for group in predictions.read_groups() for id in group["id"]]
 
 
 def _facts(predictions: Predictions) -> PredictionFacts:

@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from textmill.components.artifacts import PushedVersion
@@ -15,10 +16,10 @@ from textmill.models.errors import ConfigError, DataError, did_you_mean
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 RULE = re.compile(
     rf"\s*(?P<comparison>>=|<=|>|<)\s*"
-    rf"(?:(?P<pushed>pushed)(?:\s*(?P<sign>[-+])\s*(?P<margin>{_NUMBER}))?"
+    rf"(?:(?P<other>pushed|linear)(?:\s*(?P<sign>[-+])\s*(?P<margin>{_NUMBER}))?"
     rf"|(?P<number>[-+]?{_NUMBER}))\s*"
 )
-"""A threshold: a comparison with a number, or with the newest pushed model."""
+"""A threshold: a comparison with a number, the pushed model or the linear one."""
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -31,6 +32,7 @@ def check_thresholds(
     metrics: Mapping[str, Mapping[str, float]],
     thresholds: Mapping[str, str],
     baseline: Baseline | None = None,
+    others: Mapping[str, Mapping[str, Mapping[str, float]]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Returns the outcome of every threshold, sorted by metric.
 
@@ -38,10 +40,11 @@ def check_thresholds(
         metrics: ``value`` and interval by name.
         thresholds: rules by metric; a rule with ``pushed`` passes without a baseline.
         baseline: the pushed model for such rules.
+        others: metrics of other models of the same rows, by name.
 
     Raises:
-        ConfigError: a threshold is malformed, names an unknown metric, or the baseline
-            lacks the metric.
+        ConfigError: a threshold is malformed, names an unknown metric or a model that
+            was not measured, or the baseline lacks the metric.
         DataError: a metric is NaN, which never passes.
     """
     for name, metric in metrics.items():
@@ -61,23 +64,37 @@ def check_thresholds(
             )
         value = metrics[name]["value"]
         outcome: dict[str, Any] = {"metric": name, "rule": rule, "value": value}
-        if matched["pushed"]:
+        if matched["other"] == "pushed":
             outcome["version"] = baseline.version if baseline else None
             outcome["same_documents"] = baseline.same_documents if baseline else None
-        bound = _bound(name, matched, baseline)
+        bound = _bound(name, matched, baseline, others)
         passed = bound is None or bool(_COMPARE[matched["comparison"]](value, bound))
         outcomes.append({**outcome, "bound": bound, "passed": passed})
     return outcomes
 
 
-def _bound(metric: str, rule: re.Match[str], baseline: Baseline | None) -> float | None:
-    """Returns the number that a rule compares with; None without a baseline."""
-    if not rule["pushed"]:
+def _bound(
+    metric: str,
+    rule: re.Match[str],
+    baseline: Baseline | None,
+    others: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> float | None:
+    """Returns the number that a rule compares with; None without a pushed model."""
+    if not (name := rule["other"]):
         return float(rule["number"])
-    if baseline is None:
-        return None
+    if name == "pushed":
+        if baseline is None:
+            return None
+        value = baseline.value(metric)
+    elif name in others:
+        value = others[name][metric]["value"]
+    else:
+        raise ConfigError(
+            f"evaluate.thresholds.{metric}: no model {name!r} was measured; "
+            f"set evaluate.baseline: {name}"
+        )
     margin = float(rule["margin"] or 0.0)
-    return baseline.value(metric) + (-margin if rule["sign"] == "-" else margin)
+    return value + (-margin if rule["sign"] == "-" else margin)
 
 
 class Baseline(NamedTuple):

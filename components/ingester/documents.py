@@ -147,7 +147,7 @@ class DocumentBuilder:
             self.num_read += 1
             self.dropped[f"no_{self._target.field}"] += 1
             return
-        key = self._split_key(row, identity)
+        key = self._split_key(row, identity if self._id_column else text)
         code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
         if self.source_name:

@@ -28,12 +28,15 @@ from textmill.components.ingester.partitions import PartitionOutput
 from textmill.components.ingester.positions import describe
 from textmill.components.ingester.sampling.label_limit import over_label_limit
 from textmill.components.ingester.sampling.mixing import copies, reorder
-from textmill.components.ingester.sampling.splitting import draw_eval
+from textmill.components.ingester.sampling.splitting import draw_eval, fold_test
 from textmill.components.ingester.shard_writer import Shard, make_shards
 from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
 from textmill.components.scratch import ScratchDir, cached_path
 from textmill.models.errors import DataError
 from textmill.models.targets import TARGETS
+
+_NUM_COMPARED = 200
+"""Pairs of documents with one id whose texts are compared."""
 
 
 @dataclass
@@ -171,9 +174,11 @@ class SelectionRules:
         """Applies the rules; without a scratch folder, none that changes lines."""
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: in file order
-        self._drop(duplicates(rows, order, "id_high", "id_low"), "duplicate_id")
+        repeated_ids = duplicates(rows, order, "id_high", "id_low")
+        self._check_ids(order, repeated_ids)
+        self._drop(repeated_ids, "duplicate_id")
         if self._by_source:
-            draw_eval(self.rows, self._dataset.split.eval)
+            draw_eval(self.rows, self._dataset.split.shares[1])
         decontaminate = self._dataset.decontaminate
         if decontaminate is not None and decontaminate.action == "drop":
             self._drop(self.rows["contaminated"], "contaminated")
@@ -192,6 +197,8 @@ class SelectionRules:
             rewrite(self.rows, self.spills, edits, place)
             self._drop_short(edits)
         self._limit_labels()
+        if self._dataset.split.is_by_size:
+            fold_test(self.rows)
         if self._dataset.labels.rare != "fail":
             self._handle_rare_labels()
         if self._dataset.sources and scratch is not None:
@@ -203,6 +210,32 @@ class SelectionRules:
         if mask.any():
             self.dropped[reason] += int(mask.sum())
             self.rows = self.rows[~mask]
+
+    def _check_ids(self, order: np.ndarray, repeated_ids: np.ndarray) -> None:
+        """Refuses ids that many documents share although their texts differ."""
+        rows, limits = self.rows, self._dataset.limits
+        num_repeated = int(repeated_ids.sum())
+        allowed = max(limits.max_duplicate_ids * len(rows), limits.max_bad_records)
+        if num_repeated <= allowed:
+            return
+        is_first = ~repeated_ids[order]
+        firsts = order[is_first][np.cumsum(is_first) - 1]
+        # In the order of hashes, so that the first ones are a fair sample.
+        sample = np.flatnonzero(~is_first)[:_NUM_COMPARED]
+        with SpillFiles(self.spills) as spills:
+            pairs = [
+                (spills.document(rows[first]), spills.document(rows[second]))
+                for first, second in zip(firsts[sample], order[sample], strict=True)
+            ]
+        different = [a for a, b in pairs if a["text"] != b["text"]]
+        if num_repeated * len(different) / len(pairs) <= allowed:
+            return
+        raise DataError(
+            f"{num_repeated} of {len(rows)} documents have the id of an earlier one, "
+            f"most of them another text, for example {different[0]['id']!r}; expected "
+            "an id for each: name another column as source.id, or none, or raise "
+            f"limits.max_duplicate_ids ({limits.max_duplicate_ids:g}) to drop them"
+        )
 
     def _tag_contaminated(self, edits: dict[int, list[Edit]]) -> None:
         for index in np.flatnonzero(self.rows["contaminated"]).tolist():
@@ -465,7 +498,7 @@ def _check_kept(
             f"{_patterns(dataset)}"
             f"{f' (dropped: {dropped})' if dropped else ''}; look at the source"
         )
-    if "train" not in ledger["kept"] and dataset.split.train:
+    if "train" not in ledger["kept"] and dataset.split.shares[0]:
         raise DataError(
             f"split train: expected documents, got none of {len(rows)} kept; "
             "give it a larger share or split by a column with more values"

@@ -17,10 +17,12 @@ from textmill.components.artifacts import (
 )
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.inference import predict_rows
+from textmill.models.inference import predict_rows, tokenize_texts
+from textmill.models.linear.model import LinearModel
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
+from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
 NO_VALUE = "(none)"
@@ -44,18 +46,39 @@ def predict_split(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
+    columns = _row_columns(documents, split, target=target, slices=config.slices)
+    if model.facts["model"]["family"] == "linear":
+        outputs = _linear_outputs(documents, split, model, target=target)
+    else:
+        outputs = _row_outputs(rows, split, model, predictions, config)
+    _write(predictions, split, outputs=outputs, columns=columns)
+    predictions.facts = {
+        "task": model.facts["task"],
+        "labels": model.facts["labels"],
+        "split": split,
+        "rows": predictions.records[predictions.file_name(split)],
+        "slices": list(config.slices) if target != "none" else [],
+        "tokens": rows.facts["tokens"][split]["in"],
+        "bytes": rows.facts["bytes"][split],
+        "model": model.digest,
+        "documents": documents.digest,
+    }
+
+
+def _row_outputs(
+    rows: TokenRows,
+    split: str,
+    model: TrainedModel,
+    predictions: Predictions,
+    config: PredictorConfig,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Returns the outputs of rows; writes the samples of a model that generates."""
     task, tokenizer = load_task(
         model.path / model.WEIGHTS,
         model.path / model.TOKENIZER,
         model.facts,
         attention=rows.facts["attention"],
     )
-    reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
-    outputs = predict_rows(
-        task, reader, target=target, batch=config.batch, seed=config.seed
-    )
-    columns = _row_columns(documents, split, target=target, slices=config.slices)
-    _write(predictions, split, outputs=outputs, columns=columns)
     if config.samples:
         texts = task.write(
             tokenizer,
@@ -64,17 +87,28 @@ def predict_split(
             seed=config.seed,
         )
         write_json(predictions.file(predictions.SAMPLES), texts)
-    predictions.facts = {
-        "task": model.facts["task"],
-        "labels": model.facts["labels"],
-        "split": split,
-        "rows": len(reader),
-        "slices": list(config.slices) if target != "none" else [],
-        "tokens": rows.facts["tokens"][split]["in"],
-        "bytes": rows.facts["bytes"][split],
-        "model": model.digest,
-        "documents": documents.digest,
-    }
+    reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
+    target = TASKS[model.facts["task"]].target
+    return predict_rows(
+        task, reader, target=target, batch=config.batch, seed=config.seed
+    )
+
+
+def _linear_outputs(
+    documents: Documents, split: str, model: TrainedModel, *, target: str
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields targets and probabilities of whole documents, in their order."""
+    linear = LinearModel.load(model.path / model.WEIGHTS, model.facts["model"])
+    tokenizer = load_tokenizer(model.path / model.TOKENIZER)
+    kind, labels = TARGETS[target], model.facts["labels"]
+    labelled = (d for d in documents.read(split) if kind.field in d)
+    while batch := list(islice(labelled, _GROUP_ROWS)):
+        ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
+        numbers = kind.encode([d[kind.field] for d in batch], labels)
+        yield {
+            "target": np.array(numbers, np.int32),
+            "probabilities": linear.probabilities(ids),
+        }
 
 
 def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) -> None:

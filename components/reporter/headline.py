@@ -6,7 +6,7 @@ its gate, where is it pushed, and, after an error, what failed and the next step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,9 +64,20 @@ def interval(value: Any) -> Interval:
 
 
 def summarize(
-    data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None,
+    summary: Mapping[str, Any] | None = None,
+    *,
+    root_option: str = "",
+    served: Mapping[str, str] | None = None,
 ) -> Headline:
-    """Returns the headline of a report's data, of a run's summary, or of both."""
+    """Returns the headline of a report's data, of a run's summary, or of both.
+
+    Args:
+        data: as in ``report.json``.
+        summary: as in ``summary.json``.
+        root_option: ``--root FOLDER`` for the commands in it, if they need one.
+        served: the newest pushed version by stage, where there is one.
+    """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
     if data:
@@ -75,11 +86,16 @@ def summarize(
         lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
     details = [_node_counts(summary)] if summary and nodes else []
+    details += _warnings((summary or {}).get("warnings", ()), root_option)
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
         return _stopped(summary["status"], nodes, details, lines)
-    return _finished(lines, stages, details)
+    thresholds = {
+        **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
+        **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
+    }
+    return _finished(lines, thresholds, served or {}, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -97,7 +113,7 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
         interval=interval(metrics[metric]) if metric else None,
         measured=measured_on(task, evaluation.get("rows"), evaluation.get("split")),
         gates=list(gates),
-        bound=next((g["bound"] for g in gates if g["metric"] == metric), None),
+        bound=_bound(gates, metric),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
         pushed=_version(push, run_stage) if push and push["pushed"] else None,
@@ -106,16 +122,17 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
 
 
 def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
-    metrics = stage.get("metrics") or {}
-    metric = headline_metric(None, metrics)
+    task, metrics = stage.get("task"), stage.get("metrics") or {}
+    metric = headline_metric(task, metrics)
+    gates = stage.get("thresholds", ())
     return StageLine(
         stage=name,
-        task=None,
+        task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        measured=measured_on(None, stage.get("rows"), stage.get("split")),
-        gates=[],
-        bound=None,
+        measured=measured_on(task, stage.get("rows"), stage.get("split")),
+        gates=list(gates),
+        bound=_bound(gates, metric),
         blessed=stage.get("blessed"),
         evaluated=bool(metrics),
         pushed=stage.get("pushed"),
@@ -123,8 +140,12 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
     )
 
 
+def _bound(gates: Iterable[Mapping[str, Any]], metric: str | None) -> float | None:
+    return next((gate["bound"] for gate in gates if gate["metric"] == metric), None)
+
+
 def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
-    """Returns ``1,234 documents of test``, or rows where texts are packed."""
+    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed."""
     if rows is None:
         return None
     is_document = task in TASKS and TASKS[task].target != "none"
@@ -227,8 +248,24 @@ def _stopped(
     )
 
 
+def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterator[str]:
+    """Yields the number of warnings about every data set, and the command for them."""
+    by_dataset: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in warnings:
+        by_dataset.setdefault(entry["dataset"], []).append(entry)
+    for dataset, entries in by_dataset.items():
+        total = sum(entry["count"] for entry in entries)
+        noun = "warning" if total == 1 else "warnings"
+        about = "; ".join(entry["about"] for entry in entries)
+        command = " ".join(filter(None, ["textmill data stats", root_option, dataset]))
+        yield f"{total} {noun}: {command} ({about})"
+
+
 def _finished(
-    lines: list[StageLine], stages: Sequence[Mapping[str, Any]], details: list[str]
+    lines: list[StageLine],
+    thresholds: Mapping[str, Sequence[Mapping[str, Any]]],
+    served: Mapping[str, str],
+    details: list[str],
 ) -> Headline:
     failed = [line.stage for line in lines if line.blessed is False]
     blessed = [line.stage for line in lines if line.blessed]
@@ -237,8 +274,8 @@ def _finished(
         return Headline(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
-            details=[*_missed(stages), *details],
-            next_step=_not_pushed(stages),
+            details=[*_missed(thresholds), *details],
+            next_step=_not_pushed(failed, served),
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -255,26 +292,25 @@ def _finished(
     return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
-def _not_pushed(stages: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the consequence of a missed gate, with the versions that stay."""
+def _not_pushed(failed: Sequence[str], served: Mapping[str, str]) -> str:
+    """Returns the consequence of missed gates, with the versions that stay."""
     versions = [
-        f"version {push['previous']['version']} of {stage['name']}"
-        for stage in stages
-        if (push := stage["push"]) and not push["pushed"] and push.get("previous")
+        f"version {served[name]} of {name}" for name in failed if name in served
     ]
     if not versions:
         return "Not pushed."
-    stays = "stays" if len(versions) == 1 else "stay"
-    return f"Not pushed: {listing(versions)} {stays} in place."
+    if len(failed) == 1:
+        return f"Not pushed. Version {served[failed[0]]} is still the one served."
+    return f"Not pushed. Still served: {listing(versions)}."
 
 
-def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Returns a sentence about every threshold that was missed."""
     return [
-        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
+        f"{name}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
         f"and is {gate['value']:.4g}."
-        for stage in stages
-        for gate in (stage["evaluation"] or {}).get("thresholds", ())
+        for name, gates in thresholds.items()
+        for gate in gates
         if not gate["passed"]
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from typing_extensions import override
 
 from textmill.models.metrics.intervals import (
     Interval,
@@ -66,6 +67,13 @@ class Metric:
         """Maps the ratio of the sums to the value, by an increasing function."""
         return ratio
 
+    def resampled(
+        self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
+    ) -> float:
+        """Returns the value with every row taken ``counts`` ``[rows]`` times."""
+        top, bottom = statistics @ counts
+        return self.value(float(top / max(bottom, 1e-12)), facts)
+
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
     ) -> Interval:
@@ -89,6 +97,15 @@ class CountMetric(Metric):
         """Maps counts ``[..., cells]`` to values ``[...]``."""
         raise NotImplementedError
 
+    @override
+    def resampled(
+        self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
+    ) -> float:
+        cells = statistics[0].astype(np.int64)
+        size = self.num_cells(facts)
+        cell_counts = np.bincount(cells, weights=counts, minlength=size)
+        return float(self.of_counts(cell_counts, facts))
+
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
     ) -> Interval:
@@ -110,6 +127,12 @@ class WholeMetric(Metric):
     def of_rows(self, statistics: np.ndarray, facts: PredictionFacts) -> float:
         """Returns the value of the statistics ``[statistics, rows]`` of all rows."""
         raise NotImplementedError
+
+    @override
+    def resampled(
+        self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
+    ) -> float:
+        return self.of_rows(np.repeat(statistics, counts, axis=1), facts)
 
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int

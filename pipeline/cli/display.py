@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.formats import duration
-from textmill.components.reporter.headline import summarize
+from textmill.components.reporter.headline import (
+    headline_metric,
+    measured_on,
+    summarize,
+)
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -47,7 +51,7 @@ def wrap(text: str, width: int | None) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Returns the number of columns of standard output; None if it is no terminal."""
+    """Returns the number of columns of standard output; None without a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -80,10 +84,15 @@ def render_run(
         with_messages: False if progress has shown the errors and notes of nodes.
         width: columns to break lines at, between words.
     """
-    headline = summarize(None, summary)
+    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
+    headline = summarize(
+        None,
+        summary,
+        root_option=option.rstrip(),
+        served={name: v for name in summary["stages"] if (v := _served(name, root))},
+    )
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
-    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
         ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
@@ -118,8 +127,13 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    parts = [*metrics, gates[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, parts)) or "not measured"]
+    text = ", ".join(metrics) or "not measured"
+    measured = measured_on(stage.get("task"), stage.get("rows"), stage.get("split"))
+    if measured:
+        text = f"on {measured}: {text}"
+    yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
+    for baseline, scores in stage.get("baselines", {}).items():
+        yield ["", _baseline(baseline, scores)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
@@ -138,11 +152,30 @@ def _model(name: str, pushed: str, root: Path, option: str) -> str:
     return f'{option}{name} "your text"'
 
 
+def _served(stage: str, root: Path) -> str | None:
+    """Returns the newest pushed version of a stage, if there is one."""
+    newest = PushedVersion.all(root / "pushed" / stage)[:1]
+    return newest[0].name if newest else None
+
+
 def _newer_version(pushed: str, root: Path) -> str | None:
     """Returns the newest version of a stage, if it is another than the given one."""
     version = root / pushed
     newest = PushedVersion.all(version.parent)[:1]
     return newest[0].name if newest and newest[0].name != version.name else None
+
+
+def _baseline(name: str, measured: Mapping[str, Any]) -> str:
+    """Returns the main metric of a baseline, and how far the model is from it."""
+    metric = headline_metric(None, measured["metrics"])
+    assert metric is not None
+    value = measured["metrics"][metric]
+    difference = measured["differences"][metric]
+    bounds = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
+    return (
+        f"{name} baseline: {_metric(metric, value, measured['intervals'][metric])}; "
+        f"this model {difference['value']:+.4g} {bounds}"
+    )
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:

@@ -64,6 +64,7 @@ def check_task_fits(
         yield Violation("task", expected, stage["task"])
     if row.target != "none":
         yield from _check_target(stage, row.target, config)
+    yield from _check_split(stage, config)
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
         expected = "a vocabulary with Chinese characters, for jieba"
@@ -89,8 +90,18 @@ def _check_thresholds(
         elif rule is None:
             expected = "a comparison such as '>= 0.6' or '>= pushed - 0.01'"
             yield Violation(path, expected, value)
-        elif rule["pushed"] and stage.get("push") is None:
+        elif rule["other"] == "pushed" and stage.get("push") is None:
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
+        elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
+            expected = "baseline linear and a task with a label for such a rule"
+            yield Violation(path, expected, value)
+
+
+def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
+    evaluate = as_mapping(stage.get("evaluate"))
+    return evaluate.get("baseline", "linear") == "linear" and (
+        row is None or row.target == "label"
+    )
 
 
 def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
@@ -158,6 +169,19 @@ def _check_init(
             expected = "the folder's vocabulary, by vocabulary.file"
             got = f"vocabulary.learn_from: {learned}"
             yield Violation(f"init.{kind}", expected, got)
+
+
+def _check_split(
+    stage: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields a data set without documents for the evaluation of its stage."""
+    name = stage.get("dataset")
+    dataset = as_mapping(as_mapping(config.get("datasets")).get(str(name)))
+    split = as_mapping(dataset.get("split"))
+    if split.get("train") == 1 and split.get("by") != "source":
+        expected = "a data set with a share of eval or test, for the evaluation"
+        hint = f"; set datasets.{name}.split.train below 1"
+        yield Violation("dataset", expected, name, hint)
 
 
 def _check_target(

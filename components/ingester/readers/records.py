@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from textmill.components.ingester.readers.encodings import INVALID
+from textmill.models.checks import NOT_NEGATIVE, SHARE, check_bounds
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ONE_IN = 10
@@ -22,16 +23,23 @@ class LimitsConfig:
 
     max_line_bytes: int = 1 << 20
     """Longer lines become dead letters."""
-    max_bad_fraction: float = 0.001
+    max_bad_fraction: Annotated[float, SHARE] = 0.001
     """The run fails when a larger share of the records is bad, and they are more than
     ``max_bad_records`` or more than a tenth of all; 0 allows none at all."""
-    max_bad_records: int = 10
+    max_bad_records: Annotated[int, NOT_NEGATIVE] = 10
     """So many bad records are allowed in a small data set, up to a tenth of its
     records."""
+    max_duplicate_ids: Annotated[float, SHARE] = 0.1
+    """The run fails when a larger share of the documents, and more than
+    ``max_bad_records``, have the id of an earlier one and another text. Fewer are
+    dropped."""
     max_expanded_bytes: int = 64 << 30
     """A compressed file may grow to this size, and to 200 times its own."""
     keep_raw: bool = False
     """Whether dead letters hold the offending text itself."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
     def allow(self, num_bad: int, num_read: int) -> bool:
         """Returns whether so many of the records may be bad."""

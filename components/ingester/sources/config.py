@@ -103,7 +103,8 @@ class SourceConfig:
     """The column of the text to write for the text: a summary, a translation, an
     answer."""
     id: str | None = None
-    """The column that names a document. Not set: its file and position."""
+    """The column that names a document. Not set: its file and position, and the text
+    decides its split."""
     columns: tuple[str, ...] | None = None
     """For csv and tsv: the names of the columns, for files without a header line."""
     header: bool | None = None

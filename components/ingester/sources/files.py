@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -132,9 +132,10 @@ def match_files(source: SourceConfig) -> list[SourceFile]:
                     "every file under one split"
                 )
     paths = sorted(files)
+    patterns = [resolution.patterns.get(name, name) for name in source.patterns]
     return [
         files[path]._replace(name=name)
-        for path, name in zip(paths, _unique_names(paths), strict=True)
+        for path, name in zip(paths, _names(patterns, paths), strict=True)
     ]
 
 
@@ -163,14 +164,30 @@ def _match(pattern: str, *, within: str) -> Iterator[tuple[str, int, str | None]
     yield from files
 
 
-def _unique_names(paths: list[str]) -> list[str]:
-    """Returns file names, or where two are equal the paths below the common folder."""
-    names = [path.rpartition("/")[2] for path in paths]
-    if len(set(names)) == len(names):
-        return names
-    columns = zip(*(path.split("/")[:-1] for path in paths), strict=False)
+def _names(patterns: Sequence[str], paths: list[str]) -> list[str]:
+    """Returns the names of files in ids, which new files of a glob leave as they are.
+
+    Names are the paths below the folder that all patterns have in common, before their
+    first wildcard. Without a wildcard they are file names, if no two are equal.
+    """
+    if any(_WILDCARD.search(pattern) for pattern in patterns):
+        folders = [_fixed_folder(pattern) for pattern in patterns]
+    else:
+        names = [path.rpartition("/")[2] for path in paths]
+        if len(set(names)) == len(names):
+            return names
+        folders = [os.path.dirname(path) for path in paths]
+    columns = zip(*(folder.split("/") for folder in folders), strict=False)
     shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, columns))
     return ["/".join(path.split("/")[shared:]) for path in paths]
+
+
+def _fixed_folder(pattern: str) -> str:
+    """Returns the folder of a path or pattern above its first wildcard or brace."""
+    folder = os.path.dirname(pattern.removeprefix("file://"))
+    while _WILDCARD.search(folder) and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder if is_remote(pattern) else os.path.abspath(folder or ".")
 
 
 def check_ending(path: str, format: str) -> None:
@@ -240,10 +257,7 @@ def check_links(pattern: str, paths: list[str]) -> None:
     Raises:
         ConfigError: a path leads elsewhere.
     """
-    folder = pattern
-    while _WILDCARD.search(folder) and not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    root = os.path.realpath(folder or ".")
+    root = os.path.realpath(_fixed_folder(pattern))
     cache, is_cache, _ = f"{root}/".rpartition("/snapshots/")
     roots = [root, f"{cache}/blobs"] if is_cache else [root]
     for path in paths:

@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
 from textmill.components.evaluator.engine import measure
-from textmill.models.errors import DataError
+from textmill.models.errors import DataError, IntegrityError
 from textmill.pipeline.publish import seal
 
 LABELS = ["ham", "news", "spam"]
@@ -180,3 +180,21 @@ def test_one_label_in_all_rows_is_an_error(tmp_path):
     predictions = classified(tmp_path, [1, 1, 1], [1, 1, 0])
     with pytest.raises(DataError, match="all 3 rows are 'news'"):
         measure(predictions, EvaluatorConfig())
+
+
+def test_a_baseline_has_its_metrics_and_the_difference_to_the_model(tmp_path):
+    model = classified(tmp_path / "model")
+    baseline = classified(tmp_path / "linear", predicted=[0, 1, 1, 1, 2, 2, 2, 0, 0, 2])
+    measured = measure(model, EvaluatorConfig(), {"linear": baseline})
+    linear = measured["baselines"]["linear"]
+    assert measured["metrics"]["accuracy"]["value"] == 0.7
+    assert linear["metrics"]["accuracy"]["value"] == 0.5
+    assert linear["differences"]["accuracy"]["value"] == pytest.approx(0.2)
+    assert set(linear["differences"]) == set(measured["metrics"])
+
+
+def test_a_baseline_of_other_rows_is_refused(tmp_path):
+    model = classified(tmp_path / "model")
+    fewer = classified(tmp_path / "linear", true=TRUE[:9], predicted=PREDICTED[:9])
+    with pytest.raises(IntegrityError, match="different rows; run the pipeline again"):
+        measure(model, EvaluatorConfig(), {"linear": fewer})

@@ -114,3 +114,21 @@ def test_pushing_a_model_does_not_change_its_own_key(tmp_path):
     [second] = Evaluator.external_versions(config, {**inputs, "model": "c"})
     assert first.name == second.name == "the pushed version"
     assert first.identity != second.identity
+
+
+def test_a_rule_compares_with_the_linear_model_of_the_same_rows():
+    linear = {"linear": {"accuracy": {"value": 0.75}}}
+    metrics = {"accuracy": {"value": 0.8}}
+    for rule, bound, passed in (
+        (">= linear + 0.0", 0.75, True),
+        (">= linear + 0.1", 0.85, False),
+        ("> linear", 0.75, True),
+    ):
+        [outcome] = check_thresholds(metrics, {"accuracy": rule}, None, linear)
+        assert outcome["bound"] == pytest.approx(bound)
+        assert outcome["passed"] is passed
+
+
+def test_a_rule_about_a_model_that_was_not_measured_is_refused():
+    with pytest.raises(ConfigError, match=r"set evaluate\.baseline: linear"):
+        check_thresholds({"accuracy": {"value": 0.8}}, {"accuracy": ">= linear"})

@@ -431,7 +431,7 @@ def test_the_schema_describes_every_field(write):
         for field in definition["properties"].values():
             assert field["description"]
     split = schema["$defs"]["SplitConfig"]["properties"]["by"]
-    assert "straddle splits; ``position``" in split["description"]
+    assert "straddle splits; ``id``" in split["description"]
     assert load_config(write()), "asking for a schema changes no later load"
 
 

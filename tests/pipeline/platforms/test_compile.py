@@ -108,6 +108,8 @@ def test_artifacts_have_the_types_of_kfp():
         "comp-tokenize-library": {"rows": "system.Dataset"},
         "comp-train-library": {"model": "system.Model", "logs": "system.Metrics"},
         "comp-predict-library": {"predictions": "system.Dataset"},
+        "comp-linear-library": {"model": "system.Model"},
+        "comp-predict-linear-library": {"predictions": "system.Dataset"},
         "comp-evaluate-library": {
             "evaluation": "system.Metrics",
             "confusion": "system.ClassificationMetrics",
@@ -286,7 +288,7 @@ def test_the_size_is_printed(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout == f"{output}: 11 nodes, {output.stat().st_size:,} bytes\n"
+    assert done.stdout == f"{output}: 13 nodes, {output.stat().st_size:,} bytes\n"
 
 
 def test_a_file_too_large_for_kubernetes_is_refused():

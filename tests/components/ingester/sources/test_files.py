@@ -87,8 +87,8 @@ def test_files_may_be_named_by_split(touch):
         jsonl={"train": (f"{folder}/b/*", f"{folder}/c.jsonl"), "test": f"{folder}/a*"}
     ) == [
         ("a.jsonl", "test"),
-        ("1.jsonl", "train"),
-        ("2.jsonl", "train"),
+        ("b/1.jsonl", "train"),
+        ("b/2.jsonl", "train"),
         ("c.jsonl", "train"),
     ]
 
@@ -150,7 +150,7 @@ def test_brackets_of_a_folder_that_exists_are_its_name(touch):
     for pattern in ("*.jsonl", "x[12].jsonl", "{SPAN}/y.jsonl", "x1.jsonl"):
         [file] = find_files(SourceConfig(jsonl=f"{folder}/a [v2]/{pattern}"))
         assert file.path.startswith(f"{folder}/a [v2]/")
-    assert found(jsonl=f"{folder}/a [uv]/*") == [("x2.jsonl", None)]
+    assert found(jsonl=f"{folder}/a [uv]/*") == [("a v/x2.jsonl", None)]
     os.symlink(f"{folder}/a v/x2.jsonl", f"{folder}/a [v2]/out.jsonl")
     with pytest.raises(ConfigError, match=r"out\.jsonl: a link to"):
         found(jsonl=f"{folder}/a [v2]/*.jsonl")

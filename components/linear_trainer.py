@@ -1,0 +1,102 @@
+"""Linear training: documents become a linear model, the figure to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from textmill.components.artifacts import (
+    Documents,
+    TrainedModel,
+    Vocabulary,
+    write_json,
+)
+from textmill.components.base import Component, Input, Output
+from textmill.models.errors import DataError
+from textmill.models.linear import LinearConfig
+from textmill.models.targets import TARGETS
+from textmill.models.tasks import TASKS, TaskName
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from textmill.models.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearTrainerConfig:
+    """A task, and the choices of its linear model."""
+
+    task: TaskName
+    """Task of the model; its target is a label."""
+    linear: LinearConfig = field(default_factory=LinearConfig)
+    """Choices between which the eval split decides."""
+    seed: int = 17
+    """Seed of the solver."""
+
+
+def train_linear(
+    *,
+    documents: Input[Documents],
+    vocabulary: Input[Vocabulary],
+    model: Output[TrainedModel],
+    config: LinearTrainerConfig,
+) -> None:
+    """Fits the linear model to whole documents, with the choice that eval prefers.
+
+    Raises:
+        DataError: the train split is empty.
+    """
+    from textmill.models.linear.fit import fit_linear
+    from textmill.models.tokenizers import load_tokenizer
+    from textmill.models.weights import save_tensors
+
+    tokenizer = load_tokenizer(vocabulary.path)
+    train = _examples(documents, "train", tokenizer, config)
+    held_out = _examples(documents, "eval", tokenizer, config)
+    if not len(train[1]):
+        raise DataError(
+            "linear: expected documents in split train, found none; "
+            "give datasets.*.split a train share"
+        )
+    fitted = fit_linear(
+        *train,
+        eval_documents=held_out[0],
+        eval_targets=held_out[1],
+        num_labels=len(documents.labels),
+        vocabulary_size=tokenizer.size,
+        config=config.linear,
+        seed=config.seed,
+    )
+    digest = save_tensors(fitted.tensors, model.file(model.WEIGHTS))
+    model.copy_tokenizer(vocabulary)
+    facts: dict[str, Any] = {
+        "task": config.task,
+        "model": {"family": "linear", **fitted.facts},
+        "labels": documents.labels,
+        "vocabulary": vocabulary.digest,
+        "parameters": int(fitted.weights.size + fitted.bias.size),
+    }
+    model.facts, model.identity = facts, {"tensors": digest, **facts}
+    write_json(model.file("model.json"), facts)
+
+
+def _examples(
+    documents: Documents, split: str, tokenizer: Tokenizer, config: LinearTrainerConfig
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Returns token ids and label numbers; documents are in an order of hashes."""
+    import numpy as np
+
+    from textmill.models.inference import tokenize_texts
+
+    target = TARGETS[TASKS[config.task].target]
+    labelled = (d for d in documents.read(split) if target.field in d)
+    chosen = list(islice(labelled, config.linear.max_documents))
+    ids = list(tokenize_texts(tokenizer, (d["text"] for d in chosen)))
+    numbers = target.encode([d[target.field] for d in chosen], documents.labels)
+    return ids, np.array(numbers, np.int64)
+
+
+class LinearTrainer(Component, executor=train_linear):
+    """Documents, vocabulary -> linear model."""
