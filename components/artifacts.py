@@ -178,7 +178,7 @@ class TrainedModel(Artifact):
     TOKENIZER = "tokenizer"
 
     def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
-        """Copies the files of the model's vocabulary beside its weights."""
+        """Copies the files of the vocabulary into the model's folder."""
         folder = self.path / self.TOKENIZER
         folder.mkdir()
         for path in vocabulary.files():

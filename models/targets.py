@@ -54,7 +54,7 @@ class Target:
         raise NotImplementedError
 
     def is_missing(self, value: Any) -> bool:
-        """Returns whether a source's value says that there is no target."""
+        """Returns True for a source's value without a target."""
         if type(value) is str:
             return not value or value.isspace()
         return value is None or (type(value) is float and math.isnan(value))
@@ -188,7 +188,7 @@ class Number(Target):
     packings = ("pad",)
 
     def is_missing(self, value: Any) -> bool:
-        """Returns whether there is no number; a text may say NaN, as pandas writes."""
+        """Returns True without a number; pandas writes NaN as a text."""
         is_nan = type(value) is str and value.strip().casefold() == "nan"
         return is_nan or super().is_missing(value)
 

@@ -121,8 +121,8 @@ def _outcome(event: Mapping[str, Any], activity: Activity | None) -> str:
     words = [event["state"]]
     if event["state"] not in ("cached", "skipped"):
         words.append(clock(event["seconds"]))
-    if told := event.get("error") or event.get("note"):
-        words.append(told)
+    if remark := event.get("error") or event.get("note"):
+        words.append(remark)
     elif activity is not None and activity.reason:
         words.append(activity.reason)
     return "  ".join(words)
@@ -158,8 +158,8 @@ class PlainProgress:
             self._activities[node] = activity
             self._say(node, f"started  {activity.reason}".rstrip())
         elif kind == "node_waiting":
-            self._activities[node].waiting = event["told"]
-            self._say(node, event["told"])
+            self._activities[node].waiting = event["message"]
+            self._say(node, event["message"])
         elif kind == "node_retried":
             self._say(node, f"{event['error']}; trying again")
         elif kind == "node_finished" and event["state"] != "skipped":
@@ -173,10 +173,10 @@ class PlainProgress:
 
     def tick(self) -> None:
         """Prints the status of nodes that were silent for ten seconds."""
-        now = time.monotonic()
+        clock_time = time.monotonic()
         for node, activity in self._activities.items():
-            if now - self.last[node] >= _PLAIN_SECONDS:
-                elapsed = clock(now - activity.started)
+            if clock_time - self.last[node] >= _PLAIN_SECONDS:
+                elapsed = clock(clock_time - activity.started)
                 self._say(node, f"{elapsed}  {activity.status()}")
 
     def close(self) -> None:
@@ -210,7 +210,7 @@ class LiveProgress:
         if kind == "node_started":
             self._activities[node] = Activity(node, event["reason"])
         elif kind == "node_waiting":
-            self._activities[node].waiting = event["told"]
+            self._activities[node].waiting = event["message"]
         elif kind == "progress":
             self._activities[node].update(event)
         elif kind == "node_retried":

@@ -124,7 +124,7 @@ def _linear_baseline(
     vocabulary: Channel,
     rows: Channel,
 ) -> dict[str, Component]:
-    """Returns the nodes of the linear model, for a stage that is measured beside it."""
+    """Returns the nodes of a stage's linear baseline; none without one."""
     stage = config.stages[name]
     if stage.evaluate.baseline == "none" or TASKS[stage.task].target != "label":
         return {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 from textmill.components.profiler.config import Kind, ProfileConfig
-from textmill.components.profiler.drift import Measure
+from textmill.components.profiler.drift import Measure, l_infinity
 from textmill.components.profiler.schema_check import check_split
 from textmill.components.profiler.statistics import Statistics
 
@@ -20,7 +21,7 @@ class Anomaly:
     kind: Kind
     what: str
     where: str
-    """The split."""
+    """The split, or ``source`` for records before they are split."""
 
 
 def find_anomalies(
@@ -67,6 +68,50 @@ def _labels(name: str, split: Statistics, config: ProfileConfig) -> Iterator[Ano
             f"label {least!r} has {counts[least]}",
             name,
         )
+
+
+def find_bad_records(
+    ledger: Mapping[str, Any],
+    baseline: Mapping[str, Any] | None,
+    config: ProfileConfig,
+) -> Iterator[Anomaly]:
+    """Yields the share of bad records, if it is above ``max_bad``.
+
+    Args:
+        ledger: the counts of the ingestion.
+        baseline: those of the baseline, whose share is deducted with sampling noise.
+        config: the threshold.
+    """
+    counts, usual = _good_and_bad(ledger), _good_and_bad(baseline or {})
+    if not counts["bad"]:
+        return
+    share, chance, detail = counts["bad"] / counts.total(), 0.0, ""
+    if usual.total():
+        before = usual["bad"] / usual.total()
+        chance = before + l_infinity("bad", counts, usual).chance
+        detail = f", {before:.2%} in the baseline"
+    if share - chance > config.max_bad:
+        reasons = ", ".join(f"{n} {name}" for name, n in ledger["bad"].items())
+        yield Anomaly(
+            "bad",
+            f"{share:.2%} of the records are bad{detail}: {reasons}",
+            "source",
+        )
+
+
+def _good_and_bad(ledger: Mapping[str, Any]) -> Counter[str]:
+    num_bad = sum(ledger.get("bad", {}).values())
+    return Counter(bad=num_bad, good=ledger.get("read", 0) - num_bad)
+
+
+def find_new_labels(
+    splits: Mapping[str, Statistics], baseline: Mapping[str, Any]
+) -> Iterator[Anomaly]:
+    """Yields the labels that the same split of the baseline does not have."""
+    for name, statistics in splits.items():
+        known = baseline["splits"].get(name, {}).get("labels")
+        for label in sorted(set(statistics.labels) - set(known or statistics.labels)):
+            yield Anomaly("labels", f"label {label!r} is not in the baseline", name)
 
 
 def measure_overlaps(splits: Mapping[str, Statistics]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from textmill.models.checks import NOT_NEGATIVE, SHARE, Bounds, check_bounds
 from textmill.models.paths import FilePath
 
 Kind = Literal[
+    "bad",
     "empty",
     "small",
     "imbalance",
@@ -36,7 +37,8 @@ class ProfileConfig:
     violation is an anomaly of kind ``schema``."""
     baseline: FilePath | None = None
     """An earlier ``profile.json``, or its folder. Drift from it beyond
-    ``max_linf`` or ``max_jensen_shannon`` is an anomaly of kind ``drift``."""
+    ``max_linf`` or ``max_jensen_shannon`` is an anomaly of kind ``drift``, a label that
+    it does not have one of kind ``labels``."""
     fail_on: tuple[Kind, ...] = ()
     """Kinds of anomaly that stop the run (exit 3); all others are only reported."""
     max_linf: Annotated[float, SHARE] = 0.1
@@ -46,6 +48,9 @@ class ProfileConfig:
     max_jensen_shannon: Annotated[float, SHARE] = 0.1
     """The same for lengths, numbers and frequent words: the Jensen-Shannon divergence
     in bits, from 0 (the same) to 1 (nothing shared)."""
+    max_bad: Annotated[float, SHARE] = 0.001
+    """Largest allowed share of bad records among those read (kind ``bad``). With a
+    baseline, the largest increase over its share, beyond sampling noise."""
     min_documents: Annotated[int, NOT_NEGATIVE] = 50
     """Fewest documents per split; a smaller split is an anomaly of kind ``small``."""
     max_imbalance: Annotated[float, Bounds(at_least=1)] = 20.0

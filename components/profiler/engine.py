@@ -21,8 +21,10 @@ from textmill.components.profiler import ProfilerConfig
 from textmill.components.profiler.anomalies import (
     Anomaly,
     find_anomalies,
+    find_bad_records,
     find_drift,
     find_leakage,
+    find_new_labels,
     find_unknown_tokens,
     find_violations,
     measure_overlaps,
@@ -63,9 +65,8 @@ def make_profile(
             documents, vocabulary, sample_bytes=options.sample_bytes
         )
         write_json(profile.file(Profile.SPEED), speed)
-    summary = summarize(splits, tokens, options)
-    if documents.files(Documents.LEDGER):
-        summary["ledger"] = documents.ledger
+    ledger = documents.ledger if documents.files(Documents.LEDGER) else None
+    summary = summarize(splits, tokens, options, ledger=ledger)
     path = profile.file(Profile.FILE)
     write_json(path, summary)
     profile.identity = {Profile.FILE: sha256_file(path)}
@@ -119,6 +120,8 @@ def summarize(
     splits: Mapping[str, Statistics],
     tokens: Mapping[str, Mapping[str, Any]],
     config: ProfileConfig,
+    *,
+    ledger: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the profile: descriptions, measures and anomalies.
 
@@ -126,6 +129,7 @@ def summarize(
         splits: statistics by split, in the order of training.
         tokens: token statistics by split (``measure_tokens``).
         config: thresholds, schema and baseline.
+        ledger: the counts of the ingestion, if they are known.
     """
     described = {
         name: describe(statistics, top_terms=config.top_terms)
@@ -138,10 +142,15 @@ def summarize(
         *find_leakage(overlap, splits, config),
     ]
     anomalies += find_unknown_tokens(tokens, config)
+    baseline = read_profile(Path(config.baseline)) if config.baseline else None
+    if ledger is not None:
+        anomalies += find_bad_records(ledger, (baseline or {}).get("ledger"), config)
+    if baseline is not None:
+        anomalies += find_new_labels(splits, baseline)
     if config.schema:
         anomalies += find_violations(splits, read_schema(Path(config.schema)))
     measures: list[dict[str, Any]] = []
-    for kind, split, against, compared in _comparisons(described, config):
+    for kind, split, against, compared in _comparisons(described, baseline):
         labels = {"kind": kind, "split": split, "against": against}
         measures += [labels | asdict(measure) for measure in compared]
         anomalies += find_drift(
@@ -154,21 +163,20 @@ def summarize(
         "schema": infer({"splits": described}),
         "measures": measures,
         "anomalies": [_with_severity(anomaly, config) for anomaly in anomalies],
-    }
+    } | ({"ledger": ledger} if ledger is not None else {})
 
 
 def _comparisons(
-    described: Mapping[str, Any], config: ProfileConfig
+    described: Mapping[str, Any], baseline: Mapping[str, Any] | None
 ) -> Iterator[tuple[Kind, str, str, list[Measure]]]:
     """Yields kind, split, the split it is compared with, and the measures."""
     first, *others = described
     for name in others:
         yield "skew", name, first, list(compare(described[name], described[first]))
-    if config.baseline:
-        baseline = read_profile(Path(config.baseline))["splits"]
+    if baseline is not None:
         for name in described:
-            if name in baseline:
-                measures = list(compare(described[name], baseline[name]))
+            if name in baseline["splits"]:
+                measures = list(compare(described[name], baseline["splits"][name]))
                 yield "drift", name, "the baseline", measures
 
 

@@ -255,7 +255,7 @@ class _TokenizeShard(beam.DoFn):
         yield {task.split: counts} | by_file
 
     def _labelled(self, batch: Batch) -> Batch:
-        """Returns the documents with a target, and counts the others."""
+        """Returns the documents with a target, and counts those without."""
         field = TARGETS[self._schema.target].field
         if not field:
             return batch

@@ -70,8 +70,8 @@ def foreign_ops(folder: Path) -> list[str]:
     """Returns the sorted ops of a SavedModel that a graph may not hold, unloaded.
 
     Raises:
-        ValueError: the file is no SavedModel of one graph with objects, the only kind
-            that ``tf.saved_model.save`` writes.
+        ValueError: the file is not a SavedModel of one graph with objects, the only
+            kind that ``tf.saved_model.save`` writes.
     """
     graph = _read(folder / "saved_model.pb")
     functions = {f.signature.name: f.node_def for f in graph.graph_def.library.function}

@@ -131,7 +131,9 @@ def _calibrated(
     def loss(temperature: float) -> float:
         return -float((truth * log_softmax(logits / temperature, axis=1)).sum() / size)
 
-    found = minimize_scalar(loss, bounds=(0.05, _LARGEST_TEMPERATURE), method="bounded")
-    temperature = round(float(found.x), 3)
+    optimum = minimize_scalar(
+        loss, bounds=(0.05, _LARGEST_TEMPERATURE), method="bounded"
+    )
+    temperature = round(float(optimum.x), 3)
     accuracy = float((logits.argmax(axis=1) == targets).mean())
     return model.at(temperature), (accuracy, -loss(temperature))

@@ -50,7 +50,7 @@ class LinearModel:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The values that are no tensors."""
+        """Temperature, order, cost and vocabulary size."""
         return {
             "temperature": self.temperature,
             "order": self.order,

@@ -1,6 +1,6 @@
-"""Token n-grams: exact int64 keys, and the documents that contain them.
+"""Token n-grams: exact int64 keys, and their presence in documents.
 
-An n-gram counts once per document: presence tells more than frequency in short texts
+An n-gram counts once per document: in short texts, presence says more than frequency
 (Wang and Manning, 2012). Keys are numbers in base ``vocabulary_size`` and have no
 collisions: three tokens of a vocabulary of two million fit 63 bits.
 """
@@ -57,11 +57,11 @@ def presence(keys: Sequence[np.ndarray], known: np.ndarray) -> sparse.csr_matrix
     """Returns float64 ``[documents, known]``: 1 where a document has a known n-gram."""
     columns, starts = [np.zeros(0, np.int64)], [0]
     for row in keys:
-        at = np.searchsorted(known, row)
-        inside = at < len(known)
-        inside[inside] = known[at[inside]] == row[inside]
-        columns.append(at[inside])
+        indices = np.searchsorted(known, row)
+        inside = indices < len(known)
+        inside[inside] = known[indices[inside]] == row[inside]
+        columns.append(indices[inside])
         starts.append(starts[-1] + len(columns[-1]))
-    indices = np.concatenate(columns)
-    values = np.ones(len(indices))
-    return sparse.csr_matrix((values, indices, starts), (len(keys), len(known)))
+    flat = np.concatenate(columns)
+    entries = (np.ones(len(flat)), flat, starts)
+    return sparse.csr_matrix(entries, (len(keys), len(known)))

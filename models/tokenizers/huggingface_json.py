@@ -152,8 +152,9 @@ def _wordpiece(value: Mapping[str, Any]) -> TokenizerJson:
         ("unk_token", "[UNK]"),
         ("max_input_chars_per_word", 100),
     ):
-        found = model.get(name, wanted)
-        _refuse(f"its {name} is {found!r}, not {wanted!r}", found != wanted)
+        value_of_file = model.get(name, wanted)
+        reason = f"its {name} is {value_of_file!r}, not {wanted!r}"
+        _refuse(reason, value_of_file != wanted)
     steps = list(_parts(value.get("normalizer"), "normalizers"))
     kinds = [step["type"] for step in steps]
     _refuse(

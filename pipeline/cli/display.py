@@ -46,7 +46,7 @@ def wrap(text: str, width: int | None) -> list[str]:
 
 
 def terminal_width() -> int | None:
-    """Returns the number of columns of standard output; None if it is no terminal."""
+    """Returns the number of columns of standard output; None without a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

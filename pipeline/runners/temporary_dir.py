@@ -1,6 +1,6 @@
-"""The folder for temporary files of a run's workers, also removed after a kill.
+"""Folder for temporary files of a run's workers, removed even after a kill.
 
-Beam leaves a folder behind when its process is killed. Workers make theirs below one
+Beam leaves its folder when its process is killed. Workers make theirs below one
 folder of their runner; the next runner removes the folders of runners that are gone.
 """
 

@@ -188,7 +188,7 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
             raise Preempted(f"{job.node}: stopped while waiting for another run")
         if time.monotonic() >= next_message:
             next_message = time.monotonic() + _WAITING_SECONDS
-            send("waiting", {"process": process, "told": _describe_holder(process)})
+            send("waiting", {"process": process, "message": _describe_holder(process)})
 
     with publish.locked(job.root, job.node, job.key, while_waiting=while_waiting):
         if look_up(job.root, component, job.node, job.key).execution is not None:
@@ -321,15 +321,15 @@ def _throttled(send: Send) -> Callable[[dict[str, Any]], None]:
 
 def _describe_holder(process: str) -> str:
     """Returns the process that a node waits for and, if it is stopped, the way out."""
-    told = f"waits for process {process}, which is executing it"
+    message = f"waits for process {process}, which is executing it"
     try:
         is_stopped = psutil.Process(int(process)).status() == psutil.STATUS_STOPPED
     except (psutil.NoSuchProcess, ValueError):
-        return told
+        return message
     if not is_stopped:
-        return told
+        return message
     return (
-        f"{told} and is stopped: `kill -CONT {process}` continues it, "
+        f"{message} and is stopped: `kill -CONT {process}` continues it, "
         f"`kill -KILL {process}` ends it"
     )
 

@@ -1,6 +1,7 @@
 """Tables: the lines of tsv, and the records of csv (RFC 4180), become rows by column.
 
-A line of tsv holds no quotes; a quoted field of csv may hold newlines.
+A line of tsv holds no quotes; a quoted field of csv may hold newlines. A header of
+several columns that occurs again, as in files that were joined, is skipped.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class TsvReader(TableReader):
             if fields is not None and self.is_header(fields):
                 columns = self.header_columns(part, fields)
                 self._check_separator(part, columns, fields)
-                lines = (line for line in lines if line.offset != first.offset)
+                lines = _without_header(lines, first, is_joined=len(fields) > 1)
         assert columns is not None
         return parse_lines(
             lines, partial(parse_tsv, columns=columns, decode=self.decode)
@@ -184,7 +185,7 @@ class CsvReader(TableReader):
                 column with another delimiter alone.
         """
         records, dialect, texts = self._records(lines)
-        columns = self.named_columns()
+        columns, header = self.named_columns(), None
         for first in records:
             if isinstance(first, DeadLetter):
                 if columns is None:
@@ -194,11 +195,12 @@ class CsvReader(TableReader):
             elif self.is_header(first[2]):
                 columns = self.header_columns(part, first[2])
                 self._check_delimiter(part, dialect, columns, texts)
+                header = first[1] if len(first[2]) > 1 else None
                 break
             records = chain([first], records)
             break
         if columns is not None:
-            yield from _rows(records, columns)
+            yield from _rows(records, columns, header)
 
     def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
         """Returns the rows and lines of records by their offsets; a header is row 1."""
@@ -284,15 +286,24 @@ class CsvReader(TableReader):
                 )
 
 
+def _without_header(
+    lines: Iterator[Line | DeadLetter], header: Line | DeadLetter, *, is_joined: bool
+) -> Iterator[Line | DeadLetter]:
+    for line in lines:
+        is_repeated = is_joined and line.raw == header.raw
+        if line.offset != header.offset and not is_repeated:
+            yield line
+
+
 def _rows(
-    records: Iterator[CsvRecord | DeadLetter], columns: Columns
+    records: Iterator[CsvRecord | DeadLetter], columns: Columns, header: bytes | None
 ) -> Iterator[Record | DeadLetter]:
     for record in records:
         if isinstance(record, DeadLetter):
             yield record
             continue
         offset, raw, fields = record
-        if not fields:
+        if not fields or raw == header:
             continue
         try:
             yield Record(offset, raw, columns.row(fields))

@@ -77,7 +77,9 @@ class CsvRecords:
 
     def _check_padding(self, fields: list[str], raw: bytes) -> None:
         for number, field in enumerate(fields, start=1):
-            if is_padded(field) and f"{self._dialect.delimiter}{field}".encode() in raw:
+            spaces = field[: len(field) - len(field.lstrip(" "))]
+            opening = f"{self._dialect.delimiter}{spaces}{QUOTE}".encode()
+            if is_padded(field) and opening in raw:
                 raise BadRecord(
                     "bad_csv",
                     f"field {number} has a space before its quote; remove the space",

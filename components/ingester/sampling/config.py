@@ -15,7 +15,7 @@ class SplitConfig:
 
     Without any share, train gets 0.8, eval 0.1 and test 0.1 of the documents; while
     there are fewer than 1,000 of them, those of test go to eval. A share that is left
-    out beside others is the rest, in the order of train, eval and test.
+    out is the rest of those given, in the order of train, eval and test.
     """
 
     train: Annotated[float, SHARE] | None = None
@@ -45,7 +45,7 @@ class SplitConfig:
 
     @property
     def is_by_size(self) -> bool:
-        """Whether the number of documents decides if there is a test split."""
+        """True if the number of documents decides about a test split."""
         is_given = any(share is not None for share in self._given)
         return not is_given and self.by not in ("position", "source")
 

@@ -13,6 +13,7 @@ from textmill.components.profiler import (
     ProfilerConfig,
     profile,
 )
+from textmill.components.profiler.anomalies import find_bad_records
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.models.errors import ConfigError, DataError, IntegrityError
 from textmill.pipeline.publish import seal
@@ -332,6 +333,31 @@ def test_the_ledger_is_taken_over(describe, tmp_path):
         context=Context(),
     )
     assert made.read()["ledger"] == ledger
+
+
+def test_a_share_of_bad_records_is_an_anomaly_beyond_that_of_the_baseline():
+    def found(ledger, baseline=None, **config):
+        config = ProfileConfig(**config)
+        return [one.what for one in find_bad_records(ledger, baseline, config)]
+
+    bad = {"read": 1000, "bad": {"ragged": 19, "nul": 1}}
+    assert found(bad) == ["2.00% of the records are bad: 19 ragged, 1 nul"]
+    assert found(bad, max_bad=0.02) == found({"read": 9000, "bad": {"nul": 9}}) == []
+    assert found(bad, {"read": 50_000, "bad": {"ragged": 900}}) == []
+    assert found(bad, {"read": 50_000, "bad": {}}) == [
+        "2.00% of the records are bad, 0.00% in the baseline: 19 ragged, 1 nul"
+    ]
+
+
+def test_a_label_that_the_baseline_does_not_have_is_an_anomaly(describe):
+    rows = [row(n, f"text {n}", label="ab"[n % 2]) for n in range(60)]
+    baseline = str(describe({"train": rows}, name="old").path)
+    found = describe({"train": [*rows, row(60, "c", label="'a'")]}, baseline=baseline)
+    assert ("labels", "train", "label \"'a'\" is not in the baseline") in anomalies(
+        found
+    )
+    same = describe({"train": rows}, name="same", baseline=baseline)
+    assert anomalies(same, "labels") == set()
 
 
 def test_what_a_profile_is_held_against_is_part_of_its_key(describe, tmp_path):

@@ -521,7 +521,7 @@ def test_a_stopped_process_is_named_with_the_way_to_end_it(source, root):
     summary = run(toy.counting(source, steps=40), root)
     assert states(summary.data)["count"] == "ran"
     [event] = [e for e in events_of(root, summary) if e["event"] == "node_waiting"]
-    assert event["told"] == (
+    assert event["message"] == (
         f"waits for process {worker}, which is executing it and is stopped: "
         f"`kill -CONT {worker}` continues it, `kill -KILL {worker}` ends it"
     )

@@ -347,6 +347,15 @@ def test_a_header_that_repeats_the_columns_of_the_config_is_no_row(csv, tsv):
     assert csv(b"a,b\n", header=False, **renamed) == [header]
 
 
+def test_the_header_of_joined_files_is_no_row(csv, tsv):
+    mark = b"\xef\xbb\xbf"
+    content = (mark + b"text,of\na,b\n") * 2
+    rows = [{"text": "a", "of": "b"}] * 2
+    assert [row for _, row in csv(content)] == rows
+    assert [row for _, row in tsv(content.replace(b",", b"\t"), block_bytes=4)] == rows
+    assert csv(b"text\na\ntext\n")[1] == (7, {"text": "text"})
+
+
 def test_columns_without_a_name_are_left_out_if_there_are_several(csv):
     assert csv(b"text,,\na,b,c\n") == [(7, {"text": "a"})]
     assert csv(b",text\n0,a\n") == [(6, {"": "0", "text": "a"})]
