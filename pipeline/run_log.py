@@ -11,10 +11,11 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import Artifact, Component
+from textmill.components.base import Artifact, Channel, Component
 from textmill.components.manifest import flush, make_folder
 from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
@@ -60,6 +61,7 @@ class RunLog:
             "process": process_identity(),
             "nodes": {},
             "stages": {},
+            "warnings": [],
         }
         self._save()
         nodes = [node.id for node in pipeline.nodes if node.id in pipeline.selected]
@@ -101,6 +103,7 @@ class RunLog:
         self._outputs[node.id] = outputs
         for artifact in outputs.values():
             self._add_to_stage(node.id.partition(".")[2], artifact)
+            self._add_warnings(node, artifact)
         self._save()
         self.event(
             "node_finished",
@@ -168,6 +171,14 @@ class RunLog:
             field: self._relative(value) if isinstance(value, Path) else value
             for field, value in fields.items()
         }
+
+    def _add_warnings(self, node: Component, artifact: Artifact) -> None:
+        if (warnings := artifact.warnings()) is None:
+            return
+        documents = node.inputs["documents"]
+        assert isinstance(documents, Channel), "only steps of documents give warnings"
+        entry = {"node": node.id, "dataset": documents.producer.partition(".")[2]}
+        self.summary["warnings"].append(entry | asdict(warnings))
 
     def _relative(self, path: Path) -> str:
         path, root = path.resolve(), self._root.resolve()

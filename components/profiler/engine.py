@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import pickle
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -73,7 +74,7 @@ def make_profile(
     _check_severity(summary["anomalies"], config)
     profile.facts |= {
         "splits": documents.splits,
-        "anomalies": len(summary["anomalies"]),
+        "anomalies": Counter(sorted(a["kind"] for a in summary["anomalies"])),
     }
 
 

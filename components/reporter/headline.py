@@ -6,7 +6,7 @@ its gate, where is it pushed, and, after an error, what failed and the next step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -62,9 +62,20 @@ def interval(value: Any) -> Interval:
 
 
 def summarize(
-    data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None,
+    summary: Mapping[str, Any] | None = None,
+    *,
+    root_option: str = "",
+    served: Mapping[str, str] | None = None,
 ) -> Headline:
-    """Returns the headline of a report's data, of a run's summary, or of both."""
+    """Returns the headline of a report's data, of a run's summary, or of both.
+
+    Args:
+        data: as in ``report.json``.
+        summary: as in ``summary.json``.
+        root_option: ``--root FOLDER`` for the commands in it, if they need one.
+        served: the newest pushed version by stage, where there is one.
+    """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
     if data:
@@ -73,11 +84,16 @@ def summarize(
         lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
     details = [_node_counts(summary)] if summary and nodes else []
+    details += _warnings((summary or {}).get("warnings", ()), root_option)
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
         return _stopped(summary["status"], nodes, details, lines)
-    return _finished(lines, stages, details)
+    thresholds = {
+        **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
+        **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
+    }
+    return _finished(lines, thresholds, served or {}, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -118,6 +134,16 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
         pushed=stage.get("pushed"),
         reason=None,
     )
+
+
+def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
+    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed."""
+    if rows is None:
+        return None
+    is_document = task in TASKS and TASKS[task].target != "none"
+    noun = "document" if is_document else "row"
+    of_split = f" of {split}" if split else ""
+    return f"{rows:,} {noun}{'' if rows == 1 else 's'}{of_split}"
 
 
 def _version(push: Mapping[str, Any], run_stage: Mapping[str, Any]) -> str:
@@ -214,8 +240,24 @@ def _stopped(
     )
 
 
+def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterator[str]:
+    """Yields the number of warnings about every data set, and the command for them."""
+    by_dataset: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in warnings:
+        by_dataset.setdefault(entry["dataset"], []).append(entry)
+    for dataset, entries in by_dataset.items():
+        total = sum(entry["count"] for entry in entries)
+        noun = "warning" if total == 1 else "warnings"
+        about = "; ".join(entry["about"] for entry in entries)
+        command = " ".join(filter(None, ["textmill data stats", root_option, dataset]))
+        yield f"{total} {noun}: {command} ({about})"
+
+
 def _finished(
-    lines: list[StageLine], stages: Sequence[Mapping[str, Any]], details: list[str]
+    lines: list[StageLine],
+    thresholds: Mapping[str, Sequence[Mapping[str, Any]]],
+    served: Mapping[str, str],
+    details: list[str],
 ) -> Headline:
     failed = [line.stage for line in lines if line.blessed is False]
     blessed = [line.stage for line in lines if line.blessed]
@@ -224,8 +266,8 @@ def _finished(
         return Headline(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
-            details=[*_missed(stages), *details],
-            next_step="Not pushed: the version served before stays in place.",
+            details=[*_missed(thresholds), *details],
+            next_step=_not_pushed(failed, served),
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -242,13 +284,25 @@ def _finished(
     return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
-def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+def _not_pushed(failed: Sequence[str], served: Mapping[str, str]) -> str:
+    """Returns the consequence of missed gates, with the versions that stay."""
+    versions = [
+        f"version {served[name]} of {name}" for name in failed if name in served
+    ]
+    if not versions:
+        return "Not pushed."
+    if len(failed) == 1:
+        return f"Not pushed. Version {served[failed[0]]} is still the one served."
+    return f"Not pushed. Still served: {listing(versions)}."
+
+
+def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Returns a sentence about every threshold that was missed."""
     return [
-        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
+        f"{name}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
         f"and is {gate['value']:.4g}."
-        for stage in stages
-        for gate in (stage["evaluation"] or {}).get("thresholds", ())
+        for name, gates in thresholds.items()
+        for gate in gates
         if not gate["passed"]
     ]
 
