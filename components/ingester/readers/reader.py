@@ -62,7 +62,7 @@ class FileRange(NamedTuple):
 
 
 class FileColumns(NamedTuple):
-    """The names of columns, as far as the beginning of a file tells them."""
+    """Names of the columns at the beginning of a file."""
 
     names: tuple[str, ...]
     has_header: bool
