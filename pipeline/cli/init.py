@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from textmill.models.errors import ConfigError, did_you_mean
+from textmill.pipeline.cli.options import writing
 from textmill.pipeline.text_files import read_rows
 
 if TYPE_CHECKING:
@@ -63,10 +64,8 @@ def init(
     head = list(_head(data, config, values, text_column, label_column))
     written = _render(head, values)
     parse_config(written, config)
-    try:
+    with writing(config):
         config.write_text(written, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{config}: {error.strerror}; -o names another") from None
     for line in head:
         print(f"textmill: {line}", file=sys.stderr)
     print(config)

@@ -204,6 +204,17 @@ def test_a_cut_artifact_is_made_again(source, root):
     )
 
 
+@pytest.mark.parametrize(
+    "record", ["[1]", "{}", '{"finished": 1, "parts": {}, "seals": {}}', '"text"', "{"]
+)
+def test_a_record_of_another_shape_is_made_again(source, root, record):
+    [file] = root.glob("artifacts/read/*/execution.json")
+    file.write_text(record)
+    state, reason = said(toy.chain(source), root)["read"]
+    assert state == "run"
+    assert "execution.json" in reason
+
+
 def test_a_missing_file_is_refused(source, tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.txt: no such file"):
         plan(toy.chain(source.with_name("nowhere.txt")), tmp_path)
