@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
-    duration,
     headline_metric,
     measured_on,
     summarize,
@@ -85,9 +85,11 @@ def render_run(
         width: columns to break lines at, between words.
     """
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
+    config = root / "runs" / summary["run_id"] / "config.yaml"
     headline = summarize(
         None,
         summary,
+        config=shlex.quote(str(config)),
         root_option=option.rstrip(),
         served={name: v for name in summary["stages"] if (v := _served(name, root))},
     )
