@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.reporter.page import size
+from textmill.components.reporter.formats import size
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:

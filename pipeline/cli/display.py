@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
-    duration,
     headline_metric,
     measured_on,
     summarize,
