@@ -67,6 +67,7 @@ def summarize(
     data: Mapping[str, Any] | None,
     summary: Mapping[str, Any] | None = None,
     *,
+    config: str = "FILE.yaml",
     root_option: str = "",
     served: Mapping[str, str] | None = None,
 ) -> Headline:
@@ -75,7 +76,8 @@ def summarize(
     Args:
         data: as in ``report.json``.
         summary: as in ``summary.json``.
-        root_option: ``--root FOLDER`` for the commands in it, if they need one.
+        config: the file of the config for the commands in it.
+        root_option: ``--root FOLDER`` for these commands, if they need one.
         served: the newest pushed version by stage, where there is one.
     """
     stages = data["stages"] if data else []
@@ -86,7 +88,8 @@ def summarize(
         lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
     details = [_node_counts(summary)] if summary and nodes else []
-    details += _warnings((summary or {}).get("warnings", ()), root_option)
+    options = " ".join(filter(None, [root_option, config]))
+    details += _warnings((summary or {}).get("warnings", ()), options)
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
@@ -248,7 +251,7 @@ def _stopped(
     )
 
 
-def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterator[str]:
+def _warnings(warnings: Iterable[Mapping[str, Any]], options: str) -> Iterator[str]:
     """Yields the number of warnings about every data set, and the command for them."""
     by_dataset: dict[str, list[Mapping[str, Any]]] = {}
     for entry in warnings:
@@ -257,8 +260,7 @@ def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterat
         total = sum(entry["count"] for entry in entries)
         noun = "warning" if total == 1 else "warnings"
         about = "; ".join(entry["about"] for entry in entries)
-        command = " ".join(filter(None, ["textmill data stats", root_option, dataset]))
-        yield f"{total} {noun}: {command} ({about})"
+        yield f"{total} {noun}: textmill data stats {options} {dataset} ({about})"
 
 
 def _finished(

@@ -347,12 +347,14 @@ def test_warnings_are_counted_with_their_command(tmp_path):
     entry = {"node": "profile.docs", "dataset": "docs", "count": 3}
     entry |= {"about": "2 leakage, imbalance"}
     summary = SUMMARY | {"warnings": [entry]}
-    line = f"3 warnings: textmill data stats --root {tmp_path} docs"
+    config = tmp_path / "runs" / SUMMARY["run_id"] / "config.yaml"
+    line = f"3 warnings: textmill data stats --root {tmp_path} {config} docs"
     assert f"\n{line} (2 leakage, imbalance)\n" in render_run(summary, tmp_path)
 
 
 def test_a_missed_gate_shows_its_numbers_and_the_version_that_stays(tmp_path):
-    gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "passed": False}
+    gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "bound": 0.8}
+    gate |= {"passed": False}
     stage = SUMMARY["stages"]["library"] | {"thresholds": [gate], "blessed": False}
     stage |= {"pushed": None}
     saved_model(tmp_path / "pushed" / "library" / "3")
