@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import Artifact
+from textmill.components.base import Artifact, DataWarnings
 from textmill.components.shards import read_shard
 from textmill.models.errors import IntegrityError
 
+_MOST_CUT = 0.1
+"""Share of the tokens of a split that may be cut without a warning."""
 SPLITS = ("train", "eval", "test")
 
 
@@ -115,9 +117,21 @@ class Profile(Artifact):
     """Statistics, schema and anomalies of documents, in ``profile.json``.
 
     ``speed.json`` has the speed of tokenizing; no digest covers it.
+
+    Facts: ``splits`` (documents); ``anomalies`` (number by kind).
     """
 
     FILE, SPEED = "profile.json", "speed.json"
+
+    def warnings(self) -> DataWarnings | None:
+        """Returns the number of anomalies by kind."""
+        counts: dict[str, int] = self.facts["anomalies"]
+        if not counts:
+            return None
+        kinds = [
+            kind if count == 1 else f"{count} {kind}" for kind, count in counts.items()
+        ]
+        return DataWarnings(sum(counts.values()), ", ".join(kinds))
 
     def read(self) -> dict[str, Any]:
         """Returns the profile."""
@@ -164,6 +178,24 @@ class TokenRows(_Sharded):
         if not (counts := self.facts.get("unlabelled")):
             return None
         return f"{sum(counts.values()):,} documents without a target left out"
+
+    def warnings(self) -> DataWarnings | None:
+        """Returns a warning if truncated documents lose more than a tenth of a split.
+
+        It is about the first such split.
+        """
+        length = self.facts["schema"]["sequence_length"]
+        by_split = self.facts["tokens"]
+        for split, counts in ((s, by_split[s]) for s in SPLITS if s in by_split):
+            share = counts["dropped"] / max(1, counts["in"])
+            if share > _MOST_CUT and counts["truncated"]:
+                return DataWarnings(
+                    1,
+                    f"{share:.0%} of the tokens are cut in {split}, where "
+                    f"{counts['truncated']:,} of {counts['documents']:,} documents do "
+                    f"not fit into {length} tokens",
+                )
+        return None
 
 
 class TrainedModel(Artifact):
@@ -269,17 +301,28 @@ class Evaluation(Artifact):
         return value
 
     def stage_summary(self) -> dict[str, Any]:
-        """Returns the metrics, their intervals, those of baselines, the blessing."""
+        """Returns task, split, rows, metrics, those of baselines, and the gate."""
         evaluation = self.read()
         baselines = {
             name: {**_summarize(b["metrics"]), "differences": b["differences"]}
             for name, b in evaluation.get("baselines", {}).items()
         }
         return {
+            "task": evaluation["task"],
+            "split": evaluation["split"],
+            "rows": evaluation["rows"],
             **_summarize(evaluation["metrics"]),
+            "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
+            **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
         }
+
+
+def _absent(evaluation: Mapping[str, Any]) -> list[str]:
+    """Returns the labels without a row in the evaluated split."""
+    scores = evaluation.get("per_class", {})
+    return [label for label in scores if not scores[label]["support"]]
 
 
 def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +368,9 @@ class PushedModel(Artifact):
     """The destination of a pushed model, or the reason for none: ``push.json``.
 
     Facts: ``pushed`` (bool), ``version``, ``reason`` and ``destination``, which is
-    relative to this folder, so that a project can be moved.
+    relative to this folder, so that a project can be moved; ``previous``, the newest
+    version of a different model at that time: ``version``, ``metrics``, ``model`` (a
+    digest) and ``same_documents``.
     """
 
     FILE = "push.json"
@@ -371,6 +416,24 @@ class PushedVersion(Artifact):
             if version.name.isdecimal() and (version / cls.MODEL).is_file()
         ]
         return sorted(versions, key=lambda version: int(version.name), reverse=True)
+
+    @classmethod
+    def latest_other(
+        cls, folder: Path, model: str
+    ) -> tuple[int, dict[str, Any]] | None:
+        """Returns number and card of the newest version with a different model.
+
+        Versions without a card were not pushed by Textmill, and do not count.
+
+        Raises:
+            IntegrityError: a version's card was altered.
+        """
+        for path in cls.all(folder):
+            if (path / cls.CARD).is_file():
+                card = cls(path).read_card()
+                if card["model"] != model:
+                    return int(path.name), card
+        return None
 
     def read_card(self) -> dict[str, Any]:
         """Returns the verified evaluation card.

@@ -35,6 +35,15 @@ from textmill.components.manifest import (
 from textmill.models.errors import ConfigError, IntegrityError, did_you_mean
 
 
+@dataclass(frozen=True)
+class DataWarnings:
+    """The warnings about the data of an artifact, for the summary of a run."""
+
+    count: int
+    about: str
+    """Their kinds, or a sentence."""
+
+
 class Artifact:
     """A typed directory, complete once it has a ``manifest.json``.
 
@@ -185,6 +194,10 @@ class Artifact:
 
     def note(self) -> str | None:
         """Returns a short remark for the line of its node in a run, if there is one."""
+        return None
+
+    def warnings(self) -> DataWarnings | None:
+        """Returns the warnings about the data in it, if there are any."""
         return None
 
     def stage_summary(self) -> dict[str, Any]:

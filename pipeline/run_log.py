@@ -7,14 +7,18 @@ node ends, so it is also correct for a run that was killed.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from textmill.components.base import Artifact, Component
+from textmill.components.base import Artifact, Channel, Component
 from textmill.components.manifest import flush, make_folder
 from textmill.pipeline.machine_errors import disk_full_errors
 from textmill.pipeline.pipeline import Pipeline
@@ -58,8 +62,10 @@ class RunLog:
             "started": time.time(),
             "seconds": None,
             "process": process_identity(),
+            "environment": describe_environment(),
             "nodes": {},
             "stages": {},
+            "warnings": [],
         }
         self._save()
         nodes = [node.id for node in pipeline.nodes if node.id in pipeline.selected]
@@ -101,6 +107,7 @@ class RunLog:
         self._outputs[node.id] = outputs
         for artifact in outputs.values():
             self._add_to_stage(node.id.partition(".")[2], artifact)
+            self._add_warnings(node, artifact)
         self._save()
         self.event(
             "node_finished",
@@ -169,6 +176,14 @@ class RunLog:
             for field, value in fields.items()
         }
 
+    def _add_warnings(self, node: Component, artifact: Artifact) -> None:
+        if (warnings := artifact.warnings()) is None:
+            return
+        documents = node.inputs["documents"]
+        assert isinstance(documents, Channel), "only steps of documents give warnings"
+        entry = {"node": node.id, "dataset": documents.producer.partition(".")[2]}
+        self.summary["warnings"].append(entry | asdict(warnings))
+
     def _relative(self, path: Path) -> str:
         path, root = path.resolve(), self._root.resolve()
         return (
@@ -184,6 +199,25 @@ class RunLog:
             outputs = self._outputs.get(node.id, {})
             if (page := node.render_run(self.summary, outputs)) is not None:
                 write_atomically(self.folder / "report.html", page.encode())
+
+
+def describe_environment() -> dict[str, Any]:
+    """Returns the versions and the machine of a run; part of no cache key."""
+    packages = ("textmill", "tensorflow", "keras", "keras-nlp", "apache-beam")
+    versions = {name: _version(name) for name in packages}
+    return {
+        **{name: version for name, version in versions.items() if version},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _make_folder(root: Path, name: str) -> tuple[str, Path]:

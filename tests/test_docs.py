@@ -73,7 +73,7 @@ def fragments(text):
 def completed(fragment, task):
     """Returns the example config with the keys of a fragment in their places."""
     config = example_config()
-    dataset, stage = config["datasets"]["tickets"], config["stages"]["ticket"]
+    dataset, stage = config["datasets"]["texts"], config["stages"]["category"]
     config["datasets"]["benchmark"] = {"source": {"jsonl": "benchmark.jsonl"}}
     if task != "classify":
         stage |= {"task": task, "evaluate": {}}

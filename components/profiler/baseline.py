@@ -9,6 +9,7 @@ from textmill.components.artifacts import Profile, read_json
 from textmill.components.manifest import MANIFEST
 from textmill.models.errors import ConfigError
 
+_MEASURED = {"documents", "bytes", "words", "lengths", "labels", "columns"}
 FORMAT = 2
 """Format version of ``profile.json``; only equal versions are compared."""
 
@@ -40,7 +41,7 @@ def read_profile(path: Path) -> dict[str, Any]:
         Profile(file.parent).verify()
     try:
         value = read_json(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: expected JSON ({error})") from None
     version = value.get("format") if isinstance(value, dict) else None
     if version != FORMAT:
@@ -48,5 +49,13 @@ def read_profile(path: Path) -> dict[str, Any]:
             f"{file}: expected a profile of format {FORMAT}, got {version!r}; "
             "profile the data again with this Textmill"
         )
+    splits = value.get("splits")
+    if not isinstance(splits, dict) or not all(map(_is_split, splits.values())):
+        raise ConfigError(f"{file}: expected the splits of a profile, got others")
     profile: dict[str, Any] = value
     return profile
+
+
+def _is_split(value: Any) -> bool:
+    """Returns True for a mapping with the measurements that are compared."""
+    return isinstance(value, dict) and value.keys() >= _MEASURED

@@ -6,10 +6,11 @@ its gate, where is it pushed, and, after an error, what failed and the next step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from textmill.components.reporter.formats import duration, listing
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS
 
@@ -27,13 +28,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class StageLine:
-    """A stage in one line: its main metric, gate and pushed version."""
+    """A stage in one line: its main metric, its thresholds and its pushed version."""
 
     stage: str
     task: str | None
     metric: str | None
     interval: Interval | None
-    rule: str | None
+    measured: str | None
+    gates: list[Mapping[str, Any]]
     bound: float | None
     blessed: bool | None
     evaluated: bool
@@ -62,9 +64,22 @@ def interval(value: Any) -> Interval:
 
 
 def summarize(
-    data: Mapping[str, Any] | None, summary: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None,
+    summary: Mapping[str, Any] | None = None,
+    *,
+    config: str = "FILE.yaml",
+    root_option: str = "",
+    served: Mapping[str, str] | None = None,
 ) -> Headline:
-    """Returns the headline of a report's data, of a run's summary, or of both."""
+    """Returns the headline of a report's data, of a run's summary, or of both.
+
+    Args:
+        data: as in ``report.json``.
+        summary: as in ``summary.json``.
+        config: the file of the config for the commands in it.
+        root_option: ``--root FOLDER`` for these commands, if they need one.
+        served: the newest pushed version by stage, where there is one.
+    """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
     if data:
@@ -73,11 +88,17 @@ def summarize(
         lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
     details = [_node_counts(summary)] if summary and nodes else []
+    options = " ".join(filter(None, [root_option, config]))
+    details += _warnings((summary or {}).get("warnings", ()), options)
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
         return _stopped(summary["status"], nodes, details, lines)
-    return _finished(lines, stages, details)
+    thresholds = {
+        **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
+        **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
+    }
+    return _finished(lines, thresholds, served or {}, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -87,15 +108,15 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
     task = model.get("task") or evaluation.get("task")
     metrics = evaluation.get("metrics", {})
     metric = headline_metric(task, metrics)
-    gates = {gate["metric"]: gate for gate in evaluation.get("thresholds", ())}
-    gate = gates.get(metric, {})
+    gates = evaluation.get("thresholds", ())
     return StageLine(
         stage=stage["name"],
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=gate.get("rule"),
-        bound=gate.get("bound"),
+        measured=measured_on(task, evaluation.get("rows"), evaluation.get("split")),
+        gates=list(gates),
+        bound=_bound(gates, metric),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
         pushed=_version(push, run_stage) if push and push["pushed"] else None,
@@ -104,20 +125,36 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
 
 
 def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
-    metrics = stage.get("metrics") or {}
-    metric = headline_metric(None, metrics)
+    task, metrics = stage.get("task"), stage.get("metrics") or {}
+    metric = headline_metric(task, metrics)
+    gates = stage.get("thresholds", ())
     return StageLine(
         stage=name,
-        task=None,
+        task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=None,
-        bound=None,
+        measured=measured_on(task, stage.get("rows"), stage.get("split")),
+        gates=list(gates),
+        bound=_bound(gates, metric),
         blessed=stage.get("blessed"),
         evaluated=bool(metrics),
         pushed=stage.get("pushed"),
         reason=None,
     )
+
+
+def _bound(gates: Iterable[Mapping[str, Any]], metric: str | None) -> float | None:
+    return next((gate["bound"] for gate in gates if gate["metric"] == metric), None)
+
+
+def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
+    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed."""
+    if rows is None:
+        return None
+    is_document = task in TASKS and TASKS[task].target != "none"
+    noun = "document" if is_document else "row"
+    of_split = f" of {split}" if split else ""
+    return f"{rows:,} {noun}{'' if rows == 1 else 's'}{of_split}"
 
 
 def _version(push: Mapping[str, Any], run_stage: Mapping[str, Any]) -> str:
@@ -214,8 +251,23 @@ def _stopped(
     )
 
 
+def _warnings(warnings: Iterable[Mapping[str, Any]], options: str) -> Iterator[str]:
+    """Yields the number of warnings about every data set, and the command for them."""
+    by_dataset: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in warnings:
+        by_dataset.setdefault(entry["dataset"], []).append(entry)
+    for dataset, entries in by_dataset.items():
+        total = sum(entry["count"] for entry in entries)
+        noun = "warning" if total == 1 else "warnings"
+        about = "; ".join(entry["about"] for entry in entries)
+        yield f"{total} {noun}: textmill data stats {options} {dataset} ({about})"
+
+
 def _finished(
-    lines: list[StageLine], stages: Sequence[Mapping[str, Any]], details: list[str]
+    lines: list[StageLine],
+    thresholds: Mapping[str, Sequence[Mapping[str, Any]]],
+    served: Mapping[str, str],
+    details: list[str],
 ) -> Headline:
     failed = [line.stage for line in lines if line.blessed is False]
     blessed = [line.stage for line in lines if line.blessed]
@@ -224,8 +276,8 @@ def _finished(
         return Headline(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
-            details=[*_missed(stages), *details],
-            next_step="Not pushed: the version served before stays in place.",
+            details=[*_missed(thresholds), *details],
+            next_step=_not_pushed(failed, served),
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -242,13 +294,25 @@ def _finished(
     return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
-def _missed(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+def _not_pushed(failed: Sequence[str], served: Mapping[str, str]) -> str:
+    """Returns the consequence of missed gates, with the versions that stay."""
+    versions = [
+        f"version {served[name]} of {name}" for name in failed if name in served
+    ]
+    if not versions:
+        return "Not pushed."
+    if len(failed) == 1:
+        return f"Not pushed. Version {served[failed[0]]} is still the one served."
+    return f"Not pushed. Still served: {listing(versions)}."
+
+
+def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Returns a sentence about every threshold that was missed."""
     return [
-        f"{stage['name']}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
+        f"{name}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
         f"and is {gate['value']:.4g}."
-        for stage in stages
-        for gate in (stage["evaluation"] or {}).get("thresholds", ())
+        for name, gates in thresholds.items()
+        for gate in gates
         if not gate["passed"]
     ]
 
@@ -265,21 +329,3 @@ def comparison(gate: Mapping[str, Any]) -> str:
 
 def _possessive(stages: Sequence[str]) -> str:
     return "its gate" if len(stages) == 1 else "their gates"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Returns ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def duration(seconds: float) -> str:
-    """Returns ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

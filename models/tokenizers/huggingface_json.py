@@ -102,7 +102,7 @@ def read_tokenizer_json(file: Path) -> TokenizerJson:
             f"{file}: {reason}, which the graph ops do not support; name another "
             "tokenizer or learn a vocabulary"
         ) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{file}: not a tokenizer: {error}") from None
 
 
@@ -210,6 +210,8 @@ def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
     _refuse("it falls back to bytes", model.get("byte_fallback"))
     proto = ModelProto()
     special = {a["content"] for a in value.get("added_tokens") or [] if a["special"]}
+    unknown = model["vocab"][model["unk_id"]][0]
+    _refuse(f"its unknown token {unknown!r} is not special", unknown not in special)
     for number, (piece, score) in enumerate(model["vocab"]):
         role = CONTROL if piece in special else NORMAL
         role = UNKNOWN if number == model["unk_id"] else role
@@ -228,7 +230,7 @@ def _unigram(value: Mapping[str, Any]) -> TokenizerJson:
 def _normalize_unigram(spec: Any, value: Mapping[str, Any]) -> None:
     spec.name, spec.escape_whitespaces = "imported", True
     spec.add_dummy_prefix = spec.remove_extra_whitespaces = False
-    strips = False
+    collapses = strips = marks = False
     for step in _parts(value.get("normalizer"), "normalizers"):
         kind = step["type"]
         if kind == "Precompiled":
@@ -236,21 +238,22 @@ def _normalize_unigram(spec: Any, value: Mapping[str, Any]) -> None:
         elif kind == "Replace" and step["pattern"] == {"Regex": " {2,}"}:
             content = step["content"]
             _refuse(f"it replaces spaces by {content!r}", content not in (" ", "▁"))
-            spec.remove_extra_whitespaces = True
+            collapses = True
         else:
             _refuse(f"it normalizes by {kind}", kind != "Strip")
-            strips = True
+            strips = step["strip_right"]
     for step in _parts(value.get("pre_tokenizer"), "pretokenizers"):
         kind = step["type"]
         known = kind in ("Metaspace", "WhitespaceSplit")
         _refuse(f"it splits words by {kind}", not known)
         if kind == "Metaspace":
-            spec.add_dummy_prefix = _adds_space(step)
+            spec.add_dummy_prefix, marks = _adds_space(step), True
         else:
-            spec.remove_extra_whitespaces = True
-    _refuse(
-        "its Strip keeps spaces inside", strips and not spec.remove_extra_whitespaces
-    )
+            collapses = strips = True
+    _refuse("it has no Metaspace", not marks)
+    _refuse("it collapses spaces, or strips them, but not both", collapses != strips)
+    _refuse("it keeps runs of spaces", spec.add_dummy_prefix and not collapses)
+    spec.remove_extra_whitespaces = collapses
 
 
 def _adds_space(metaspace: Mapping[str, Any]) -> bool:

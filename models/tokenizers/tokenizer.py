@@ -142,14 +142,20 @@ class Tokenizer(tf.Module):
 
 def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
     """Applies the Unicode form, if any, and then lower-cases if asked to."""
+    if form not in FORMS and not lowercase:
+        return texts
+    # The ops read texts as C strings, which NUL would end.
+    parts = tf.strings.split(texts, "\0")
+    flat = parts.flat_values
     if form in FORMS:
-        # The op reads texts as C strings, which NUL would end.
-        parts = tf.strings.split(texts, "\0")
-        flat = tf_text.normalize_utf8(parts.flat_values, FORMS[form])
-        texts = tf.strings.reduce_join(
-            parts.with_flat_values(flat), axis=1, separator="\0"
-        )
-    return tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
+        flat = tf_text.normalize_utf8(flat, FORMS[form])
+    if lowercase:
+        flat = tf.strings.lower(flat, encoding="utf-8")
+    # As an attribute of an op, the separator NUL would be empty.
+    ended = parts.with_flat_values(tf.strings.join([flat, tf.constant("\0")]))
+    joined = tf.strings.reduce_join(ended, axis=1)
+    length = tf.strings.length(joined) - 1
+    return tf.strings.substr(joined, tf.zeros_like(length), length)
 
 
 def write_spec(folder: Path, **spec: object) -> None:

@@ -103,7 +103,13 @@ class Checkpoints:
         for folder in self._generations():
             try:
                 return self._read(folder)
-            except (OSError, ValueError, KeyError, SafetensorError) as error:
+            except (
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+                SafetensorError,
+            ) as error:
                 self.warnings.append(f"{folder.name} is not usable ({error})")
         return None
 

@@ -12,6 +12,7 @@ from textmill.pipeline.publish import EXECUTION
 
 _SHOWN = 12
 _SHOWN_FILES = 5
+_PARTS = {"component", "config", "inputs", "files", "code", "libraries"}
 _FIRST_RUN = "first run"
 UNKNOWN = ""
 """The digest of an input that does not exist yet."""
@@ -73,9 +74,10 @@ def latest_execution(root: Path, node: str) -> dict[str, Any] | None:
             continue
         try:
             execution = json.loads(file.read_bytes())
-        except ValueError:
+            finished, parts = execution["finished"], execution["parts"].keys()
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):
             continue
-        if latest is None or execution["finished"] > latest["finished"]:
+        if parts >= _PARTS and (latest is None or finished > latest["finished"]):
             latest = execution
     return latest
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 from textmill.components.base import ExternalVersion
 from textmill.components.manifest import sha256_file
@@ -38,8 +39,8 @@ class FileDigests:
         An ``ExternalVersion`` enters with its identity.
 
         Raises:
-            ConfigError: a file is missing.
-            MachineError: a file may not be read.
+            ConfigError: a file is missing, or not a regular file.
+            MachineError: a file cannot be read.
         """
         known = dict(file for file in files if isinstance(file, ExternalVersion))
         paths = [
@@ -53,6 +54,11 @@ class FileDigests:
             raise MachineError(
                 f"{error.filename}: may not be read; grant this user the right to"
             ) from error
+        except OSError as error:
+            place = error.filename or os.path.commonpath(paths)
+            raise MachineError(
+                f"{place}: {error.strerror}; check the disk, then run again"
+            ) from error
         digests |= {name: f"is {identity}" for name, identity in known.items()}
         names = _names([path for path in digests if os.path.isabs(path)])
         return {names.get(path, path): digest for path, digest in digests.items()}
@@ -62,6 +68,7 @@ class FileDigests:
         unchanged, changed, settled = {}, {}, {}
         for path in paths:
             stat = os.stat(path)
+            _check_regular(path, stat.st_mode)
             state = (
                 f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
             )
@@ -79,6 +86,21 @@ class FileDigests:
         self._known.update(fresh)
         self._store.remember_file_digests(fresh)
         return unchanged | hashes
+
+
+def _check_regular(path: str, mode: int) -> None:
+    """Refuses pipes, devices and files of the kernel, whose content has no digest.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    target = os.path.realpath(path)
+    of_kernel = target.startswith(("/proc/", "/sys/"))
+    if of_kernel or not S_ISREG(mode):
+        kind = "a file of the kernel" if of_kernel else "no regular file"
+        raise ConfigError(
+            f"{path}: expected a file on a disk, got {kind}; copy the data to a file"
+        )
 
 
 def _stored_name(path: str) -> str:

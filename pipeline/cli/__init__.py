@@ -10,13 +10,15 @@ Only typer and the standard library are imported at module level, so that
 
 from __future__ import annotations
 
+import codecs
 import errno
+import io
 import sys
 from typing import Annotated, NoReturn
 
 import typer
 
-from textmill.models.errors import MachineError, TextmillError
+from textmill.models.errors import ConfigError, MachineError, TextmillError
 from textmill.pipeline.cli.commands import CommandGroup, examples
 from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
@@ -24,6 +26,7 @@ from textmill.pipeline.cli.data import data_app
 from textmill.pipeline.cli.doctor import doctor
 from textmill.pipeline.cli.gc import collect_garbage
 from textmill.pipeline.cli.init import init
+from textmill.pipeline.cli.options import REFUSED_BY_MACHINE
 from textmill.pipeline.cli.predict import predict
 from textmill.pipeline.cli.run import plan, run
 from textmill.pipeline.cli.runs import report, runs_app
@@ -33,15 +36,8 @@ from textmill.pipeline.cli.vocabulary import vocabulary_app
 from textmill.pipeline.machine_errors import is_out_of_memory
 from textmill.pipeline.progress import visible
 
-# Full, over quota, over the limit of a file's size; forbidden; read-only.
-_REFUSED_BY_MACHINE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-}
+_MAX_PATH = 200
+_WRONG_PATH = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 
 app = typer.Typer(
     name="textmill",
@@ -71,6 +67,7 @@ app.command(epilog=examples("doctor"))(doctor)
 def main() -> None:
     """Runs the command line; every kind of error has its exit code."""
     arguments, is_debug = _split_debug(sys.argv[1:])
+    _escape_unencodable()
     try:
         app(arguments, prog_name="textmill")
     except TextmillError as error:
@@ -79,13 +76,45 @@ def main() -> None:
         if is_out_of_memory(error):
             sentence = "out of memory; make the batch, the model or run.workers smaller"
             _exit(sentence, MachineError.exit_code, is_debug=is_debug)
-        if isinstance(error, OSError) and error.errno in _REFUSED_BY_MACHINE:
-            where = f"{error.filename}: " if error.filename else ""
-            sentence = f"{where}{error.strerror}; make room or allow it, then try again"
-            _exit(sentence, MachineError.exit_code, is_debug=is_debug)
+        if isinstance(error, OSError) and (known := _explain(error)) is not None:
+            _exit(str(known), known.exit_code, is_debug=is_debug)
         sentence = f"internal error: {type(error).__name__}: {error}"
         hint = "" if is_debug else "; --debug shows where"
         _exit(sentence + hint, TextmillError.exit_code, is_debug=is_debug)
+
+
+def _explain(error: OSError) -> TextmillError | None:
+    """Returns the error to show for one of the operating system; None for a bug."""
+    where = f"{str(error.filename)[:_MAX_PATH]}: " if error.filename else ""
+    if error.errno in REFUSED_BY_MACHINE:
+        sentence = f"{where}{error.strerror}; make room or allow it, then try again"
+        return MachineError(sentence)
+    if error.errno in _WRONG_PATH:
+        return ConfigError(f"{where}{error.strerror}; give another path")
+    if error.errno == errno.ENOENT and not where:  # only getcwd() names no file
+        return ConfigError(
+            "the working directory does not exist any more; change to another, or give "
+            "absolute paths"
+        )
+    return None
+
+
+def _escape_unencodable() -> None:
+    """Prints characters that the terminal's encoding lacks as ``\\u1234``.
+
+    Escapes are those of JSON, so that ``--json`` stays JSON in any encoding.
+    """
+    codecs.register_error("textmill.escape", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="textmill.escape")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = zip(units[::2], units[1::2], strict=True)
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in pairs), error.end
 
 
 def _split_debug(arguments: list[str]) -> tuple[list[str], bool]:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from typer.core import TyperGroup
 
-from textmill.pipeline.text_files import ENDINGS
+from textmill.pipeline.text_files import is_data
 
 _OTHER_NAMES = {
     "train": "run FILE.yaml",
@@ -161,7 +161,7 @@ class CommandGroup(TyperGroup):
         """
         name = args[0]
         if name not in self.commands and ctx.parent is None:
-            if PurePath(name).suffix in ENDINGS:
+            if is_data(name):
                 _refuse(ctx, name, f"init {name}")
             if PurePath(name).suffix in (".yaml", ".yml"):
                 _refuse(ctx, name, f"run {name}")

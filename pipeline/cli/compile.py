@@ -14,6 +14,7 @@ from textmill.pipeline.cli.options import (
     Overrides,
     PlatformRoot,
     load_for_platform,
+    writing,
 )
 
 
@@ -46,7 +47,6 @@ def compile_file(
     if str(output) == "-":
         sys.stdout.write(data.decode())
         return
-    if not output.absolute().parent.is_dir():
-        raise ConfigError(f"{output}: expected an existing folder, found none")
-    write_atomically(output, data)
+    with writing(output):
+        write_atomically(output, data)
     print(f"{output}: {len(pipeline.nodes)} nodes, {len(data):,} bytes")

@@ -17,12 +17,15 @@ config_app = typer.Typer(
 
 @config_app.command("check", epilog=examples("config check"))
 def check_config(config: Config, overrides: Overrides = None) -> None:
-    """Reports all mistakes at once."""
+    """Reports all mistakes at once, also columns that local files do not have."""
+    from textmill.pipeline.config.columns import check_columns
     from textmill.pipeline.config.load import load_config
 
-    loaded = load_config(config, overrides or ()).config
-    datasets = _count(len(loaded.datasets), "data set")
-    print(f"{config}: fine; {datasets}, {_count(len(loaded.stages), 'stage')}")
+    loaded = load_config(config, overrides or ())
+    check_columns(loaded)
+    datasets = _count(len(loaded.config.datasets), "data set")
+    stages = _count(len(loaded.config.stages), "stage")
+    print(f"{config}: fine; {datasets}, {stages}")
 
 
 def _count(number: int, noun: str) -> str:

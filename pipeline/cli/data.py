@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.commands import examples
 from textmill.pipeline.cli.options import (
     DEFAULT_ROOT,
@@ -18,6 +17,7 @@ from textmill.pipeline.cli.options import (
     Overrides,
     Root,
     print_json,
+    writing,
 )
 
 data_app = typer.Typer(
@@ -138,9 +138,8 @@ def schema(
     if output is None:
         print(text, end="")
         return
-    if not output.parent.is_dir():
-        raise ConfigError(f"{output.parent}: expected an existing folder, found none")
-    write_atomically(output, text.encode())
+    with writing(output):
+        write_atomically(output, text.encode())
     print(f"{output}: name it in datasets.{dataset}.profile.schema", file=sys.stderr)
 
 

@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.reporter.headline import duration, headline_metric, summarize
+from textmill.components.reporter.formats import duration
+from textmill.components.reporter.headline import (
+    headline_metric,
+    measured_on,
+    summarize,
+)
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
 
 _NO_BREAK = "\u00a0"
+_NUM_LABELS = 5
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -79,10 +85,17 @@ def render_run(
         with_messages: False if progress has shown the errors and notes of nodes.
         width: columns to break lines at, between words.
     """
-    headline = summarize(None, summary)
+    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
+    config = root / "runs" / summary["run_id"] / "config.yaml"
+    headline = summarize(
+        None,
+        summary,
+        config=shlex.quote(str(config)),
+        root_option=option.rstrip(),
+        served={name: v for name in summary["stages"] if (v := _served(name, root))},
+    )
     rows = [row for name in summary["stages"] for row in _stage(name, summary, root)]
     rows += [row for row in _report(summary, root) if row]
-    option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
     next_steps = [
         ["next", f"textmill predict {_model(name, stage['pushed'], root, option)}"]
         for name, stage in summary["stages"].items()
@@ -117,10 +130,15 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         _metric(metric, value, bounds.get(metric))
         for metric, value in (stage["metrics"] or {}).items()
     ]
-    parts = [*metrics, gates[stage["blessed"]]]
-    yield [name, ", ".join(filter(None, parts)) or "not measured"]
-    for baseline, measured in stage.get("baselines", {}).items():
-        yield ["", _baseline(baseline, measured)]
+    text = ", ".join(metrics) or "not measured"
+    measured = measured_on(stage.get("task"), stage.get("rows"), stage.get("split"))
+    if measured:
+        text = f"on {measured}: {text}"
+    yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
+    if absent := stage.get("absent_labels"):
+        yield ["", f"labels without a row there: {_listing(absent)}"]
+    for baseline, scores in stage.get("baselines", {}).items():
+        yield ["", _baseline(baseline, scores)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
@@ -132,11 +150,23 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
             ]
 
 
+def _listing(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:_NUM_LABELS]))
+    more = len(labels) - _NUM_LABELS
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def _model(name: str, pushed: str, root: Path, option: str) -> str:
     """Returns the arguments by which ``predict`` asks the model of a run."""
     if _newer_version(pushed, root) is not None:
         return f'{shlex.quote(str(root / pushed))} "your text"'
     return f'{option}{name} "your text"'
+
+
+def _served(stage: str, root: Path) -> str | None:
+    """Returns the newest pushed version of a stage, if there is one."""
+    newest = PushedVersion.all(root / "pushed" / stage)[:1]
+    return newest[0].name if newest else None
 
 
 def _newer_version(pushed: str, root: Path) -> str | None:

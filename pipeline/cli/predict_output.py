@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli.options import writing
 from textmill.pipeline.tables import flatten_answer
 
 _PREFIX = "predicted_"
@@ -56,11 +57,9 @@ def file_writer(path: Path) -> Iterator[Writer]:
             f"{path}: expected a file that ends in {' or '.join(_ENDINGS)}, got "
             "another name"
         )
-    if not path.absolute().parent.is_dir():
-        raise ConfigError(f"{path}: expected an existing folder, found none")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
+        with writing(path), draft.open("w", encoding="utf-8", newline="") as file:
             if path.suffix == ".csv":
                 yield _CsvWriter(file)
             else:

@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from textmill.pipeline.cli.commands import examples
-from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Config, Overrides, Root
+from textmill.pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Config,
+    Overrides,
+    Root,
+    writing,
+)
 
 vocabulary_app = typer.Typer(
     epilog=examples("vocabulary"),
@@ -61,7 +68,9 @@ def export(
     tokenizer = _load(config, overrides, root)
     from textmill.models.tokenizers import export_tokenizer
 
-    for file in export_tokenizer(tokenizer, folder, format):
+    with writing(folder):
+        files = export_tokenizer(tokenizer, folder, format)
+    for file in files:
         print(file)
     print(
         f"textmill: {tokenizer.kind}, {tokenizer.size:,} tokens, for {format}",

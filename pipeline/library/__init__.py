@@ -159,8 +159,10 @@ def _run(
     config_text: str,
     progress: bool,
 ) -> Run:
+    from textmill.pipeline.config.columns import check_columns
     from textmill.pipeline.runners.local import LocalRunner
 
+    check_columns(config)
     settings = config.config.run
     runner = LocalRunner(
         root,

@@ -91,6 +91,7 @@ class LocalRunner:
             TextmillError: the root folder or its store cannot be used.
         """
         progress = make_progress(shown=self.progress)
+        log: RunLog | None = None
         try:
             with (
                 _Signals() as signals,
@@ -117,6 +118,13 @@ class LocalRunner:
                     workers,
                 )
                 return run.run()
+        except (OSError, TextmillError) as error:
+            if log is None or log.folder.is_dir():
+                raise
+            raise MachineError(
+                f"{self.root}: was moved or deleted while a run was using it; put it "
+                "back, then run the same command again"
+            ) from error
         finally:
             progress.close()
 

@@ -69,7 +69,7 @@ def write_example(folder: Path) -> None:
     (folder / "configs").symlink_to(REPOSITORY / "configs")
     config = example_config()
     config["model"] |= {"layers": 1, "width": 16, "sequence_length": 24}
-    stage = config["stages"]["ticket"]
+    stage = config["stages"]["category"]
     stage["train"] = {"epochs": 0.5, "global_batch": 8, "xla": False}
     stage["evaluate"] = {"thresholds": {"accuracy": ">= 0"}}
     with (folder / "tickets.yaml").open("w", encoding="utf-8") as file:

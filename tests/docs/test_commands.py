@@ -4,8 +4,16 @@ import re
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
-from tests.docs.pages import REPOSITORY, arguments, blocks, commands, write_example
+from tests.docs.pages import (
+    REPOSITORY,
+    arguments,
+    blocks,
+    commands,
+    example_config,
+    write_example,
+)
 from textmill.pipeline import cli
 
 NOT_RUN = {
@@ -17,6 +25,8 @@ NOT_RUN = {
     r"textmill run configs/": "needs a platform",
     r"textmill \w+ library ": "needs the model of the quickstart",
     r"textmill tensorboard": "serves until it is stopped",
+    r"textmill report --open": "opens a browser",
+    r"textmill init": "refuses to write the file again; has a test of its own below",
 }
 """Commands that cannot run here, by pattern, with the reason."""
 CODE_NOT_RUN = {
@@ -60,6 +70,14 @@ def execute(command, folder, patch):
 def test_a_command_of_the_pages_succeeds(command, project, monkeypatch):
     assert arguments(command), "a command of another program needs a line in NOT_RUN"
     assert execute(command, project, monkeypatch) == 0
+
+
+def test_init_writes_the_file_of_the_guide(tmp_path, monkeypatch):
+    write_example(tmp_path)
+    (tmp_path / "tickets.yaml").unlink()
+    assert execute("textmill init tickets.csv", tmp_path, monkeypatch) == 0
+    text = (tmp_path / "tickets.yaml").read_text("utf-8")
+    assert YAML(typ="safe").load(text) == example_config()
 
 
 CODE = [

@@ -110,6 +110,8 @@ def test_a_second_run_repeats_nothing(project):
     assert {node["state"] for node in summary["nodes"].values()} == {"cached"}
     stage = summary["stages"]["verb"]
     assert stage["blessed"] is True
+    assert (stage["task"], stage["split"]) == ("classify", "test")
+    assert [gate["metric"] for gate in stage["thresholds"]] == ["loss"]
     assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
 
 

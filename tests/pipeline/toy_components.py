@@ -60,6 +60,15 @@ class Reader(Component, executor=read):
         return [Path(config.path)]
 
 
+def move_folder(*, words: Output[Words], config: ReadConfig) -> None:
+    Path(config.path).rename(f"{config.path}.moved")
+    words.write("moved")
+
+
+class FolderMover(Component, executor=move_folder):
+    """Renames a folder, for example the root that the run uses."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GatherConfig:
     globs: Mapping[str, str]

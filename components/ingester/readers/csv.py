@@ -61,6 +61,8 @@ class Columns:
 class TableReader(LineReader):
     """Base class: lines of fields, whose first record may name the columns."""
 
+    has_header = True
+
     def is_header(self, fields: list[str]) -> bool:
         """Returns whether the first record of a file names its columns.
 

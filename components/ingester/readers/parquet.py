@@ -27,7 +27,12 @@ from textmill.components.ingester.readers.arrow_columns import (
     value_lengths,
 )
 from textmill.components.ingester.readers.compression import MAX_EXPANSION
-from textmill.components.ingester.readers.reader import FileRange, Reader, Records
+from textmill.components.ingester.readers.reader import (
+    FileColumns,
+    FileRange,
+    Reader,
+    Records,
+)
 from textmill.components.ingester.readers.records import (
     BadRecord,
     DeadLetter,
@@ -75,6 +80,16 @@ class ParquetReader(Reader):
             if size >= self.block_bytes or i == len(sizes):
                 yield begin, i, size
                 begin, size = i, 0
+
+    def columns(self, file: SourceFile) -> FileColumns:
+        """Returns the columns of a file's footer.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
+        with _open(file.path) as parquet:
+            names = tuple(parquet.schema_arrow.names)
+        return FileColumns(names, has_header=True, is_complete=True)
 
     def read(self, part: FileRange) -> Records:
         """Yields the rows of a range of row groups.

@@ -39,6 +39,8 @@ from textmill.components.ingester.sources.files import SourceFile
 from textmill.models.registry import load_object
 
 _SAMPLE_BYTES = 64 << 10
+_SAMPLE_RECORDS = 1000
+_SAMPLE_RECORD_BYTES = 4 << 20
 _REMOTE_BLOCKS = 16
 """Blocks in a range of a remote file: opening one takes at least one request."""
 
@@ -59,8 +61,23 @@ class FileRange(NamedTuple):
     split: str | None = None
 
 
+class FileColumns(NamedTuple):
+    """Names of the columns at the beginning of a file."""
+
+    names: tuple[str, ...]
+    has_header: bool
+    """Whether every record has exactly these columns."""
+    is_complete: bool
+    """Whether no record can have another column."""
+    from_path: tuple[str, ...] = ()
+    """FileColumns that a target or ``split.by`` may take from the paths of files."""
+
+
 class Reader(ABC):
     """Base class: one format of files; each file is read as a whole."""
+
+    has_header = False
+    """Whether all records of a file have the same columns."""
 
     def __init__(
         self,
@@ -82,6 +99,24 @@ class Reader(ABC):
     def ranges(self, file: SourceFile) -> Iterator[tuple[int, int | None, int]]:
         """Yields begin, end and stored bytes of ranges that workers can read alone."""
         yield 0, None, file.size
+
+    def columns(self, file: SourceFile) -> FileColumns:
+        """Returns the columns of a file's first records.
+
+        Raises:
+            TextmillError: as ``read``.
+        """
+        part = FileRange(file.path, file.name, file.format, split=file.split)
+        names: dict[str, None] = {}
+        num_bytes = 0
+        for num_read, record in enumerate(self.read(part), 1):
+            if isinstance(record, Record):
+                names |= dict.fromkeys(record.row)
+                num_bytes += len(record.raw)
+            is_enough = num_read == _SAMPLE_RECORDS or num_bytes > _SAMPLE_RECORD_BYTES
+            if is_enough or (names and self.has_header):
+                return FileColumns(tuple(names), self.has_header, self.has_header)
+        return FileColumns(tuple(names), self.has_header, is_complete=True)
 
     @abstractmethod
     def read(self, part: FileRange) -> Records:

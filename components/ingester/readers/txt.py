@@ -23,6 +23,8 @@ _CHUNK_BYTES = 1 << 20
 class TxtReader(LineReader):
     """Reads the lines, paragraphs or files of plain text."""
 
+    has_header = True
+
     @property
     def can_split(self) -> bool:  # type: ignore[override]
         """Returns whether documents are lines."""

@@ -137,7 +137,9 @@ def test_anomalies_are_listed(describe):
         ("leakage", "test", "3 documents have a text that is in train"),
         ("leakage", "test", "100.0% of the 13-word sequences are in train"),
     }
-    assert made.facts == {"splits": {"train": 89, "test": 3}, "anomalies": 9}
+    assert made.facts["splits"] == {"train": 89, "test": 3}
+    counts = {"empty": 1, "imbalance": 1, "labels": 3, "leakage": 2}
+    assert made.facts["anomalies"] == counts | {"small": 1, "types": 1}
     assert {found["severity"] for found in made.read()["anomalies"]} == {"warning"}
 
 

@@ -42,7 +42,7 @@ def test_missed_gate_names_metric_rule_and_value(data):
         None,
         "not blessed",
     )
-    assert "✗ not blessed" in Page(render_report(data)).text
+    assert "✗ missed: accuracy ≥ 0.80" in Page(render_report(data)).text
 
 
 def test_gate_relative_to_the_pushed_model_names_its_version(data):

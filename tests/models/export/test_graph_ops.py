@@ -2,9 +2,10 @@
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.export.graph_ops import foreign_ops
+from textmill.models.export.graph_ops import CHECKPOINT_OPS, GRAPH_OPS, foreign_ops
 from textmill.models.export.saved_model import SavedModel, SavedModelRuntime
 
 TEXT = [tf.TensorSpec([None], tf.string, name="text")]
@@ -76,6 +77,12 @@ def test_an_op_that_reaches_files_or_python_is_refused_by_name(answer, op, tmp_p
     with pytest.raises(IntegrityError, match=f"its graph holds {op}, which no export"):
         SavedModelRuntime(tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_every_listed_op_is_one_of_tensorflow():
+    assert [
+        op for op in GRAPH_OPS | CHECKPOINT_OPS if not op_def_registry.get(op)
+    ] == []
 
 
 def test_trust_loads_any_graph(tmp_path):

@@ -265,6 +265,43 @@ def test_a_setting_that_changes_ids_is_refused_by_its_name(changed, said, tmp_pa
         import_tokenizer(bert_json(tmp_path, **changed))
 
 
+def without_strip(value):
+    value["normalizer"]["normalizers"][1]["strip_right"] = False
+
+
+def without_normalizer(value):
+    value["normalizer"] = None
+
+
+def without_metaspace(value):
+    value["pre_tokenizer"] = None
+
+
+def with_another_unknown(value):
+    value["model"]["unk_id"] = 9
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (without_strip, "collapses spaces, or strips them, but not both"),
+        (without_normalizer, "it keeps runs of spaces"),
+        (without_metaspace, "it has no Metaspace"),
+        (with_another_unknown, "its unknown token .* is not special"),
+    ],
+)
+def test_a_unigram_model_that_sentencepiece_cannot_be_is_refused(
+    learned, change, said, tmp_path
+):
+    export_tokenizer(learned("sentencepiece"), tmp_path, "huggingface")
+    file = tmp_path / "tokenizer.json"
+    value = json.loads(file.read_text())
+    change(value)
+    write_json(file, value)
+    with pytest.raises(ConfigError, match=said):
+        import_tokenizer(file)
+
+
 def test_added_control_tokens_are_tokens_of_no_text(tmp_path):
     bert_json(tmp_path, added=[USER | {"special": True}])
     ours = import_tokenizer(tmp_path)

@@ -11,6 +11,7 @@ from textmill.models.tokenizers import (
     WordPiece,
     load_tokenizer,
 )
+from textmill.models.tokenizers.tokenizer import normalize
 
 TOKENS = [*SPECIAL_TOKENS, "a", "boat", "cafe", "##s", "the", "world", "[", "]", "sep"]
 ALPHABET = st.characters(exclude_categories=["Cs"])
@@ -31,6 +32,27 @@ def graph(wordpiece):
 def test_wordpiece_lower_cases_and_strips_accents(wordpiece):
     ids = wordpiece(tf.constant(["The CAFÉ boats", "xyz"])).to_list()
     assert ids == [[9, 7, 6, 8], [1]]
+
+
+@pytest.mark.parametrize(
+    ("lowercase", "form", "expected"),
+    [
+        (True, "none", ["a\0b", "\0", "", "\0\0é\0", "ﬁ"]),
+        (False, "nfc", ["A\0B", "\0", "", "\0\0É\0", "ﬁ"]),
+        (True, "nfkc", ["a\0b", "\0", "", "\0\0é\0", "fi"]),
+    ],
+)
+def test_normalization_keeps_nul_and_the_text_behind_it(lowercase, form, expected):
+    texts = tf.constant(["A\0B", "\0", "", "\0\0E\u0301\0", "ﬁ"])
+    if form == "none":
+        texts = tf.constant(["A\0B", "\0", "", "\0\0É\0", "ﬁ"])
+    found = normalize(texts, lowercase=lowercase, form=form).numpy()
+    assert [text.decode() for text in found] == expected
+
+
+def test_stock_lower_still_cuts_a_text_at_nul():
+    """If it does not, ``normalize`` need not split texts for it."""
+    assert tf.strings.lower(["A\0B"], encoding="utf-8").numpy().tolist() == [b"a"]
 
 
 def test_control_tokens_in_a_text_are_plain_text(wordpiece):

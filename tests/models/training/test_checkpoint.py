@@ -38,6 +38,13 @@ def test_a_torn_newest_falls_back_and_says_so(checkpoints, tmp_path, name, harm)
     assert "step-00000003 is not usable" in checkpoints.warnings[0]
 
 
+@pytest.mark.parametrize("name", ["state.json", "digests.json"])
+@pytest.mark.parametrize("text", ["[1]", "{}", "3", '"text"'])
+def test_json_of_another_shape_falls_back(checkpoints, tmp_path, name, text):
+    (tmp_path / "step-00000003" / name).write_text(text)
+    assert checkpoints.restore().step == 2
+
+
 def test_a_half_written_one_is_not_seen(checkpoints, tmp_path):
     (tmp_path / "step-00000004.staging").mkdir()
     assert checkpoints.restore().step == 3

@@ -204,6 +204,17 @@ def test_a_cut_artifact_is_made_again(source, root):
     )
 
 
+@pytest.mark.parametrize(
+    "record", ["[1]", "{}", '{"finished": 1, "parts": {}, "seals": {}}', '"text"', "{"]
+)
+def test_a_record_of_another_shape_is_made_again(source, root, record):
+    [file] = root.glob("artifacts/read/*/execution.json")
+    file.write_text(record)
+    state, reason = said(toy.chain(source), root)["read"]
+    assert state == "run"
+    assert "execution.json" in reason
+
+
 def test_a_missing_file_is_refused(source, tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.txt: no such file"):
         plan(toy.chain(source.with_name("nowhere.txt")), tmp_path)
@@ -361,6 +372,15 @@ def test_keys_do_not_depend_on_the_order_of_a_mapping(tmp_path):
     again = {"inputs": {}, "config": {"b": 2, "a": 1}}
     assert cache_key(parts) == cache_key(again)
     assert len(cache_key(parts)) == 12
+
+
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/self/environ", "/dev/zero"])
+def test_a_file_of_the_kernel_or_a_device_is_no_input(path, tmp_path):
+    with (
+        MetadataStore(tmp_path) as store,
+        pytest.raises(ConfigError, match=f"{path}: expected a file on a disk, got"),
+    ):
+        FileDigests(store).read([Path(path)])
 
 
 def test_a_digest_taken_within_two_seconds_of_a_change_is_not_trusted(tmp_path):

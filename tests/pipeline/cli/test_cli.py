@@ -296,6 +296,9 @@ SUMMARY = {
     "stages": {
         "pretrain": {"metrics": {"loss": 4.25}, "blessed": None, "pushed": None},
         "library": {
+            "task": "classify",
+            "split": "eval",
+            "rows": 80,
             "metrics": {"accuracy": 0.7},
             "intervals": {"accuracy": [0.65, 0.75]},
             "blessed": True,
@@ -312,12 +315,19 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
     out = render_run(SUMMARY, tmp_path, is_default_root=True)
     assert out.split("\n\n")[1].splitlines() == [
         "pretrain  loss 4.25",
-        "library   accuracy 0.7 [0.65, 0.75], passed its gate",
+        "library   on 80 documents of eval: accuracy 0.7 [0.65, 0.75]; passed its gate",
         f"          pushed to {tmp_path}/pushed/library/1",
         f"report    {page}",
         'next      textmill predict library "your text"',
     ]
     assert f"predict --root {tmp_path} library" in render_run(SUMMARY, tmp_path)
+
+
+def test_labels_without_a_row_are_named_beside_the_metrics(tmp_path):
+    stages = SUMMARY["stages"]
+    stage = stages["library"] | {"absent_labels": ["tecnical", "Billing "]}
+    out = render_run(SUMMARY | {"stages": stages | {"library": stage}}, tmp_path)
+    assert "labels without a row there: 'tecnical', 'Billing '" in out
 
 
 def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
@@ -333,13 +343,36 @@ def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
     assert "disk full" not in render_run(summary, tmp_path, with_messages=False)
 
 
+def test_warnings_are_counted_with_their_command(tmp_path):
+    entry = {"node": "profile.docs", "dataset": "docs", "count": 3}
+    entry |= {"about": "2 leakage, imbalance"}
+    summary = SUMMARY | {"warnings": [entry]}
+    config = tmp_path / "runs" / SUMMARY["run_id"] / "config.yaml"
+    line = f"3 warnings: textmill data stats --root {tmp_path} {config} docs"
+    assert f"\n{line} (2 leakage, imbalance)\n" in render_run(summary, tmp_path)
+
+
+def test_a_missed_gate_shows_its_numbers_and_the_version_that_stays(tmp_path):
+    gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "bound": 0.8}
+    gate |= {"passed": False}
+    stage = SUMMARY["stages"]["library"] | {"thresholds": [gate], "blessed": False}
+    stage |= {"pushed": None}
+    saved_model(tmp_path / "pushed" / "library" / "3")
+    lines = render_run(SUMMARY | {"stages": {"library": stage}}, tmp_path).splitlines()
+    assert lines[:2] == [
+        "library did not pass its gate",
+        "library: accuracy must be >= 0.8, and is 0.7.",
+    ]
+    assert lines[-1] == "next     Not pushed. Version 3 is still the one served."
+
+
 def test_results_are_broken_between_words(tmp_path):
     stage = {"metrics": {"accuracy": 0.7, "loss": 1.5}, "blessed": True, "pushed": None}
     stage["intervals"] = {"accuracy": [0.65, 0.75]}
     summary = SUMMARY | {"stages": {"library": stage}}
     assert render_run(summary, tmp_path, width=44).split("\n\n")[1].splitlines() == [
         "library  accuracy 0.7 [0.65, 0.75],",
-        "         loss 1.5, passed its gate",
+        "         loss 1.5; passed its gate",
     ]
     failed = {"state": "failed", "seconds": 1.0, "error": "expected rows, found none"}
     summary |= {"status": "failed", "nodes": {"train.library": failed}, "stages": {}}

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from textmill.components.base import Component
-from textmill.models.errors import ConfigError
+from textmill.models.errors import ConfigError, MachineError
 from textmill.pipeline.cache.plan import plan
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.runners.local import LocalRunner
@@ -44,6 +44,13 @@ def root(tmp_path):
 
 def run(pipeline, root, **options):
     return LocalRunner(root, progress=False, **options).run(pipeline)
+
+
+def test_a_root_that_is_renamed_during_a_run_is_named(root):
+    root.mkdir()
+    mover = toy.FolderMover(toy.ReadConfig(path=str(root)), id="move")
+    with pytest.raises(MachineError, match="was moved or deleted while a run"):
+        run(toy.alone(mover), root)
 
 
 def states(data):

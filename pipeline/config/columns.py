@@ -1,0 +1,101 @@
+"""FileColumns that a config names, held against the headers of its local files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textmill.models.errors import did_you_mean
+from textmill.models.targets import TARGETS
+from textmill.pipeline.config.errors import Violations
+from textmill.pipeline.config.load import LoadedConfig
+from textmill.pipeline.config.yaml import Tree
+
+if TYPE_CHECKING:
+    from textmill.components.ingester.readers.reader import FileColumns
+    from textmill.components.ingester.sources.config import SourceConfig
+    from textmill.pipeline.config.schema import DatasetConfig
+
+_MADE = ("id", "text", "language", "personal", "cluster", "contaminated", "source")
+"""FileColumns of documents that ingestion may write itself."""
+_NUM_NAMED = 12
+
+
+def check_columns(loaded: LoadedConfig) -> None:
+    """Checks the columns of texts, targets, ids, splits and slices, where files tell.
+
+    Reads headers of tables and the first records of other files; what is remote,
+    missing or damaged is left to the ingestion.
+
+    Raises:
+        ConfigError: a column is not in the files; the message has a line for each.
+    """
+    violations = Violations(Tree(loaded.raw, dict(loaded.positions)))
+    for name, dataset in loaded.config.datasets.items():
+        _check_dataset(name, dataset, loaded, violations)
+    violations.raise_any(str(loaded.path))
+
+
+def _check_dataset(
+    name: str, dataset: DatasetConfig, loaded: LoadedConfig, violations: Violations
+) -> None:
+    from textmill.components.ingester.columns import source_columns
+
+    path = f"datasets.{name}"
+    known: list[FileColumns] = []
+    for source_name, source in dataset.named_sources().items():
+        columns = source_columns(source, dataset.limits)
+        if columns is None:
+            return
+        key = f"sources.{source_name}" if source_name else "source"
+        _check_source(source, columns, f"{path}.{key}", violations)
+        known.append(columns)
+    by, label = dataset.split.by, TARGETS[dataset.target].field
+    if by not in ("id", "position", "source"):
+        _check(by, known, f"{path}.split.by", violations, extra=_from_paths(known))
+    for stage_name, stage in loaded.config.stages.items():
+        if stage.dataset == name:
+            where = f"stages.{stage_name}"
+            for index, column in enumerate(stage.evaluate.slices):
+                key = f"{where}.evaluate.slices.{index}"
+                _check(column, known, key, violations, extra=(*_MADE, label))
+            if stage.tokenize.prompt:
+                key = f"{where}.tokenize.prompt"
+                _check(stage.tokenize.prompt, known, key, violations, extra=_MADE)
+
+
+def _check_source(
+    source: SourceConfig, columns: FileColumns, path: str, violations: Violations
+) -> None:
+    _check(source.text, [columns], f"{path}.text", violations, is_required=True)
+    if source.id is not None:
+        _check(source.id, [columns], f"{path}.id", violations, is_required=True)
+    if source.target_column is not None:
+        key = f"{path}.{TARGETS[source.target].field}"
+        extra = columns.from_path
+        _check(source.target_column, [columns], key, violations, extra=extra)
+
+
+def _from_paths(known: Iterable[FileColumns]) -> tuple[str, ...]:
+    return tuple(name for columns in known for name in columns.from_path)
+
+
+def _check(
+    column: str,
+    known: list[FileColumns],
+    path: str,
+    violations: Violations,
+    *,
+    extra: Iterable[str] = (),
+    is_required: bool = False,
+) -> None:
+    """Adds a violation for a column that is missing, or most likely misspelled."""
+    names = list(dict.fromkeys(name for columns in known for name in columns.names))
+    if column in (*names, *extra):
+        return
+    hint = did_you_mean(column, names)
+    is_complete = all(columns.is_complete for columns in known)
+    if is_required or is_complete or hint:
+        listed = ", ".join(map(repr, names[:_NUM_NAMED]))
+        more = f" and {len(names) - _NUM_NAMED} more" if len(names) > _NUM_NAMED else ""
+        violations.add(path, f"a column of the files ({listed}{more})", column, hint)
