@@ -323,6 +323,13 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
     assert f"predict --root {tmp_path} library" in render_run(SUMMARY, tmp_path)
 
 
+def test_labels_without_a_row_are_named_beside_the_metrics(tmp_path):
+    stages = SUMMARY["stages"]
+    stage = stages["library"] | {"absent_labels": ["tecnical", "Billing "]}
+    out = render_run(SUMMARY | {"stages": stages | {"library": stage}}, tmp_path)
+    assert "labels without a row there: 'tecnical', 'Billing '" in out
+
+
 def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
     failed = {"state": "failed", "seconds": 1.0, "error": "disk full; make room"}
     summary = SUMMARY | {

@@ -250,7 +250,7 @@ def test_documents_without_a_label_are_kept_where_a_stage_needs_none(tmp_path):
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"fail_on\.0: expected 'empty', 'small'"):
+    with pytest.raises(ConfigError, match=r"fail_on\.0: expected 'bad', 'empty'"):
         load(tmp_path, "{fail_on: [drfit]}")
 
 
