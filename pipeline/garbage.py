@@ -156,7 +156,7 @@ class _Inventory:
 
     def old_checkpoints(self) -> Iterator[Path]:
         """Yields work folders from which no kept run resumes."""
-        wanted = {result for run in self._kept_runs for result in _started(run)}
+        wanted = {result for run in self._kept_runs for result in started_results(run)}
         for folder in sorted(self._root.glob("work/*/*")):
             result = folder.parent.name, folder.name
             if result not in wanted or result in self._executions:
@@ -197,7 +197,7 @@ class _Inventory:
         for result, execution in self._executions.items():
             for reference in execution["outputs"].values():
                 producers.setdefault(reference, []).append(result)
-        needed = {result for run in self._kept_runs for result in _started(run)}
+        needed = {result for run in self._kept_runs for result in started_results(run)}
         needed |= set(self._of_pushed_versions())
         needed &= self._executions.keys()
         waiting = list(needed)
@@ -256,7 +256,7 @@ def _is_live(folder: Path, summary: Mapping[str, Any] | None) -> bool:
     return summary["status"] == "running" and is_running(summary["process"])
 
 
-def _started(folder: Path) -> Iterator[Result]:
+def started_results(folder: Path) -> Iterator[Result]:
     """Yields node and key of everything that a run took from the cache or started."""
     summary = _summary(folder) or {"nodes": {}}
     for node, entry in summary["nodes"].items():
