@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textmill.pipeline.columns import Column
 
 _NUM_ROWS = 2000
-"""Rows at the begin of the file that the columns are guessed from."""
+"""Rows at the start of the file that the columns are guessed from."""
 _BUDGET = "5m"
 _COMMENTS = {
     "datasets": "where the texts come from, and how they are split",
@@ -69,7 +69,7 @@ def init(
         columns, text_column
     )
     values = _config(data, config, text_column, label_column, encoding)
-    head = list(_head(data, config, values, text_column, label_column))
+    head = list(_head(config, values, text_column, label_column))
     written = _render(head, values)
     parse_config(written, config)
     with writing(config):
@@ -133,7 +133,6 @@ def _config(
 
 
 def _head(
-    data: Path,
     config: Path,
     values: Mapping[str, Any],
     text: Column,
