@@ -347,8 +347,7 @@ def test_warnings_are_counted_with_their_command(tmp_path):
     entry = {"node": "profile.docs", "dataset": "docs", "count": 3}
     entry |= {"about": "2 leakage, imbalance"}
     summary = SUMMARY | {"warnings": [entry]}
-    config = tmp_path / "runs" / SUMMARY["run_id"] / "config.yaml"
-    line = f"3 warnings: textmill data stats --root {tmp_path} {config} docs"
+    line = f"3 warnings: textmill data stats --root {tmp_path} docs"
     assert f"\n{line} (2 leakage, imbalance)\n" in render_run(summary, tmp_path)
 
 
