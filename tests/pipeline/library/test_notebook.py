@@ -38,7 +38,7 @@ def cells(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         names, values = run_cells(
-            NOTEBOOKS / "classify_a_table.ipynb", {'budget="20s"': FIVE_STEPS}
+            NOTEBOOKS / "classify_a_table.ipynb", {'budget="30s"': FIVE_STEPS}
         )
     return folder, names, values
 
