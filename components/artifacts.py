@@ -315,7 +315,14 @@ class Evaluation(Artifact):
             "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
+            **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
         }
+
+
+def _absent(evaluation: Mapping[str, Any]) -> list[str]:
+    """Returns the labels without a row in the evaluated split."""
+    scores = evaluation.get("per_class", {})
+    return [label for label in scores if not scores[label]["support"]]
 
 
 def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,8 @@ def summarize(
         data: as in ``report.json``.
         summary: as in ``summary.json``.
         root_option: ``--root FOLDER`` for the commands in it, if they need one.
-        served: the newest pushed version by stage, where there is one.
+        served: the newest pushed version by stage, where there is one; None takes the
+            version before that of the data.
     """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
@@ -95,7 +96,14 @@ def summarize(
         **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
         **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
     }
-    return _finished(lines, thresholds, served or {}, details)
+    if served is None:
+        pushes = {stage["name"]: stage["push"] or {} for stage in stages}
+        served = {
+            name: str(push["previous"]["version"])
+            for name, push in pushes.items()
+            if push.get("previous")
+        }
+    return _finished(lines, thresholds, served, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
