@@ -315,7 +315,14 @@ class Evaluation(Artifact):
             "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
+            **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
         }
+
+
+def _absent(evaluation: Mapping[str, Any]) -> list[str]:
+    """Returns the labels without a row in the evaluated split."""
+    scores = evaluation.get("per_class", {})
+    return [label for label in scores if not scores[label]["support"]]
 
 
 def _summarize(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -361,7 +368,9 @@ class PushedModel(Artifact):
     """The destination of a pushed model, or the reason for none: ``push.json``.
 
     Facts: ``pushed`` (bool), ``version``, ``reason`` and ``destination``, which is
-    relative to this folder, so that a project can be moved.
+    relative to this folder, so that a project can be moved; ``previous``, the newest
+    version of a different model at that time: ``version``, ``metrics``, ``model`` (a
+    digest) and ``same_documents``.
     """
 
     FILE = "push.json"
@@ -407,6 +416,24 @@ class PushedVersion(Artifact):
             if version.name.isdecimal() and (version / cls.MODEL).is_file()
         ]
         return sorted(versions, key=lambda version: int(version.name), reverse=True)
+
+    @classmethod
+    def latest_other(
+        cls, folder: Path, model: str
+    ) -> tuple[int, dict[str, Any]] | None:
+        """Returns number and card of the newest version with a different model.
+
+        Versions without a card were not pushed by Textmill, and do not count.
+
+        Raises:
+            IntegrityError: a version's card was altered.
+        """
+        for path in cls.all(folder):
+            if (path / cls.CARD).is_file():
+                card = cls(path).read_card()
+                if card["model"] != model:
+                    return int(path.name), card
+        return None
 
     def read_card(self) -> dict[str, Any]:
         """Returns the verified evaluation card.

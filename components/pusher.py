@@ -58,6 +58,7 @@ def push(
         IntegrityError: evaluation or validation are of another model.
     """
     _check_lineage(serving, evaluation, validation)
+    previous = _previous_version(Path(config.destinations[0]), evaluation)
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
     if evaluation.blessed is not False:
         card = {**evaluation.read(), **evaluation.facts}
@@ -72,9 +73,31 @@ def push(
             ),
             "reason": "blessed" if evaluation.blessed else "no thresholds are set",
         }
-    write_json(pushed.file(pushed.FILE), record)
-    pushed.facts = record
+    pushed.facts = record | {"previous": previous}
+    write_json(pushed.file(pushed.FILE), pushed.facts)
     pushed.identity = {"serving": serving.digest, "version": record.get("version")}
+    if previous:
+        pushed.identity["previous"] = previous["model"]
+
+
+def _previous_version(folder: Path, evaluation: Evaluation) -> dict[str, Any] | None:
+    """Returns the newest version of a different model, with its metrics.
+
+    A damaged card leaves out the comparison; it does not keep back the push.
+    """
+    try:
+        other = PushedVersion.latest_other(folder, evaluation.facts["model"])
+    except IntegrityError:
+        return None
+    if other is None:
+        return None
+    version, card = other
+    return {
+        "version": version,
+        "model": card["model"],
+        "metrics": {name: metric["value"] for name, metric in card["metrics"].items()},
+        "same_documents": card["documents"] == evaluation.facts["documents"],
+    }
 
 
 def _check_lineage(

@@ -19,7 +19,7 @@ from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.pipeline import Pipeline
-from textmill.pipeline.stage import stage_nodes
+from textmill.pipeline.stage import stage_nodes, training_settings
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -51,7 +51,8 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]
     nodes += [node for stage in stages.values() for node in stage.values()]
-    return Pipeline(config.name, [*nodes, _reporter(config, nodes, profilers, stages)])
+    reporter = _reporter(config, nodes, ingesters, profilers, stages)
+    return Pipeline(config.name, [*nodes, reporter])
 
 
 def _datasets_in_order(config: PipelineConfig) -> Iterator[str]:
@@ -127,6 +128,7 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
 def _reporter(
     config: PipelineConfig,
     nodes: list[Component],
+    ingesters: dict[str, Ingester],
     profilers: dict[str, Profiler],
     stages: dict[str, dict[str, Component]],
 ) -> Reporter:
@@ -137,16 +139,27 @@ def _reporter(
             if step in stage
         }
 
+    labelled = [
+        name for name in stages if TASKS[config.stages[name].task].target != "none"
+    ]
     return Reporter(
         ReporterConfig(
             title=config.name,
             edges={node.id: tuple(sorted(node.upstream())) for node in nodes},
+            settings={name: training_settings(config, name) for name in stages},
         ),
         id="report",
-        config_paths={"title": "name"},
+        config_paths={"title": "name", "settings": "stages"},
         profiles={name: node.outputs["profile"] for name, node in profilers.items()},
         models=of("train", "model"),
         logs=of("train", "logs"),
+        documents={
+            name: ingesters[config.stages[name].dataset].outputs["documents"]
+            for name in labelled
+        },
+        predictions={
+            name: stages[name]["predict"].outputs["predictions"] for name in labelled
+        },
         evaluations=of("evaluate", "evaluation"),
         pushes=of("push", "pushed"),
     )

@@ -7,11 +7,14 @@ node ends, so it is also correct for a run that was killed.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,7 @@ class RunLog:
             "started": time.time(),
             "seconds": None,
             "process": process_identity(),
+            "environment": describe_environment(),
             "nodes": {},
             "stages": {},
             "warnings": [],
@@ -195,6 +199,25 @@ class RunLog:
             outputs = self._outputs.get(node.id, {})
             if (page := node.render_run(self.summary, outputs)) is not None:
                 write_atomically(self.folder / "report.html", page.encode())
+
+
+def describe_environment() -> dict[str, Any]:
+    """Returns the versions and the machine of a run; part of no cache key."""
+    packages = ("textmill", "tensorflow", "keras", "keras-nlp", "apache-beam")
+    versions = {name: _version(name) for name in packages}
+    return {
+        **{name: version for name, version in versions.items() if version},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": len(os.sched_getaffinity(0)),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _make_folder(root: Path, name: str) -> tuple[str, Path]:

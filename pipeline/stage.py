@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
@@ -60,6 +61,14 @@ def stage_nodes(
         "evaluate": evaluate,
     }
     return nodes | _delivery(stage, name, documents, model, evaluate, root)
+
+
+def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
+    """Returns the settings that a stage trains with, defaults included."""
+    train = asdict(config.stages[name].train)
+    if train["dropout"] is None:
+        train["dropout"] = config.model.dropout
+    return {"train": train, "seed": config.seed, "strategy": config.run.strategy}
 
 
 def _tokenizer(

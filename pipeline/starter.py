@@ -13,12 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from textmill.components.ingester.readers import READERS
-from textmill.models.errors import ConfigError
 from textmill.pipeline.publish import write_atomically
 from textmill.pipeline.tables import check_columns, to_rows
-
-_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+from textmill.pipeline.text_files import file_source
 
 
 def starter_config(
@@ -82,25 +79,12 @@ def source_of(data: Any, folder: Path, *, text: str, label: str) -> dict[str, st
         TypeError: the data are something else.
     """
     if isinstance(data, str | Path):
-        return _file_source(str(data))
+        is_url = "://" in str(data)
+        return file_source(str(data) if is_url else str(Path(data).absolute()))
     rows = to_rows(data)
     check_columns("fit", dict.fromkeys(key for row in rows for key in row), text, label)
     rows = [{**row, label: _whole(row.get(label))} for row in rows]
     return {"jsonl": str(_write_rows(rows, folder))}
-
-
-def _file_source(name: str) -> dict[str, str]:
-    stem = name
-    for ending in _COMPRESSED:
-        stem = stem.removesuffix(ending)
-    for key, row in READERS.items():
-        if row.takes_files and any(stem.endswith(ending) for ending in row.endings):
-            return {key: name if "://" in name else str(Path(name).absolute())}
-    known = [ending for _, row in READERS.items() for ending in row.endings]
-    raise ConfigError(
-        f"{name}: expected a file that ends in {', '.join(known)}, got another name; "
-        "rename it, or write a config with its format"
-    )
 
 
 def _write_rows(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:

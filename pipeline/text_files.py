@@ -1,82 +1,108 @@
-"""Small files of texts: their rows by column, for prediction and for a first config.
+"""Rows of a file of texts, by the readers of ingestion, for predictions and ``init``.
 
-The ingester has its own readers, for any size, with ranges and dead letters; here a
-file is read from its begin, and its first bad line is an error.
+Ingestion reads files of any size in ranges, and stores bad records as dead letters;
+here a file is read from its start, and its first bad record is an error.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, TextIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from textmill.models.errors import ConfigError, DataError, did_you_mean
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".txt")
-"""Ends of the names of files that can be read."""
-_DELIMITERS = ",;\t|"
+if TYPE_CHECKING:
+    from textmill.components.ingester.readers.reader import FileRange, Reader
+    from textmill.components.ingester.readers.records import DeadLetter
+
+ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet")
+"""Ends of the names of files of data; the table of readers has the same and more."""
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+_SAMPLE_BYTES = 1 << 16
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a csv, tsv or jsonl file; of txt, ``{"text": line}``.
+def is_data(name: str) -> bool:
+    """Returns True for the name of a file of data, compressed or not."""
+    return _expanded(name).suffix in ENDINGS
+
+
+def stem(name: str) -> str:
+    """Returns the name of a file without its endings: ``a`` for ``a.csv.gz``."""
+    return _expanded(name).stem
+
+
+def _expanded(name: str) -> PurePath:
+    path = PurePath(name)
+    return path.with_suffix("") if path.suffix in _COMPRESSED else path
+
+
+def file_source(name: str) -> dict[str, str]:
+    """Returns a file by its format, as a source names it: ``{"csv": "a.csv"}``.
 
     Raises:
-        ConfigError: the file is missing, or has another ending.
-        DataError: a line is malformed.
+        ConfigError: no format has such a file.
     """
-    if path.suffix not in ENDINGS:
-        raise ConfigError(
-            f"{path}: expected a file that ends in {', '.join(ENDINGS)}, got another "
-            "name"
-        )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix == ".jsonl":
-                yield from _json_rows(path, file)
-            elif path.suffix == ".txt":
-                yield from ({"text": line.rstrip("\r\n")} for line in file)
-            else:
-                yield from _table_rows(path, file)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: expected UTF-8 ({error.reason}); convert it"
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: expected a file that can be read ({error.strerror})"
-        ) from None
+    from textmill.components.ingester.readers import READERS
+
+    expanded = str(_expanded(name))
+    rows = {key: row for key, row in READERS.items() if row.takes_files}
+    for key, row in rows.items():
+        if any(expanded.endswith(ending) for ending in row.endings):
+            return {key: name}
+    known = [ending for row in rows.values() for ending in row.endings]
+    raise ConfigError(
+        f"{name}: expected a file that ends in {', '.join(known)}, got another name; "
+        "rename it, or write a config with its format"
+    )
 
 
-def _json_rows(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:{number}: expected JSON ({error})") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: expected a JSON object, got {line:.40}")
-        yield row
+def read_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file; of plain text, ``{"text": line}``.
+
+    Args:
+        path: the file; its ending names the format.
+        options: keys of a source: ``text``, ``encoding``.
+
+    Raises:
+        ConfigError: the file is missing, or no format has such a file.
+        DataError: a record is malformed.
+    """
+    from textmill.components.ingester.readers.reader import FileRange, open_reader
+    from textmill.components.ingester.readers.records import DeadLetter
+    from textmill.components.ingester.sources.config import SourceConfig
+
+    source: dict[str, Any] = {**file_source(str(path)), **options}
+    [key] = file_source(str(path))
+    if not path.is_file():
+        raise ConfigError(f"{path}: expected a file, found none")
+    part = FileRange(str(path), path.name, key)
+    reader = open_reader(key, SourceConfig(**source))
+    for record in reader.read(part):
+        if isinstance(record, DeadLetter):
+            raise DataError(_sentence(reader, part, record))
+        yield record.row
 
 
-def _table_rows(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
-    header = file.readline()
-    delimiter = "\t" if path.suffix == ".tsv" else find_delimiter(header)
-    file.seek(0)
-    reader = csv.DictReader(file, delimiter=delimiter, restval="")
-    try:
-        for row in reader:
-            yield {name: value for name, value in row.items() if name is not None}
-    except csv.Error as error:
-        raise DataError(f"{path}:{reader.line_num}: not a csv line ({error})") from None
+def _sentence(reader: Reader, part: FileRange, letter: DeadLetter) -> str:
+    """Returns the place of a bad record, the reason, and the next step."""
+    places = reader.places(part, [letter.offset]).get(letter.offset, {})
+    place = "".join(f", {name} {number}" for name, number in places.items())
+    hint = reader.hint(part, letter.offset, letter.reason)
+    return f"{part.path}{place}: {letter.detail}{hint}"
 
 
-def find_delimiter(header: str) -> str:
-    """Returns the delimiter that occurs most often in a header line."""
-    return max(_DELIMITERS, key=header.count)
+def fitting_encoding(path: Path) -> str | None:
+    """Returns the encoding that fits a file of text if UTF-8 does not, or None."""
+    from textmill.components.ingester.readers import READERS, encodings
+
+    [key] = file_source(str(path))
+    is_plain = path.suffix not in _COMPRESSED and path.is_file()
+    if "encoding" not in READERS[key].options or not is_plain:
+        return None
+    with path.open("rb") as file:
+        fitting = encodings.fitting_encoding(file.read(_SAMPLE_BYTES))
+    return None if fitting in (None, "utf-8") else fitting
 
 
 def text_of(row: dict[str, Any], column: str, where: str) -> str:

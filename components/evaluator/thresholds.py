@@ -124,8 +124,6 @@ class Baseline(NamedTuple):
 def latest_baseline(folder: Path, *, model: str, documents: str) -> Baseline | None:
     """Returns the newest version of a stage with a different model, if any.
 
-    Versions without a card were not pushed by Textmill, and do not count.
-
     Args:
         folder: the stage's pushed versions.
         model: digest of the evaluated model.
@@ -134,10 +132,8 @@ def latest_baseline(folder: Path, *, model: str, documents: str) -> Baseline | N
     Raises:
         IntegrityError: a version's card was altered.
     """
-    for version in PushedVersion.all(folder):
-        if not (version / PushedVersion.CARD).is_file():
-            continue
-        card = PushedVersion(version).read_card()
-        if card["model"] != model:
-            return Baseline(int(version.name), card, card["documents"] == documents)
-    return None
+    other = PushedVersion.latest_other(folder, model)
+    if other is None:
+        return None
+    version, card = other
+    return Baseline(version, card, card["documents"] == documents)

@@ -11,6 +11,7 @@ from typing import Any
 from textmill.components.profiler.config import Kind, ProfileConfig
 from textmill.components.profiler.drift import Measure, l_infinity
 from textmill.components.profiler.schema_check import check_split
+from textmill.components.profiler.spelling import equal_but_for_form, likely_typos
 from textmill.components.profiler.statistics import Statistics
 
 
@@ -68,6 +69,36 @@ def _labels(name: str, split: Statistics, config: ProfileConfig) -> Iterator[Ano
             f"label {least!r} has {counts[least]}",
             name,
         )
+
+
+def find_spellings(splits: Mapping[str, Statistics]) -> Iterator[Anomaly]:
+    """Yields labels that are most likely one label in several spellings."""
+    labels = sum((split.labels for split in splits.values()), Counter[str]())
+
+    def anomaly(name: str, what: str) -> Anomaly:
+        where = next(split for split in splits if name in splits[split].labels)
+        return Anomaly("spelling", f"{what}; labels.map makes them one", where)
+
+    for names in equal_but_for_form(labels):
+        listed = " and ".join(f"{name!r} ({labels[name]})" for name in names)
+        what = f"labels {listed} differ in case, white space or number format alone"
+        yield anomaly(names[-1], what)
+    for rare, frequent in likely_typos(labels):
+        what = (
+            f"label {rare!r} ({labels[rare]}) looks like {frequent!r} "
+            f"({labels[frequent]})"
+        )
+        yield anomaly(rare, what)
+
+
+def find_repeated_ids(ledger: Mapping[str, Any]) -> Iterator[Anomaly]:
+    """Yields the number of documents dropped because of their id, if there are any."""
+    if number := ledger.get("dropped", {}).get("duplicate_id", 0):
+        what = (
+            f"{number} of {ledger['read']} documents have the id of an earlier one, "
+            "and were dropped"
+        )
+        yield Anomaly("ids", what, "source")
 
 
 def find_bad_records(

@@ -14,6 +14,8 @@ Kind = Literal[
     "small",
     "imbalance",
     "labels",
+    "spelling",
+    "ids",
     "types",
     "repeats",
     "leakage",

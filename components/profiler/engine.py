@@ -26,6 +26,8 @@ from textmill.components.profiler.anomalies import (
     find_drift,
     find_leakage,
     find_new_labels,
+    find_repeated_ids,
+    find_spellings,
     find_unknown_tokens,
     find_violations,
     measure_overlaps,
@@ -140,11 +142,13 @@ def summarize(
     overlap = measure_overlaps(splits)
     anomalies = [
         *find_anomalies(splits, config),
+        *find_spellings(splits),
         *find_leakage(overlap, splits, config),
     ]
     anomalies += find_unknown_tokens(tokens, config)
     baseline = read_profile(Path(config.baseline)) if config.baseline else None
     if ledger is not None:
+        anomalies += find_repeated_ids(ledger)
         anomalies += find_bad_records(ledger, (baseline or {}).get("ledger"), config)
     if baseline is not None:
         anomalies += find_new_labels(splits, baseline)

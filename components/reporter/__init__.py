@@ -1,8 +1,10 @@
 """The report step: one offline HTML page about a pipeline's results.
 
-Reading order: ``data`` gathers the artifacts into one JSON value; ``headline`` sums up
-its stages; ``dataset_section`` describes a data set; ``charts`` computes the
-positions of lines and boxes; ``page`` renders the templates.
+Reading order: ``data`` gathers the artifacts into one JSON value, with texts by
+``examples``; ``headline`` sums up its stages; ``stage_section`` and
+``dataset_section`` describe a stage and a data set; ``charts`` computes the positions
+of lines and boxes, and describes them in words; ``formats`` writes numbers; ``page``
+renders the templates.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from textmill.components.artifacts import (
+    Documents,
     Evaluation,
+    Predictions,
     Profile,
     PushedModel,
     Report,
@@ -26,12 +30,14 @@ from textmill.components.base import Artifact, Component, Input, Output
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterConfig:
-    """The title and the graph of the page."""
+    """The title, the graph and the settings on the page."""
 
     title: str
     """The pipeline's name."""
     edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The graph: upstream nodes by node, in topological order."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The knobs of each stage's training, with every default."""
 
 
 def report(
@@ -39,21 +45,29 @@ def report(
     profiles: dict[str, Input[Profile]],
     models: dict[str, Input[TrainedModel]],
     logs: dict[str, Input[TrainingLogs]],
+    documents: dict[str, Input[Documents]],
+    predictions: dict[str, Input[Predictions]],
     evaluations: dict[str, Input[Evaluation]],
     pushes: dict[str, Input[PushedModel]],
     report: Output[Report],
     config: ReporterConfig,
 ) -> None:
-    """Writes the page. Profiles are named by data set, the other inputs by stage."""
+    """Writes the page. Profiles are named by data set, the other inputs by stage.
+
+    Documents and predictions are those of stages whose texts have targets.
+    """
     from textmill.components.reporter.data import gather
     from textmill.components.reporter.page import render_report
 
     data = gather(
         config.title,
         config.edges,
+        settings=config.settings,
         profiles=profiles,
         models=models,
         logs=logs,
+        documents=documents,
+        predictions=predictions,
         evaluations=evaluations,
         pushes=pushes,
     )
@@ -62,7 +76,7 @@ def report(
 
 
 class Reporter(Component, executor=report):
-    """Profiles, models, logs, evaluations, pushes -> report."""
+    """Profiles, models, logs, predictions, evaluations, pushes -> report."""
 
     @classmethod
     def render_run(

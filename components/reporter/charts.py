@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from textmill.components.reporter.formats import number
+
 BOX_WIDTH, BOX_HEIGHT = 94, 40
 COLUMN, ROW, GUTTER, SWIMLANE_PADDING = 114, 52, 76, 12
 
@@ -73,6 +75,15 @@ def draw_graph(edges: Mapping[str, Iterable[str]]) -> Graph:
             for source in upstream
         ],
     )
+
+
+def describe_graph(edges: Mapping[str, Iterable[str]]) -> str:
+    """Returns the graph in words: every node and those that it follows."""
+    parts = [
+        f"{node} after {' and '.join(upstream)}" if upstream else f"{node} first"
+        for node, upstream in reduce_edges(edges).items()
+    ]
+    return f"The pipeline's graph: {'; '.join(parts)}."
 
 
 def reduce_edges(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
@@ -203,6 +214,25 @@ def draw_plot(
         ],
         x_ticks=[Tick(place(tick, low)[0], tick) for tick in x_ticks],
         y_ticks=[Tick(place(0, tick)[1], tick) for tick in y_ticks],
+    )
+
+
+def describe_plot(title: str, series: Mapping[str, Sequence[Sequence[float]]]) -> str:
+    """Returns curves in words: first, last and extreme values with their steps."""
+    return f"{title} by step: {'; '.join(_describe_line(*s) for s in series.items())}."
+
+
+def _describe_line(name: str, points: Sequence[Sequence[float]]) -> str:
+    def at(point: Sequence[float]) -> str:
+        return f"{number(point[1])} at step {point[0]:,g}"
+
+    if len(points) == 1:
+        return f"{name} {at(points[0])}"
+    lowest = min(points, key=lambda point: point[1])
+    highest = max(points, key=lambda point: point[1])
+    return (
+        f"{name} from {at(points[0])} to {at(points[-1])}, lowest {at(lowest)}, "
+        f"highest {at(highest)}"
     )
 
 

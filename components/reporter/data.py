@@ -10,15 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from textmill.components.artifacts import (
+    Documents,
     Evaluation,
+    Predictions,
     Profile,
     PushedModel,
     TrainedModel,
     TrainingLogs,
 )
 from textmill.components.base import Artifact
+from textmill.components.reporter.examples import read_examples
 
-FORMAT = 1
+FORMAT = 2
 MAX_POINTS = 300
 
 
@@ -26,9 +29,12 @@ def gather(
     title: str,
     edges: Mapping[str, Iterable[str]],
     *,
+    settings: Mapping[str, Mapping[str, Any]],
     profiles: Mapping[str, Profile],
     models: Mapping[str, TrainedModel],
     logs: Mapping[str, TrainingLogs],
+    documents: Mapping[str, Documents],
+    predictions: Mapping[str, Predictions],
     evaluations: Mapping[str, Evaluation],
     pushes: Mapping[str, PushedModel],
 ) -> dict[str, Any]:
@@ -37,6 +43,7 @@ def gather(
         "profile": profiles,
         "model": models,
         "logs": logs,
+        "predictions": predictions,
         "evaluation": evaluations,
         "push": pushes,
     }
@@ -48,13 +55,17 @@ def gather(
             for node, upstream in edges.items()
         ],
         "stages": [
-            _stage(
-                name,
-                models.get(name),
-                logs.get(name),
-                evaluations.get(name),
-                pushes.get(name),
-            )
+            {
+                "name": name,
+                "settings": settings.get(name, {}),
+                "model": _model(models.get(name)),
+                "curves": curves(logs[name].read()) if name in logs else {},
+                "evaluation": _content(evaluations.get(name)),
+                "examples": read_examples(predictions[name], documents[name])
+                if name in predictions and name in documents
+                else {},
+                "push": pushes[name].facts if name in pushes else None,
+            }
             for name in dict.fromkeys([*models, *evaluations, *pushes])
         ],
         "profiles": [
@@ -72,20 +83,12 @@ def gather(
     }
 
 
-def _stage(
-    name: str,
-    model: TrainedModel | None,
-    logs: TrainingLogs | None,
-    evaluation: Evaluation | None,
-    push: PushedModel | None,
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "model": {**model.facts, "digest": model.digest} if model else None,
-        "curves": curves(logs.read()) if logs else {},
-        "evaluation": evaluation.read() if evaluation else None,
-        "push": push.facts if push else None,
-    }
+def _model(model: TrainedModel | None) -> dict[str, Any] | None:
+    return {**model.facts, "digest": model.digest} if model else None
+
+
+def _content(evaluation: Evaluation | None) -> dict[str, Any] | None:
+    return evaluation.read() if evaluation else None
 
 
 def curves(scalars: Iterable[Mapping[str, Any]]) -> dict[str, list[list[float]]]:

@@ -157,7 +157,10 @@ def draw_histogram(bins: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         starts.pop()
     width, largest = 100 / len(starts), max(heights.values())
     places = [(round(index * width, 2), start) for index, start in enumerate(starts)]
+    peak = max(places, key=lambda place: heights[place[1]])[1]
     return {
+        "description": f"Histogram of lengths from {starts[0]:,} to {starts[-1]:,}; "
+        f"most documents from {peak:,}.",
         "bars": [
             (left, round(width, 2), round(100 * heights[start] / largest, 2))
             for left, start in places

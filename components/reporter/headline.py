@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from textmill.components.reporter.formats import duration, listing
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS
 
@@ -27,13 +28,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class StageLine:
-    """A stage in one line: its main metric, gate and pushed version."""
+    """A stage in one line: its main metric, its thresholds and its pushed version."""
 
     stage: str
     task: str | None
     metric: str | None
     interval: Interval | None
-    rule: str | None
+    measured: str | None
+    gates: list[Mapping[str, Any]]
     bound: float | None
     blessed: bool | None
     evaluated: bool
@@ -74,7 +76,8 @@ def summarize(
         data: as in ``report.json``.
         summary: as in ``summary.json``.
         root_option: ``--root FOLDER`` for the commands in it, if they need one.
-        served: the newest pushed version by stage, where there is one.
+        served: the newest pushed version by stage, where there is one; None takes the
+            version before that of the data.
     """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
@@ -93,7 +96,14 @@ def summarize(
         **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
         **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
     }
-    return _finished(lines, thresholds, served or {}, details)
+    if served is None:
+        pushes = {stage["name"]: stage["push"] or {} for stage in stages}
+        served = {
+            name: str(push["previous"]["version"])
+            for name, push in pushes.items()
+            if push.get("previous")
+        }
+    return _finished(lines, thresholds, served, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -103,15 +113,15 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
     task = model.get("task") or evaluation.get("task")
     metrics = evaluation.get("metrics", {})
     metric = headline_metric(task, metrics)
-    gates = {gate["metric"]: gate for gate in evaluation.get("thresholds", ())}
-    gate = gates.get(metric, {})
+    gates = evaluation.get("thresholds", ())
     return StageLine(
         stage=stage["name"],
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=gate.get("rule"),
-        bound=gate.get("bound"),
+        measured=measured_on(task, evaluation.get("rows"), evaluation.get("split")),
+        gates=list(gates),
+        bound=_bound(gates, metric),
         blessed=evaluation.get("blessed"),
         evaluated=bool(evaluation),
         pushed=_version(push, run_stage) if push and push["pushed"] else None,
@@ -120,20 +130,26 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
 
 
 def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
-    metrics = stage.get("metrics") or {}
-    metric = headline_metric(None, metrics)
+    task, metrics = stage.get("task"), stage.get("metrics") or {}
+    metric = headline_metric(task, metrics)
+    gates = stage.get("thresholds", ())
     return StageLine(
         stage=name,
-        task=None,
+        task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        rule=None,
-        bound=None,
+        measured=measured_on(task, stage.get("rows"), stage.get("split")),
+        gates=list(gates),
+        bound=_bound(gates, metric),
         blessed=stage.get("blessed"),
         evaluated=bool(metrics),
         pushed=stage.get("pushed"),
         reason=None,
     )
+
+
+def _bound(gates: Iterable[Mapping[str, Any]], metric: str | None) -> float | None:
+    return next((gate["bound"] for gate in gates if gate["metric"] == metric), None)
 
 
 def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
@@ -319,21 +335,3 @@ def comparison(gate: Mapping[str, Any]) -> str:
 
 def _possessive(stages: Sequence[str]) -> str:
     return "its gate" if len(stages) == 1 else "their gates"
-
-
-def listing(names: Sequence[str]) -> str:
-    """Returns ``a, b and c``."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def duration(seconds: float) -> str:
-    """Returns ``0.4 s``, ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

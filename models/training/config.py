@@ -115,7 +115,7 @@ class BatchConfig:
 
     global_batch: Annotated[int, Bounds(at_least=1, at_most=10_000_000)] = 32
     """Rows per update, over all replicas."""
-    initial_batch: int | None = None
+    initial_batch: Annotated[int, COUNT] | None = None
     """Rows of the first updates, doubled step by step up to ``global_batch``. Not
     set: ``global_batch``."""
     batch_ramp: Annotated[int, NOT_NEGATIVE] = 0

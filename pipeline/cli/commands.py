@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from typer.core import TyperGroup
 
-from textmill.pipeline.text_files import ENDINGS
+from textmill.pipeline.text_files import is_data
 
 _OTHER_NAMES = {
     "train": "run FILE.yaml",
@@ -116,6 +116,7 @@ EXAMPLES = {
     "data stats": (
         "textmill data stats mail.yaml",
         "textmill data stats mail.yaml letters --json",
+        "textmill data stats letters",
     ),
     "data schema": (
         "textmill data schema mail.yaml",
@@ -161,7 +162,7 @@ class CommandGroup(TyperGroup):
         """
         name = args[0]
         if name not in self.commands and ctx.parent is None:
-            if PurePath(name).suffix in ENDINGS:
+            if is_data(name):
                 _refuse(ctx, name, f"init {name}")
             if PurePath(name).suffix in (".yaml", ".yml"):
                 _refuse(ctx, name, f"run {name}")

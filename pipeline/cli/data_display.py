@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import SPLITS
-from textmill.components.reporter.page import size
+from textmill.components.reporter.formats import size
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -107,12 +107,17 @@ def _categories(title: str, splits: Mapping[str, Any], key: str) -> Iterator[str
         return
     ranked = sorted(totals, key=lambda value: (-totals[value], value))
     rows = [
-        [value, *(_share(split[key], value) for split in splits.values())]
+        [_quoted(value), *(_share(split[key], value) for split in splits.values())]
         for value in ranked[:_MAX_ROWS]
     ]
     if len(ranked) > _MAX_ROWS:
         rows.append([f"and {len(ranked) - _MAX_ROWS} more", *("" for _ in splits)])
     yield _table([title, *splits], rows)
+
+
+def _quoted(value: str) -> str:
+    """Returns a value, in quotes where white space would not show."""
+    return value if value == " ".join(value.split()) else repr(value)
 
 
 def _share(counts: Mapping[str, int], value: str) -> str:

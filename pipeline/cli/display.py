@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
-    duration,
     headline_metric,
     measured_on,
     summarize,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
 
 _NO_BREAK = "\u00a0"
+_NUM_LABELS = 5
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -132,6 +133,8 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     if measured:
         text = f"on {measured}: {text}"
     yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
+    if absent := stage.get("absent_labels"):
+        yield ["", f"labels without a row there: {_listing(absent)}"]
     for baseline, scores in stage.get("baselines", {}).items():
         yield ["", _baseline(baseline, scores)]
     if stage["pushed"]:
@@ -143,6 +146,12 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
                 f"version {newest}, pushed by another run, is newer: "
                 f"`textmill predict {name}` uses that one",
             ]
+
+
+def _listing(labels: Sequence[str]) -> str:
+    shown = ", ".join(map(repr, labels[:_NUM_LABELS]))
+    more = len(labels) - _NUM_LABELS
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _model(name: str, pushed: str, root: Path, option: str) -> str:

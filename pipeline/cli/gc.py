@@ -56,7 +56,7 @@ def _as_json(item: Garbage, root: Path) -> dict[str, object]:
 
 def _render(garbage: Sequence[Garbage], root: Path, *, is_deleted: bool) -> str:
     """Returns a line per path, the largest first, and the total."""
-    from textmill.components.reporter.page import size
+    from textmill.components.reporter.formats import size
     from textmill.pipeline.cli.display import render_table
     from textmill.pipeline.progress import visible
 

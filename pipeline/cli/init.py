@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -12,13 +13,13 @@ import typer
 
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.cli.options import writing
-from textmill.pipeline.text_files import read_rows
+from textmill.pipeline.text_files import file_source, fitting_encoding, read_rows, stem
 
 if TYPE_CHECKING:
     from textmill.pipeline.columns import Column
 
 _NUM_ROWS = 2000
-"""Rows at the begin of the file that the columns are guessed from."""
+"""Rows at the start of the file that the columns are guessed from."""
 _BUDGET = "5m"
 _COMMENTS = {
     "datasets": "where the texts come from, and how they are split",
@@ -32,7 +33,10 @@ _COMMENTS = {
 def init(
     data: Annotated[
         Path,
-        typer.Argument(help="A .csv, .tsv, .jsonl or .txt file.", show_default=False),
+        typer.Argument(
+            help="A .csv, .tsv, .jsonl, .json, .parquet or .txt file.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -52,16 +56,20 @@ def init(
     from textmill.pipeline.columns import read_columns
     from textmill.pipeline.config.load import parse_config
 
-    columns = read_columns(islice(read_rows(data), _NUM_ROWS))
-    config = output or Path(f"{data.stem}.yaml")
+    encoding = fitting_encoding(data)
+    options = {} if encoding is None else {"encoding": encoding}
+    if text is not None:
+        options["text"] = text
+    columns = read_columns(islice(read_rows(data, **options), _NUM_ROWS))
+    config = output or Path(f"{stem(data.name)}.yaml")
     if config.exists():
         raise ConfigError(f"{config}: exists already; -o names another file")
     text_column = _named(columns, text, "--text") or _guessed_text(columns, data)
     label_column = _named(columns, label, "--label") or _guessed_label(
         columns, text_column
     )
-    values = _config(data, config, text_column, label_column)
-    head = list(_head(data, config, values, text_column, label_column))
+    values = _config(data, config, text_column, label_column, encoding)
+    head = list(_head(config, values, text_column, label_column))
     written = _render(head, values)
     parse_config(written, config)
     with writing(config):
@@ -101,15 +109,15 @@ def _guessed_label(columns: list[Column], text: Column) -> Column | None:
 
 
 def _config(
-    data: Path, config: Path, text: Column, label: Column | None
+    data: Path, config: Path, text: Column, label: Column | None, encoding: str | None
 ) -> dict[str, Any]:
     """Returns the values of the config."""
-    import os
-
     from textmill.pipeline.starter import starter_config, to_name
 
-    source = {data.suffix[1:]: os.path.relpath(data, config.absolute().parent)}
-    name = to_name(label.name if label else data.stem)
+    source = file_source(os.path.relpath(data, config.absolute().parent))
+    if encoding is not None:
+        source["encoding"] = encoding
+    name = to_name(label.name if label else stem(data.name))
     values = starter_config(
         source,
         name=name,
@@ -117,7 +125,7 @@ def _config(
         label=label.name if label else "",
         budget=_BUDGET,
     )
-    values["name"] = to_name(data.stem)
+    values["name"] = to_name(stem(data.name))
     if label is None:
         del values["datasets"]["texts"]["source"]["label"]
         values["stages"][name]["task"] = "masked_lm"
@@ -125,7 +133,6 @@ def _config(
 
 
 def _head(
-    data: Path,
     config: Path,
     values: Mapping[str, Any],
     text: Column,

@@ -23,7 +23,12 @@ from textmill.pipeline.cli.predict_output import (
     top,
 )
 from textmill.pipeline.remote.mirror import Mirror
-from textmill.pipeline.text_files import read_rows, text_of
+from textmill.pipeline.text_files import (
+    file_source,
+    fitting_encoding,
+    read_rows,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from textmill.models.export.format import Runtime
@@ -53,7 +58,8 @@ Input = Annotated[
         "-i",
         "--input",
         metavar="FILE",
-        help="A .csv, .tsv, .jsonl or .txt file; - reads lines of stdin.",
+        help="A .csv, .tsv, .jsonl, .json, .parquet or .txt file; - reads lines of "
+        "stdin.",
     ),
 ]
 Output = Annotated[
@@ -134,6 +140,8 @@ def _check_options(
     output: Path | None,
     number: int | None,
 ) -> None:
+    if source not in (None, "-") and not Path(str(source)).is_file():
+        raise ConfigError(f"--input {source}: expected a file, found none")
     if texts and source:
         raise ConfigError("predict: expected texts or --input, got both")
     if number is not None and output is not None and output.suffix == ".csv":
@@ -183,8 +191,13 @@ def _rows(
     if source is None or source == "-":
         yield from ({column: text} for text in read_texts(texts))
         return
-    for number, row in enumerate(read_rows(Path(source)), start=1):
-        if Path(source).suffix == ".txt":
+    [format] = file_source(source)
+    options = {} if format == "txt" else {"text": column}
+    if (encoding := fitting_encoding(Path(source))) is not None:
+        print(f"textmill: {source}: read as {encoding}", file=sys.stderr)
+        options["encoding"] = encoding
+    for number, row in enumerate(read_rows(Path(source), **options), start=1):
+        if format == "txt":
             row = {column: row["text"]}
         yield row | {column: text_of(row, column, f"{source}, row {number}")}
 
@@ -241,7 +254,7 @@ def report_newer_version(stage: str, mirror: Mirror) -> None:
         return
     with MetadataStore(mirror.path) as store:
         for run in store.summaries():
-            pushed = (run["stages"].get(stage) or {}).get("pushed")
+            pushed = run.get("stages", {}).get(stage, {}).get("pushed")
             if pushed is not None:
                 break
         else:

@@ -18,7 +18,7 @@ from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.config.types import check_types, map_paths, run_checks
 from textmill.pipeline.config.yaml import MAX_BYTES, Position, Tree, override, read_yaml
 from textmill.pipeline.secrets import REFERENCE
-from textmill.pipeline.text_files import ENDINGS
+from textmill.pipeline.text_files import is_data
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def parse_config(
 
 
 def _read_text(path: Path) -> str:
-    if path.suffix in ENDINGS:
+    if is_data(path.name):
         raise ConfigError(
             f"{path}: expected a YAML file, got data; `textmill init {path}` writes a "
             "config for it"

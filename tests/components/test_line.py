@@ -24,6 +24,7 @@ from textmill.components.base import Context
 from textmill.components.evaluator import EvaluatorConfig, evaluate
 from textmill.components.exporter import ExportConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
+from textmill.components.manifest import write_manifest
 from textmill.components.predictor import PredictorConfig, predict
 from textmill.components.predictor.saved_model import load_saved_model, predict_texts
 from textmill.components.pusher import PusherConfig, push
@@ -203,6 +204,27 @@ def test_versions_rise_and_every_destination_gets_them(
     assert "is gone" in made.missing_reason()
 
 
+def test_a_push_records_the_version_of_another_model_before_it(
+    line, serving, validation, tmp_path
+):
+    pushed(line, serving, validation, tmp_path)
+    folder = tmp_path / "to" / "1"
+    card = PushedVersion(folder).read_card() | {"model": "0" * 64}
+    (folder / PushedVersion.CARD).write_text(json.dumps(card))
+    write_manifest(folder, kind="PushedVersion", facts={"serving": "0" * 64})
+    shutil.rmtree(tmp_path / "too")
+    made = pushed(line, serving, validation, tmp_path)
+    assert made.facts["version"] == 2
+    assert made.facts["previous"] == {
+        "version": 1,
+        "model": "0" * 64,
+        "metrics": {name: m["value"] for name, m in card["metrics"].items()},
+        "same_documents": True,
+    }
+    (folder / PushedVersion.CARD).write_text("{}")
+    assert pushed(line, serving, validation, tmp_path).facts["previous"] is None
+
+
 def test_a_damaged_version_is_noticed_and_never_served(
     line, serving, validation, tmp_path
 ):
@@ -251,7 +273,8 @@ def test_bytes_that_no_fresh_process_loaded_are_not_pushed(
 
 def test_what_is_not_blessed_is_not_pushed(line, serving, validation, tmp_path):
     made = pushed(line, serving, validation, tmp_path, loss="< 0")
-    assert made.facts == {"pushed": False, "reason": "not blessed"}
+    nothing = {"pushed": False, "reason": "not blessed", "previous": None}
+    assert made.facts == nothing
     assert not (tmp_path / "to").exists()
 
 

@@ -137,10 +137,20 @@ def test_the_last_success_of_every_pipeline_stays(root):
     ]
 
 
+def test_the_newest_run_is_the_one_recorded_last_whatever_the_clock_said(root):
+    record(root, "clock_set_back", 0.5, {"read": "1", "train": "1"})
+    assert [path for _, path in names(find_garbage(root, keep=1), root)] == [
+        "runs/new",
+        "runs/old",
+        "artifacts/train/2",
+    ]
+
+
 def test_checkpoints_of_a_killed_run_that_is_kept_stay(root):
     folder = record(root, "killed", 3.0, {}, status="abandoned")
     event = {"event": "node_started", "node": "train", "key": "3"}
-    (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
+    torn = '{"event": "node_started", "no'
+    (folder / "events.jsonl").write_text(json.dumps(event) + "\n" + torn)
     for key in ("3", "given-up"):
         (root / "work" / "train" / key).mkdir(parents=True)
         (root / "work" / "train" / key / "tensors").write_bytes(b"12345")

@@ -13,10 +13,12 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import TextView, num_words
 from textmill.components.text.sentences import sentences
+from textmill.models.checks import NOT_NEGATIVE
 from textmill.models.errors import ConfigError
 from textmill.models.paths import FilePath
 from textmill.models.unspaced import UNSPACED, character_class
@@ -36,10 +38,10 @@ class C4Config:
     )
     """Lines without one of these at the end are removed, and lines that trail off
     (``...``); empty keeps both, as FineWeb does."""
-    min_line_words: int = 5
+    min_line_words: Annotated[int, NOT_NEGATIVE] = 5
     """Lines with fewer words are removed: 5 in the code and the journal's text, 3 in
     the first preprint and in datatrove. A Chinese character is a word."""
-    max_word_chars: int = 1000
+    max_word_chars: Annotated[int, NOT_NEGATIVE] = 1000
     """Lines with a longer word are removed; not for Chinese, which has no spaces."""
     citations: bool = True
     """Whether ``[12]``, ``[edit]`` and ``[citation needed]`` are removed from lines."""
@@ -62,7 +64,7 @@ class C4Config:
     """Whether documents with ``lorem ipsum`` are dropped."""
     curly_bracket: bool = True
     """Whether documents with ``{`` are dropped, as code."""
-    min_sentences: int = 3
+    min_sentences: Annotated[int, NOT_NEGATIVE] = 3
     """Documents with fewer sentences left are dropped: 3 in the code and the journal's
     text, 5 in the first preprint and in datatrove."""
     bad_words: FilePath | None = None

@@ -6,6 +6,7 @@ As in datatrove's filter, which made the data set; blank lines do not count.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import (
@@ -13,28 +14,29 @@ from textmill.components.ingester.filters.text_view import (
     count_repeated,
     share,
 )
+from textmill.models.checks import NOT_NEGATIVE
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineWebConfig:
     """A document's lines must end, be long enough, and differ."""
 
-    min_ended_lines: float = 0.12
+    min_ended_lines: Annotated[float, NOT_NEGATIVE] = 0.12
     """The share of the lines that end with a mark must be greater."""
     line_ends: tuple[str, ...] = (
         *(".", "'", '"', "!", "?"),
         *("。", "！", "？", "；", "…", "”", "’", "」", "』"),
     )
     """The marks: datatrove's five, and those of Chinese and Japanese."""
-    max_short_lines: float = 0.67
+    max_short_lines: Annotated[float, NOT_NEGATIVE] = 0.67
     """The share of the lines that are short must be smaller."""
-    short_line_chars: int = 30
+    short_line_chars: Annotated[int, NOT_NEGATIVE] = 30
     """A line is short with this many characters or fewer."""
-    cjk_short_line_chars: int = 15
+    cjk_short_line_chars: Annotated[int, NOT_NEGATIVE] = 15
     """The same in mostly Chinese or Japanese text, where a character says more."""
-    max_repeated_chars: float = 0.01
+    max_repeated_chars: Annotated[float, NOT_NEGATIVE] = 0.01
     """The share of the characters in lines that occurred before must be smaller."""
-    max_newlines_per_word: float = 0.3
+    max_newlines_per_word: Annotated[float, NOT_NEGATIVE] = 0.3
     """Greatest number of line breaks over that of words: lists have more."""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import TextView, share
+from textmill.models.checks import NOT_NEGATIVE
 
 _LETTER = re.compile(r"[^\W\d_]")
 _ELLIPSES = ("...", "…")
@@ -16,28 +18,28 @@ _ELLIPSES = ("...", "…")
 class GopherQualityConfig:
     """A document must look like prose; words are separated by white space."""
 
-    min_words: int = 50
+    min_words: Annotated[int, NOT_NEGATIVE] = 50
     """Documents with fewer words are dropped; a Chinese character is a word."""
-    max_words: int = 100_000
+    max_words: Annotated[int, NOT_NEGATIVE] = 100_000
     """Documents with more words are dropped."""
-    min_mean_word_length: float = 3.0
+    min_mean_word_length: Annotated[float, NOT_NEGATIVE] = 3.0
     """Least mean number of characters per word, Chinese characters left aside; not for
     mostly Chinese or Japanese text."""
-    max_mean_word_length: float = 10.0
+    max_mean_word_length: Annotated[float, NOT_NEGATIVE] = 10.0
     """Greatest mean number of characters per word, in the same way."""
-    max_hashes_per_word: float = 0.1
+    max_hashes_per_word: Annotated[float, NOT_NEGATIVE] = 0.1
     """Greatest number of ``#`` over that of words."""
-    max_ellipses_per_word: float = 0.1
+    max_ellipses_per_word: Annotated[float, NOT_NEGATIVE] = 0.1
     """Greatest number of ``...`` and ``…`` over that of words; ``……`` is one."""
-    max_bullet_lines: float = 0.9
+    max_bullet_lines: Annotated[float, NOT_NEGATIVE] = 0.9
     """Greatest share of the lines that begin with a bullet."""
     bullets: tuple[str, ...] = ("•", "‣", "◦", "●", "▪", "-", "*", "·")
     """Bullets at the beginning of a line."""
-    max_ellipsis_lines: float = 0.3
+    max_ellipsis_lines: Annotated[float, NOT_NEGATIVE] = 0.3
     """Greatest share of the lines that end with an ellipsis."""
-    min_words_with_letter: float = 0.8
+    min_words_with_letter: Annotated[float, NOT_NEGATIVE] = 0.8
     """Least share of the words that hold a letter; a Chinese character is one."""
-    min_stop_words: int = 2
+    min_stop_words: Annotated[int, NOT_NEGATIVE] = 2
     """Least number of different stop words; 0 turns the rule off."""
     stop_words: tuple[str, ...] = (
         "the",

@@ -7,6 +7,7 @@ n-gram is counted once and the words that it covers are passed over.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from textmill.components.ingester.filters.filter import Filter, Violation
 from textmill.components.ingester.filters.text_view import (
@@ -14,6 +15,7 @@ from textmill.components.ingester.filters.text_view import (
     count_repeated,
     share,
 )
+from textmill.models.checks import NOT_NEGATIVE
 
 _REPEATED = range(5, 11)
 
@@ -22,34 +24,34 @@ _REPEATED = range(5, 11)
 class GopherRepetitionConfig:
     """Greatest shares of a document that may be repeated."""
 
-    repeated_lines: float = 0.30
+    repeated_lines: Annotated[float, NOT_NEGATIVE] = 0.30
     """Share of the lines that occurred before."""
-    repeated_paragraphs: float = 0.30
+    repeated_paragraphs: Annotated[float, NOT_NEGATIVE] = 0.30
     """Share of the paragraphs that occurred before."""
-    repeated_line_chars: float = 0.20
+    repeated_line_chars: Annotated[float, NOT_NEGATIVE] = 0.20
     """Share of the characters that are in such lines."""
-    repeated_paragraph_chars: float = 0.20
+    repeated_paragraph_chars: Annotated[float, NOT_NEGATIVE] = 0.20
     """Share of the characters that are in such paragraphs."""
-    top_2_gram: float = 0.20
+    top_2_gram: Annotated[float, NOT_NEGATIVE] = 0.20
     """Share of the characters that are in the most frequent 2-gram, if it occurs
     twice."""
-    top_3_gram: float = 0.18
+    top_3_gram: Annotated[float, NOT_NEGATIVE] = 0.18
     """The same of the most frequent 3-gram."""
-    top_4_gram: float = 0.16
+    top_4_gram: Annotated[float, NOT_NEGATIVE] = 0.16
     """The same of the most frequent 4-gram."""
-    repeated_5_grams: float = 0.15
+    repeated_5_grams: Annotated[float, NOT_NEGATIVE] = 0.15
     """Share of the characters that are in 5-grams that occurred before."""
-    repeated_6_grams: float = 0.14
+    repeated_6_grams: Annotated[float, NOT_NEGATIVE] = 0.14
     """The same of 6-grams."""
-    repeated_7_grams: float = 0.13
+    repeated_7_grams: Annotated[float, NOT_NEGATIVE] = 0.13
     """The same of 7-grams."""
-    repeated_8_grams: float = 0.12
+    repeated_8_grams: Annotated[float, NOT_NEGATIVE] = 0.12
     """The same of 8-grams."""
-    repeated_9_grams: float = 0.11
+    repeated_9_grams: Annotated[float, NOT_NEGATIVE] = 0.11
     """The same of 9-grams."""
-    repeated_10_grams: float = 0.10
+    repeated_10_grams: Annotated[float, NOT_NEGATIVE] = 0.10
     """The same of 10-grams."""
-    cjk_chars_per_word: int = 2
+    cjk_chars_per_word: Annotated[int, NOT_NEGATIVE] = 2
     """In mostly Chinese or Japanese text an n-gram is n times this many characters."""
 
 

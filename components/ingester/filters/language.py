@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata, util
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from textmill.models.checks import COUNT, SHARE, check_bounds
 from textmill.models.errors import ConfigError
 
 UNDETERMINED = "und"
@@ -35,7 +36,7 @@ class LanguageConfig:
 
     keep: tuple[str, ...] | None = None
     """ISO 639-1 codes of the languages to keep (``und``: unknown). Not set: all."""
-    min_confidence: float = 0.65
+    min_confidence: Annotated[float, SHARE] = 0.65
     """Least confidence, 0 to 1, of documents to keep where ``keep`` is set (FineWeb's
     threshold)."""
     method: Literal["auto", "model", "script"] = "model"
@@ -43,14 +44,11 @@ class LanguageConfig:
     installed, which then enters the cache key."""
     column: bool = True
     """Whether documents get the column ``language``, unless the data has one."""
-    examined_chars: int = 1000
+    examined_chars: Annotated[int, COUNT] = 1000
     """Characters from the beginning that are examined."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_confidence <= 1:
-            raise ValueError(f"a confidence of 0 to 1, got {self.min_confidence:g}")
-        if self.examined_chars < 1:
-            raise ValueError(f"1 or more characters, got {self.examined_chars}")
+        check_bounds(self)
 
 
 def resolved_method(config: LanguageConfig) -> str:

@@ -240,11 +240,15 @@ class CsvReader(TableReader):
     def _take_head(lines: Iterator[Line | DeadLetter]) -> list[Line | DeadLetter]:
         """Takes the first lines, by which the dialect is detected."""
         head: list[Line | DeadLetter] = []
-        size = 0
+        num_bytes = num_lines = 0
         for line in lines:
             head.append(line)
-            size += len(line.raw or b"")
-            if size > _HEAD_BYTES or len(head) == _HEAD_LINES:
+            if isinstance(line, DeadLetter) or not line.is_blank:
+                num_bytes += (
+                    line.length if isinstance(line, DeadLetter) else len(line.raw)
+                )
+                num_lines += 1
+            if num_bytes > _HEAD_BYTES or num_lines == _HEAD_LINES:
                 break
         return head
 

@@ -76,8 +76,6 @@ class JsonValues:
             IntegrityError: the stream ends inside an array or a value.
         """
         array_offset = None
-        while len(self._data) < len(BYTE_ORDER_MARK) and (chunk := self._read()):
-            self._data += chunk
         while self._skip_separators():
             offset = self._offset + self._position
             first = self._data[self._position : self._position + 1]
@@ -97,14 +95,17 @@ class JsonValues:
 
     def _skip_separators(self) -> bool:
         """Moves to the next value or bracket; returns False at the end."""
+        at_end = False
         while True:
             match = _SEPARATORS.match(self._data, self._position)
             assert match is not None
-            self._position = match.end()
-            if self._position < len(self._data):
+            rest = self._data[match.end() :]
+            if rest and (at_end or not BYTE_ORDER_MARK.startswith(rest)):
+                self._position = match.end()
                 return True
-            self._offset += len(self._data)
-            self._data, self._position = self._read(), 0
+            self._offset += match.end()
+            chunk = self._read()
+            self._data, self._position, at_end = rest + chunk, 0, not chunk
             if not self._data:
                 return False
 
@@ -148,10 +149,10 @@ class _Scan:
         """Returns the end of a number or a word; None if it may go on."""
         match = _SCALAR.match(data, position)
         assert match is not None
-        end = match.end()
+        end = self.position = match.end()
         if end == position and not self._has_begun:
-            end += 1  # a bracket that closes nothing
-        self._has_begun, self.position = True, end
+            return end + 1  # a bracket that closes nothing
+        self._has_begun = True
         return end if end < len(data) else None
 
     def end_of_value(self, data: bytes, position: int) -> int | None:

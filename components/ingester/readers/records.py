@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Self
 
 from textmill.components.ingester.readers.encodings import INVALID
-from textmill.models.checks import NOT_NEGATIVE, SHARE, check_bounds
+from textmill.models.checks import COUNT, NOT_NEGATIVE, SHARE, check_bounds
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ONE_IN = 10
@@ -21,7 +21,7 @@ _UNLABELLED = -1
 class LimitsConfig:
     """Bounds that keep bad input from becoming bad data."""
 
-    max_line_bytes: int = 1 << 20
+    max_line_bytes: Annotated[int, COUNT] = 1 << 20
     """Longer lines become dead letters."""
     max_bad_fraction: Annotated[float, SHARE] = 0.001
     """The run fails when a larger share of the records is bad, and they are more than
@@ -33,7 +33,7 @@ class LimitsConfig:
     """The run fails when a larger share of the documents, and more than
     ``max_bad_records``, have the id of an earlier one and another text. Fewer are
     dropped."""
-    max_expanded_bytes: int = 64 << 30
+    max_expanded_bytes: Annotated[int, COUNT] = 64 << 30
     """A compressed file may grow to this size, and to 200 times its own."""
     keep_raw: bool = False
     """Whether dead letters hold the offending text itself."""

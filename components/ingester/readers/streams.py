@@ -69,7 +69,7 @@ def read_lines(
             continue
         offset = block.offset
         has_mark = BYTE_ORDER_MARK[:1] in block.raw and BYTE_ORDER_MARK in block.raw
-        for raw in _split(block.raw.removesuffix(b"\n")):
+        for raw in _split(block.raw.removesuffix(b"\n"), max_line_bytes):
             if len(raw) > max_line_bytes:
                 letter = DeadLetter.of(offset, raw, _too_long(max_line_bytes))
                 yield replace(letter, num_quotes=raw.count(b'"'))
@@ -79,7 +79,7 @@ def read_lines(
             offset += len(raw) + 1
 
 
-def _split(data: bytes) -> list[bytes]:
+def _split(data: bytes, max_line_bytes: int) -> list[bytes]:
     """Returns the lines of a block; many empty ones in a row are one blank line."""
     lines = data.split(b"\n")
     if len(lines) * _SHORT_LINE_BYTES < len(data):
@@ -88,7 +88,9 @@ def _split(data: bytes) -> list[bytes]:
     for run in _EMPTY_LINES.finditer(data):
         if run.start() > begin:
             lines += data[begin : run.start() - 1].split(b"\n")
-        lines.append(run[0][:-1])
+        size = 2 if run[0].startswith(b"\r") else 1
+        step = max(max_line_bytes // size, 1) * size
+        lines += [run[0][i : i + step][:-1] for i in range(0, len(run[0]), step)]
         begin = run.end()
     return [*lines, *data[begin:].split(b"\n")]
 

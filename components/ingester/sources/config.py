@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from textmill.components.artifacts import SPLITS
 from textmill.components.ingester.readers import FORMATS, READERS, ReaderRow
 from textmill.components.ingester.readers.encodings import canonical_encoding
+from textmill.models.checks import COUNT, NOT_NEGATIVE, POSITIVE, check_bounds
 from textmill.models.errors import did_you_mean
 from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
@@ -75,7 +76,7 @@ class SourceConfig:
     ``~/tensorflow_datasets``."""
     span: int | str | None = None
     """Reads this span (7) or date ("2026-11-01") instead of the newest."""
-    version: int | None = None
+    version: Annotated[int, NOT_NEGATIVE] | None = None
     """Reads this version of the span instead of its newest."""
     document: Literal["line", "paragraph", "file"] = "line"
     """For txt: a document is a line, a blank-line paragraph, or a whole file."""
@@ -124,12 +125,12 @@ class SourceConfig:
     (cp1252, gb18030, big5, shift_jis, utf-16, ...). Not set: utf-8. A file of UTF-16,
     UTF-32 or ISO-2022 is read by one worker, and its offsets count bytes of its text
     in UTF-8."""
-    limit_per_label: int | None = None
+    limit_per_label: Annotated[int, COUNT] | None = None
     """For label: keeps at most this many documents of each, chosen by hash of the
     id."""
-    rate: float | None = None
+    rate: Annotated[float, POSITIVE] | None = None
     """This source's share of a mixture, relative to the other sources' rates."""
-    epochs: float | None = None
+    epochs: Annotated[float, POSITIVE] | None = None
     """Times that this source's documents are used in a mixture; 0.5 uses half."""
 
     def __post_init__(self) -> None:
@@ -142,10 +143,7 @@ class SourceConfig:
             self._check_files()
         self._check_span()
         self._check_options()
-        for name in ("rate", "epochs"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} of more than 0, got {value:g}")
+        check_bounds(self)
         if self.rate is not None and self.epochs is not None:
             raise ValueError("either rate or epochs, got both")
 

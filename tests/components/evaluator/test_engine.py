@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as sklearn
 
-from textmill.components.artifacts import Predictions
+from textmill.components.artifacts import Evaluation, Predictions, write_json
 from textmill.components.evaluator import EvaluatorConfig
 from textmill.components.evaluator.engine import measure
 from textmill.models.errors import DataError, IntegrityError
@@ -198,3 +198,16 @@ def test_a_baseline_of_other_rows_is_refused(tmp_path):
     fewer = classified(tmp_path / "linear", true=TRUE[:9], predicted=PREDICTED[:9])
     with pytest.raises(IntegrityError, match="different rows; run the pipeline again"):
         measure(model, EvaluatorConfig(), {"linear": fewer})
+
+
+def test_labels_without_a_row_are_named_in_the_summary(tmp_path):
+    measured = measure(
+        classified(tmp_path / "p", [0, 0, 1], [0, 1, 1]), EvaluatorConfig()
+    )
+    evaluation = Evaluation(tmp_path / "evaluation")
+    evaluation.path.mkdir()
+    fields = {"split": "test", "thresholds": [], "blessed": None}
+    write_json(evaluation.file(Evaluation.FILE), measured | fields)
+    evaluation.facts = {"blessed": None}
+    seal(evaluation)
+    assert evaluation.stage_summary()["absent_labels"] == [LABELS[2]]

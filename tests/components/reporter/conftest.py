@@ -1,5 +1,8 @@
 import json
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.components.reporter.pages import (
@@ -9,9 +12,13 @@ from tests.components.reporter.pages import (
     LOGS,
     PROFILE,
     PUSH,
+    SETTINGS,
+    TEXTS,
 )
+from tests.conftest import write_documents
 from textmill.components.artifacts import (
     Evaluation,
+    Predictions,
     Profile,
     PushedModel,
     Report,
@@ -20,6 +27,8 @@ from textmill.components.artifacts import (
 )
 from textmill.components.reporter import ReporterConfig, report
 from textmill.pipeline.publish import seal
+
+CONFIG = ReporterConfig(title="post", edges=EDGES, settings={"spam": SETTINGS})
 
 
 def make(kind, folder, name, text, **facts):
@@ -53,7 +62,8 @@ def artifacts(tmp_path):
         ),
         "pushes": (PushedModel, PushedModel.FILE, json.dumps(PUSH), PUSH),
     }
-    return {
+    documents = write_documents(tmp_path / "documents", {"train": TEXTS, "test": TEXTS})
+    artifacts = {
         port: {
             "mail" if port == "profiles" else "spam": make(
                 kind, tmp_path / port, name, text, **facts
@@ -61,12 +71,34 @@ def artifacts(tmp_path):
         }
         for port, (kind, name, text, facts) in inputs.items()
     }
+    predictions = write_predictions(tmp_path / "predictions", documents)
+    return artifacts | {
+        "documents": {"spam": documents},
+        "predictions": {"spam": predictions},
+    }
+
+
+def write_predictions(folder, documents):
+    """Writes answers to the test split: ham, with a falling probability."""
+    rows = list(documents.read("test"))
+    labels = ["ham", HOSTILE]
+    probabilities = np.array([[0.99 - 0.1 * i, 0.01 + 0.1 * i] for i in range(4)])
+    predictions = Predictions(folder)
+    table = {
+        "id": [row["id"] for row in rows],
+        "target": pa.array([labels.index(row["label"]) for row in rows], pa.int32()),
+        "probabilities": pa.FixedSizeListArray.from_arrays(probabilities.ravel(), 2),
+    }
+    pq.write_table(pa.table(table), predictions.file("test.parquet"))
+    predictions.facts = {"task": "classify", "split": "test", "labels": labels}
+    seal(predictions)
+    return predictions
 
 
 @pytest.fixture
 def written(artifacts, tmp_path):
     made = Report(tmp_path / "report")
-    report(**artifacts, report=made, config=ReporterConfig(title="post", edges=EDGES))
+    report(**artifacts, report=made, config=CONFIG)
     return made.path
 
 
@@ -81,7 +113,9 @@ def summary():
         "run_id": "20251123-021455-7f3a",
         "status": "succeeded",
         "config_digest": "00",
+        "started": 1795734000.0,
         "seconds": 549.2,
+        "environment": {"python": "3.11.9", "tensorflow": "2.21.0"},
         "nodes": {
             node: {
                 "state": "cached" if node == "ingest.mail" else "ran",

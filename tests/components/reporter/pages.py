@@ -82,7 +82,36 @@ PROFILE = {
 }
 
 
-PUSH = {"pushed": True, "version": 3, "destination": "pushed/spam/3", "reason": None}
+PREVIOUS = {
+    "version": 2,
+    "model": "cd" * 32,
+    "metrics": {"accuracy": 0.68, "loss": 1.1},
+    "same_documents": True,
+}
+
+
+PUSH = {
+    "pushed": True,
+    "version": 3,
+    "destination": "pushed/spam/3",
+    "reason": None,
+    "previous": PREVIOUS,
+}
+
+
+SETTINGS = {
+    "train": {"global_batch": 32, "optimizer": "adamw", "epochs": 3.0, "dropout": 0.0},
+    "seed": 17,
+    "strategy": "auto",
+}
+
+
+TEXTS = [
+    {"id": "a", "text": "Dear friend, " + "an offer. " * 60, "label": HOSTILE},
+    {"id": "b", "text": "Lunch at noon?", "label": "ham"},
+    {"id": "c", "text": "Call <PHONE>\nnow", "label": HOSTILE},
+    {"id": "d", "text": "Minutes of the meeting", "label": "ham"},
+]
 
 
 LOGS = [

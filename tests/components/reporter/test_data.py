@@ -27,6 +27,7 @@ def test_lineage_names_the_digest_of_every_artifact(data, artifacts):
         "profile of mail": artifacts["profiles"]["mail"].digest,
         "model of spam": artifacts["models"]["spam"].digest,
         "logs of spam": artifacts["logs"]["spam"].digest,
+        "predictions of spam": artifacts["predictions"]["spam"].digest,
         "evaluation of spam": artifacts["evaluations"]["spam"].digest,
         "push of spam": artifacts["pushes"]["spam"].digest,
     }

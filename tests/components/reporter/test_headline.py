@@ -38,11 +38,13 @@ def test_missed_gate_names_metric_rule_and_value(data):
     assert headline.tone == "bad"
     assert headline.title == "spam did not pass its gate"
     assert headline.details == ["spam: accuracy must be >= 0.80, and is 0.71."]
+    stays = f"Version {PUSH['previous']['version']} is still the one served."
+    assert headline.next_step == f"Not pushed. {stays}"
     assert (headline.stages[0].pushed, headline.stages[0].reason) == (
         None,
         "not blessed",
     )
-    assert "✗ not blessed" in Page(render_report(data)).text
+    assert "✗ missed: accuracy ≥ 0.80" in Page(render_report(data)).text
 
 
 def test_gate_relative_to_the_pushed_model_names_its_version(data):

@@ -1,16 +1,17 @@
 import copy
 import re
 
-from tests.components.reporter.pages import EDGES, HOSTILE, Page
+from tests.components.reporter.conftest import CONFIG
+from tests.components.reporter.pages import HOSTILE, Page
 from textmill.components.artifacts import Report
-from textmill.components.reporter import ReporterConfig, report
-from textmill.components.reporter.headline import duration, listing
-from textmill.components.reporter.page import number, render_report, render_run
+from textmill.components.reporter import report
+from textmill.components.reporter.formats import duration, listing, number
+from textmill.components.reporter.page import render_report, render_run
 
 
 def test_same_inputs_give_the_same_bytes(artifacts, written, tmp_path):
     again = Report(tmp_path / "again")
-    report(**artifacts, report=again, config=ReporterConfig(title="post", edges=EDGES))
+    report(**artifacts, report=again, config=CONFIG)
     for name in (Report.DATA, Report.PAGE):
         assert (again.path / name).read_bytes() == (written / name).read_bytes()
 
@@ -18,7 +19,7 @@ def test_same_inputs_give_the_same_bytes(artifacts, written, tmp_path):
 def test_page_loads_nothing(written, data, summary):
     for html in ((written / Report.PAGE).read_text(), render_run(data, summary)):
         page = Page(html)
-        assert page.links == []
+        assert page.links and all(link.startswith("#") for link in page.links)
         assert {"script", "link", "img", "iframe"}.isdisjoint(page.tags)
         assert not re.search(r"url\(|@import|https?:", html)
 
@@ -38,14 +39,17 @@ def test_page_opens_with_the_headline(written):
     text = Page((written / Report.PAGE).read_text()).text
     parts = (
         "spam passed its gate, and is pushed",
-        "accuracy 0.710 0.690 – 0.730",
-        "✓ blessed accuracy ≥ 0.60",
+        "Graph spam mail Lineage",
+        "accuracy 0.710 0.690 – 0.730 on 1,234 documents of test",
+        "✓ holds: accuracy ≥ 0.60",
         "version 3",
-        "Graph",
-        "classify · 1,234 rows of test",
+        "Graph data flows to the right",
+        "classify · measured on 1,234 documents of test",
         "Confusion",
+        "Worst errors",
+        "Use version 3",
         "many are short",
-        "Lineage",
+        "Lineage SHA-256",
     )
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
@@ -57,6 +61,60 @@ def test_report_has_no_states_and_a_run_has_them(data, summary):
     assert "10 nodes: 9 ran, 1 from the cache, in 9 min 09 s." in text
     assert "20251123-021455-7f3a" in text
     assert "train 1 min 01 s" in text
+
+
+def test_date_and_machine_are_on_the_page_of_a_run_alone(data, summary):
+    said = ("2026-11-26 23:00 UTC", "python 3.11.9", "tensorflow 2.21.0")
+    on_run, on_report = (
+        Page(html).text for html in (render_run(data, summary), render_report(data))
+    )
+    assert all(part in on_run for part in said)
+    assert not any(part in on_report for part in said)
+
+
+def test_metrics_stand_next_to_a_baseline_and_the_version_before(data):
+    text = Page(render_report(data)).text
+    assert "Metric Value 95 % interval Measured on always ham version 2" in text
+    assert (
+        "accuracy 0.710 0.690 – 0.730 1,234 documents of test 0.500 +0.210 0.680 +0.030"
+    ) in text
+    assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 −0.200" in text
+    difference = {"value": -0.05, "low": -0.08, "high": 0.0}
+    linear = {"metrics": {"accuracy": {"value": 0.76, "low": 0.7, "high": 0.8}}}
+    linear["differences"] = {"accuracy": difference}
+    data["stages"][0]["evaluation"]["baselines"] = {"linear": linear}
+    data["stages"][0]["push"]["previous"]["same_documents"] = False
+    text = Page(render_report(data)).text
+    assert "always ham linear model version 2, on other documents" in text
+    assert "0.500 +0.210 0.760 −0.050 [−0.080, ±0] 0.680 +0.030" in text
+
+
+def test_settings_are_those_of_the_training(data):
+    data["stages"][0]["model"]["model"]["dropout"] = 0.1
+    text = Page(render_report(data)).text
+    assert "global batch 32 optimizer adamw epochs 3 steps 20 dropout 0 seed 17" in text
+    assert "0.1" not in text.partition("Model")[2].partition("Confusion")[0]
+
+
+def test_every_rule_of_a_gate_says_if_it_holds(data):
+    missed = {"metric": "macro_f1", "rule": ">= 0.80", "value": 0.5, "passed": False}
+    gates = data["stages"][0]["evaluation"]["thresholds"]
+    gates.append(missed | {"bound": 0.8})
+    data["stages"][0]["evaluation"]["blessed"] = False
+    data["stages"][0]["push"]["pushed"] = False
+    text = Page(render_report(data)).text
+    assert "✓ holds: accuracy ≥ 0.60 ✗ missed: macro F1 ≥ 0.80" in text
+
+
+def test_every_drawing_has_words(data, summary):
+    html = render_run(data, summary)
+    assert "tokenize.spam after vocabulary; train.spam after tokenize.spam" in html
+    assert (
+        "loss by step: train from 5.250 at step 10 to 4.500 at step 20, lowest 4.500 "
+        "at step 20, highest 5.250 at step 10; eval 4.750 at step 20."
+    ) in html
+    for drawing in re.findall(r"<(?:svg|div class=\"plot)[^>]*>", html):
+        assert "aria-label=" in drawing or 'aria-hidden="true"' in drawing
 
 
 def test_failed_run_names_the_error_and_the_next_step(summary):

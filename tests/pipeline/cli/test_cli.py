@@ -323,6 +323,13 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
     assert f"predict --root {tmp_path} library" in render_run(SUMMARY, tmp_path)
 
 
+def test_labels_without_a_row_are_named_beside_the_metrics(tmp_path):
+    stages = SUMMARY["stages"]
+    stage = stages["library"] | {"absent_labels": ["tecnical", "Billing "]}
+    out = render_run(SUMMARY | {"stages": stages | {"library": stage}}, tmp_path)
+    assert "labels without a row there: 'tecnical', 'Billing '" in out
+
+
 def test_a_failed_run_shows_the_failure_and_the_next_step(tmp_path):
     failed = {"state": "failed", "seconds": 1.0, "error": "disk full; make room"}
     summary = SUMMARY | {
@@ -345,7 +352,8 @@ def test_warnings_are_counted_with_their_command(tmp_path):
 
 
 def test_a_missed_gate_shows_its_numbers_and_the_version_that_stays(tmp_path):
-    gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "passed": False}
+    gate = {"metric": "accuracy", "rule": ">= 0.8", "value": 0.7, "bound": 0.8}
+    gate |= {"passed": False}
     stage = SUMMARY["stages"]["library"] | {"thresholds": [gate], "blessed": False}
     stage |= {"pushed": None}
     saved_model(tmp_path / "pushed" / "library" / "3")
@@ -377,6 +385,28 @@ def test_an_answer_ranks_its_probabilities():
         "label    numpy\n  numpy   75.00%\n  scipy   25.00%"
     )
     assert render_answer("text", answer).startswith("> text\nlabel")
+
+
+def test_a_curve_is_named_by_the_run_that_trains_it(tmp_path):
+    folder = tmp_path / "links"
+    folder.mkdir()
+    live = tmp_path / "work" / "train.a" / "1f" / "events"
+    live.mkdir(parents=True)
+    for run in ("20261126-first", "20261127-second"):
+        events = tmp_path / "runs" / run / "events.jsonl"
+        events.parent.mkdir(parents=True)
+        event = {"event": "node_started", "node": "train.a", "key": "1f"}
+        events.write_text(json.dumps(event) + "\n")
+    link(tmp_path, folder)
+    assert (folder / "train.a" / "20261127-second").readlink() == live
+    published = tmp_path / "artifacts" / "train.a" / "1f"
+    (published / "logs" / "events").mkdir(parents=True)
+    record = {"run_id": "20261127-second"}
+    (published / "execution.json").write_text(json.dumps(record))
+    link(tmp_path, folder)
+    [path] = (folder / "train.a").iterdir()
+    assert path.name == "20261127-second"
+    assert path.readlink() == published / "logs" / "events"
 
 
 def test_a_curve_keeps_its_name_when_its_training_ends(tmp_path):

@@ -12,6 +12,7 @@ from textmill.pipeline.cli.commands import EXAMPLES
 from textmill.pipeline.cli.doctor import Check, _gpu, verdict
 from textmill.pipeline.columns import guess_label, guess_text, read_columns
 from textmill.pipeline.config.load import load_config
+from textmill.pipeline.text_files import ENDINGS, is_data, stem
 
 ROOT = typer.main.get_command(app)
 
@@ -128,7 +129,35 @@ def test_init_of_an_empty_or_unknown_file_is_an_error(textmill, tmp_path):
     (tmp_path / "empty.csv").write_text("")
     assert "expected rows with texts" in textmill("init", "empty.csv", code=2)[1]
     (tmp_path / "a.docx").write_text("")
-    assert "ends in .csv, .tsv, .jsonl" in textmill("init", "a.docx", code=2)[1]
+    assert (
+        "expected a file that ends in .jsonl" in textmill("init", "a.docx", code=2)[1]
+    )
+
+
+def test_init_names_an_encoding_that_is_not_utf_8(textmill, tmp_path):
+    text = "nachricht;thema\n" + "Die Küche ist schön;Möbel\nfür Äpfel;Obst\n" * 9
+    (tmp_path / "a.csv").write_text(text, encoding="cp1252")
+    textmill("init", "a.csv")
+    source = load_config(tmp_path / "a.yaml").config.datasets["texts"].source
+    assert (source.encoding, source.text, source.label) == (
+        "cp1252",
+        "nachricht",
+        "thema",
+    )
+
+
+def test_endings_of_data_are_those_of_readers():
+    from textmill.components.ingester.readers import READERS
+
+    known = {end for _, row in READERS.items() for end in row.endings}
+    assert set(ENDINGS) <= known
+    assert [is_data(name) for name in ("a.csv.gz", "a.jsonl", "a.yaml", "csv")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert stem("tickets.csv.gz") == "tickets"
 
 
 def test_a_column_of_a_usual_name_is_preferred_to_a_longer_one():

@@ -106,6 +106,7 @@ def test_stats_show_counts_labels_tokens_losses_and_anomalies(folder):
 
 def test_stats_as_json_are_the_profile(folder):
     out, _ = textmill("data", "stats", "c.yaml", "docs", "--json", folder=folder)
+    assert textmill("data", "stats", "docs", "--json", folder=folder)[0] == out
     [file] = folder.glob("textmill_root/artifacts/profile.docs/*/profile/profile.json")
     assert json.loads(out) == json.loads(file.read_text())
 
@@ -250,7 +251,7 @@ def test_documents_without_a_label_are_kept_where_a_stage_needs_none(tmp_path):
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"fail_on\.0: expected 'empty', 'small'"):
+    with pytest.raises(ConfigError, match=r"fail_on\.0: expected 'bad', 'empty'"):
         load(tmp_path, "{fail_on: [drfit]}")
 
 

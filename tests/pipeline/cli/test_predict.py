@@ -84,7 +84,7 @@ def test_json_lines_of_a_file_keep_its_columns(tmp_path):
     ("name", "text"),
     [
         ("in.csv", '\ufeffid;body\r\n1;tiny\r\n2;"two\nlines"\r\n3;x\r\n'),
-        ("in.tsv", 'id\tbody\n1\ttiny\n2\t"two\nlines"\n3\tx\n'),
+        ("in.csv", 'id\tbody\n1\ttiny\n2\t"two\nlines"\n3\tx\n'),
     ],
 )
 def test_tables_go_in_and_out_in_batches(tmp_path, name, text):
@@ -97,6 +97,15 @@ def test_tables_go_in_and_out_in_batches(tmp_path, name, text):
         'lines",long,0.5,0.5,0.3,0.2,1.0,9',
         "3,x,short,0.7,0.1,0.2,0.7,1.0,1",
     ]
+
+
+def test_a_file_in_another_encoding_is_read_and_said(tmp_path, capsys):
+    source = tmp_path / "in.csv"
+    lines = "id;text\n1;Die Küche ist schön\n2;für Äpfel\n"
+    source.write_text(lines, encoding="cp1252")
+    out = answers(tmp_path, source, "out.jsonl")
+    assert json.loads(out.splitlines()[0])["text"] == "Die Küche ist schön"
+    assert capsys.readouterr().err == f"textmill: {source}: read as cp1252\n"
 
 
 def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
@@ -115,10 +124,10 @@ def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
             "in.jsonl",
             '{"text": "a"}\n[1]',
             DataError,
-            "in.jsonl:2: expected a JSON obj",
+            "in.jsonl, line 2: expected an object, got list",
         ),
-        ("in.jsonl", "{", DataError, "in.jsonl:1: expected JSON"),
-        ("in.jsonl", "[" * 100_000, DataError, "in.jsonl:1: expected JSON"),
+        ("in.jsonl", "{", DataError, "in.jsonl, line 1: unexpected end of data"),
+        ("in.jsonl", "[" * 100_000, DataError, "line 1: depth limit exceeded"),
         (
             "in.jsonl",
             '{"text": 3}',
@@ -132,8 +141,8 @@ def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
             "'text', got txt, id; did you mean 't",
         ),
         ("in.csv", "body\na\n", ConfigError, "got body; --text names the column"),
-        ("in.csv", "text\n\xff\n", DataError, "expected UTF-8"),
-        ("in.doc", "", ConfigError, "ends in .csv, .tsv, .jsonl, .txt, got another"),
+        ("in.csv", "text\n\x81\n", DataError, "row 2, line 2: byte 0"),
+        ("in.doc", "", ConfigError, "a file that ends in .jsonl, .ndjson, .json, .csv"),
     ],
 )
 def test_a_wrong_line_or_column_is_named(tmp_path, name, text, error, words):
@@ -143,8 +152,16 @@ def test_a_wrong_line_or_column_is_named(tmp_path, name, text, error, words):
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_csv_refuses_a_row_with_more_columns_than_the_first(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "a"}\n{"text": "b", "id": 1}\n')
+    with pytest.raises(DataError, match="columns of the first row, got 'id' too"):
+        answers(tmp_path, source, "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_missing_input_and_a_wrong_output_are_named(tmp_path):
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match="expected a file, found none"):
         list(read_rows(tmp_path / "absent.csv"))
     for output, words in (
         ("o.txt", "in .jsonl or .csv"),

@@ -133,7 +133,11 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ),
         ("corpus/*.jsonl", "{test: [a, 3]}", "source.jsonl.test.1: expected a text"),
         ("corpus/*.jsonl", "{tset: a}", "got 'tset'; did you mean 'test'?"),
-        ("corpus/*.jsonl", "a, rate: 0", "expected rate of more than 0, got 0"),
+        (
+            "corpus/*.jsonl",
+            "a, rate: 0",
+            "source.rate: expected a number above 0, got 0",
+        ),
         ("corpus/*.jsonl", "a, span: 3", "expected {SPAN} or {YYYY} in a pattern for"),
         ("name: quickstart", "name: 3", "name: expected a text, got 3"),
         ("export: {}", "export: yes", "export: expected a mapping, got 'yes'"),

@@ -103,7 +103,7 @@ def test_languages_are_kept_at_their_threshold(config, language, reason):
 
 
 def test_a_threshold_is_a_share():
-    with pytest.raises(ValueError, match="0 to 1, got 65"):
+    with pytest.raises(ValueError, match="min_confidence of 1 or less, got 65"):
         LanguageConfig(min_confidence=65)
 
 

@@ -10,7 +10,7 @@ import lzma
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from textmill.components.ingester.readers.encodings import fitting_encoding
@@ -521,6 +521,7 @@ def test_many_empty_lines_are_one_blank_line(txt, ending, document):
     ]
     lines = read_lines(io.BytesIO(content), begin=0, end=None, max_line_bytes=BLOCK)
     assert sum(1 for _ in lines) < 9
+    assert len(txt(content, document=document, max_line_bytes=5)) == 2
 
 
 def test_many_empty_lines_of_a_quoted_field_are_its_text(csv):
@@ -602,3 +603,43 @@ def test_json_lines_that_are_json_name_the_format(tmp_path, content):
     assert reader.hint(part, 0, "bad_json").endswith("read it as source.json")
     (tmp_path / "x").write_bytes(b'{"text": "a"}\n[]\n')
     assert reader.hint(part, 0, "not_an_object") == ""
+
+
+PIECES = {
+    "csv": [b'"', b",", b"\n", b"a", b' "b c', b'""', b"\r\n", b"\xff", b'"x",1\n'],
+    "json": [
+        b'"',
+        b",",
+        b"\n",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"\\",
+        b'{"a": 1}',
+        b"1",
+        b'"k":',
+    ],
+}
+LONG = [b"\n" * 70, b"long " * 15, b"\xef\xbb\xbf"]
+
+
+@pytest.mark.parametrize("kind", PIECES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), block_bytes=st.integers(1, 40))
+def test_the_size_of_a_block_changes_no_bad_record(
+    tmp_path_factory, kind, data, block_bytes
+):
+    path = tmp_path_factory.getbasetemp() / f"pieces.{kind}"
+    pieces = st.lists(st.sampled_from(PIECES[kind] + LONG), max_size=20)
+    content = b"".join(data.draw(pieces))
+    options = {"columns": ("text", "n")} if kind == "csv" else {}
+
+    def outcome(block_bytes):
+        knobs = {"block_bytes": block_bytes, "max_line_bytes": 60, kind: str(path)}
+        try:
+            return read(path, content, **knobs, **options)
+        except IntegrityError as error:
+            return str(error)
+
+    assert outcome(block_bytes) == outcome(BLOCK)

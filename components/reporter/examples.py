@@ -1,0 +1,78 @@
+"""Texts with their answers: the worst errors of a stage, and the first rows.
+
+The predictions name documents by id; their texts come from the documents, as ingestion
+left them: masked personal data stay masked. Texts are shortened, and few.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from textmill.components.artifacts import Documents, Predictions
+from textmill.models.tasks import TASKS
+
+NUM_ERRORS = 12
+NUM_SAMPLES = 8
+MAX_CHARACTERS = 400
+
+
+def read_examples(
+    predictions: Predictions, documents: Documents
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns ``errors`` and ``samples``: text, label, answer and its probability.
+
+    Errors are the answers that the model was most certain of; samples are the first
+    documents of the split, whose order is that of a hash. Empty for tasks that do not
+    learn one label.
+    """
+    if TASKS[predictions.facts["task"]].target != "label":
+        return {}
+    errors = heapq.nsmallest(
+        NUM_ERRORS,
+        (row for row in _rows(predictions) if row["label"] != row["answer"]),
+        key=lambda row: (-row["probability"], row["id"]),
+    )
+    samples = list(islice(_rows(predictions), NUM_SAMPLES))
+    texts = _texts(predictions, documents, {row["id"] for row in [*errors, *samples]})
+    return {
+        name: [{**row, "text": texts[row["id"]]} for row in rows]
+        for name, rows in (("errors", errors), ("samples", samples))
+    }
+
+
+def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
+    labels = predictions.facts["labels"]
+    for group in predictions.read_groups():
+        probabilities = group["probabilities"]  # [rows, labels]
+        answers = probabilities.argmax(axis=1)
+        for row, (id, target, answer) in enumerate(
+            zip(group["id"], group["target"].tolist(), answers.tolist(), strict=True)
+        ):
+            yield {
+                "id": id,
+                "label": labels[target],
+                "answer": labels[answer],
+                "probability": round(float(probabilities[row, answer]), 4),
+            }
+
+
+def _texts(
+    predictions: Predictions, documents: Documents, ids: set[str]
+) -> dict[str, str]:
+    """Returns the shortened texts of some documents, by id."""
+    texts: dict[str, str] = {}
+    for document in documents.read(predictions.facts["split"]):
+        if document["id"] in ids:
+            texts[document["id"]] = shorten(document["text"])
+            if len(texts) == len(ids):
+                break
+    return texts
+
+
+def shorten(text: str, limit: int = MAX_CHARACTERS) -> str:
+    """Returns a text of one line with at most ``limit`` characters."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
