@@ -1,8 +1,8 @@
 """Garbage collection: finds and deletes unneeded runs, results and files of a root.
 
-Kept are the pushed versions with the results that they were made from, the newest runs
-of every pipeline with their results and checkpoints, and whatever a live run uses: the
-collector deletes only while it alone uses the root.
+Kept are the pushed versions with their runs and the results that they were made from,
+the newest runs of every pipeline with their results and checkpoints, and whatever a
+live run uses: the collector deletes only while it alone uses the root.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.pusher import Pusher
 from textmill.models.errors import MachineError
 from textmill.pipeline.publish import (
     EXECUTION,
@@ -28,6 +30,7 @@ from textmill.pipeline.publish import (
 from textmill.pipeline.store import SUMMARY, MetadataStore, is_running
 
 Kind = Literal["run", "result", "checkpoint", "leftover", "lock"]
+_RECORD = {"run_id", "component", "inputs", "outputs", "seals", "finished"}
 Result = tuple[str, str]
 """A node and a key."""
 
@@ -89,14 +92,17 @@ def delete_garbage(root: Path, *, keep: int) -> list[Garbage]:
                 "the same command again"
             )
         garbage = find_garbage(root, keep=keep)
-        for item in garbage:
-            _delete(item)
-        with MetadataStore(root) as store:
-            store.forget(
-                [item.path.name for item in garbage if item.kind == "run"],
-                [item.result for item in garbage if item.kind == "result"],
-            )
-    return [item for item in garbage if not item.path.exists()]
+        try:
+            for item in garbage:
+                _delete(item)
+        finally:
+            deleted = [item for item in garbage if not item.path.exists()]
+            with MetadataStore(root) as store:
+                store.forget(
+                    [item.path.name for item in deleted if item.kind == "run"],
+                    [item.result for item in deleted if item.kind == "result"],
+                )
+    return deleted
 
 
 def _delete(item: Garbage) -> None:
@@ -139,9 +145,15 @@ class _Inventory:
         self._executions = dict(_executions(root))
 
     def old_runs(self) -> Iterator[Path]:
-        """Yields the folders of runs that are not kept."""
+        """Yields the folders of runs that are not kept, and pushed no version."""
+        pushing = {
+            self._executions[result]["run_id"]
+            for result in self._of_pushed_versions()
+            if self._executions[result]["component"] == Pusher.__name__
+        }
         for folder, summary in self._runs:
-            if summary is not None and folder not in self._kept_runs:
+            is_kept = folder in self._kept_runs or folder.name in pushing
+            if summary is not None and not is_kept:
                 yield folder
 
     def old_results(self) -> Iterator[Path]:
@@ -152,7 +164,7 @@ class _Inventory:
 
     def old_checkpoints(self) -> Iterator[Path]:
         """Yields work folders from which no kept run resumes."""
-        wanted = {result for run in self._kept_runs for result in _started(run)}
+        wanted = {result for run in self._kept_runs for result in started_results(run)}
         for folder in sorted(self._root.glob("work/*/*")):
             result = folder.parent.name, folder.name
             if result not in wanted or result in self._executions:
@@ -193,7 +205,7 @@ class _Inventory:
         for result, execution in self._executions.items():
             for reference in execution["outputs"].values():
                 producers.setdefault(reference, []).append(result)
-        needed = {result for run in self._kept_runs for result in _started(run)}
+        needed = {result for run in self._kept_runs for result in started_results(run)}
         needed |= set(self._of_pushed_versions())
         needed &= self._executions.keys()
         waiting = list(needed)
@@ -224,21 +236,22 @@ class _Inventory:
 
 
 def _summaries(root: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:
-    """Yields the folders of runs, the newest first, and their summaries.
+    """Yields the folders of runs and their summaries, those recorded last first.
 
-    None stands for a summary that is not there yet, or damaged.
+    None stands for a summary that is not there yet, or damaged. A run that the store
+    does not know counts as newest.
     """
-    runs = [(_summary(folder), folder) for folder in root.glob("runs/*")]
-    known = [(run, folder) for run, folder in runs if run is not None]
-    known.sort(key=lambda pair: float(pair[0]["started"]), reverse=True)
-    yield from ((folder, run) for run, folder in known)
-    yield from ((folder, None) for run, folder in runs if run is None)
+    with MetadataStore(root) as store:
+        ids = [run["run_id"] for run in store.runs()]
+    order = {run_id: index for index, run_id in enumerate(ids)}
+    folders = sorted(root.glob("runs/*"), key=lambda f: order.get(f.name, -1))
+    yield from ((folder, _summary(folder)) for folder in folders)
 
 
 def _summary(folder: Path) -> dict[str, Any] | None:
     try:
         summary = json.loads((folder / SUMMARY).read_bytes())
-        is_whole = {"started", "status", "process"} <= summary.keys()
+        is_whole = {"status", "process", "nodes"} <= summary.keys()
     except (OSError, ValueError, AttributeError):
         return None
     return summary if is_whole else None
@@ -251,7 +264,7 @@ def _is_live(folder: Path, summary: Mapping[str, Any] | None) -> bool:
     return summary["status"] == "running" and is_running(summary["process"])
 
 
-def _started(folder: Path) -> Iterator[Result]:
+def started_results(folder: Path) -> Iterator[Result]:
     """Yields node and key of everything that a run took from the cache or started."""
     summary = _summary(folder) or {"nodes": {}}
     for node, entry in summary["nodes"].items():
@@ -263,8 +276,9 @@ def _started(folder: Path) -> Iterator[Result]:
         return
     for line in lines:
         if b'"node_started"' in line:
-            event = json.loads(line)
-            yield event["node"], event["key"]
+            with suppress(ValueError):  # a kill may tear the last line
+                event = json.loads(line)
+                yield event["node"], event["key"]
 
 
 def _executions(root: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
@@ -274,7 +288,7 @@ def _executions(root: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
             continue
         try:
             execution = json.loads(path.read_bytes())
-            is_whole = {"inputs", "outputs", "seals", "finished"} <= execution.keys()
+            is_whole = execution.keys() >= _RECORD
         except (ValueError, AttributeError):
             continue
         if is_whole:

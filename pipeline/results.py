@@ -60,7 +60,7 @@ class Run:
     """Its name in the root."""
     status: str
     """``succeeded``, ``failed``, ``interrupted``, ``running`` or ``abandoned``."""
-    root: Path
+    root: Path = field(repr=False)
     """The folder of artifacts, runs and pushed models."""
     summary: dict[str, Any] = field(repr=False)
     """The content of ``summary.json``."""

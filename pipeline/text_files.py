@@ -1,7 +1,7 @@
 """Rows of a file of texts, by the readers of ingestion, for predictions and ``init``.
 
 Ingestion reads files of any size in ranges, and stores bad records as dead letters;
-here a file is read from its begin, and its first bad record is an error.
+here a file is read from its start, and its first bad record is an error.
 """
 
 from __future__ import annotations

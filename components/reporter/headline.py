@@ -67,7 +67,6 @@ def summarize(
     data: Mapping[str, Any] | None,
     summary: Mapping[str, Any] | None = None,
     *,
-    config: str = "FILE.yaml",
     root_option: str = "",
     served: Mapping[str, str] | None = None,
 ) -> Headline:
@@ -76,9 +75,9 @@ def summarize(
     Args:
         data: as in ``report.json``.
         summary: as in ``summary.json``.
-        config: the file of the config for the commands in it.
-        root_option: ``--root FOLDER`` for these commands, if they need one.
-        served: the newest pushed version by stage, where there is one.
+        root_option: ``--root FOLDER`` for the commands in it, if they need one.
+        served: the newest pushed version by stage, where there is one; None takes the
+            version before that of the data.
     """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
@@ -88,8 +87,7 @@ def summarize(
         lines = [_summary_line(*item) for item in run_stages.items()]
     nodes = summary["nodes"] if summary else {}
     details = [_node_counts(summary)] if summary and nodes else []
-    options = " ".join(filter(None, [root_option, config]))
-    details += _warnings((summary or {}).get("warnings", ()), options)
+    details += _warnings((summary or {}).get("warnings", ()), root_option)
     if failed := [name for name, node in nodes.items() if node["state"] == "failed"]:
         return _failed(failed, nodes, details, lines)
     if summary and summary["status"] != "succeeded":
@@ -98,7 +96,14 @@ def summarize(
         **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
         **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
     }
-    return _finished(lines, thresholds, served or {}, details)
+    if served is None:
+        pushes = {stage["name"]: stage["push"] or {} for stage in stages}
+        served = {
+            name: str(push["previous"]["version"])
+            for name, push in pushes.items()
+            if push.get("previous")
+        }
+    return _finished(lines, thresholds, served, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -251,7 +256,7 @@ def _stopped(
     )
 
 
-def _warnings(warnings: Iterable[Mapping[str, Any]], options: str) -> Iterator[str]:
+def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterator[str]:
     """Yields the number of warnings about every data set, and the command for them."""
     by_dataset: dict[str, list[Mapping[str, Any]]] = {}
     for entry in warnings:
@@ -260,7 +265,8 @@ def _warnings(warnings: Iterable[Mapping[str, Any]], options: str) -> Iterator[s
         total = sum(entry["count"] for entry in entries)
         noun = "warning" if total == 1 else "warnings"
         about = "; ".join(entry["about"] for entry in entries)
-        yield f"{total} {noun}: textmill data stats {options} {dataset} ({about})"
+        command = " ".join(filter(None, ["textmill data stats", root_option, dataset]))
+        yield f"{total} {noun}: {command} ({about})"
 
 
 def _finished(

@@ -189,8 +189,8 @@ class TrainingRun:
         monitor: TrainingMonitor,
     ) -> None:
         self.state = self._recovery.restore(self.state, checkpoints)
-        if saved := self.step:
-            self._report({"phase": f"resumed at step {saved}", "resumed": saved})
+        saved = self.step
+        self._report({"phase": "starting"} | ({"resumed": saved} if saved else {}))
         spent, began = self.state.seconds, time.monotonic()
         monitor.begin(
             self.history, note=self._step.note, devices=self._replicas.devices

@@ -116,6 +116,7 @@ EXAMPLES = {
     "data stats": (
         "textmill data stats mail.yaml",
         "textmill data stats mail.yaml letters --json",
+        "textmill data stats letters",
     ),
     "data schema": (
         "textmill data schema mail.yaml",

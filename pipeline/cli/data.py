@@ -89,7 +89,13 @@ def peek(
 
 @data_app.command(epilog=examples("data stats"))
 def stats(
-    config: Config,
+    config: Annotated[
+        Path,
+        typer.Argument(
+            help="The YAML file, or the name of a data set of an earlier run.",
+            show_default=False,
+        ),
+    ],
     name: Dataset = None,
     root: Root = DEFAULT_ROOT,
     overrides: Overrides = None,
@@ -97,10 +103,18 @@ def stats(
 ) -> None:
     """Shows the profile: counts, lengths, labels, tokens, losses, anomalies."""
     from textmill.pipeline.cli.data_display import render_profile
-    from textmill.pipeline.cli.published import find_profile, load_dataset
+    from textmill.pipeline.cli.published import (
+        find_profile,
+        find_profile_by_name,
+        load_dataset,
+    )
 
-    loaded, dataset = load_dataset(config, overrides, name)
-    profile, speed = find_profile(loaded, root, dataset)
+    if name is None and not config.suffix and not config.exists():
+        dataset = str(config)
+        profile, speed = find_profile_by_name(dataset, root)
+    else:
+        loaded, dataset = load_dataset(config, overrides, name)
+        profile, speed = find_profile(loaded, root, dataset)
     if as_json:
         print_json(profile)
         return

@@ -86,11 +86,9 @@ def render_run(
         width: columns to break lines at, between words.
     """
     option = "" if is_default_root else f"--root {shlex.quote(str(root))} "
-    config = root / "runs" / summary["run_id"] / "config.yaml"
     headline = summarize(
         None,
         summary,
-        config=shlex.quote(str(config)),
         root_option=option.rstrip(),
         served={name: v for name in summary["stages"] if (v := _served(name, root))},
     )

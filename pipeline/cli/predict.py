@@ -254,7 +254,7 @@ def report_newer_version(stage: str, mirror: Mirror) -> None:
         return
     with MetadataStore(mirror.path) as store:
         for run in store.summaries():
-            pushed = (run["stages"].get(stage) or {}).get("pushed")
+            pushed = run.get("stages", {}).get(stage, {}).get("pushed")
             if pushed is not None:
                 break
         else:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from textmill.models.errors import ConfigError
+from textmill.models.errors import ConfigError, DataError
 from textmill.pipeline.cli.options import writing
 from textmill.pipeline.tables import flatten_answer
 
@@ -80,10 +80,13 @@ class _CsvWriter:
         """Writes one prediction."""
         fields = merge(row, flatten_answer(answer))
         if self._writer is None:
-            self._writer = csv.DictWriter(
-                self._file, list(fields), extrasaction="ignore", lineterminator="\n"
-            )
+            self._writer = csv.DictWriter(self._file, list(fields), lineterminator="\n")
             self._writer.writeheader()
+        if new := [name for name in fields if name not in self._writer.fieldnames]:
+            raise DataError(
+                f"predict: expected the columns of the first row, got {new[0]!r} too; "
+                "write a .jsonl file, whose rows may differ"
+            )
         self._writer.writerow(fields)
 
 

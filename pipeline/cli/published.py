@@ -118,6 +118,34 @@ def find_profile(
     return read_profile(profile.path), profile.read_speed()
 
 
+def find_profile_by_name(
+    dataset: str, root: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the profile of a data set from its newest run, without the config.
+
+    Raises:
+        ConfigError: no run has profiled it.
+    """
+    from textmill.components.profiler.baseline import read_profile
+    from textmill.pipeline.store import MetadataStore
+
+    names: set[str] = set()
+    if root.is_dir():
+        with MetadataStore(root) as store:
+            for run in store.runs():
+                nodes = store.run(run["run_id"])["nodes"]
+                path = nodes.get(f"profile.{dataset}", {}).get("outputs", {})
+                if path and (root / path["profile"]).is_dir():
+                    profile = Profile(root / path["profile"])
+                    return read_profile(profile.path), profile.read_speed()
+                names |= {n[8:] for n in nodes if n.startswith("profile.")}
+    hint = did_you_mean(dataset, sorted(names))
+    raise ConfigError(
+        f"{dataset}: expected a YAML file, or a data set that a run in {root} has "
+        f"profiled, found none{hint}"
+    )
+
+
 def find_vocabulary(
     config: Path, overrides: Sequence[str] | None, root: Path
 ) -> Vocabulary:

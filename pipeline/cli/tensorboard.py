@@ -1,11 +1,12 @@
 """``textmill tensorboard``: serves the training logs of a root folder.
 
 Events are in a work folder while a node trains and in its artifact afterwards. Links
-give both the same name, ``<node>/<key>``, so that TensorBoard shows one curve.
+give both the same name, ``<node>/<run>``, so that TensorBoard shows one curve.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -59,6 +60,20 @@ def serve(root: Path, port: int) -> int:
             return board.wait()
 
 
+def _run_id(root: Path, node: str, key: str) -> str:
+    """Returns the run that finished a training, or started it last; else its key."""
+    from textmill.pipeline.garbage import started_results
+    from textmill.pipeline.publish import EXECUTION, published_dir
+
+    record = published_dir(root, node, key) / EXECUTION
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(record.read_bytes())["run_id"])
+    for run in sorted(root.glob("runs/*"), reverse=True):
+        if (node, key) in started_results(run):
+            return run.name
+    return key
+
+
 def link(root: Path, folder: Path) -> None:
     """Updates the links of a folder to the current trainings of a root."""
     wanted = {}
@@ -66,7 +81,7 @@ def link(root: Path, folder: Path) -> None:
         for events in root.absolute().glob(place):
             node, key = events.relative_to(root.absolute()).parts[1:3]
             if "." not in key:  # skips unpublished artifacts
-                wanted[folder / node / key] = events
+                wanted[folder / node / _run_id(root, node, key)] = events
     for path in folder.glob("*/*"):
         if path not in wanted:
             path.unlink()

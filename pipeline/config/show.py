@@ -122,9 +122,7 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "ModelConfig.heads": _of_family("bert", "gpt"),
     "ModelConfig.recipe": _of_family("bert", "gpt"),
     "ModelConfig.activation_checkpointing": _of_family("bert", "gpt"),
-    "VocabularyConfig.size": lambda file, vocabulary: (
-        not (vocabulary.file or vocabulary.kind == "character")
-    ),
+    "VocabularyConfig.size": lambda file, vocabulary: vocabulary.file is None,
     "RunConfig.kubeflow": lambda file, run: not _is_default(run.kubeflow),
     "RunConfig.vertex": lambda file, run: not _is_default(run.vertex),
     "RunConfig.image": lambda file, run: bool(run.nodes or run.parameters),

@@ -30,6 +30,7 @@ from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.create_pipeline import create_pipeline
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.platforms.spec import CONFIG_VARIABLE
+from textmill.pipeline.publish import shared_root
 from textmill.pipeline.remote.executor_io import ExecutorIO, wires
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.remote.run_notes import publish_run, write_node_note
@@ -161,14 +162,15 @@ def _run(
         inputs = _upstream_outputs(node, pipeline, mirror)
     else:
         inputs = kfp.inputs(node, mirror)
-    result = execute(
-        node,
-        inputs,
-        mirror,
-        run_id=request.run,
-        beam=loaded.config.run.beam,
-        deadline=deadline,
-    )
+    with shared_root(mirror.path):
+        result = execute(
+            node,
+            inputs,
+            mirror,
+            run_id=request.run,
+            beam=loaded.config.run.beam,
+            deadline=deadline,
+        )
     if not is_chief():
         return result.exit_code
     write_node_note(request.run, node, result, mirror)

@@ -15,7 +15,7 @@ from textmill.pipeline.publish import commit, published_dir, seal, shared_root
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 
-def publish(root, node, key, *, inputs=None):
+def publish(root, node, key, *, inputs=None, **facts):
     """Publishes a result of one output; returns its digest and seal."""
     staging = root / "staged"
     words = Words(staging / "words")
@@ -32,7 +32,7 @@ def publish(root, node, key, *, inputs=None):
         "inputs": inputs or {},
         "outputs": {"words": words.digest},
         "seals": {"words": words.seal},
-    }
+    } | facts
     final = published_dir(root, node, key)
     final.parent.mkdir(parents=True, exist_ok=True)
     commit(staging, final, execution=record)
@@ -119,6 +119,15 @@ def test_a_pushed_version_stays_with_everything_it_was_made_from(root):
     PushedVersion(version).verify()
 
 
+def test_the_run_that_pushed_a_version_stays(root):
+    _, serving = publish(root, "export", "0")
+    pusher = {"component": "Pusher", "run_id": "old"}
+    publish(root, "push", "0", inputs={"serving": serving}, **pusher)
+    assert ("run", "runs/old") in names(find_garbage(root, keep=1), root)
+    push(root, serving)
+    assert ("run", "runs/old") not in names(find_garbage(root, keep=1), root)
+
+
 def test_a_damaged_pushed_version_stops_the_collection(root):
     version = push(root, "seal")
     manifest = version / "manifest.json"
@@ -137,10 +146,20 @@ def test_the_last_success_of_every_pipeline_stays(root):
     ]
 
 
+def test_the_newest_run_is_the_one_recorded_last_whatever_the_clock_said(root):
+    record(root, "clock_set_back", 0.5, {"read": "1", "train": "1"})
+    assert [path for _, path in names(find_garbage(root, keep=1), root)] == [
+        "runs/new",
+        "runs/old",
+        "artifacts/train/2",
+    ]
+
+
 def test_checkpoints_of_a_killed_run_that_is_kept_stay(root):
     folder = record(root, "killed", 3.0, {}, status="abandoned")
     event = {"event": "node_started", "node": "train", "key": "3"}
-    (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
+    torn = '{"event": "node_started", "no'
+    (folder / "events.jsonl").write_text(json.dumps(event) + "\n" + torn)
     for key in ("3", "given-up"):
         (root / "work" / "train" / key).mkdir(parents=True)
         (root / "work" / "train" / key / "tensors").write_bytes(b"12345")

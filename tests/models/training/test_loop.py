@@ -59,7 +59,7 @@ def test_progress_has_the_phases_and_no_time_left_while_compiling(tmp_path):
     with pytest.raises(Preempted):
         train(Checkpoints(tmp_path / "c", key="x"), 5)
     phases = [event["phase"] for event in events if "phase" in event]
-    assert phases[:3] == ["compiling", "evaluating", "saving step 4"]
+    assert phases[:4] == ["starting", "compiling", "evaluating", "saving step 4"]
     steps = [event for event in events if "step" in event]
     assert (steps[0]["rate"], steps[0]["seconds_left"]) == (None, None)
     assert steps[-1]["step"] >= 5
@@ -67,7 +67,7 @@ def test_progress_has_the_phases_and_no_time_left_while_compiling(tmp_path):
     reached = steps[-1]["step"]
     events.clear()
     train(Checkpoints(tmp_path / "c", key="x"), 9)
-    assert events[0] == {"phase": f"resumed at step {reached}", "resumed": reached}
+    assert events[0] == {"phase": "starting", "resumed": reached}
 
 
 def test_batches_of_several_widths_are_compiled_one_by_one(tmp_path):

@@ -347,8 +347,7 @@ def test_warnings_are_counted_with_their_command(tmp_path):
     entry = {"node": "profile.docs", "dataset": "docs", "count": 3}
     entry |= {"about": "2 leakage, imbalance"}
     summary = SUMMARY | {"warnings": [entry]}
-    config = tmp_path / "runs" / SUMMARY["run_id"] / "config.yaml"
-    line = f"3 warnings: textmill data stats --root {tmp_path} {config} docs"
+    line = f"3 warnings: textmill data stats --root {tmp_path} docs"
     assert f"\n{line} (2 leakage, imbalance)\n" in render_run(summary, tmp_path)
 
 
@@ -386,6 +385,28 @@ def test_an_answer_ranks_its_probabilities():
         "label    numpy\n  numpy   75.00%\n  scipy   25.00%"
     )
     assert render_answer("text", answer).startswith("> text\nlabel")
+
+
+def test_a_curve_is_named_by_the_run_that_trains_it(tmp_path):
+    folder = tmp_path / "links"
+    folder.mkdir()
+    live = tmp_path / "work" / "train.a" / "1f" / "events"
+    live.mkdir(parents=True)
+    for run in ("20261126-first", "20261127-second"):
+        events = tmp_path / "runs" / run / "events.jsonl"
+        events.parent.mkdir(parents=True)
+        event = {"event": "node_started", "node": "train.a", "key": "1f"}
+        events.write_text(json.dumps(event) + "\n")
+    link(tmp_path, folder)
+    assert (folder / "train.a" / "20261127-second").readlink() == live
+    published = tmp_path / "artifacts" / "train.a" / "1f"
+    (published / "logs" / "events").mkdir(parents=True)
+    record = {"run_id": "20261127-second"}
+    (published / "execution.json").write_text(json.dumps(record))
+    link(tmp_path, folder)
+    [path] = (folder / "train.a").iterdir()
+    assert path.name == "20261127-second"
+    assert path.readlink() == published / "logs" / "events"
 
 
 def test_a_curve_keeps_its_name_when_its_training_ends(tmp_path):

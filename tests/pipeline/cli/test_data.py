@@ -106,6 +106,7 @@ def test_stats_show_counts_labels_tokens_losses_and_anomalies(folder):
 
 def test_stats_as_json_are_the_profile(folder):
     out, _ = textmill("data", "stats", "c.yaml", "docs", "--json", folder=folder)
+    assert textmill("data", "stats", "docs", "--json", folder=folder)[0] == out
     [file] = folder.glob("textmill_root/artifacts/profile.docs/*/profile/profile.json")
     assert json.loads(out) == json.loads(file.read_text())
 

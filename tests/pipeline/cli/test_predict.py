@@ -152,6 +152,14 @@ def test_a_wrong_line_or_column_is_named(tmp_path, name, text, error, words):
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_csv_refuses_a_row_with_more_columns_than_the_first(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "a"}\n{"text": "b", "id": 1}\n')
+    with pytest.raises(DataError, match="columns of the first row, got 'id' too"):
+        answers(tmp_path, source, "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_a_missing_input_and_a_wrong_output_are_named(tmp_path):
     with pytest.raises(ConfigError, match="expected a file, found none"):
         list(read_rows(tmp_path / "absent.csv"))

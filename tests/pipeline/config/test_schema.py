@@ -7,7 +7,7 @@ import pytest
 
 from textmill.pipeline.config.load import load_config, parse_config
 from textmill.pipeline.config.schema import config_schema
-from textmill.pipeline.config.show import render_part
+from textmill.pipeline.config.show import _READ_WHEN, render_part
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 MODELINE = "# yaml-language-server: $schema=schema.json\n"
@@ -69,6 +69,13 @@ def test_the_changed_part_has_required_keys_and_those_that_differ():
         "      steps: 8",
         "    export: {}",
     ]
+
+
+def test_every_key_with_a_condition_exists():
+    definitions = config_schema()["$defs"]
+    for name in _READ_WHEN:
+        section, _, key = name.partition(".")
+        assert key in definitions[section]["properties"], name
 
 
 def test_the_used_part_leaves_out_unset_keys_and_those_without_effect():
