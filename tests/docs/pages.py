@@ -68,6 +68,7 @@ def write_example(folder: Path) -> None:
     """Writes the example project with a toy of a model, which learns in seconds."""
     (folder / "configs").symlink_to(REPOSITORY / "configs")
     config = example_config()
+    config["datasets"]["texts"]["num_shards"] = 1
     config["model"] |= {"layers": 1, "width": 16, "sequence_length": 24}
     stage = config["stages"]["category"]
     stage["train"] = {"epochs": 0.5, "global_batch": 8, "xla": False}
