@@ -1,4 +1,4 @@
-"""FileColumns that a config names, held against the headers of its local files."""
+"""Checks the columns that a config names against the headers of its local files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textmill.pipeline.config.schema import DatasetConfig
 
 _MADE = ("id", "text", "language", "personal", "cluster", "contaminated", "source")
-"""FileColumns of documents that ingestion may write itself."""
+"""Columns of documents that ingestion may write itself."""
 _NUM_NAMED = 12
 
 
