@@ -19,6 +19,12 @@ _TEXT_NAMES = (
     "document",
     "question",
     "title",
+    "nachricht",
+    "文本",
+    "内容",
+    "评论",
+    "正文",
+    "标题",
 )
 _LABEL_NAMES = (
     "label",
@@ -30,7 +36,12 @@ _LABEL_NAMES = (
     "sentiment",
     "tag",
     "type",
+    "kategorie",
+    "klasse",
     "y",
+    "标签",
+    "类别",
+    "分类",
 )
 _MAX_LABELS = 100
 _MAX_LABEL_CHARACTERS = 60
@@ -90,9 +101,14 @@ def guess_text(columns: Sequence[Column]) -> Column | None:
 
 def guess_label(columns: Sequence[Column], text: Column) -> Column | None:
     """Returns the column of labels: one of a usual name, or that of fewest values."""
-    fitting = [column for column in columns if column.is_label and column is not text]
+    fitting = label_columns(columns, text)
     named = _of_usual_name(fitting, _LABEL_NAMES)
     return named or min(fitting, key=lambda c: len(c.counts), default=None)
+
+
+def label_columns(columns: Sequence[Column], text: Column) -> list[Column]:
+    """Returns the columns that could be labels of a column of texts."""
+    return [column for column in columns if column.is_label and column is not text]
 
 
 def _of_usual_name(columns: Sequence[Column], names: Sequence[str]) -> Column | None:

@@ -1,8 +1,8 @@
 """Garbage collection: finds and deletes unneeded runs, results and files of a root.
 
-Kept are the pushed versions with the results that they were made from, the newest runs
-of every pipeline with their results and checkpoints, and whatever a live run uses: the
-collector deletes only while it alone uses the root.
+Kept are the pushed versions with their runs and the results that they were made from,
+the newest runs of every pipeline with their results and checkpoints, and whatever a
+live run uses: the collector deletes only while it alone uses the root.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.pusher import Pusher
 from textmill.models.errors import MachineError
 from textmill.pipeline.publish import (
     EXECUTION,
@@ -29,6 +30,7 @@ from textmill.pipeline.publish import (
 from textmill.pipeline.store import SUMMARY, MetadataStore, is_running
 
 Kind = Literal["run", "result", "checkpoint", "leftover", "lock"]
+_RECORD = {"run_id", "component", "inputs", "outputs", "seals", "finished"}
 Result = tuple[str, str]
 """A node and a key."""
 
@@ -143,9 +145,15 @@ class _Inventory:
         self._executions = dict(_executions(root))
 
     def old_runs(self) -> Iterator[Path]:
-        """Yields the folders of runs that are not kept."""
+        """Yields the folders of runs that are not kept, and pushed no version."""
+        pushing = {
+            self._executions[result]["run_id"]
+            for result in self._of_pushed_versions()
+            if self._executions[result]["component"] == Pusher.__name__
+        }
         for folder, summary in self._runs:
-            if summary is not None and folder not in self._kept_runs:
+            is_kept = folder in self._kept_runs or folder.name in pushing
+            if summary is not None and not is_kept:
                 yield folder
 
     def old_results(self) -> Iterator[Path]:
@@ -280,7 +288,7 @@ def _executions(root: Path) -> Iterator[tuple[Result, dict[str, Any]]]:
             continue
         try:
             execution = json.loads(path.read_bytes())
-            is_whole = {"inputs", "outputs", "seals", "finished"} <= execution.keys()
+            is_whole = execution.keys() >= _RECORD
         except (ValueError, AttributeError):
             continue
         if is_whole:

@@ -63,7 +63,7 @@ GRAPH_OPS = frozenset(
 CHECKPOINT_OPS = frozenset(
     ("MergeV2Checkpoints", "RestoreV2", "SaveV2", "ShardedFilename")
 )
-"""Ops with files: TensorFlow adds functions with them, which loading does not run."""
+"""Ops with files: the saver's functions hold them, which a loaded model has not."""
 
 
 def foreign_ops(folder: Path) -> list[str]:
@@ -75,10 +75,11 @@ def foreign_ops(folder: Path) -> list[str]:
     """
     graph = _read(folder / "saved_model.pb")
     functions = {f.signature.name: f.node_def for f in graph.graph_def.library.function}
-    served = _reachable(graph.object_graph_def.concrete_functions, functions)
+    served = _reachable(_served(graph.object_graph_def), functions)
+    saver = _reachable(_saver(graph), functions) - served
     foreign = {node.op for node in graph.graph_def.node} - GRAPH_OPS
     for name, nodes in functions.items():
-        allowed = GRAPH_OPS if name in served else GRAPH_OPS | CHECKPOINT_OPS
+        allowed = GRAPH_OPS | CHECKPOINT_OPS if name in saver else GRAPH_OPS
         foreign |= {node.op for node in nodes} - allowed
     for nodes in (graph.graph_def.node, *functions.values()):
         foreign |= set(_callees(nodes)) - functions.keys()
@@ -99,6 +100,21 @@ def _read(file: Path) -> Any:
     if len(graphs) != 1 or not graphs[0].HasField("object_graph_def"):
         raise ValueError(f"expected one graph with objects, got {len(graphs)} graphs")
     return graphs[0]
+
+
+def _served(objects: Any) -> Iterator[str]:
+    """Yields the names of the functions that a loaded model has."""
+    yield from objects.concrete_functions
+    for node in objects.nodes:
+        yield from node.function.concrete_functions
+        yield node.bare_concrete_function.concrete_function_name
+
+
+def _saver(graph: Any) -> Iterator[str]:
+    """Yields the names of the functions that write and read a checkpoint."""
+    saver = graph.saver_def
+    names = (saver.save_tensor_name.partition(":")[0], saver.restore_op_name)
+    return _callees(node for node in graph.graph_def.node if node.name in names)
 
 
 def _callees(nodes: Iterable[Any]) -> Iterator[str]:

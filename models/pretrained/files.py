@@ -61,7 +61,9 @@ def _read(file: Path) -> Tensors:
 
 def _check_numbers(file: Path, name: str, value: Any) -> None:
     if not isinstance(value, np.ndarray):
-        raise IntegrityError(f"{file}: {name!r} is no array; remove it from the file")
+        raise IntegrityError(
+            f"{file}: {name!r} is not an array; remove it from the file"
+        )
     if value.dtype.kind not in "biuf" and value.dtype.name != "bfloat16":
         raise IntegrityError(
             f"{file}: {name!r} is an array of {value.dtype}, expected numbers; remove "

@@ -97,7 +97,7 @@ def _check_regular(path: str, mode: int) -> None:
     target = os.path.realpath(path)
     of_kernel = target.startswith(("/proc/", "/sys/"))
     if of_kernel or not S_ISREG(mode):
-        kind = "a file of the kernel" if of_kernel else "no regular file"
+        kind = "a file of the kernel" if of_kernel else "a pipe, device or folder"
         raise ConfigError(
             f"{path}: expected a file on a disk, got {kind}; copy the data to a file"
         )

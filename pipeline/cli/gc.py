@@ -35,7 +35,7 @@ def collect_garbage(
 ) -> None:
     """Lists runs, results and leftovers that nothing needs; --yes deletes them.
 
-    Pushed versions stay, with the results that they were made from.
+    Pushed versions stay, with their runs and the results that they were made from.
     """
     from textmill.pipeline.garbage import delete_garbage, find_garbage, live_runs
 
@@ -63,11 +63,18 @@ def _render(garbage: Sequence[Garbage], root: Path, *, is_deleted: bool) -> str:
     total = size(sum(item.num_bytes for item in garbage))
     if not garbage:
         return f"{root}: nothing to delete"
-    ranked = sorted(garbage, key=lambda item: (-item.num_bytes, item.path))
+    locks = [item for item in garbage if item.kind == "lock"]
+    ranked = sorted(
+        (item for item in garbage if item.kind != "lock"),
+        key=lambda item: (-item.num_bytes, item.path),
+    )
     rows = [
         [item.kind, size(item.num_bytes), item.path.relative_to(root).as_posix()]
         for item in ranked[:_MAX_ROWS]
     ]
+    if locks:
+        num_bytes = sum(lock.num_bytes for lock in locks)
+        rows.append(["lock", size(num_bytes), f"locks/ ({len(locks)} files)"])
     table = render_table([["WHAT", "SIZE", "PATH"], *rows])
     if len(ranked) > _MAX_ROWS:
         table += f"\nand {len(ranked) - _MAX_ROWS} more"

@@ -53,7 +53,7 @@ def init(
 
     With a column of labels it is a classifier, without one a language model.
     """
-    from textmill.pipeline.columns import read_columns
+    from textmill.pipeline.columns import label_columns, read_columns
     from textmill.pipeline.config.load import parse_config
 
     encoding = fitting_encoding(data)
@@ -69,7 +69,8 @@ def init(
         columns, text_column
     )
     values = _config(data, config, text_column, label_column, encoding)
-    head = list(_head(config, values, text_column, label_column))
+    others = [] if label else label_columns(columns, text_column)
+    head = list(_head(config, values, text_column, label_column, others))
     written = _render(head, values)
     parse_config(written, config)
     with writing(config):
@@ -137,6 +138,7 @@ def _head(
     values: Mapping[str, Any],
     text: Column,
     label: Column | None,
+    others: list[Column],
 ) -> Iterator[str]:
     """Yields the lines about the guessed columns, and the next commands."""
     [stage] = values["stages"]
@@ -145,6 +147,8 @@ def _head(
         yield "label: none; no column has a few values that repeat (--label names one)"
     else:
         yield f"label: column {label.name!r}, {label.describe_labels()}"
+        if names := [repr(column.name) for column in others if column is not label]:
+            yield f"not the label: {', '.join(names)} (--label names another column)"
     yield f"next: textmill run {config}"
     yield f'then: textmill predict {stage} "your text"'
 

@@ -15,7 +15,7 @@ from textmill.pipeline.publish import commit, published_dir, seal, shared_root
 from textmill.pipeline.store import MetadataStore, process_identity, write_summary
 
 
-def publish(root, node, key, *, inputs=None):
+def publish(root, node, key, *, inputs=None, **facts):
     """Publishes a result of one output; returns its digest and seal."""
     staging = root / "staged"
     words = Words(staging / "words")
@@ -32,7 +32,7 @@ def publish(root, node, key, *, inputs=None):
         "inputs": inputs or {},
         "outputs": {"words": words.digest},
         "seals": {"words": words.seal},
-    }
+    } | facts
     final = published_dir(root, node, key)
     final.parent.mkdir(parents=True, exist_ok=True)
     commit(staging, final, execution=record)
@@ -117,6 +117,15 @@ def test_a_pushed_version_stays_with_everything_it_was_made_from(root):
     kept = ["export", "push", "read", "train"]
     assert sorted(p.parent.name for p in root.glob("artifacts/*/0")) == kept
     PushedVersion(version).verify()
+
+
+def test_the_run_that_pushed_a_version_stays(root):
+    _, serving = publish(root, "export", "0")
+    pusher = {"component": "Pusher", "run_id": "old"}
+    publish(root, "push", "0", inputs={"serving": serving}, **pusher)
+    assert ("run", "runs/old") in names(find_garbage(root, keep=1), root)
+    push(root, serving)
+    assert ("run", "runs/old") not in names(find_garbage(root, keep=1), root)
 
 
 def test_a_damaged_pushed_version_stops_the_collection(root):

@@ -1,4 +1,4 @@
-"""Docstrings: the documentation paragraphs of Python source, a process a batch."""
+"""Docstrings: the documentation paragraphs of Python source, one process per batch."""
 
 from __future__ import annotations
 

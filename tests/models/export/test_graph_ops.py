@@ -2,6 +2,7 @@
 
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from textmill.models.errors import ConfigError, IntegrityError
@@ -96,6 +97,23 @@ def test_a_plain_graph_with_its_checkpoint_functions_is_loaded(tmp_path):
     save(tmp_path, lambda text, _: tf.strings.lower(text))
     assert foreign_ops(tmp_path) == []
     assert SavedModelRuntime(tmp_path).answer(["B"]) == [{"label": "b"}]
+
+
+def test_a_signature_that_is_the_function_of_the_saver_is_refused(tmp_path):
+    save(tmp_path, lambda text, _: tf.strings.lower(text))
+    file = tmp_path / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    graph = model.meta_graphs[0]
+    [saver] = [
+        function.signature.name
+        for function in graph.graph_def.library.function
+        if "SaveV2" in {node.op for node in function.node_def}
+    ]
+    for node in graph.object_graph_def.nodes:
+        if node.HasField("bare_concrete_function"):
+            node.bare_concrete_function.concrete_function_name = saver
+    file.write_bytes(model.SerializeToString())
+    assert "SaveV2" in foreign_ops(tmp_path)
 
 
 def test_a_graph_without_objects_is_refused(tmp_path):

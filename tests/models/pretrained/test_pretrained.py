@@ -271,7 +271,7 @@ def test_an_npz_of_anything_but_numbers_is_refused(tmp_path):
         read_tensors(init)
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("note.txt", "no array")
-    with pytest.raises(IntegrityError, match=r"'note\.txt' is no array"):
+    with pytest.raises(IntegrityError, match=r"'note\.txt' is not an array"):
         read_tensors(init)
 
 

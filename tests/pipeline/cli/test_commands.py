@@ -92,6 +92,7 @@ def test_init_writes_a_config_with_guessed_columns(textmill, tmp_path):
     out, err = textmill("init", "tickets.csv")
     assert out == "tickets.yaml\n"
     assert "label: column 'category', 2 values: 'bill', 'tech'" in err
+    assert "not the label: 'priority' (--label names another column)" in err
     loaded = load_config(tmp_path / "tickets.yaml")
     source = loaded.config.datasets["texts"].source
     assert (source.text, source.label) == ("message", "category")
@@ -115,6 +116,16 @@ def test_init_takes_the_columns_of_the_user(textmill, tmp_path):
     assert list(config.stages) == ["priority"]
     _, err = textmill("init", "tickets.csv", "--label", "categori", code=2)
     assert err.endswith("the file has no such column; did you mean 'category'?\n")
+
+
+def test_init_guesses_columns_with_chinese_names(textmill, tmp_path):
+    rows = "".join(
+        f"{n},{'好坏'[n % 2]}的产品 {n},{'好坏'[n % 2]}\n" for n in range(20)
+    )
+    (tmp_path / "t.csv").write_text("编号,内容,类别\n" + rows)
+    textmill("init", "t.csv")
+    source = load_config(tmp_path / "t.yaml").config.datasets["texts"].source
+    assert (source.text, source.label) == ("内容", "类别")
 
 
 def test_init_of_texts_without_labels_is_a_language_model(textmill, tmp_path):
