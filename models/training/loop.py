@@ -200,8 +200,7 @@ class TrainingRun:
             stopping = self._sync(should_stop())
             self._log()
             if self._needs_validation() and not stopping:
-                stopping = not self._evaluate(should_stop)
-                monitor.log_model(self.task, self.step)
+                stopping = not self._evaluate(should_stop, monitor)
             monitor.log_scalars(self.history)
             if self._finished and not self._needs_validation():
                 break
@@ -231,13 +230,17 @@ class TrainingRun:
         is_new = self.state.evaluated < self.step
         return self._has_eval and is_new and self._is_due("evaluation")
 
-    def _evaluate(self, should_stop: Callable[[], bool]) -> bool:
-        """Evaluates the model; returns False if interrupted."""
+    def _evaluate(
+        self, should_stop: Callable[[], bool], monitor: TrainingMonitor
+    ) -> bool:
+        """Evaluates and logs the model; returns False if interrupted."""
         self._report({"phase": "evaluating"})
         began = time.monotonic()
         is_complete = self._validator.validate(self.state, should_stop)
-        self._pace.add_evaluation(time.monotonic() - began)
-        self.state.marked["evaluation"] = self.state.seconds
+        monitor.log_model(self.task, self.step)
+        if is_complete:
+            self._pace.add_evaluation(time.monotonic() - began)
+            self.state.marked["evaluation"] = self.state.seconds
         self._report(self._progress())
         return is_complete
 

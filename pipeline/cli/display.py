@@ -200,15 +200,19 @@ def _report(summary: Mapping[str, Any], root: Path) -> Iterator[list[str]]:
         yield ["report", str(page)]
 
 
-def render_executions(summary: Mapping[str, Any], root: Path) -> str:
-    """Returns one line per node of a run, and the results."""
+def render_executions(
+    summary: Mapping[str, Any], root: Path, *, is_default_root: bool = False
+) -> str:
+    """Returns one line per node of a run, and the results, as ``render_run``."""
     title = f"{summary['run_id']}: {summary['status']}"
     rows = [
         [id, node["state"], render_duration(node.get("seconds"))]
         for id, node in summary["nodes"].items()
     ]
     table = render_table([["NODE", "STATE", "TOOK"], *rows])
-    results = render_run(summary, root, width=terminal_width())
+    results = render_run(
+        summary, root, is_default_root=is_default_root, width=terminal_width()
+    )
     return "\n\n".join([title, table, results])
 
 

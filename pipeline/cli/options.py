@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,11 @@ def writing(path: Path) -> Iterator[None]:
             raise
         reason = error.strerror or error
         raise ConfigError(f"{path}: {reason}; name another place") from None
+
+
+def is_default_root(root: Path) -> bool:
+    """Returns True if commands find a root without ``--root``."""
+    return root == Path(os.environ.get("TEXTMILL_ROOT") or DEFAULT_ROOT)
 
 
 def print_json(value: Any) -> None:

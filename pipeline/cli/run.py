@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from textmill.pipeline.cli.options import (
     Config,
     Overrides,
     Root,
+    is_default_root,
     print_json,
 )
 
@@ -67,7 +67,7 @@ def run(
         text = render_run(
             summary.data,
             root,
-            is_default_root=_is_default(root),
+            is_default_root=is_default_root(root),
             with_messages=on != "local",
             width=terminal_width(),
         )
@@ -106,10 +106,6 @@ def _check_gates(summary: Mapping[str, Any], root: Path) -> None:
                 f"stage {name!r}: expected every threshold met, got one that is not; "
                 f"{page} shows by how much"
             )
-
-
-def _is_default(root: Path) -> bool:
-    return root == Path(os.environ.get("TEXTMILL_ROOT") or DEFAULT_ROOT)
 
 
 def plan(

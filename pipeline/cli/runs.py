@@ -10,7 +10,13 @@ import typer
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.commands import examples
-from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Root, print_json
+from textmill.pipeline.cli.options import (
+    DEFAULT_ROOT,
+    AsJson,
+    Root,
+    is_default_root,
+    print_json,
+)
 
 _LISTED = ("run_id", "name", "status", "exit_code", "started", "seconds", "stages")
 """Fields of a run in the JSON of ``runs list``."""
@@ -53,7 +59,8 @@ def show_run(
     if as_json:
         print_json(summary)
     else:
-        print(render_executions(summary, root))
+        is_default = is_default_root(root)
+        print(render_executions(summary, root, is_default_root=is_default))
 
 
 @runs_app.command("diff", epilog=examples("runs diff"))

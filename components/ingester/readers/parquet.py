@@ -8,6 +8,7 @@ buffers, so memory does not grow with a row group. Class labels that Hugging Fac
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,10 @@ from textmill.components.ingester.readers.arrow_columns import (
     to_python,
     value_lengths,
 )
-from textmill.components.ingester.readers.compression import MAX_EXPANSION
+from textmill.components.ingester.readers.compression import (
+    MAX_EXPANSION,
+    ExpandedStream,
+)
 from textmill.components.ingester.readers.reader import (
     FileColumns,
     FileRange,
@@ -66,14 +70,13 @@ class ParquetReader(Reader):
     """Reads the rows of row groups; a record's offset is the number of its row."""
 
     def ranges(self, file: SourceFile) -> Iterator[tuple[int, int | None, int]]:
-        """Yields ranges of row groups of about a block, and their compressed bytes.
+        """Yields ranges of row groups of about a block, and their stored bytes.
 
         Raises:
             IntegrityError: the footer cannot be read.
         """
-        with _open(file.path) as parquet:
-            groups = range(parquet.num_row_groups)
-            sizes = [_compressed_bytes(parquet.metadata.row_group(i)) for i in groups]
+        with _open(file.path) as (parquet, _):
+            sizes = _stored_bytes(_row_groups(parquet), file.size)
         begin = size = 0
         for i, group in enumerate(sizes, start=1):
             size += group
@@ -87,7 +90,7 @@ class ParquetReader(Reader):
         Raises:
             IntegrityError: the file is damaged.
         """
-        with _open(file.path) as parquet:
+        with _open(file.path) as (parquet, _):
             names = tuple(parquet.schema_arrow.names)
         return FileColumns(names, has_header=True, is_complete=True)
 
@@ -102,12 +105,13 @@ class ParquetReader(Reader):
             DataError: it grows beyond its bounds.
         """
         max_bytes, needed = self.limits.max_line_bytes, self.needed_columns
-        with _open(part.path) as file:
+        with _open(part.path) as (file, size):
             selected = range(file.num_row_groups)[part.begin : part.end]
-            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            groups = _row_groups(file)
             number = sum(group.num_rows for group in groups[: part.begin])
             names = _class_names(file.schema_arrow)
-            bound = self._max_expanded_bytes(groups[part.begin : part.end])
+            stored = sum(_stored_bytes(groups, size)[part.begin : part.end])
+            bound = self._max_expanded_bytes(stored)
             if sum(g.total_byte_size for g in groups[part.begin : part.end]) > bound:
                 raise self._expands(part)
             columns = self._columns(file.schema_arrow, part)
@@ -156,14 +160,24 @@ class ParquetReader(Reader):
             f"{MAX_EXPANSION} times its own size"
         )
 
-    def _max_expanded_bytes(self, groups: list[Any]) -> int:
-        stored = sum(map(_compressed_bytes, groups))
+    def _max_expanded_bytes(self, stored: int) -> int:
         bound = max(stored * MAX_EXPANSION, _EXPANSION_FLOOR)
         return min(bound, self.limits.max_expanded_bytes)
 
 
-def _compressed_bytes(group: Any) -> int:
-    return sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+def _row_groups(file: pq.ParquetFile) -> list[pq.RowGroupMetaData]:
+    return [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+
+
+def _stored_bytes(groups: list[pq.RowGroupMetaData], file_size: int) -> list[int]:
+    """Returns the bytes of row groups in a file, by their shares of its content.
+
+    A footer has the exact sizes by column, but pyarrow ends the process where the
+    metadata of a column is damaged, and raises an error where the column is read.
+    """
+    sizes = [max(group.total_byte_size, 0) for group in groups]
+    total = max(sum(sizes), 1)
+    return [file_size * size // total for size in sizes]
 
 
 def _batches(
@@ -227,8 +241,11 @@ def _class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
 
 
 @contextmanager
-def _open(path: str) -> Iterator[pq.ParquetFile]:
+def _open(path: str) -> Iterator[tuple[pq.ParquetFile, int]]:
+    """Context manager: a file and its size in bytes."""
     stream = open_stream(path, max_expanded_bytes=0)
+    assert not isinstance(stream, ExpandedStream)
+    size = stream.seek(0, os.SEEK_END)
     try:
         with pq.ParquetFile(
             stream,
@@ -236,7 +253,7 @@ def _open(path: str) -> Iterator[pq.ParquetFile]:
             pre_buffer=False,
             page_checksum_verification=True,
         ) as file:
-            yield file
+            yield file, size
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: the name of a column is not UTF-8 ({error.object!r}); rename it"

@@ -94,6 +94,17 @@ def test_of_equal_texts_the_labelled_one_stays(run):
     assert labels_of(run(rows, keep=True, clean=clean)) == {"d2": "a", "d3": "b"}
 
 
+def test_values_for_no_label_are_compared_as_they_are_read(run):
+    rows = rows_with(-1.0, " n/a", 2.5, "-1")
+    documents = run(rows, key="number", labels=MISSING)
+    assert [row["number"] for row in documents.read("train")] == [2.5]
+    assert documents.ledger["dropped"] == {"no_number": 3}
+    lists = run(
+        rows_with(["a", " "], ["a"]), key="labels", limits=FORGIVING, folder="s"
+    )
+    assert lists.ledger["bad"] == {"label_not_allowed": 1}
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("number", None), ("number", "NaN"), ("pair", "")]
 )
@@ -180,6 +191,7 @@ def test_labels_that_the_split_leaves_out_of_train_move_there_or_go(run, rare):
             {"labels": {"allow": ("a",), "map": {"x": "aa"}}},
             "a name of allow as the label for 'x' in map, got 'aa'; did you mean 'a'?",
         ),
+        ({"labels": {"map": {"x": ""}}}, "missing lists the others"),
         (
             {
                 "labels": {"rare": "train"},

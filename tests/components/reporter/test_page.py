@@ -197,7 +197,7 @@ def test_page_shows_token_statistics(data):
     page = Page(render_report({**data, "profiles": [profile]}))
     for said in (
         "Vocabulary on 120,000 tokens of train",
-        "tokens a word 1.33",
+        "tokens per word 1.33",
         "unknown 1.25 %",
         "unused 400 of 8,000 entries (5.0 %)",
         f"Longest: {HOSTILE} 3",

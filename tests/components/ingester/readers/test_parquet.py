@@ -2,6 +2,9 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
@@ -217,6 +220,31 @@ def test_a_file_truncated_or_flipped_anywhere_gives_rows_or_an_error(tmp_path):
             read(path)
         except (IntegrityError, DataError) as fault:
             assert str(path) in str(fault)
+
+
+def test_a_footer_with_any_flipped_bit_gives_rows_or_an_error(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": ["a", "b"]})
+    content = path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    for place in range(footer, len(content) - 8):
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        try:
+            read(path)
+        except (IntegrityError, DataError) as error:
+            assert str(path) in str(error)
+
+
+def test_stock_pyarrow_still_ends_the_process_at_a_damaged_column(tmp_path):
+    path = write(tmp_path / "x.parquet", {"text": ["a", "b"]})
+    flipped = bytearray(path.read_bytes())
+    flipped[flipped.index(b"schema") + len(b"schema") + 5] ^= 1
+    path.write_bytes(flipped)
+    code = "pq.ParquetFile(sys.argv[1]).metadata.row_group(0).column(0)"
+    script = f"import sys; import pyarrow.parquet as pq; {code}"
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True)
+    assert done.returncode == -signal.SIGABRT
 
 
 def test_a_bomb_of_large_texts_stops_before_they_are_read(tmp_path):
