@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from textmill.components.ingester.readers.records import BadRecord
 from textmill.models.errors import did_you_mean
-from textmill.models.targets import label_name
 
 _NUM_NAMED = 10
 
@@ -32,6 +31,8 @@ class LabelsConfig:
     them out."""
 
     def __post_init__(self) -> None:
+        if "" in self.map.values():
+            raise ValueError("a name for each label of map; missing lists the others")
         if self.allow is not None:
             names = {str(name) for name in self.allow}
             for name, target in self.map.items():
@@ -48,15 +49,15 @@ class LabelRules:
 
     def __init__(self, config: LabelsConfig, column: str | None) -> None:
         self._config, self._column = config, column
-        self._missing = {str(value) for value in config.missing}
+        self._missing = {str(value).strip() for value in config.missing}
         self._allowed = None if config.allow is None else set(map(str, config.allow))
         self._names: dict[str, str] = {}
 
     def is_missing(self, value: Any) -> bool:
         """Returns whether the config names a value as no label."""
-        if not self._missing or type(value) not in (str, int, float):
-            return False
-        return (value if type(value) is str else label_name(value)) in self._missing
+        if type(value) is float and value.is_integer():
+            value = int(value)  # pandas writes -1 as -1.0 where others are missing
+        return type(value) in (str, int, float) and str(value).strip() in self._missing
 
     def name(self, name: str) -> str:
         """Returns the label for a name in the data.
@@ -72,6 +73,9 @@ class LabelRules:
         stripped = name.strip() if self._config.strip else name
         mapping = self._config.map
         label = mapping.get(name, mapping.get(stripped, stripped))
+        if not label:
+            detail = f"column {self._column!r}: expected a name, got {name!r}"
+            raise BadRecord("label_not_allowed", detail)
         if self._allowed is not None and label not in self._allowed:
             names = sorted(self._allowed)
             listed = ", ".join(map(repr, names[:_NUM_NAMED]))

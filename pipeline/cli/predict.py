@@ -203,14 +203,14 @@ def _rows(
 
 
 def _prompt(column: str) -> Iterator[dict[str, Any]]:
-    """Yields the texts that a user types, until Ctrl-D."""
+    """Yields the texts that a user types, until Ctrl-D or Ctrl-C."""
     print("textmill: type a text, then Enter; Ctrl-D ends", file=sys.stderr)
     with suppress(ImportError):
         import readline  # noqa: F401  (makes input() editable)
     while True:
         try:
             text = input("> ")
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             print()
             return
         if text.strip():

@@ -11,7 +11,6 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 
 from textmill.components.ingester.readers.dialects import QUOTE, Dialect, is_padded
 from textmill.components.ingester.readers.records import (
@@ -132,7 +131,10 @@ class CsvRecords:
 
     def _line_inside(self) -> Line | DeadLetter | None:
         """Returns the next line inside a quoted field; None where the field ends."""
-        line = next(self._record.lines, None)
+        try:
+            line = self._record.next_line()
+        except StopIteration:
+            return None
         if isinstance(line, Line) and self._opens_field(line.raw):
             self._record.give_back(line)
             return None
@@ -174,7 +176,8 @@ class _RecordLines:
         decode: Callable[[bytes], str],
         max_bytes: int,
     ) -> None:
-        self.lines, self._decode, self._max_bytes = lines, decode, max_bytes
+        self._lines, self._decode, self._max_bytes = lines, decode, max_bytes
+        self._returned: Line | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -187,7 +190,7 @@ class _RecordLines:
         return self
 
     def __next__(self) -> str:
-        line = next(self.lines)
+        line = next(self._lines) if self._returned is None else self.next_line()
         if isinstance(line, DeadLetter):
             self.skipped = line
             raise BadRecord(
@@ -203,7 +206,16 @@ class _RecordLines:
 
     def give_back(self, line: Line) -> None:
         """Makes a line the next one."""
-        self.lines = chain([line], self.lines)
+        self._returned = line
+
+    def next_line(self) -> Line | DeadLetter:
+        """Returns the next line.
+
+        Raises:
+            StopIteration: there is none.
+        """
+        line, self._returned = self._returned, None
+        return next(self._lines) if line is None else line
 
     @property
     def raw(self) -> bytes:

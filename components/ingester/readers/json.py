@@ -99,11 +99,11 @@ class JsonValues:
         while True:
             match = _SEPARATORS.match(self._data, self._position)
             assert match is not None
-            rest = self._data[match.end() :]
+            self._position = match.end()
+            rest = self._data[self._position : self._position + len(BYTE_ORDER_MARK)]
             if rest and (at_end or not BYTE_ORDER_MARK.startswith(rest)):
-                self._position = match.end()
                 return True
-            self._offset += match.end()
+            self._offset += self._position
             chunk = self._read()
             self._data, self._position, at_end = rest + chunk, 0, not chunk
             if not self._data:

@@ -28,10 +28,19 @@ FORGIVING = LimitsConfig(max_bad_fraction=1)
 def run(tmp_path):
     """Ingests rows of JSON lines and returns the documents."""
 
-    def apply(rows, *, keep=False, folder="documents", key="label", **parts):
+    def apply(
+        rows,
+        *,
+        keep=False,
+        folder="documents",
+        key="label",
+        limit_per_label=None,
+        **parts,
+    ):
         path = tmp_path / f"{folder}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        source = SourceConfig(jsonl=str(path), id="id", **{key: "of"})
+        options = {key: "of", "limit_per_label": limit_per_label}
+        source = SourceConfig(jsonl=str(path), id="id", **options)
         documents = Documents(tmp_path / folder)
         parts.setdefault("split", ALL_TRAIN)
         dataset = DatasetConfig(source=source, **parts)
@@ -81,6 +90,13 @@ def test_rows_without_a_label_are_kept_for_tasks_that_need_none(run):
     assert documents.ledger["unlabelled"] == {"train": 6}
 
 
+def test_limits_and_rare_labels_leave_unlabelled_documents_alone(run):
+    rows = rows_with("a", "a", "b", *[None] * 5)
+    labels = LabelsConfig(rare="drop")
+    kept = labels_of(run(rows, keep=True, limit_per_label=1, labels=labels))
+    assert sorted(map(str, kept.values())) == ["None"] * 5 + ["a", "b"]
+
+
 def test_minus_one_is_a_label_without_a_rule_and_none_for_named_classes(run):
     assert run(rows_with("a", -1)).labels == ["-1", "a"]
     assert name_classes({"of": -1}, {"of": ("no", "yes")}) == {"of": None}
@@ -92,6 +108,17 @@ def test_of_equal_texts_the_labelled_one_stays(run):
         row["text"] = "the same"
     clean = CleanConfig(dedup="exact")
     assert labels_of(run(rows, keep=True, clean=clean)) == {"d2": "a", "d3": "b"}
+
+
+def test_values_for_no_label_are_compared_as_they_are_read(run):
+    rows = rows_with(-1.0, " n/a", 2.5, "-1")
+    documents = run(rows, key="number", labels=MISSING)
+    assert [row["number"] for row in documents.read("train")] == [2.5]
+    assert documents.ledger["dropped"] == {"no_number": 3}
+    lists = run(
+        rows_with(["a", " "], ["a"]), key="labels", limits=FORGIVING, folder="s"
+    )
+    assert lists.ledger["bad"] == {"label_not_allowed": 1}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +207,7 @@ def test_labels_that_the_split_leaves_out_of_train_move_there_or_go(run, rare):
             {"labels": {"allow": ("a",), "map": {"x": "aa"}}},
             "a name of allow as the label for 'x' in map, got 'aa'; did you mean 'a'?",
         ),
+        ({"labels": {"map": {"x": ""}}}, "missing lists the others"),
         (
             {
                 "labels": {"rare": "train"},

@@ -131,8 +131,8 @@ def test_a_written_schema_agrees_with_its_documents(folder):
 def test_a_listed_kind_fails_the_run_and_publishes_no_profile(folder):
     strict = ("--set", "datasets.docs.profile.fail_on=[small]")
     arguments = ("run", "c.yaml", *strict, "--until", "profile.docs")
-    out, _ = textmill(*arguments, folder=folder, code=3)
-    assert "small (train): 36 documents, fewer than 50" in out
+    _, err = textmill(*arguments, folder=folder, code=3)
+    assert "small (train): 36 documents, fewer than 50" in err
     _, err = textmill("data", "stats", "c.yaml", "docs", *strict, folder=folder)
     assert "profile.docs would run again; this is the result of run " in err
 
@@ -170,10 +170,8 @@ def test_dead_letters_are_shown_with_their_place(folder):
 def test_the_records_of_a_failed_ingestion_stay_with_the_run(folder):
     strict = ("--set", "datasets.docs.limits.max_bad_fraction=0")
     arguments = ("run", "c.yaml", *strict, "--root", "strict", "--until", "ingest.docs")
-    out, _ = textmill(*arguments, folder=folder, code=3)
-    assert "`textmill data dead FILE docs` shows the bad records" in " ".join(
-        out.split()
-    )
+    _, err = textmill(*arguments, folder=folder, code=3)
+    assert "`textmill data dead FILE docs` shows the bad records" in err
     root = ("docs", *strict, "--root", "strict")
     out, err = textmill("data", "dead", "c.yaml", *root, folder=folder)
     assert "bad_json        1" in out

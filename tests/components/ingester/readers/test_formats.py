@@ -329,6 +329,12 @@ def test_a_quote_that_nothing_closes_costs_all_lines_to_the_end(tmp_path):
 OPEN = ("unclosed_quote", 501)
 
 
+def test_any_number_of_quotes_may_be_open(tmp_path):
+    found = read_csv(tmp_path, b"text,n\n" + b'"open,1\n' * 20_000 + b"a,1\n")
+    assert {letter.reason for letter in found} == {"unclosed_quote"}
+    assert sum(letter.num_records for letter in found) == 20_001
+
+
 def test_columns_in_the_config_mean_that_there_is_no_header(csv, tsv):
     assert csv(b"3,a\n", columns=("of", "text")) == [(0, {"of": "3", "text": "a"})]
     assert tsv(b"3\ta\n", columns=("of", "text")) == [(0, {"of": "3", "text": "a"})]
