@@ -139,14 +139,17 @@ def _reporter(
             if step in stage
         }
 
-    labelled = [
-        name for name in stages if TASKS[config.stages[name].task].target != "none"
-    ]
+    texts = {
+        name: stage.evaluate.report_texts
+        for name, stage in config.stages.items()
+        if stage.evaluate.report_texts and TASKS[stage.task].target != "none"
+    }
     return Reporter(
         ReporterConfig(
             title=config.name,
             edges={node.id: tuple(sorted(node.upstream())) for node in nodes},
             settings={name: training_settings(config, name) for name in stages},
+            texts=texts,
         ),
         id="report",
         config_paths={"title": "name", "settings": "stages"},
@@ -155,10 +158,10 @@ def _reporter(
         logs=of("train", "logs"),
         documents={
             name: ingesters[config.stages[name].dataset].outputs["documents"]
-            for name in labelled
+            for name in texts
         },
         predictions={
-            name: stages[name]["predict"].outputs["predictions"] for name in labelled
+            name: stages[name]["predict"].outputs["predictions"] for name in texts
         },
         evaluations=of("evaluate", "evaluation"),
         pushes=of("push", "pushed"),

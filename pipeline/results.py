@@ -209,11 +209,11 @@ class Model:
         """Returns one answer per text, in order.
 
         A classifier answers ``label`` and ``probabilities`` by label, highest first.
-        For a pandas DataFrame the answers are one too, with the same index, and a
+        For a pandas DataFrame or Series they are a DataFrame with its index, and a
         column ``p_<label>`` for the probability of each label.
 
         Args:
-            data: a list of texts, a list of dicts, or a DataFrame.
+            data: a list or Series of texts, a list of dicts, or a DataFrame.
             text: the column of the texts in dicts or a DataFrame.
 
         Raises:

@@ -22,8 +22,8 @@ def make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any
 
 
 def is_frame(data: Any) -> bool:
-    """Returns True for a DataFrame of pandas, or anything with the same methods."""
-    return hasattr(data, "columns") and hasattr(data, "to_dict")
+    """Returns True for a pandas DataFrame, recognized by its attributes."""
+    return all(hasattr(data, name) for name in ("columns", "index", "to_dict"))
 
 
 def to_rows(data: Any) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def to_rows(data: Any) -> list[dict[str, Any]]:
     Raises:
         TypeError: it is something else.
     """
-    if is_frame(data) and hasattr(data, "index"):
+    if is_frame(data):
         return [dict(row) for row in data.to_dict("records")]
     for method in ("to_dicts", "to_pylist"):
         if hasattr(data, method):
@@ -92,9 +92,12 @@ def check_columns(where: str, columns: Iterable[Any], *wanted: str) -> None:
 def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
     """Returns answers in the form of the input: a DataFrame with its index, or a list.
 
-    In a DataFrame, probabilities have a column for each label: ``p_<label>``.
+    In a DataFrame, probabilities have a column for each label: ``p_<label>``. The
+    answers for a Series are a DataFrame, too.
     """
-    if not (is_frame(data) and hasattr(data, "index")):
+    if hasattr(data, "to_frame"):
+        data = data.to_frame()
+    if not is_frame(data):
         return answers
     return type(data)([flatten_answer(answer) for answer in answers], index=data.index)
 

@@ -46,6 +46,9 @@ class EvaluateConfig:
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
     """causal_lm: tokens of each generated text."""
+    report_texts: Annotated[int, Bounds(at_least=0, at_most=100)] = 10
+    """Number of texts that the report quotes, of the worst errors and of a sample each,
+    as they were ingested; 0 quotes none."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -2,8 +2,8 @@
 
 Reading order: this file; ``config``, whose parts are in the wings; ``engine``, the Beam
 pipeline; ``partitions`` and ``documents``, from a file range to lines and an index;
-``selection``, the rules over the whole data set; ``positions`` of bad records;
-``spill_files``, ``shard_writer``.
+``selection``, the rules over the whole data set; ``refusals``; ``positions`` of bad
+records; ``spill_files``, ``shard_writer``.
 Wings: ``sources``, ``readers``, ``cleaning``, ``filters``, ``dedup``, ``sampling``,
 ``augment``.
 """

@@ -25,7 +25,12 @@ from textmill.components.ingester.dedup.clusters import (
 from textmill.components.ingester.dedup.passages import WINDOWS, cut, repeated
 from textmill.components.ingester.documents import INDEX, duplicates
 from textmill.components.ingester.partitions import PartitionOutput
-from textmill.components.ingester.positions import describe
+from textmill.components.ingester.refusals import (
+    check_bad,
+    check_ids,
+    check_kept,
+    check_targets,
+)
 from textmill.components.ingester.sampling.label_limit import over_label_limit
 from textmill.components.ingester.sampling.mixing import copies, reorder
 from textmill.components.ingester.sampling.splitting import draw_eval, fold_test
@@ -33,10 +38,6 @@ from textmill.components.ingester.shard_writer import Shard, make_shards
 from textmill.components.ingester.spill_files import Edit, SpillFiles, rewrite
 from textmill.components.scratch import ScratchDir, cached_path
 from textmill.models.errors import DataError
-from textmill.models.targets import TARGETS
-
-_NUM_COMPARED = 200
-"""Pairs of documents with one id whose texts are compared."""
 
 
 @dataclass
@@ -71,14 +72,14 @@ def select(
     names = sorted({label for part in parts for label in part.labels})
     rows = _load_index(parts, names)
     counts = count_records(parts)
-    _check_bad(parts, counts, dataset)
-    _check_targets(parts, rows, dataset)
+    check_bad(parts, counts, dataset)
+    check_targets(parts, rows, dataset)
     spills = [part.spill for part in parts]
     dropped = Counter(counts["dropped"])
     rules = SelectionRules(rows, spills, dataset, dropped, seed, names)
     rules.apply(parts, scratch)
     ledger = _make_ledger(parts, rules, counts)
-    _check_kept(rules.rows, ledger, dataset)
+    check_kept(rules.rows, ledger, dataset)
     shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
     records = {shard.name: len(shard.length) for shard in shards}
     facts = _make_facts(parts, rules, names, dataset.target)
@@ -175,7 +176,7 @@ class SelectionRules:
         rows = self.rows
         order = np.lexsort((rows["id_low"], rows["id_high"]))  # stable: in file order
         repeated_ids = duplicates(rows, order, "id_high", "id_low")
-        self._check_ids(order, repeated_ids)
+        check_ids(rows, self.spills, order, repeated_ids, self._dataset.limits)
         self._drop(repeated_ids, "duplicate_id")
         if self._by_source:
             draw_eval(self.rows, self._dataset.split.shares[1])
@@ -210,32 +211,6 @@ class SelectionRules:
         if mask.any():
             self.dropped[reason] += int(mask.sum())
             self.rows = self.rows[~mask]
-
-    def _check_ids(self, order: np.ndarray, repeated_ids: np.ndarray) -> None:
-        """Refuses ids that many documents share although their texts differ."""
-        rows, limits = self.rows, self._dataset.limits
-        num_repeated = int(repeated_ids.sum())
-        allowed = max(limits.max_duplicate_ids * len(rows), limits.max_bad_records)
-        if num_repeated <= allowed:
-            return
-        is_first = ~repeated_ids[order]
-        firsts = order[is_first][np.cumsum(is_first) - 1]
-        # In the order of hashes, so that the first ones are a fair sample.
-        sample = np.flatnonzero(~is_first)[:_NUM_COMPARED]
-        with SpillFiles(self.spills) as spills:
-            pairs = [
-                (spills.document(rows[first]), spills.document(rows[second]))
-                for first, second in zip(firsts[sample], order[sample], strict=True)
-            ]
-        different = [a for a, b in pairs if a["text"] != b["text"]]
-        if num_repeated * len(different) / len(pairs) <= allowed:
-            return
-        raise DataError(
-            f"{num_repeated} of {len(rows)} documents have the id of an earlier one, "
-            f"most of them another text, for example {different[0]['id']!r}; expected "
-            "an id for each: name another column as source.id, or none, or raise "
-            f"limits.max_duplicate_ids ({limits.max_duplicate_ids:g}) to drop them"
-        )
 
     def _tag_contaminated(self, edits: dict[int, list[Edit]]) -> None:
         for index in np.flatnonzero(self.rows["contaminated"]).tolist():
@@ -419,7 +394,8 @@ def _load_index(
         rows["part"] = number
         if part.labels:
             table = np.array([codes[name] for name in part.labels], np.int32)
-            rows["label"] = table[rows["label"]]
+            has_labels = rows["label"] >= 0
+            rows["label"][has_labels] = table[rows["label"][has_labels]]
         indexes.append(rows)
     return np.concatenate(indexes)
 
@@ -449,62 +425,3 @@ def _count_labels(rows: np.ndarray, names: Sequence[tuple[str, ...]]) -> Counter
     for code, number in zip(codes.tolist(), numbers.tolist(), strict=True):
         counts.update(dict.fromkeys(names[code], number))
     return counts
-
-
-def _check_bad(
-    parts: list[PartitionOutput], counts: dict[str, Any], dataset: DatasetConfig
-) -> None:
-    limits, bad, num_read = dataset.limits, counts["bad"], counts["read"]
-    num_bad = sum(bad.values())
-    if limits.allow(num_bad, num_read):
-        return
-    reason = min(bad, key=lambda name: (-bad[name], name))
-    letters = (letter for part in parts for letter in part.dead_letters)
-    first = next(one for one in letters if one.entry["reason"] == reason)
-    raise DataError(
-        f"{num_bad} of {num_read} records are bad, more than limits allows "
-        f"(max_bad_records {limits.max_bad_records}, max_bad_fraction "
-        f"{limits.max_bad_fraction:g}); most often {reason} ({bad[reason]} times), "
-        f"first at {describe(first, dataset)}"
-    )
-
-
-def _check_targets(
-    parts: list[PartitionOutput], rows: np.ndarray, dataset: DatasetConfig
-) -> None:
-    """Refuses data without any target, most often because its column is misnamed."""
-    target = TARGETS[dataset.target]
-    dropped = sum(part.dropped[f"no_{target.field}"] for part in parts)
-    num_unlabelled = dropped + int((~rows["labelled"]).sum())
-    if dataset.target == "none" or rows["labelled"].any() or not num_unlabelled:
-        return
-    columns = {str(source.target_column) for source in dataset.named_sources().values()}
-    examples = [part.examples.get(f"no_{target.field}", "") for part in parts]
-    example = next(filter(None, examples), "every value is empty")
-    raise DataError(
-        f"{_patterns(dataset)}: expected a {target.field} in column "
-        f"{', '.join(map(repr, sorted(columns)))} of some records, found none in "
-        f"{num_unlabelled}: {example}"
-    )
-
-
-def _check_kept(
-    rows: np.ndarray, ledger: dict[str, Any], dataset: DatasetConfig
-) -> None:
-    dropped = ", ".join(f"{n} {reason}" for reason, n in ledger["dropped"].items())
-    if not len(rows):
-        raise DataError(
-            f"no document is left of the {ledger['read']} records in "
-            f"{_patterns(dataset)}"
-            f"{f' (dropped: {dropped})' if dropped else ''}; look at the source"
-        )
-    if "train" not in ledger["kept"] and dataset.split.shares[0]:
-        raise DataError(
-            f"split train: expected documents, got none of {len(rows)} kept; "
-            "give it a larger share or split by a column with more values"
-        )
-
-
-def _patterns(dataset: DatasetConfig) -> str:
-    sources = dataset.named_sources().values()
-    return ", ".join(pattern for source in sources for pattern in source.patterns)

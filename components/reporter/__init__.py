@@ -30,7 +30,7 @@ from textmill.components.base import Artifact, Component, Input, Output
 
 @dataclass(frozen=True, kw_only=True)
 class ReporterConfig:
-    """The title, the graph and the settings on the page."""
+    """The title, the graph, the settings and the number of texts on the page."""
 
     title: str
     """The pipeline's name."""
@@ -38,6 +38,8 @@ class ReporterConfig:
     """The graph: upstream nodes by node, in topological order."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The knobs of each stage's training, with every default."""
+    texts: Mapping[str, int] = field(default_factory=dict)
+    """Number of quoted errors, and of other quoted texts, by stage."""
 
 
 def report(
@@ -54,7 +56,7 @@ def report(
 ) -> None:
     """Writes the page. Profiles are named by data set, the other inputs by stage.
 
-    Documents and predictions are those of stages whose texts have targets.
+    Documents and predictions are those of stages whose texts are quoted.
     """
     from textmill.components.reporter.data import gather
     from textmill.components.reporter.page import render_report
@@ -63,6 +65,7 @@ def report(
         config.title,
         config.edges,
         settings=config.settings,
+        texts=config.texts,
         profiles=profiles,
         models=models,
         logs=logs,

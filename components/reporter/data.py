@@ -30,6 +30,7 @@ def gather(
     edges: Mapping[str, Iterable[str]],
     *,
     settings: Mapping[str, Mapping[str, Any]],
+    texts: Mapping[str, int],
     profiles: Mapping[str, Profile],
     models: Mapping[str, TrainedModel],
     logs: Mapping[str, TrainingLogs],
@@ -61,8 +62,10 @@ def gather(
                 "model": _model(models.get(name)),
                 "curves": curves(logs[name].read()) if name in logs else {},
                 "evaluation": _content(evaluations.get(name)),
-                "examples": read_examples(predictions[name], documents[name])
-                if name in predictions and name in documents
+                "examples": read_examples(
+                    predictions[name], documents[name], count=count
+                )
+                if (count := texts.get(name))
                 else {},
                 "push": pushes[name].facts if name in pushes else None,
             }

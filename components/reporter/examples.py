@@ -14,15 +14,13 @@ from typing import Any
 from textmill.components.artifacts import Documents, Predictions
 from textmill.models.tasks import TASKS
 
-NUM_ERRORS = 12
-NUM_SAMPLES = 8
 MAX_CHARACTERS = 400
 
 
 def read_examples(
-    predictions: Predictions, documents: Documents
+    predictions: Predictions, documents: Documents, *, count: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Returns ``errors`` and ``samples``: text, label, answer and its probability.
+    """Returns some ``errors`` and ``samples``: text, label, answer and probability.
 
     Errors are the answers that the model was most certain of; samples are the first
     documents of the split, whose order is that of a hash. Empty for tasks that do not
@@ -31,11 +29,11 @@ def read_examples(
     if TASKS[predictions.facts["task"]].target != "label":
         return {}
     errors = heapq.nsmallest(
-        NUM_ERRORS,
+        count,
         (row for row in _rows(predictions) if row["label"] != row["answer"]),
         key=lambda row: (-row["probability"], row["id"]),
     )
-    samples = list(islice(_rows(predictions), NUM_SAMPLES))
+    samples = list(islice(_rows(predictions), count))
     texts = _texts(predictions, documents, {row["id"] for row in [*errors, *samples]})
     return {
         name: [{**row, "text": texts[row["id"]]} for row in rows]

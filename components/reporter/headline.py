@@ -76,8 +76,8 @@ def summarize(
         data: as in ``report.json``.
         summary: as in ``summary.json``.
         root_option: ``--root FOLDER`` for the commands in it, if they need one.
-        served: the newest pushed version by stage, where there is one; None takes the
-            version before that of the data.
+        served: the newest pushed version by stage, where there is one; None takes
+            those of the time of the push, which a cached result may have outlived.
     """
     stages = data["stages"] if data else []
     run_stages = summary.get("stages", {}) if summary else {}
@@ -96,6 +96,7 @@ def summarize(
         **{name: stage.get("thresholds", ()) for name, stage in run_stages.items()},
         **{s["name"]: (s["evaluation"] or {}).get("thresholds", ()) for s in stages},
     }
+    is_current = served is not None
     if served is None:
         pushes = {stage["name"]: stage["push"] or {} for stage in stages}
         served = {
@@ -103,7 +104,8 @@ def summarize(
             for name, push in pushes.items()
             if push.get("previous")
         }
-    return _finished(lines, thresholds, served, details)
+    not_pushed = _not_pushed(lines, served, is_current=is_current)
+    return _finished(lines, thresholds, not_pushed, details)
 
 
 def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
@@ -272,7 +274,7 @@ def _warnings(warnings: Iterable[Mapping[str, Any]], root_option: str) -> Iterat
 def _finished(
     lines: list[StageLine],
     thresholds: Mapping[str, Sequence[Mapping[str, Any]]],
-    served: Mapping[str, str],
+    not_pushed: str,
     details: list[str],
 ) -> Headline:
     failed = [line.stage for line in lines if line.blessed is False]
@@ -283,7 +285,7 @@ def _finished(
             tone="bad",
             title=f"{listing(failed)} did not pass {_possessive(failed)}",
             details=[*_missed(thresholds), *details],
-            next_step=_not_pushed(failed, served),
+            next_step=not_pushed,
             stages=lines,
         )
     if blessed and blessed == pushed:
@@ -300,16 +302,22 @@ def _finished(
     return Headline("good" if blessed else "plain", title, details, None, lines)
 
 
-def _not_pushed(failed: Sequence[str], served: Mapping[str, str]) -> str:
+def _not_pushed(
+    lines: Sequence[StageLine], served: Mapping[str, str], *, is_current: bool
+) -> str:
     """Returns the consequence of missed gates, with the versions that stay."""
+    failed = [line.stage for line in lines if line.blessed is False]
     versions = [
         f"version {served[name]} of {name}" for name in failed if name in served
     ]
     if not versions:
         return "Not pushed."
     if len(failed) == 1:
-        return f"Not pushed. Version {served[failed[0]]} is still the one served."
-    return f"Not pushed. Still served: {listing(versions)}."
+        stays = "is still" if is_current else "was"
+        return f"Not pushed. Version {served[failed[0]]} {stays} the one served."
+    return (
+        f"Not pushed. {'Still' if is_current else 'Then'} served: {listing(versions)}."
+    )
 
 
 def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

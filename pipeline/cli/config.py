@@ -18,11 +18,11 @@ config_app = typer.Typer(
 @config_app.command("check", epilog=examples("config check"))
 def check_config(config: Config, overrides: Overrides = None) -> None:
     """Reports all mistakes at once, also columns that local files do not have."""
-    from textmill.pipeline.config.columns import check_columns
+    from textmill.pipeline.config.data_checks import check_data
     from textmill.pipeline.config.load import load_config
 
     loaded = load_config(config, overrides or ())
-    check_columns(loaded)
+    check_data(loaded)
     datasets = _count(len(loaded.config.datasets), "data set")
     stages = _count(len(loaded.config.stages), "stage")
     print(f"{config}: fine; {datasets}, {stages}")

@@ -54,12 +54,12 @@ def run(
 ) -> None:
     """Runs all nodes that are not up to date."""
     from textmill.pipeline.cli.display import render_run, terminal_width
-    from textmill.pipeline.config.columns import check_columns
+    from textmill.pipeline.config.data_checks import check_data
 
     loaded, pipeline = _wire(
         config, overrides, root, only=only, start=start, until=until
     )
-    check_columns(loaded)
+    check_data(loaded, nodes=pipeline.selected)
     summary = _run_on(on, loaded, pipeline, root)
     if as_json:
         print_json(summary.data)

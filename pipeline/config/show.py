@@ -109,6 +109,9 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "TokenizeConfig.words": lambda stage, tokenize: TASKS[stage.task].marks_words,
     "EvaluateConfig.samples": _writes_text,
     "EvaluateConfig.sample_tokens": lambda stage, evaluate: evaluate.samples > 0,
+    "EvaluateConfig.report_texts": lambda stage, evaluate: (
+        TASKS[stage.task].target != "none"
+    ),
     "ExportConfig.max_tokens": _writes_text,
     "TrainingConfig.cooldown": lambda stage, train: train.schedule == "wsd",
     "TrainingConfig.average_decay": lambda stage, train: train.average == "ema",

@@ -64,7 +64,6 @@ def check_task_fits(
         yield Violation("task", expected, stage["task"])
     if row.target != "none":
         yield from _check_target(stage, row.target, config)
-    yield from _check_split(stage, config)
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
         expected = "a vocabulary with Chinese characters, for jieba"
@@ -169,19 +168,6 @@ def _check_init(
             expected = "the folder's vocabulary, by vocabulary.file"
             got = f"vocabulary.learn_from: {learned}"
             yield Violation(f"init.{kind}", expected, got)
-
-
-def _check_split(
-    stage: Mapping[str, Any], config: Mapping[str, Any]
-) -> Iterator[Violation]:
-    """Yields a data set without documents for the evaluation of its stage."""
-    name = stage.get("dataset")
-    dataset = as_mapping(as_mapping(config.get("datasets")).get(str(name)))
-    split = as_mapping(dataset.get("split"))
-    if split.get("train") == 1 and split.get("by") != "source":
-        expected = "a data set with a share of eval or test, for the evaluation"
-        hint = f"; set datasets.{name}.split.train below 1"
-        yield Violation("dataset", expected, name, hint)
 
 
 def _check_target(

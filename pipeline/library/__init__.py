@@ -159,10 +159,10 @@ def _run(
     config_text: str,
     progress: bool,
 ) -> Run:
-    from textmill.pipeline.config.columns import check_columns
+    from textmill.pipeline.config.data_checks import check_data
     from textmill.pipeline.runners.local import LocalRunner
 
-    check_columns(config)
+    check_data(config, nodes=pipeline.selected)
     settings = config.config.run
     runner = LocalRunner(
         root,

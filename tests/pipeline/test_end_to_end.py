@@ -268,7 +268,7 @@ def test_the_local_runner_of_kfp_makes_everything_alike(project, tmp_path):
     ("old", "new", "code", "sentence"),
     [
         ("jsonl: lines.jsonl", "jsonl: lines.json", 2, "lines.json"),
-        ("label: label", "label: lable", 3, "did you mean 'label'"),
+        ("label: label", "label: lable", 2, "did you mean 'label'"),
         ("jsonl: lines.jsonl", "jsonl: empty.jsonl", 3, "empty.jsonl"),
         ("jsonl: lines.jsonl", "jsonl: '[ab].jsonl'", 3, "label 'zz'"),
     ],

@@ -83,4 +83,7 @@ def test_answers_have_the_form_of_the_input():
     assert table.to_dict("index") == {
         7: {"label": "b", "probability": 0.75, "p_a": 0.25, "p_b": 0.75}
     }
+    series = pd.Series(["one"], index=[7])
+    assert to_texts(series, "t") == ["one"]
+    assert answers_like(series, answers).equals(table)
     assert make_table([{"a": 1, "b": 2}], ["b"]).to_dict("list") == {"b": [2]}

@@ -70,7 +70,7 @@ class FileColumns(NamedTuple):
     is_complete: bool
     """Whether no record can have another column."""
     from_path: tuple[str, ...] = ()
-    """FileColumns that a target or ``split.by`` may take from the paths of files."""
+    """Columns that a target or ``split.by`` may take from the paths of files."""
 
 
 class Reader(ABC):

@@ -15,7 +15,7 @@ def over_label_limit(rows: np.ndarray, source: int, limit: int) -> np.ndarray:
         source: the number of the source that the limit is for.
         limit: documents a label.
     """
-    in_source = np.flatnonzero(rows["source"] == source)
+    in_source = np.flatnonzero((rows["source"] == source) & (rows["label"] >= 0))
     group = rows[in_source]
     keys = ("id_low", "id_high", "order", "label")
     order = np.lexsort([group[key] for key in keys])

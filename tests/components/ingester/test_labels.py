@@ -28,10 +28,19 @@ FORGIVING = LimitsConfig(max_bad_fraction=1)
 def run(tmp_path):
     """Ingests rows of JSON lines and returns the documents."""
 
-    def apply(rows, *, keep=False, folder="documents", key="label", **parts):
+    def apply(
+        rows,
+        *,
+        keep=False,
+        folder="documents",
+        key="label",
+        limit_per_label=None,
+        **parts,
+    ):
         path = tmp_path / f"{folder}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        source = SourceConfig(jsonl=str(path), id="id", **{key: "of"})
+        options = {key: "of", "limit_per_label": limit_per_label}
+        source = SourceConfig(jsonl=str(path), id="id", **options)
         documents = Documents(tmp_path / folder)
         parts.setdefault("split", ALL_TRAIN)
         dataset = DatasetConfig(source=source, **parts)
@@ -79,6 +88,13 @@ def test_rows_without_a_label_are_kept_for_tasks_that_need_none(run):
     assert {id for id, label in kept.items() if label} == {"d0", "d1"}
     assert documents.labels == ["a", "b"]
     assert documents.ledger["unlabelled"] == {"train": 6}
+
+
+def test_limits_and_rare_labels_leave_unlabelled_documents_alone(run):
+    rows = rows_with("a", "a", "b", *[None] * 5)
+    labels = LabelsConfig(rare="drop")
+    kept = labels_of(run(rows, keep=True, limit_per_label=1, labels=labels))
+    assert sorted(map(str, kept.values())) == ["None"] * 5 + ["a", "b"]
 
 
 def test_minus_one_is_a_label_without_a_rule_and_none_for_named_classes(run):

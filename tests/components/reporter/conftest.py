@@ -28,7 +28,9 @@ from textmill.components.artifacts import (
 from textmill.components.reporter import ReporterConfig, report
 from textmill.pipeline.publish import seal
 
-CONFIG = ReporterConfig(title="post", edges=EDGES, settings={"spam": SETTINGS})
+CONFIG = ReporterConfig(
+    title="post", edges=EDGES, settings={"spam": SETTINGS}, texts={"spam": 10}
+)
 
 
 def make(kind, folder, name, text, **facts):

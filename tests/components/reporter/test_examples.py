@@ -5,7 +5,8 @@ from textmill.components.reporter.page import render_report
 
 def test_worst_errors_are_the_most_certain_wrong_answers(artifacts):
     inputs = artifacts["predictions"]["spam"], artifacts["documents"]["spam"]
-    examples = read_examples(*inputs)
+    examples = read_examples(*inputs, count=10)
+    assert read_examples(*inputs, count=1)["errors"] == examples["errors"][:1]
     errors = [
         (row["id"], row["answer"], row["probability"]) for row in examples["errors"]
     ]
@@ -29,7 +30,8 @@ def test_texts_are_short_masked_as_ingested_and_inert(data):
 def test_a_task_without_a_label_has_no_examples(artifacts):
     predictions = artifacts["predictions"]["spam"]
     predictions.facts["task"] = "masked_lm"
-    assert read_examples(predictions, artifacts["documents"]["spam"]) == {}
+    documents = artifacts["documents"]["spam"]
+    assert read_examples(predictions, documents, count=10) == {}
 
 
 def test_a_long_text_ends_with_an_ellipsis():

@@ -38,7 +38,7 @@ def test_missed_gate_names_metric_rule_and_value(data):
     assert headline.tone == "bad"
     assert headline.title == "spam did not pass its gate"
     assert headline.details == ["spam: accuracy must be >= 0.80, and is 0.71."]
-    stays = f"Version {PUSH['previous']['version']} is still the one served."
+    stays = f"Version {PUSH['previous']['version']} was the one served."
     assert headline.next_step == f"Not pushed. {stays}"
     assert (headline.stages[0].pushed, headline.stages[0].reason) == (
         None,

@@ -44,10 +44,15 @@ def train(folder: Path, family: str, steps: int, pipe: int) -> None:
         eval_every=50,
         learning_rate=1e-3,
     )
+
+    def tell(event: dict[str, Any]) -> None:
+        if "step" in event:
+            os.write(pipe, b"%d\n" % event["step"])
+
     os.write(pipe, b"0\n")
     run.run(
         checkpoints=Checkpoints(folder / "checkpoints", key="x"),
-        report=lambda event: os.write(pipe, b"%d\n" % event["step"]) and None,
+        report=tell,
         should_stop=lambda: bool(stopped),
     )
     (folder / "digest").write_text(digest(run))

@@ -98,7 +98,7 @@ def saving(folder: Path) -> None:
     try:
         run.run(
             checkpoints=checkpoints,
-            report=lambda event: print(event["step"], flush=True),
+            report=lambda event: "step" in event and print(event["step"], flush=True),
             should_stop=lambda: False,
         )
     except MachineError as fault:

@@ -1,4 +1,4 @@
-"""Columns of a config, held against the headers of local files."""
+"""A config and its data: columns of local files, splits of evaluations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.config.columns import check_columns
+from textmill.pipeline.config.data_checks import check_data
 from textmill.pipeline.config.load import parse_config
 
 CONFIG = """\
@@ -47,9 +47,9 @@ def parquet(folder, *rows):
     return "parquet: x.parquet"
 
 
-def check(folder, source, *overrides):
+def check(folder, source, *overrides, nodes=None):
     loaded = parse_config(CONFIG % source, folder / "c.yaml", overrides)
-    check_columns(loaded)
+    check_data(loaded, nodes=nodes)
 
 
 @pytest.mark.parametrize("write", [jsonl, csv, parquet])
@@ -99,3 +99,20 @@ def test_columns_of_folders_count_for_targets(tmp_path):
 def test_files_that_cannot_be_read_here_are_left_to_the_ingestion(source, tmp_path):
     (tmp_path / "empty.csv").touch()
     check(tmp_path, source)
+
+
+def test_an_evaluation_without_a_split_is_an_error_only_if_it_runs(tmp_path):
+    source = jsonl(tmp_path, ROW)
+    slices = "stages.ticket.evaluate.slices=[lang]"
+    overrides = ("datasets.tickets.split={train: 1}", slices)
+    with pytest.raises(ConfigError, match=r"eval or test, .*split\.train below 1"):
+        check(tmp_path, source, *overrides)
+    check(tmp_path, source, *overrides, nodes={"ingest.tickets"})
+
+
+def test_a_label_that_no_column_of_texts_has_can_be_the_folder(tmp_path):
+    (tmp_path / "x.txt").write_text("one text\n")
+    source = f"{{txt: {tmp_path}/x.txt, label: label}}"
+    overrides = (f"datasets.tickets.source={source}",)
+    with pytest.raises(ConfigError, match=r"directory is the name of a file's folder"):
+        check(tmp_path, "txt: x.txt", *overrides)

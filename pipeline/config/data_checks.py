@@ -1,8 +1,8 @@
-"""FileColumns that a config names, held against the headers of its local files."""
+"""Checks a config against its data: columns of local files, splits of evaluations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from textmill.models.errors import did_you_mean
@@ -14,26 +14,44 @@ from textmill.pipeline.config.yaml import Tree
 if TYPE_CHECKING:
     from textmill.components.ingester.readers.reader import FileColumns
     from textmill.components.ingester.sources.config import SourceConfig
-    from textmill.pipeline.config.schema import DatasetConfig
+    from textmill.pipeline.config.schema import DatasetConfig, StageConfig
 
 _MADE = ("id", "text", "language", "personal", "cluster", "contaminated", "source")
-"""FileColumns of documents that ingestion may write itself."""
+"""Columns of documents that ingestion may write itself."""
 _NUM_NAMED = 12
 
 
-def check_columns(loaded: LoadedConfig) -> None:
-    """Checks the columns of texts, targets, ids, splits and slices, where files tell.
+def check_data(loaded: LoadedConfig, *, nodes: Collection[str] | None = None) -> None:
+    """Checks columns where files tell, and the splits that evaluations need.
 
     Reads headers of tables and the first records of other files; what is remote,
     missing or damaged is left to the ingestion.
 
+    Args:
+        loaded: the config.
+        nodes: ids of the nodes to run; None for all.
+
     Raises:
-        ConfigError: a column is not in the files; the message has a line for each.
+        ConfigError: a column is not in the files, or a stage that is evaluated has no
+            documents for it; the message has a line for each.
     """
     violations = Violations(Tree(loaded.raw, dict(loaded.positions)))
     for name, dataset in loaded.config.datasets.items():
         _check_dataset(name, dataset, loaded, violations)
+    for name, stage in loaded.config.stages.items():
+        if nodes is None or f"predict.{name}" in nodes:
+            _check_split(name, stage, loaded, violations)
     violations.raise_any(str(loaded.path))
+
+
+def _check_split(
+    name: str, stage: StageConfig, loaded: LoadedConfig, violations: Violations
+) -> None:
+    split = loaded.config.datasets[stage.dataset].split
+    if split.train == 1 and split.by != "source":
+        expected = "a data set with a share of eval or test, for the evaluation"
+        hint = f"; set datasets.{stage.dataset}.split.train below 1"
+        violations.add(f"stages.{name}.dataset", expected, stage.dataset, hint)
 
 
 def _check_dataset(
@@ -73,7 +91,10 @@ def _check_source(
     if source.target_column is not None:
         key = f"{path}.{TARGETS[source.target].field}"
         extra = columns.from_path
-        _check(source.target_column, [columns], key, violations, extra=extra)
+        is_text = source.reader == "txt"
+        hint = "; directory is the name of a file's folder" if is_text else ""
+        column = source.target_column
+        _check(column, [columns], key, violations, extra=extra, advice=hint)
 
 
 def _from_paths(known: Iterable[FileColumns]) -> tuple[str, ...]:
@@ -88,12 +109,13 @@ def _check(
     *,
     extra: Iterable[str] = (),
     is_required: bool = False,
+    advice: str = "",
 ) -> None:
     """Adds a violation for a column that is missing, or most likely misspelled."""
     names = list(dict.fromkeys(name for columns in known for name in columns.names))
     if column in (*names, *extra):
         return
-    hint = did_you_mean(column, names)
+    hint = did_you_mean(column, names) or advice
     is_complete = all(columns.is_complete for columns in known)
     if is_required or is_complete or hint:
         listed = ", ".join(map(repr, names[:_NUM_NAMED]))
