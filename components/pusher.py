@@ -128,13 +128,14 @@ def _push_all(
             for draft in folder.glob(f"{_STAGING}*"):
                 shutil.rmtree(draft)
         newest = max(v for folder in destinations for v in (0, *_versions(folder)))
-        holding = [
-            _holds(folder / str(newest), serving, card) for folder in destinations
-        ]
-        version = newest if any(holding) else newest + 1
-        for folder, holds in zip(destinations, holding, strict=True):
-            if not holds:
-                _copy(serving, card, folder, version)
+        holders = [f for f in destinations if _holds(f / str(newest), serving, card)]
+        others = [folder for folder in destinations if folder not in holders]
+        # A version that another destination has, damaged or of another model, stays.
+        is_free = not any((folder / str(newest)).exists() for folder in others)
+        can_complete = bool(holders) and is_free
+        version = newest if can_complete else newest + 1
+        for folder in others if can_complete else destinations:
+            _copy(serving, card, folder, version)
     return version
 
 

@@ -252,6 +252,17 @@ def test_a_push_killed_between_two_destinations_is_completed(
         PushedVersion(tmp_path / folder / "1").verify()
 
 
+def test_a_version_damaged_in_one_destination_is_pushed_again_to_all(
+    line, serving, validation, tmp_path
+):
+    pushed(line, serving, validation, tmp_path)
+    (tmp_path / "too" / "1" / "saved_model.pb").write_bytes(b"damaged")
+    shutil.rmtree(tmp_path / "pushed")
+    assert pushed(line, serving, validation, tmp_path).facts["version"] == 2
+    for folder in ("to", "too"):
+        PushedVersion(tmp_path / folder / "2").verify()
+
+
 def test_a_model_without_a_manifest_needs_trust(serving, tmp_path):
     foreign = shutil.copytree(serving.path / serving.SAVED_MODEL, tmp_path / "foreign")
     with pytest.raises(ConfigError, match="--trust"):
