@@ -181,6 +181,18 @@ class _Inventory:
             if folder not in old_runs:
                 yield from find_drafts(folder)
         yield from sorted(self._root.glob("pushed/*/.staging-*"))
+        yield from self._old_tables(old_runs)
+
+    def _old_tables(self, old_runs: set[Path]) -> Iterator[Path]:
+        """Yields files of rows that ``tm.fit`` wrote, and no config of a run names."""
+        configs = "".join(
+            path.read_text(encoding="utf-8")
+            for path in self._root.glob("runs/*/config.yaml")
+            if path.parent not in old_runs
+        )
+        for file in sorted(self._root.glob("rows/*")):
+            if file.name not in configs:
+                yield file
 
     @cached_property
     def _kept_runs(self) -> list[Path]:

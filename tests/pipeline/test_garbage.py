@@ -182,6 +182,17 @@ def test_leftovers_of_killed_processes_and_locks_go(root):
     ]
 
 
+def test_tables_of_fit_go_with_the_last_run_that_names_them(root):
+    (root / "rows").mkdir()
+    for run in ("old", "new"):
+        (root / "rows" / f"{run}.jsonl").write_text("{}\n")
+        config = root / "runs" / run / "config.yaml"
+        config.write_text(f"jsonl: /root/rows/{run}.jsonl\n")
+    assert find_garbage(root, keep=2) == []
+    delete_garbage(root, keep=1)
+    assert [path.name for path in (root / "rows").iterdir()] == ["new.jsonl"]
+
+
 def test_nothing_is_deleted_while_a_run_uses_the_root(root):
     with shared_root(root), pytest.raises(MachineError, match="another process is us"):
         delete_garbage(root, keep=1)
