@@ -20,12 +20,10 @@ def source_columns(source: SourceConfig, limits: LimitsConfig) -> FileColumns | 
 
     They cannot if a file is remote, missing or unreadable, which ingestion reports.
     """
-    if READERS[source.reader].is_installed:
+    if READERS[source.reader].is_installed or _is_remote(source):
         return None
     try:
         files = find_files(source)
-        if any(is_remote(file.path) for file in files):
-            return None
         columns = [
             open_reader(file.format, source, limits=limits).columns(file)
             for file in files[:_NUM_FILES]
@@ -39,3 +37,8 @@ def source_columns(source: SourceConfig, limits: LimitsConfig) -> FileColumns | 
     has_headers = all(part.has_header for part in columns)
     is_whole = len(files) <= _NUM_FILES and all(part.is_complete for part in columns)
     return FileColumns(names, has_headers, has_headers or is_whole, from_path)
+
+
+def _is_remote(source: SourceConfig) -> bool:
+    paths = (*source.patterns, source.data_dir or "")
+    return any(is_remote(path) for path in paths)

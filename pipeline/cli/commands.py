@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import PurePath
 from typing import Any, NoReturn
 
+import typer
 from typer.core import TyperGroup
 
 from textmill.pipeline.text_files import is_data
 
+_INTERRUPTED = 130
 _OTHER_NAMES = {
     "train": "run FILE.yaml",
     "fit": "run FILE.yaml",
@@ -169,6 +172,18 @@ class CommandGroup(TyperGroup):
             if name in _OTHER_NAMES:
                 _refuse(ctx, name, _OTHER_NAMES[name])
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; Ctrl-C is exit code 130, where Click has 1.
+
+        Raises:
+            Exit: the command was interrupted.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("textmill: interrupted", file=sys.stderr)
+            raise typer.Exit(_INTERRUPTED) from None
 
 
 def _refuse(ctx: Any, name: str, command: str) -> NoReturn:

@@ -299,7 +299,7 @@ def test_an_edited_comment_resumes_and_an_edited_line_trains_from_the_start(tmp_
     write_project(tmp_path, xla=False)
     environment = os.environ | {"PYTHONPATH": str(copy_code(tmp_path))}
     command = [sys.executable, *RUN, "--until", "train.pretrain"]
-    command += ["--set", "stages.pretrain.train.steps=200"]
+    command += ["--set", "stages.pretrain.train.steps=60"]
     command += ["--set", "stages.pretrain.train.checkpoint_every=10"]
     options = {"cwd": tmp_path, "env": environment, "capture_output": True}
     work = tmp_path / "root/work/train.pretrain"

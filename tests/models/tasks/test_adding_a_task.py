@@ -64,7 +64,7 @@ def test_a_toy_task_goes_from_yaml_to_a_pushed_model(project, summary):
     assert json.loads(facts.read_text())["task_config"] == {"every": 2}
     assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
     page = (project / "root/runs" / summary["run_id"] / "report.html").read_text()
-    assert "direction · 26 rows of test" in page
+    assert "measured on 26 rows of test" in page
 
 
 def test_the_pushed_model_answers_by_its_own_server(project, summary):

@@ -226,3 +226,13 @@ def test_a_report_is_opened_in_the_browser(textmill, tmp_path, monkeypatch):
     out, err = textmill("report", "--open")
     assert (out, err) == ("textmill_root/runs/r/report.html\n", "")
     assert opened == [page.as_uri()]
+
+
+def test_ctrl_c_in_any_command_is_exit_code_130(textmill, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    (tmp_path / "t.csv").write_text(TICKETS)
+    module = sys.modules["textmill.pipeline.cli.init"]
+    monkeypatch.setattr(module, "read_rows", interrupt)
+    assert textmill("init", "t.csv", code=130)[1] == "textmill: interrupted\n"
