@@ -36,7 +36,15 @@ Zip.load = lambda self, folder: Wrong()
 
 def run(project):
     """Runs in processes that see the plug-in; returns the result and the nodes."""
-    command = ("run", "toys.yaml", "--root", "root", "--json")
+    command = (
+        "run",
+        "toys.yaml",
+        "--until",
+        "validate.toy",
+        "--root",
+        "root",
+        "--json",
+    )
     done = textmill(project / "site", *command, cwd=project)
     return done, json.loads(done.stdout)["nodes"]
 
@@ -62,6 +70,7 @@ def test_a_toy_format_is_written_and_validated_like_the_saved_model(project):
     assert nodes["validate.toy"]["state"] == "ran"
 
 
+@pytest.mark.slow
 def test_other_answers_than_the_trainers_fail_the_run(project):
     with (project / "site/toy_format.py").open("a") as file:
         file.write(EDIT)
