@@ -68,7 +68,7 @@ class FileDigests:
         unchanged, changed, settled = {}, {}, {}
         for path in paths:
             stat = os.stat(path)
-            _check_regular(path, stat.st_mode)
+            _check_regular(path, stat)
             state = (
                 f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
             )
@@ -88,15 +88,21 @@ class FileDigests:
         return unchanged | hashes
 
 
-def _check_regular(path: str, mode: int) -> None:
+@cache
+def _kernel_devices() -> frozenset[int]:
+    """Returns the devices of /proc and /sys, where there are any."""
+    folders = filter(os.path.isdir, ("/proc", "/sys"))
+    return frozenset(os.stat(folder).st_dev for folder in folders)
+
+
+def _check_regular(path: str, stat: os.stat_result) -> None:
     """Refuses pipes, devices and files of the kernel, whose content has no digest.
 
     Raises:
         ConfigError: it is one.
     """
-    target = os.path.realpath(path)
-    of_kernel = target.startswith(("/proc/", "/sys/"))
-    if of_kernel or not S_ISREG(mode):
+    of_kernel = stat.st_dev in _kernel_devices()
+    if of_kernel or not S_ISREG(stat.st_mode):
         kind = "a file of the kernel" if of_kernel else "a pipe, device or folder"
         raise ConfigError(
             f"{path}: expected a file on a disk, got {kind}; copy the data to a file"
