@@ -148,7 +148,7 @@ class _Inventory:
         """Yields the folders of runs that are not kept, and pushed no version."""
         pushing = {
             self._executions[result]["run_id"]
-            for result in self._of_pushed_versions()
+            for result in self._of_pushed_versions
             if self._executions[result]["component"] == Pusher.__name__
         }
         for folder, summary in self._runs:
@@ -218,7 +218,7 @@ class _Inventory:
             for reference in execution["outputs"].values():
                 producers.setdefault(reference, []).append(result)
         needed = {result for run in self._kept_runs for result in started_results(run)}
-        needed |= set(self._of_pushed_versions())
+        needed |= self._of_pushed_versions
         needed &= self._executions.keys()
         waiting = list(needed)
         while waiting:
@@ -234,17 +234,21 @@ class _Inventory:
     def _finished(self, result: Result) -> float:
         return float(self._executions[result]["finished"])
 
-    def _of_pushed_versions(self) -> Iterator[Result]:
-        """Yields the results that made, checked or pushed a version that is there."""
+    @cached_property
+    def _of_pushed_versions(self) -> set[Result]:
+        """The results that made, checked or pushed a version that is there."""
         pushed = {
             PushedVersion(version).manifest["facts"]["serving"]
             for stage in self._root.glob("pushed/*")
             for version in PushedVersion.all(stage)
         }
-        for result, execution in self._executions.items():
-            digests = {*execution["seals"].values(), *_flat(execution["inputs"])}
-            if not pushed.isdisjoint(digests):
-                yield result
+        return {
+            result
+            for result, execution in self._executions.items()
+            if not pushed.isdisjoint(
+                {*execution["seals"].values(), *_flat(execution["inputs"])}
+            )
+        }
 
 
 def _summaries(root: Path) -> Iterator[tuple[Path, Mapping[str, Any] | None]]:

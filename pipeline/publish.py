@@ -44,7 +44,7 @@ class CacheEntry:
     outputs: Mapping[str, Artifact] = field(default_factory=dict)
     """The artifacts of a valid execution."""
     problem: str | None = None
-    """Why a published execution is no longer valid."""
+    """The reason if a published execution is invalid."""
 
 
 def published_dir(root: Path, node: str, key: str) -> Path:

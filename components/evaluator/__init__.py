@@ -39,7 +39,7 @@ class EvaluateConfig:
     different model, by its own evaluation; the first model has no baseline and
     passes. ``">= linear + 0.0"`` compares with the linear model of ``baseline``."""
     baseline: Literal["linear", "none"] = "linear"
-    """Simple model that is trained on the same documents and measured beside this one:
+    """Simple model of the same documents, whose metrics are shown next to this one's:
     ``linear``, a logistic regression over token n-grams of the whole text, for tasks
     with a label; or ``none``."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0

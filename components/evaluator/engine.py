@@ -42,7 +42,7 @@ def measure(
     facts = _facts(predictions)
     names = metric_names(predictions.facts["task"])
     metrics = {name: METRICS[name].load() for name in names}
-    statistics, cells, columns = _collect(predictions, metrics, facts)
+    statistics, cells, columns, ids = _collect(predictions, metrics, facts)
     result: dict[str, Any] = {
         "task": predictions.facts["task"],
         "rows": predictions.facts["rows"],
@@ -52,7 +52,7 @@ def measure(
         result["samples"] = predictions.samples
     if baselines:
         result["baselines"] = {
-            name: _compare(predictions, other, metrics, statistics, facts, config.seed)
+            name: _compare(other, ids, metrics, statistics, facts, config.seed)
             for name, other in baselines.items()
         }
     if len(cells):
@@ -66,20 +66,20 @@ def measure(
 
 
 def _compare(
-    predictions: Predictions,
     baseline: Predictions,
+    ids: list[str],
     metrics: Mapping[str, Metric],
     statistics: Statistics,
     facts: PredictionFacts,
     seed: int,
 ) -> dict[str, Any]:
     """Returns a baseline's metrics, and the model's minus them."""
-    if _ids(predictions) != _ids(baseline):
+    theirs, _, _, baseline_ids = _collect(baseline, metrics, facts)
+    if baseline_ids != ids:
         raise IntegrityError(
-            f"evaluate: {baseline.path} and {predictions.path} are for different rows; "
-            "run the pipeline again"
+            f"evaluate: {baseline.path} and the model's predictions are for different "
+            "rows; run the pipeline again"
         )
-    theirs, _, _ = _collect(baseline, metrics, facts)
     return {
         "metrics": _intervals(metrics, theirs, facts, seed),
         "differences": paired_differences(
@@ -90,10 +90,6 @@ def _compare(
             seed=seed,
         ),
     }
-
-
-def _ids(predictions: Predictions) -> list[str]:
-    return [id for group in predictions.read_groups() for id in group["id"]]
 
 
 def _facts(predictions: Predictions) -> PredictionFacts:
@@ -107,13 +103,15 @@ def _facts(predictions: Predictions) -> PredictionFacts:
 
 def _collect(
     predictions: Predictions, metrics: Mapping[str, Metric], facts: PredictionFacts
-) -> tuple[Statistics, np.ndarray, dict[str, list[str]]]:
-    """Reads the predictions once: statistics by metric, cells, slice columns."""
+) -> tuple[Statistics, np.ndarray, dict[str, list[str]], list[str]]:
+    """Reads the predictions once: statistics by metric, cells, slice columns, ids."""
     parts: dict[str, list[np.ndarray]] = {}
     cells: list[np.ndarray] = []
+    ids: list[str] = []
     columns: dict[str, list[str]] = {name: [] for name in predictions.facts["slices"]}
     for group in predictions.read_groups():
         rows = PredictedRows(group, facts)
+        ids += group["id"]
         for name, metric in metrics.items():
             if metric.applies(rows):
                 parts.setdefault(name, []).append(metric.statistics(rows))
@@ -122,7 +120,8 @@ def _collect(
         for column, values in columns.items():
             values += group[column]
     statistics = {name: np.concatenate(part, axis=1) for name, part in parts.items()}
-    return statistics, np.concatenate([np.zeros(0, np.int64), *cells]), columns
+    all_cells = np.concatenate([np.zeros(0, np.int64), *cells])
+    return statistics, all_cells, columns, ids
 
 
 def _intervals(

@@ -1,4 +1,4 @@
-"""Garbage collection: what is deleted, what stays, and when nothing may be deleted."""
+"""Garbage collection: deleted files, kept files, and refusals."""
 
 import json
 import sys

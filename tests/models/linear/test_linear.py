@@ -1,4 +1,4 @@
-"""The linear model: its n-grams and weights, beside formulas and scikit-learn."""
+"""The linear model: n-grams and weights against formulas and scikit-learn."""
 
 import numpy as np
 import pytest

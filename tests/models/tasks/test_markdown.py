@@ -28,5 +28,5 @@ def test_tensorboard_shows_a_text_as_it_is_and_fetches_nothing(text):
 
 
 def test_tensorboard_still_fetches_images_of_markdown():
-    """If it does not, ``escape_markdown`` is no longer needed for safety."""
+    """``escape_markdown`` exists because of this; without it, text loads images."""
     assert '<img alt="x" src="http://host/t.png"' in markdown_to_safe_html(IMAGE)

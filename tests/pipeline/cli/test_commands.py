@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.cli import app, main
+from textmill.pipeline.cli import app
 from textmill.pipeline.cli.commands import EXAMPLES
 from textmill.pipeline.cli.doctor import Check, _gpu, verdict
 from textmill.pipeline.columns import guess_label, guess_text, read_columns
@@ -15,22 +15,6 @@ from textmill.pipeline.config.load import load_config
 from textmill.pipeline.text_files import ENDINGS, is_data, stem
 
 ROOT = typer.main.get_command(app)
-
-
-@pytest.fixture
-def textmill(tmp_path, monkeypatch, capsys):
-    """Calls a command in a folder of its own; returns stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, code=0):
-        monkeypatch.setattr(sys, "argv", ["textmill", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        out, err = capsys.readouterr()
-        assert (exit.value.code or 0) == code, err
-        return out, err
-
-    return call
 
 
 def names(group, prefix=""):

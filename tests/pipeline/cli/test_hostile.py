@@ -23,23 +23,12 @@ LONG = "x" * 300
 COMPILE = ("compile", "c.yaml", "--to", "kubeflow", "--root", "gs://bucket/root")
 
 
-@pytest.fixture
-def textmill(tmp_path, monkeypatch, capsys):
-    """Calls a command in a folder with a config; returns stdout and stderr."""
+@pytest.fixture(autouse=True)
+def folder(tmp_path):
+    """A config with its data, and a root, in the folder of the commands."""
     (tmp_path / "c.yaml").write_text(CONFIG)
     (tmp_path / "docs.txt").write_text("a text\n")
     (tmp_path / "root").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, code=0):
-        monkeypatch.setattr(sys, "argv", ["textmill", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit:
-            main()
-        out, err = capsys.readouterr()
-        assert (exit.value.code or 0) == code, err
-        return out, err
-
-    return call
 
 
 @pytest.mark.parametrize(
