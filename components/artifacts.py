@@ -106,6 +106,10 @@ class Documents(_Sharded):
         for shard in self.shards(split):
             yield from read_shard(shard)
 
+    def read_with(self, field: str, split: str) -> Iterator[dict[str, Any]]:
+        """Yields the split's documents that have a field, such as a target."""
+        return (document for document in self.read(split) if field in document)
+
 
 def _count_reasons(counts: Mapping[str, int]) -> str:
     """Returns ``8 too_short, 6 no_label``, the most frequent first."""

@@ -91,7 +91,7 @@ def _examples(
     from textmill.models.inference import tokenize_texts
 
     target = TARGETS[TASKS[config.task].target]
-    labelled = (d for d in documents.read(split) if target.field in d)
+    labelled = documents.read_with(target.field, split)
     chosen = list(islice(labelled, config.linear.max_documents))
     ids = list(tokenize_texts(tokenizer, (d["text"] for d in chosen)))
     numbers = target.encode([d[target.field] for d in chosen], documents.labels)

@@ -101,7 +101,7 @@ def _linear_outputs(
     linear = LinearModel.load(model.path / model.WEIGHTS, model.facts["model"])
     tokenizer = load_tokenizer(model.path / model.TOKENIZER)
     kind, labels = TARGETS[target], model.facts["labels"]
-    labelled = (d for d in documents.read(split) if kind.field in d)
+    labelled = documents.read_with(kind.field, split)
     while batch := list(islice(labelled, _GROUP_ROWS)):
         ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
         numbers = kind.encode([d[kind.field] for d in batch], labels)
@@ -135,9 +135,7 @@ def _row_columns(
         while True:
             yield {"id": f"{split}-{number:09d}"}
             number += 1
-    for document in documents.read(split):
-        if TARGETS[target].field not in document:
-            continue
+    for document in documents.read_with(TARGETS[target].field, split):
         values = {column: str(document.get(column, NO_VALUE)) for column in slices}
         yield {"id": document["id"]} | values
 
