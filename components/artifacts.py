@@ -81,7 +81,7 @@ class _Sharded(Artifact):
         """Returns the split to validate on: eval, or a fold, counted from 1.
 
         Raises:
-            DataError: there is no such fold.
+            DataError: the fold does not exist.
         """
         if fold is None:
             return "eval"

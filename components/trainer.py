@@ -73,7 +73,7 @@ def train(
 
     Raises:
         ConfigError: the model's dimensions differ from the folder's.
-        DataError: there is no such fold.
+        DataError: the fold does not exist.
         Diverged: the loss is NaN or infinite.
         IntegrityError: the base has another vocabulary or other dimensions, or the
             checkpoint is of another run.

@@ -36,7 +36,7 @@ Batch = list[dict[str, Any]]
 
 
 class Keys(NamedTuple):
-    """What is remembered of documents while their folds are chosen."""
+    """Hashes of documents, from which their folds follow."""
 
     order: np.ndarray
     """Seeded hash of the id; uint64 [documents]."""
