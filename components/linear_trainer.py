@@ -50,8 +50,7 @@ def train_linear(
     """Fits the linear model to whole documents, with the choice that eval prefers.
 
     Raises:
-        DataError: there are no documents to train on, or the fold does not
-            exist.
+        DataError: the documents to train on, or the fold, do not exist.
     """
     from textmill.models.linear.fit import fit_linear
     from textmill.models.tokenizers import load_tokenizer
