@@ -25,8 +25,6 @@ from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
-HELD_OUT = "eval"
-"""The split that no model learns its weights from and that is not the test split."""
 NO_VALUE = "(none)"
 """The slice of documents that do not have the column."""
 
@@ -46,14 +44,14 @@ def predict_splits(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
+    held_out = documents.held_out_split(config.fold)
     if rows is None:
-        evaluated = _evaluated_split(documents, target)
+        evaluated = "test" if _has_test(documents, target) else held_out
         outputs = _of_documents(documents, model, target=target)
     else:
-        evaluated = rows.evaluated_split
+        evaluated = "test" if rows.splits.get("test") else held_out
         outputs = _of_rows(rows, model, predictions, config)
-    held_out = [HELD_OUT] if config.held_out else []
-    for split in dict.fromkeys([evaluated, *held_out]):
+    for split in {evaluated, held_out} if config.held_out else {evaluated}:
         columns = _row_columns(documents, split, target=target, slices=config.slices)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
     tokens = rows.facts["tokens"][evaluated]["in"] if rows else 0
@@ -68,12 +66,14 @@ def predict_splits(
         "model": model.digest,
         "documents": documents.digest,
     }
+    if config.fold is not None:
+        predictions.facts["held_out"] = held_out
 
 
-def _evaluated_split(documents: Documents, target: str) -> str:
-    """Returns test, or eval if no document of test has a target."""
+def _has_test(documents: Documents, target: str) -> bool:
+    """Returns whether a document of test has a target."""
     labelled = documents.read_with(TARGETS[target].field, "test")
-    return "eval" if next(labelled, None) is None else "test"
+    return next(labelled, None) is not None
 
 
 def _of_rows(

@@ -137,6 +137,11 @@ def pipeline_spec(
     tasks: dict[str, Any] = {}
     for node in pipeline.nodes:
         name, resources = task_name(node.id), node_config(config.run.nodes, node.id)
+        if name in tasks:
+            raise ConfigError(
+                f"stages: {node.id} and another node are both task {name!r} on the "
+                "platform; rename the stage"
+            )
         components[f"comp-{name}"] = _component(pipeline, node, settable)
         arguments = [*node_arguments(node, resources), *ENTRY]
         executors[f"exec-{name}"] = executor(node, resources, arguments)
