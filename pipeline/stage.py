@@ -115,7 +115,8 @@ def _baselines(
     config: PipelineConfig, stage: StageConfig, nodes: Mapping[str, Component]
 ) -> dict[str, Channel]:
     """Returns the predictions of the simpler models that a stage is compared with."""
-    if stage.evaluate.baseline == "none" or "predict" not in nodes:
+    is_encoder = FAMILIES[config.model.family].is_encoder
+    if stage.evaluate.baseline == "none" or not is_encoder:
         return {}
     parts = ["linear", *(["encoder"] if _joins_linear(config) else [])]
     steps = {part: _STEPS[part, stage.folds is not None][1] for part in parts}

@@ -10,6 +10,7 @@ import numpy as np
 
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
+from textmill.components.evaluator.folds import measure_folds
 from textmill.models.errors import DataError, IntegrityError
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.confusion import class_scores, confusion_cells
@@ -55,6 +56,8 @@ def measure(
             name: _compare(other, ids, metrics, statistics, facts, config.seed)
             for name, other in baselines.items()
         }
+    if "folds" in predictions.facts:
+        result["folds"] = measure_folds(predictions, metrics, facts, seed=config.seed)
     if len(cells):
         result |= _confusion(cells, facts, config.seed)
     if TASKS[predictions.facts["task"]].target != "none":

@@ -94,3 +94,26 @@ def summable(weights: np.ndarray) -> np.ndarray:
         np.float32
     )
     return rounded
+
+
+def average_models(models: Sequence[LinearModel]) -> LinearModel:
+    """Returns one model whose logits are the mean of those of several models.
+
+    It has the n-grams of all, up to the highest order; cost and temperature are means.
+    """
+    first = models[0]
+    keys = np.unique(np.concatenate([model.keys for model in models]))
+    weights = np.zeros((len(keys), first.weights.shape[1]))
+    for model in models:
+        # The keys of a lower order are among those of a higher one.
+        weights[np.searchsorted(keys, model.keys)] += model.weights
+    bias = np.mean([model.bias for model in models], axis=0, dtype=np.float64)
+    return replace(
+        first,
+        keys=keys,
+        weights=summable(weights / len(models)),
+        bias=bias.astype(np.float32),
+        temperature=float(np.mean([model.temperature for model in models])),
+        order=max(model.order for model in models),
+        cost=float(np.mean([model.cost for model in models])),
+    )

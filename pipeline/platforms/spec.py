@@ -32,8 +32,8 @@ from textmill.components.artifacts import (
     Vocabulary,
 )
 from textmill.components.base import Artifact, Channel, Component
+from textmill.components.calibrator import Calibrator
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.pipeline import Pipeline
@@ -253,8 +253,7 @@ def _classifies(pipeline: Pipeline, node: Component) -> bool:
     if Evaluation not in {c.type for c in node.outputs.values()}:
         return False
     assert isinstance(model, Channel)
-    task = pipeline.node(model.producer).config.task
-    return TASKS[task].target == "label"
+    return isinstance(pipeline.node(model.producer), Calibrator)
 
 
 def _task(
