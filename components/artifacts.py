@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +227,11 @@ class TrainedModel(Artifact):
         parts = [name for name in ("encoder", "linear") if self.facts[name]]
         return {"model": {"parts": parts, "calibration": self.facts["calibration"]}}
 
-    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
-        """Copies the files of the vocabulary into the model's folder."""
+    def copy_tokenizer(self, files: Iterable[Path]) -> None:
+        """Copies the files of a vocabulary into the model's folder."""
         folder = self.path / self.TOKENIZER
         folder.mkdir()
-        for path in vocabulary.files():
+        for path in files:
             shutil.copyfile(path, folder / path.name)
 
 
@@ -301,7 +301,7 @@ def _values(array: Any) -> Any:
         return array.to_pylist()
     if pa.types.is_fixed_size_list(array.type):
         return array.flatten().to_numpy().reshape(len(array), -1)
-    return array.to_numpy()
+    return array.to_numpy(zero_copy_only=False)  # bits of booleans are unpacked
 
 
 class Evaluation(Artifact):

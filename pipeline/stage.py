@@ -50,10 +50,10 @@ def stage_nodes(
     """
     stage = config.stages[name]
     nodes: dict[str, Component] = {}
-    if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, documents, vocabulary, base)
     if _has_linear(config, stage):
         nodes |= _linear(config, name, documents, vocabulary)
+    if FAMILIES[config.model.family].is_encoder:
+        nodes |= _encoder(config, name, documents, vocabulary, base)
     last = "train"
     if TASKS[stage.task].target == "label":
         last = "calibrate"
@@ -219,7 +219,7 @@ def _calibrator(
     steps = {"encoder": ("train", "predict")}
     if _joins_linear(config):
         steps["linear"] = ("linear", "predict_linear")
-    inputs: dict[str, Channel] = {}
+    inputs: dict[str, Any] = {}
     for part, (train, predict) in steps.items():
         if train in nodes:
             inputs[part] = nodes[train].outputs["model"]
