@@ -9,6 +9,7 @@ import pytest
 
 import textmill as tm
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli import main
 from textmill.pipeline.config.yaml import read_yaml
 
 FIVE_STEPS = (
@@ -72,11 +73,30 @@ def test_the_config_of_a_fit_is_a_file_of_few_lines_that_does_the_same(cells):
     run = names["run"]
     file = folder / "saved.yaml"
     file.write_text(run.config)
-    assert len(run.config.splitlines()) < 20
+    assert len(run.config.splitlines()) < 30
     source = read_yaml(run.config, "saved.yaml").value["datasets"]["texts"]["source"]
     assert (source["text"], source["label"]) == ("message", "category")
     again = tm.run(file, root=folder / "tickets", progress=False)
     assert {node["state"] for node in again.summary["nodes"].values()} == {"cached"}
+
+
+def test_the_command_does_the_same(cells, monkeypatch, capsys):
+    folder, names, _ = cells
+    monkeypatch.chdir(folder)
+    [table] = (folder / "tickets" / "rows").iterdir()
+    overrides = [f"--set={text}" for text in ast.literal_eval(FIVE_STEPS[10:])]
+    options = ["--label=category", "--root=tickets", "-o=fit.yaml", *overrides]
+    monkeypatch.setattr("sys.argv", ["textmill", "fit", str(table), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0, err
+    assert "textmill: label: column 'category', 3 values: 'billing'" in err
+    assert "nodes: all cached" in out
+    assert "linear baseline: accuracy" in out
+    assert 'textmill predict --root tickets category "your text"' in out
+    loaded = tm.load_config(folder / "fit.yaml").config
+    assert loaded == tm.load_config(folder / "saved.yaml").config
 
 
 def test_the_report_is_a_page_that_a_notebook_shows_in_a_frame(cells):
