@@ -2,8 +2,8 @@
 
 It learns in seconds and is the figure that a larger model has to beat. Reading order:
 this file (its knobs), ``ngrams.py`` (tokens to a sparse matrix), ``fit.py`` (matrix to
-weights), ``model.py`` (the fitted model and its files). Importing this package loads
-no TensorFlow.
+weights), ``model.py`` (the fitted model and its files), ``graph.py`` (the same answers
+in TensorFlow ops, for export). Importing this package loads no TensorFlow.
 """
 
 from __future__ import annotations

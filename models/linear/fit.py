@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from textmill.models.linear import LinearConfig
-from textmill.models.linear.model import LinearModel
+from textmill.models.linear.model import LinearModel, summable
 from textmill.models.linear.ngrams import frequent_keys, ngram_keys, presence
 
 _LARGEST_TEMPERATURE = 20.0
@@ -112,7 +112,7 @@ def _weights(
             solver.fit(scaled, positive)
         weights[:, label] = solver.coef_[0] * ratio
         bias[label] = solver.intercept_[0]
-    return {"weights": weights, "bias": bias}
+    return {"weights": summable(weights), "bias": bias}
 
 
 def _calibrated(

@@ -20,7 +20,7 @@ class LinearModel:
 
     Attributes:
         keys: sorted int64 ``[ngrams]``: see ``ngram_keys``.
-        weights: float32 ``[ngrams, labels]``.
+        weights: float32 ``[ngrams, labels]``, as ``summable`` returns them.
         bias: float32 ``[labels]``.
         temperature: divides the logits of probabilities.
         order: longest n-gram.
@@ -74,3 +74,17 @@ class LinearModel:
         """Returns float32 ``[documents, labels]``."""
         scaled = self.logits(documents) / self.temperature
         return softmax(scaled, axis=1).astype(np.float32)
+
+
+def summable(weights: np.ndarray) -> np.ndarray:
+    """Returns float32 weights with exact float64 sums of up to a million, in any order.
+
+    They are rounded to multiples of 2^-30 of the power of two above the largest. A sum
+    of 2^20 of them has 51 bits at most, and a float64 holds 53.
+    """
+    largest = float(np.abs(weights).max(initial=0.0))
+    step = 2.0 ** (np.frexp(largest)[1] - 30)
+    rounded: np.ndarray = (np.round(weights.astype(np.float64) / step) * step).astype(
+        np.float32
+    )
+    return rounded

@@ -31,10 +31,14 @@ def ngram_keys(
     return [_keys(ids.astype(np.int64), order, vocabulary_size) for ids in documents]
 
 
+def key_offsets(order: int, vocabulary_size: int) -> list[int]:
+    """Returns the first key of the n-grams of each length, from 1 to ``order``."""
+    return [sum(vocabulary_size**m for m in range(1, n)) for n in range(1, order + 1)]
+
+
 def _keys(ids: np.ndarray, order: int, size: int) -> np.ndarray:
-    keys, parts, offset = ids, [ids], 0
-    for n in range(1, order):
-        offset += size**n  # the keys of shorter n-grams end here
+    keys, parts = ids, [ids]
+    for n, offset in enumerate(key_offsets(order, size)[1:], start=1):
         keys = keys[:-1] * size + ids[n:]
         parts.append(keys + offset)
     return np.unique(np.concatenate(parts))
