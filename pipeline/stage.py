@@ -65,10 +65,10 @@ def stage_nodes(
     if stage.folds is not None:
         nodes["folds"] = _fold_splitter(config, name, documents)
         learned = nodes["folds"].outputs["folds"]
-    if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, learned, vocabulary, base)
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
+    if FAMILIES[config.model.family].is_encoder:
+        nodes |= _encoder(config, name, learned, vocabulary, base)
     last = "train"
     if TASKS[stage.task].target == "label":
         last = "calibrate"

@@ -63,7 +63,7 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Held-out log loss of the joint model beside that of the linear model alone.
+    """Compares held-out log loss of the joint model and of the linear model alone.
 
     Attributes:
         gain: the linear model's mean log loss minus the joint model's, in nats.
@@ -92,12 +92,15 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """The decision in a sentence."""
-        numbers = f"log loss lower by {self.gain:.4f} ± {self.error:.4f}"
-        if self.joint_is_better:
-            return f"encoder and linear model are joined: {numbers}"
+        who = "encoder and linear model answer together"
+        if not self.joint_is_better:
+            who = "the linear model answers alone"
+        change = f"lowers its log loss by {self.gain:.4f}"
+        if self.gain <= 0:
+            change = f"does not lower its log loss ({-self.gain:.4f} more)"
         return (
-            "the linear model is used alone: with the encoder, "
-            f"{numbers} on {self.rows:,} held-out documents, less than its error"
+            f"{who}: the encoder {change}, standard error {self.error:.4f}, on "
+            f"{self.rows:,} held-out documents"
         )
 
 

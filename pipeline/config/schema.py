@@ -56,7 +56,7 @@ class DatasetConfig(ingester.DatasetConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(models.ModelConfig):
-    """The model of all stages."""
+    """The encoder, and the n-grams of classifiers."""
 
     ngrams: bool | LinearConfig = True
     """classify: join the encoder with a linear model over token n-grams of the whole
