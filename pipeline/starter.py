@@ -43,7 +43,9 @@ _WORDPIECE_SCRIPTS = (
 )
 """Scripts that keep their letters when BERT's tokenizer strips accents."""
 _VOCABULARY_SIZES = (1000, 2000, 4000, 8000, 16000, 32000)
-_CHARACTERS_PER_ENTRY = 100
+_CHARACTERS_PER_TOKEN = 200
+"""Characters of the texts per token of the vocabulary: small ones are better for few
+texts, by the accuracy of the linear model."""
 _FEW_ROWS, _ENOUGH_ROWS = 200, 1000
 """Rows below which eval is the test, too, and below which both have more of them."""
 _RARE_LABEL = 20
@@ -187,7 +189,7 @@ def _vocabulary(survey: Survey) -> dict[str, Any]:
     texts = survey.texts
     is_wordpiece = texts.script in _WORDPIECE_SCRIPTS and texts.language != "ja"
     characters = survey.num_rows * texts.num_characters
-    fitting = [n for n in _VOCABULARY_SIZES if n * _CHARACTERS_PER_ENTRY <= characters]
+    fitting = [n for n in _VOCABULARY_SIZES if n * _CHARACTERS_PER_TOKEN <= characters]
     size = fitting[-1] if fitting else _VOCABULARY_SIZES[0]
     if texts.script == "han":
         size = max(size, 8000)

@@ -91,8 +91,8 @@ def test_splits_and_epochs_follow_the_number_of_rows(count, split, length, tmp_p
     ("text", "kind", "size", "length"),
     [
         ("the word is here", "wordpiece", 1000, 32),
-        ("the word is here " * 20, "wordpiece", 2000, 96),
-        ("the word is here " * 200, "wordpiece", 16000, 128),
+        ("the word is here " * 20, "wordpiece", 1000, 96),
+        ("the word is here " * 200, "wordpiece", 8000, 128),
         ("今天的比赛", "wordpiece", 8000, 32),
         ("これは日本語の文です", "sentencepiece", 1000, 32),
         ("यह हिन्दी में है", "sentencepiece", 1000, 32),
