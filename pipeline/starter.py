@@ -37,6 +37,8 @@ _MOST_EPOCHS, _LEAST_EPOCHS = 60, 5
 _EPOCH_ROWS = 50_000
 """Rows from which on a time ends the training, not a number of epochs."""
 _LONG_BUDGET = "10m"
+_SHORTEST_BUDGET = 20
+"""Seconds in which an encoder can learn anything; the linear model takes less."""
 _WORDPIECE_SCRIPTS = (
     *("latin", "cyrillic", "greek", "armenian", "georgian", "hebrew", "arabic", "han"),
     "",
@@ -72,28 +74,38 @@ def starter_config(
         survey: the data, its columns and its statistics.
         name: the pipeline's and the stage's name; by default those of the file and of
             the label's column.
-        budget: the time of the training, ``5m``; by default a number of epochs.
-        size: the size of the model; by default from the number of rows.
+        budget: the time of the training, ``5m``; by default a number of epochs. A
+            few seconds are for a linear model alone.
+        size: the size of the encoder; by default from the number of rows.
         folder: start of relative paths; by default paths are absolute.
     """
     size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
+    model = {**_MODELS[size], "sequence_length": window(survey, size)}
+    stage_config: dict[str, Any] = {
+        "task": "classify" if survey.label else "masked_lm",
+        "dataset": "texts",
+        "train": _training(survey, budget),
+        "export": {},
+        "push": {},
+    }
+    if survey.label and budget and _is_short(budget):
+        model = {"family": "linear"}
+        del stage_config["train"]
     title = to_name(stem(Path(survey.title).name))
     stage = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
         "name": name or title,
         "datasets": {"texts": _dataset(survey, folder)},
         "vocabulary": _vocabulary(survey),
-        "model": {**_MODELS[size], "sequence_length": window(survey, size)},
-        "stages": {
-            stage: {
-                "task": "classify" if survey.label else "masked_lm",
-                "dataset": "texts",
-                "train": _training(survey, budget),
-                "export": {},
-                "push": {},
-            }
-        },
+        "model": model,
+        "stages": {stage: stage_config},
     }
+
+
+def _is_short(budget: str) -> bool:
+    from textmill.models.training.config import parse_duration
+
+    return parse_duration(budget) < _SHORTEST_BUDGET
 
 
 def window(survey: Survey, size: Size) -> int:

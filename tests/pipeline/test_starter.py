@@ -82,9 +82,12 @@ def test_splits_and_epochs_follow_the_number_of_rows(count, split, length, tmp_p
     [stage] = values["stages"].values()
     assert length.items() <= stage["train"].items()
     assert starter_config(survey, size="base")["model"]["layers"] == 4
-    [stage] = starter_config(survey, name="s", budget="9s")["stages"].values()
-    assert stage["train"]["budget"] == "9s"
+    [stage] = starter_config(survey, name="s", budget="90s")["stages"].values()
+    assert stage["train"]["budget"] == "90s"
     assert "epochs" not in stage["train"]
+    values = starter_config(survey, name="s", budget="9s")
+    assert values["model"] == {"family": "linear"}
+    assert "train" not in values["stages"]["s"]
 
 
 @pytest.mark.parametrize(
