@@ -91,7 +91,7 @@ def starter_config(
     if survey.label and budget and _is_short(budget):
         model = {"family": "linear"}
         del stage_config["train"]
-    title = to_name(stem(Path(survey.title).name))
+    title = to_name(data_name(survey.title))
     stage = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
         "name": name or title,
@@ -100,6 +100,12 @@ def starter_config(
         "model": model,
         "stages": {stage: stage_config},
     }
+
+
+def data_name(data: str) -> str:
+    """Returns the name of a file or folder; for a pattern, that of its folder."""
+    parts = [part for part in Path(data).absolute().parts if "*" not in part]
+    return stem(parts[-1])
 
 
 def _is_short(budget: str) -> bool:
@@ -120,7 +126,7 @@ def _label_title(survey: Survey) -> str:
 
     assert survey.label is not None
     is_folder = survey.label.name == DIRECTORY
-    return stem(Path(survey.title).name) if is_folder else survey.label.name
+    return data_name(survey.title) if is_folder else survey.label.name
 
 
 def _dataset(survey: Survey, folder: Path | None) -> dict[str, Any]:

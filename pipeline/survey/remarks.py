@@ -39,7 +39,8 @@ def describe(survey: Survey) -> Iterator[str]:
     """Yields lines about the data: its rows, texts, labels, ids and groups."""
     yield f"data: {survey.title}: {', '.join([survey.sample.size, *_format(survey)])}"
     texts = survey.texts
-    language = _LANGUAGES.get(texts.language) or f"{texts.script or 'no'} letters"
+    script = f"{texts.script.capitalize()} letters" if texts.script else "no letters"
+    language = _LANGUAGES.get(texts.language, script)
     yield (
         f"text: column {survey.text.name!r}, {texts.num_characters:.0f} characters on "
         f"average, {language}"

@@ -6,7 +6,13 @@ import pytest
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import parse_config
-from textmill.pipeline.starter import file_of, render_starter, starter_config, to_name
+from textmill.pipeline.starter import (
+    data_name,
+    file_of,
+    render_starter,
+    starter_config,
+    to_name,
+)
 from textmill.pipeline.survey.survey import make_survey
 from textmill.pipeline.tables import answers_like, make_table, to_rows, to_texts
 
@@ -55,6 +61,14 @@ def test_names_are_made_of_the_title_of_a_column():
         "label_2nd",
         "label",
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("d/tickets.csv.gz", "tickets"), ("mail/", "mail"), ("mail/*/*.txt", "mail")],
+)
+def test_data_have_the_name_of_their_file_or_folder(data, name):
+    assert data_name(data) == name
 
 
 def survey_of(folder, texts, *, label=lambda n: "ab"[n % 2], name="a.jsonl", **options):
