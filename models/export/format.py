@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from textmill.models.servable import Servable
     from textmill.models.tasks.server import ServingOptions
-    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
 
 
@@ -34,9 +34,13 @@ class Format:
     """
 
     def write(
-        self, task: Task, tokenizer: Tokenizer, folder: Path, options: ServingOptions
+        self,
+        model: Servable,
+        tokenizer: Tokenizer,
+        folder: Path,
+        options: ServingOptions,
     ) -> None:
-        """Writes a trained task and its tokenizer to a folder, which may not exist."""
+        """Writes a trained model and its tokenizer to a folder, which may not exist."""
         raise NotImplementedError
 
     def load(self, folder: Path) -> Runtime:

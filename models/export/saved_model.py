@@ -20,8 +20,8 @@ from textmill.models.export.graph_ops import foreign_ops
 from textmill.models.tasks.server import to_python
 
 if TYPE_CHECKING:
+    from textmill.models.servable import Servable
     from textmill.models.tasks.server import ServingOptions
-    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
 
 
@@ -30,9 +30,13 @@ class SavedModel(Format):
 
     @override
     def write(
-        self, task: Task, tokenizer: Tokenizer, folder: Path, options: ServingOptions
+        self,
+        model: Servable,
+        tokenizer: Tokenizer,
+        folder: Path,
+        options: ServingOptions,
     ) -> None:
-        server = task.serve(tokenizer, options)
+        server = model.serve(tokenizer, options)
         text = tf.TensorSpec([None], tf.string, name="text")
         serve = tf.function(
             lambda text: server.answer(server.rows(text)), input_signature=[text]
@@ -45,7 +49,7 @@ class SavedModel(Format):
         tf.saved_model.save(server, str(folder), signatures=signatures)
         if foreign := foreign_ops(folder):
             raise ConfigError(
-                f"{type(task).__name__}: its graph holds {', '.join(foreign)}, which "
+                f"{type(model).__name__}: its graph holds {', '.join(foreign)}, which "
                 "an exported model may not hold; express the task with the ops listed "
                 "in models/export/graph_ops.py"
             )
