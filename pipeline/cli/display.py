@@ -136,6 +136,8 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
     if absent := stage.get("absent_labels"):
         yield ["", f"labels without a row there: {_listing(absent)}"]
+    if sentence := stage.get("model", {}).get("sentence"):
+        yield ["", sentence]
     for baseline, scores in stage.get("baselines", {}).items():
         yield ["", _baseline(baseline, scores)]
     if stage["pushed"]:
