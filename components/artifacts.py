@@ -168,8 +168,9 @@ class TokenRows(_Sharded):
     """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
 
     Facts: ``splits`` (rows); ``schema`` (see ``textmill.models.rows``); ``labels``;
-    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``unlabelled``,
-    the documents left out because they have no target, by split.
+    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``answers``,
+    tokens and bytes of the responses in rows of prompts and responses, by split;
+    ``unlabelled``, the documents left out because they have no target, by split.
     """
 
     @property
@@ -241,7 +242,9 @@ class Predictions(Artifact):
     ``textmill.models.metrics.metric.PredictedRows``); slice columns, as text.
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
-    ``tokens`` and ``bytes`` of the split; ``model`` and ``documents`` (digests).
+    ``group``, the column whose values mark rows that belong together, if there is one;
+    ``tokens`` and ``bytes`` of the texts to predict; ``model`` and ``documents``
+    (digests).
     """
 
     SAMPLES = "samples.json"
@@ -277,17 +280,21 @@ def _values(array: Any) -> Any:
         return array.to_pylist()
     if pa.types.is_fixed_size_list(array.type):
         return array.flatten().to_numpy().reshape(len(array), -1)
-    return array.to_numpy()
+    return array.to_numpy(zero_copy_only=False)
 
 
 class Evaluation(Artifact):
     """Metrics with intervals, slices, confusion matrix, thresholds: ``metrics.json``.
 
-    Facts: ``blessed`` (None where no threshold was set); ``model`` and ``documents``
-    (digests); ``split``; ``task``.
+    ``rows.parquet`` has every metric's statistics by row, for a paired comparison with
+    the next model (see ``textmill.components.evaluator.pushed``).
+
+    Facts: ``blessed`` (None where no threshold was set); ``model``, ``documents`` and
+    ``vocabulary`` (digests); ``split``; ``task``; ``task_config``.
     """
 
     FILE = "metrics.json"
+    ROWS = "rows.parquet"
 
     def read(self) -> dict[str, Any]:
         """Returns the evaluation.
@@ -410,6 +417,8 @@ class PushedVersion(Artifact):
     MODEL = "saved_model.pb"
     CARD = "assets.extra/evaluation.json"
     """The model's digest and evaluation."""
+    ROWS = "assets.extra/evaluation_rows.parquet"
+    """``rows.parquet`` of its evaluation; older versions have none."""
 
     @classmethod
     def all(cls, folder: Path) -> list[Path]:

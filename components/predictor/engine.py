@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -46,7 +46,11 @@ def predict_split(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
-    columns = _row_columns(documents, split, target=target, slices=config.slices)
+    copied = list(config.slices)
+    group = config.group if target != "none" else None
+    if group and group not in copied:
+        copied.append(group)
+    columns = _row_columns(documents, split, target=target, copied=copied)
     if model.facts["model"]["family"] == "linear":
         outputs = _linear_outputs(documents, split, model, target=target)
     else:
@@ -58,10 +62,24 @@ def predict_split(
         "split": split,
         "rows": predictions.records[predictions.file_name(split)],
         "slices": list(config.slices) if target != "none" else [],
-        "tokens": rows.facts["tokens"][split]["in"],
-        "bytes": rows.facts["bytes"][split],
+        **({"group": group} if group else {}),
+        **_sizes(rows, split),
         "model": model.digest,
         "documents": documents.digest,
+    }
+
+
+def _sizes(rows: TokenRows, split: str) -> dict[str, int]:
+    """Returns tokens and bytes of the texts that the model predicts.
+
+    These are the answers of rows with prompts, and whole documents otherwise.
+    """
+    if "answers" in rows.facts:
+        sizes: dict[str, int] = rows.facts["answers"][split]
+        return sizes
+    return {
+        "tokens": rows.facts["tokens"][split]["in"],
+        "bytes": rows.facts["bytes"][split],
     }
 
 
@@ -123,9 +141,9 @@ def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) ->
 
 
 def _row_columns(
-    documents: Documents, split: str, *, target: str, slices: tuple[str, ...]
+    documents: Documents, split: str, *, target: str, copied: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    """Yields id and slice columns of each row.
+    """Yields the id and the copied columns of each row.
 
     A row of a task with a target is a document; other rows may hold several, and are
     numbered.
@@ -136,7 +154,7 @@ def _row_columns(
             yield {"id": f"{split}-{number:09d}"}
             number += 1
     for document in documents.read_with(TARGETS[target].field, split):
-        values = {column: str(document.get(column, NO_VALUE)) for column in slices}
+        values = {column: str(document.get(column, NO_VALUE)) for column in copied}
         yield {"id": document["id"]} | values
 
 
