@@ -315,19 +315,41 @@ class Evaluation(Artifact):
         """Returns task, split, rows, metrics, those of baselines, and the gate."""
         evaluation = self.read()
         baselines = {
-            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            name: {
+                **_summarize(b["metrics"]),
+                "differences": b["differences"],
+                **_summarize_calibration(b),
+            }
             for name, b in evaluation.get("baselines", {}).items()
         }
         return {
             "task": evaluation["task"],
             "split": evaluation["split"],
             "rows": evaluation["rows"],
+            **{k: evaluation[k] for k in _SUMMARIZED if k in evaluation},
             **_summarize(evaluation["metrics"]),
             "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
             **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
+            **_summarize_calibration(evaluation),
         }
+
+
+_SUMMARIZED = ("groups", "grouped_by", "seen_in_pretraining")
+
+
+def _summarize_calibration(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``calibration`` without its tables; empty for other tasks."""
+    if "calibration" not in measured:
+        return {}
+    scores = measured["calibration"]
+    summary = {name: scores[name] for name in ("ece", "ece_by_chance", "brier")}
+    if "risk_coverage" in scores:
+        summary["aurc"] = scores["risk_coverage"]["aurc"]
+    if "confident" in scores:
+        summary["confident"] = scores["confident"]
+    return {"calibration": summary}
 
 
 def _absent(evaluation: Mapping[str, Any]) -> list[str]:

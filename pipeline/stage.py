@@ -18,7 +18,7 @@ from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, To
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.tasks import TASKS
 from textmill.models.training.config import TrainingConfig
-from textmill.pipeline.config.schema import PipelineConfig, StageConfig
+from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
 
 
@@ -29,6 +29,7 @@ def stage_nodes(
     documents: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    pretraining: dict[str, Channel],
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -39,6 +40,7 @@ def stage_nodes(
         documents: the data set that it learns from.
         vocabulary: the vocabulary of the file.
         base: the trained model of the stage that it starts from.
+        pretraining: the other data sets that this model has learned from, by name.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
@@ -52,7 +54,16 @@ def stage_nodes(
     baselines = (
         {"linear": linear["predict_linear"].outputs["predictions"]} if linear else {}
     )
-    evaluate = _evaluator(config, name, predictions, documents, model, baselines, root)
+    evaluate = _evaluator(
+        config,
+        name,
+        root,
+        predictions=predictions,
+        documents=documents,
+        model=model,
+        baselines=baselines,
+        pretraining=pretraining,
+    )
     nodes: dict[str, Component] = {
         "tokenize": tokenize,
         "train": train,
@@ -165,6 +176,7 @@ def _predictor(
     return Predictor(
         PredictorConfig(
             slices=evaluate.slices,
+            group=_group_column(config.datasets[config.stages[name].dataset]),
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
@@ -172,6 +184,7 @@ def _predictor(
         id=f"{step}.{name}",
         config_paths={
             "slices": f"{path}.slices",
+            "group": f"datasets.{config.stages[name].dataset}.split.by",
             "samples": f"{path}.samples",
             "sample_tokens": f"{path}.sample_tokens",
             "seed": "seed",
@@ -182,14 +195,22 @@ def _predictor(
     )
 
 
+def _group_column(dataset: DatasetConfig) -> str | None:
+    """Returns the column of ``split.by``, None if it splits single documents.
+
+    A text or an id is the group of a single document.
+    """
+    others: set[str | None] = {"id", "position", "source"}
+    for source in dataset.named_sources().values():
+        others |= {source.text, source.id, source.target_column}
+    return None if dataset.split.by in others else dataset.split.by
+
+
 def _evaluator(
     config: PipelineConfig,
     name: str,
-    predictions: Channel,
-    documents: Channel,
-    model: Channel,
-    baselines: dict[str, Channel],
     root: Path,
+    **inputs: Any,
 ) -> Evaluator:
     thresholds = config.stages[name].evaluate.thresholds
     compares = any("pushed" in rule for rule in thresholds.values())
@@ -204,10 +225,7 @@ def _evaluator(
             "thresholds": f"stages.{name}.evaluate.thresholds",
             "seed": "seed",
         },
-        predictions=predictions,
-        documents=documents,
-        model=model,
-        baselines=baselines,
+        **inputs,
     )
 
 

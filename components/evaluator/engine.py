@@ -19,7 +19,7 @@ from textmill.models.metrics.calibration import calibration, calibration_scores
 from textmill.models.metrics.confusion import class_scores
 from textmill.models.metrics.difference import paired_differences
 from textmill.models.metrics.intervals import Interval, bootstrap_counts
-from textmill.models.metrics.metric import Metric, PredictionFacts, cell_counts
+from textmill.models.metrics.metric import Metric, cell_counts
 from textmill.models.metrics.resampling import Resamples, group_codes, widen
 from textmill.models.tasks import TASKS
 

@@ -33,5 +33,5 @@ def majority_chunks(
     """Yields the columns of predictions, with the shares as every row's answer."""
     for chunk in predictions.read_groups():
         num_rows = len(chunk["id"])
-        kept = {k: v for k, v in chunk.items() if k != "confident"}
-        yield kept | {"probabilities": np.tile(shares, (num_rows, 1))}
+        others = {k: v for k, v in chunk.items() if k != "confident"}
+        yield others | {"probabilities": np.tile(shares, (num_rows, 1))}

@@ -147,4 +147,3 @@ def _are_alike(
     if "loss" not in first or "loss" not in second:
         return bool(second)
     return np.array_equal(first["loss"][1], second["loss"][1])
-

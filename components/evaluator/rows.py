@@ -64,7 +64,8 @@ def measure_rows(
     cells: list[np.ndarray] = []
     answers: list[Mapping[str, np.ndarray]] = []
     texts: dict[str, list[str]] = {
-        name: [] for name in ["id", *predictions.facts["slices"], *filter(None, [column])]
+        name: []
+        for name in ["id", *predictions.facts["slices"], *filter(None, [column])]
     }
     for chunk in predictions.read_groups() if chunks is None else chunks:
         rows = PredictedRows(chunk, facts)

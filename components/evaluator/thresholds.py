@@ -1,9 +1,9 @@
 """Thresholds: comparisons of metrics with a number or with another model.
 
-A rule about another model is a statement about the difference, and differences have
-intervals. ``>= pushed - 0.01`` holds if the whole 95 % interval of the new model's value
-minus the other's is at or above -0.01: a test of non-inferiority that passes a model
-which is worse by the margin 2.5 % of the time.
+A rule about another model is about a difference, which has an interval.
+``>= pushed - 0.01`` holds if the whole 95 % interval of the new value minus the other
+is at or above -0.01: a test of non-inferiority that passes a model which is worse by
+the margin 2.5 % of the time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -225,13 +225,10 @@ def check_comparable(
     """
     if TASKS[facts["task"]].target not in _TOKEN_TARGETS:
         return
-    card = baseline.card
-    changed = [
-        name
-        for name in ("vocabulary", "task_config")
-        if name in card and card[name] != facts[name]
-    ]
-    words = {"vocabulary": "vocabulary", "task_config": "task settings"}
+    unmeasured = getattr(TASKS[facts["task"]].config, "UNMEASURED", ())
+    before, after = (_measured_knobs(f, unmeasured) for f in (baseline.card, facts))
+    changed = [name for name in before if before[name] != after[name]]
+    words = {"vocabulary": "another vocabulary", "task_config": "other task settings"}
     for metric, rule in thresholds.items():
         matched = RULE.fullmatch(rule)
         if metric not in METRICS or not matched or matched["other"] != "pushed":
@@ -241,6 +238,16 @@ def check_comparable(
             what = " and ".join(words[name] for name in differing)
             raise ConfigError(
                 f"evaluate.thresholds.{metric}: pushed version {baseline.version} was "
-                f"measured with another {what}, so that its {metric} is about other "
+                f"measured with {what}, so that its {metric} is about other "
                 "tokens; compare with a number, or give the stage another name"
             )
+
+
+def _measured_knobs(
+    facts: Mapping[str, Any], unmeasured: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the vocabulary and the task's settings; older cards have neither."""
+    knobs = {n: facts[n] for n in ("vocabulary", "task_config") if n in facts}
+    if config := knobs.get("task_config"):
+        knobs["task_config"] = {k: v for k, v in config.items() if k not in unmeasured}
+    return knobs

@@ -32,7 +32,7 @@ class Answers:
     brier: np.ndarray
     """Squared distance of probabilities and truth, float64 ``[rows]``."""
     confident: np.ndarray | None
-    """Whether the model stands by its answer, bool ``[rows]``; None if it never says."""
+    """Answers that the model stands by, bool ``[rows]``; None if it never abstains."""
 
 
 def answer_rows(rows: PredictedRows) -> dict[str, np.ndarray]:
@@ -45,8 +45,8 @@ def answers_of(parts: list[Mapping[str, np.ndarray]]) -> Answers:
     """Returns the answers of row groups of predictions, in order.
 
     Args:
-        parts: ``target`` ``[rows]``, ``probabilities`` ``[rows, labels]`` and, of models
-            that abstain, ``confident`` ``[rows]``.
+        parts: ``target`` ``[rows]``, ``probabilities`` ``[rows, labels]`` and, from
+            models that abstain, ``confident`` ``[rows]``.
     """
     columns = [_answer_columns(part) for part in parts]
     joined = {k: np.concatenate([c[k] for c in columns]) for k in columns[0]}
@@ -107,10 +107,10 @@ def calibration_scores(
 
 
 def _bins(confidence: np.ndarray) -> np.ndarray:
-    """Returns the bin of each row; bins hold the same number of rows, within one."""
-    order = np.argsort(confidence, kind="stable")
-    bins = np.zeros(len(order), np.int64)
-    bins[order] = np.arange(len(order)) * NUM_BINS // max(1, len(order))
+    """Returns the bin of each row; bins hold as many rows each, but for ties."""
+    _, value, counts = np.unique(confidence, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - (counts + 1) // 2
+    bins: np.ndarray = (middle * NUM_BINS // max(1, len(confidence)))[value]
     return bins
 
 

@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from textmill.models.metrics.intervals import Interval
 
 RESAMPLES = 1000
-FEW_GROUPS = 10
-"""With fewer groups than this, an interval is rough: it misses more than it should."""
 _DRAWS_A_BLOCK = 64
 _CELLS_A_BLOCK = 1 << 21
 
@@ -69,9 +67,9 @@ class Resamples:
         if self.has_groups:
             assert self.groups is not None
             num_groups = int(self.groups.max()) + 1
-            quantile = stats.t.ppf(0.975, num_groups - 1)
+            quantile = special.stdtrit(num_groups - 1, 0.975)
             quantile *= math.sqrt(num_groups / (num_groups - 1))
-            levels = 100 * stats.norm.cdf([-quantile, quantile])
+            levels = 100 * special.ndtr([-quantile, quantile])
         bounds: np.ndarray = np.percentile(resampled, levels, axis=0)
         return bounds
 
