@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from textmill.components.base import Artifact, DataWarnings
 from textmill.components.shards import read_shard
-from textmill.models.errors import IntegrityError
+from textmill.models.errors import DataError, IntegrityError
 
 _MOST_CUT = 0.1
 """Share of the tokens of a split that may be cut without a warning."""
 SPLITS = ("train", "eval", "test")
+_FOLD = "fold_"
+
+
+def fold_name(fold: int) -> str:
+    """Returns the split of a fold, counted from 1."""
+    return f"{_FOLD}{fold}"
+
+
+def order_splits(splits: Iterable[str]) -> list[str]:
+    """Returns the names of splits in order: train, eval or the folds, test."""
+    names = set(splits)
+    folds = [name for name in names if name.startswith(_FOLD)]
+    by_number = sorted(folds, key=lambda name: int(name.removeprefix(_FOLD)))
+    return [name for name in ("train", "eval", *by_number, "test") if name in names]
 
 
 def shard_name(split: str, index: int, count: int, ending: str) -> str:
@@ -43,18 +57,46 @@ class _Sharded(Artifact):
     Facts: ``splits`` maps a split to its number of records.
     """
 
-    def shards(self, split: str) -> list[Path]:
-        """Returns the split's shards in order; none where it has no records."""
-        return self.files(f"{split}-")
+    def shards(self, *splits: str) -> list[Path]:
+        """Returns the shards of splits in order; none of one without records."""
+        return [path for split in splits for path in self.files(f"{split}-")]
 
     @property
     def splits(self) -> dict[str, int]:
         """Number of records by split."""
         return dict(self.facts["splits"])
 
+    @property
+    def folds(self) -> list[str]:
+        """The splits that are folds, in order."""
+        return [split for split in order_splits(self.splits) if split not in SPLITS]
+
+    def train_splits(self, fold: int | None) -> list[str]:
+        """Returns the splits to train on: train, or all folds but one."""
+        if fold is None:
+            return ["train"]
+        return [split for split in self.folds if split != self.held_out_split(fold)]
+
+    def held_out_split(self, fold: int | None) -> str:
+        """Returns the split to validate on: eval, or a fold, counted from 1.
+
+        Raises:
+            DataError: the fold does not exist.
+        """
+        if fold is None:
+            return "eval"
+        if (split := fold_name(fold)) not in self.splits:
+            raise DataError(
+                f"{self.path}: expected a split {split}, got {', '.join(self.splits)}; "
+                "split the documents into folds first"
+            )
+        return split
+
 
 class Documents(_Sharded):
     """Cleaned documents: JSON objects in lines, ``<split>-00000-of-00004.jsonl.zst``.
+
+    Splits are train, eval and test, or ``fold_1``, ``fold_2``, ... and test.
 
     Every object has ``id`` and ``text``, the target under the name of its kind
     (``label``, ``number``, ...; see ``textmill.models.targets``) if the source names
@@ -63,7 +105,8 @@ class Documents(_Sharded):
 
     Facts: ``splits``; ``columns`` (names other than id, text and target); ``labels``
     (the names seen in train, sorted; empty without labels); ``target`` for kinds other
-    than none and label.
+    than none and label; of folds, ``folds``: the number of groups, of duplicates and of
+    documents left out, and the labels with fewer groups than folds.
     """
 
     LEDGER = "ledger.json"
@@ -90,7 +133,9 @@ class Documents(_Sharded):
         return value
 
     def note(self) -> str | None:
-        """Returns the counts of dropped and bad records, if there are any."""
+        """Returns the counts of dropped and bad records, or of groups and folds."""
+        if "folds" in self.facts:
+            return self._note_folds(**self.facts["folds"])
         if not self.files(self.LEDGER):
             return None
         ledger = self.ledger
@@ -101,14 +146,27 @@ class Documents(_Sharded):
         ]
         return f"of {ledger['read']:,} records {'; '.join(counts)}" if counts else None
 
-    def read(self, split: str) -> Iterator[dict[str, Any]]:
-        """Yields the split's documents in shard order."""
-        for shard in self.shards(split):
+    def _note_folds(
+        self, groups: int, duplicates: int, unlabelled: int, rare: list[str]
+    ) -> str:
+        """Returns the outcome of dealing documents to folds."""
+        words = [f"{groups:,} groups in {len(self.folds)} folds"]
+        if duplicates:
+            words.append(f"{duplicates:,} duplicates with their originals")
+        if unlabelled:
+            words.append(f"{unlabelled:,} documents without a label left out")
+        if rare:
+            words.append(f"fewer groups than folds have {', '.join(rare)}")
+        return "; ".join(words)
+
+    def read(self, *splits: str) -> Iterator[dict[str, Any]]:
+        """Yields the documents of splits in shard order."""
+        for shard in self.shards(*splits):
             yield from read_shard(shard)
 
-    def read_with(self, field: str, split: str) -> Iterator[dict[str, Any]]:
-        """Yields the split's documents that have a field, such as a target."""
-        return (document for document in self.read(split) if field in document)
+    def read_with(self, field: str, *splits: str) -> Iterator[dict[str, Any]]:
+        """Yields the documents of splits that have a field, such as a target."""
+        return (document for document in self.read(*splits) if field in document)
 
 
 def _count_reasons(counts: Mapping[str, int]) -> str:
@@ -191,7 +249,7 @@ class TokenRows(_Sharded):
         """
         length = self.facts["schema"]["sequence_length"]
         by_split = self.facts["tokens"]
-        for split, counts in ((s, by_split[s]) for s in SPLITS if s in by_split):
+        for split, counts in ((s, by_split[s]) for s in order_splits(by_split)):
             share = counts["dropped"] / max(1, counts["in"])
             if share > _MOST_CUT and counts["truncated"]:
                 return DataWarnings(
@@ -208,17 +266,32 @@ class TrainedModel(Artifact):
 
     Its digest covers every tensor, the canonical config and the vocabulary's digest.
 
-    Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest).
+    Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest);
+    of a calibrated classifier also ``encoder`` and ``linear`` (facts of its parts, or
+    None), ``calibration``, ``held_out`` and ``comparison``.
     """
 
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
-    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
-        """Copies the files of the vocabulary into the model's folder."""
+    def note(self) -> str | None:
+        """Returns the reason why the parts of a classifier are joined or not."""
+        comparison = self.facts.get("comparison")
+        return comparison["sentence"] if comparison else None
+
+    def stage_summary(self) -> dict[str, Any]:
+        """Returns the parts of a calibrated classifier and its calibration."""
+        if "calibration" not in self.facts:
+            return {}
+        parts = [name for name in ("encoder", "linear") if self.facts[name]]
+        calibration = self.facts["calibration"]
+        return {"model": {"parts": parts, **calibration, "sentence": self.note()}}
+
+    def copy_tokenizer(self, files: Iterable[Path]) -> None:
+        """Copies the files of a vocabulary into the model's folder."""
         folder = self.path / self.TOKENIZER
         folder.mkdir()
-        for path in vocabulary.files():
+        for path in files:
             shutil.copyfile(path, folder / path.name)
 
 
@@ -235,7 +308,9 @@ class TrainingLogs(Artifact):
 
 
 class Predictions(Artifact):
-    """A model's outputs for one split: ``<split>.parquet``, a row group at a time.
+    """A model's outputs for rows: ``<split>.parquet``, a row group at a time.
+
+    The evaluated split is there; the eval split is too, if a calibration needs it.
 
     Columns: ``id``; ``target`` for kinds that rows hold (see
     ``textmill.models.targets``); the task's outputs (see
@@ -243,8 +318,8 @@ class Predictions(Artifact):
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
     ``group``, the column whose values mark rows that belong together, if there is one;
-    ``tokens`` and ``bytes`` of the texts to predict; ``model`` and ``documents``
-    (digests).
+    ``tokens`` and ``bytes`` of the texts to predict; ``documents`` and, from the
+    predictor, ``model`` (digests).
     """
 
     SAMPLES = "samples.json"
@@ -255,11 +330,18 @@ class Predictions(Artifact):
         """Returns the name of a split's file."""
         return f"{split}.parquet"
 
-    def read_groups(self) -> Iterator[dict[str, Any]]:
-        """Yields the columns of each row group as NumPy arrays, text as lists."""
+    def read_groups(self, split: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yields the columns of each row group as NumPy arrays, text as lists.
+
+        Args:
+            split: the evaluated split if not given.
+        """
         import pyarrow.parquet as pq
 
-        [path] = self.files(f"{self.facts['split']}.parquet")
+        paths = self.files(self.file_name(split or self.facts["split"]))
+        if not paths:
+            return  # a split without rows
+        [path] = paths
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
             table = file.read_row_group(group).combine_chunks()
@@ -280,7 +362,7 @@ def _values(array: Any) -> Any:
         return array.to_pylist()
     if pa.types.is_fixed_size_list(array.type):
         return array.flatten().to_numpy().reshape(len(array), -1)
-    return array.to_numpy(zero_copy_only=False)
+    return array.to_numpy(zero_copy_only=False)  # bits of booleans are unpacked
 
 
 class Evaluation(Artifact):
@@ -336,7 +418,10 @@ class Evaluation(Artifact):
         }
 
 
-_SUMMARIZED = ("groups", "grouped_by", "seen_in_pretraining")
+_SUMMARIZED = (
+    *("groups", "grouped_by"),
+    *("seen_in_pretraining", "calibrated_on_these_rows"),
+)
 
 
 def _summarize_calibration(measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ class LinearTrainerConfig:
     """Task of the model; its target is a label."""
     linear: LinearConfig = field(default_factory=LinearConfig)
     """Choices between which the eval split decides."""
+    fold: int | None = None
+    """Fold that decides between the choices, counted from 1; the weights are fitted to
+    all others. Not set: train and eval."""
     seed: int = 17
     """Seed of the solver."""
 
@@ -46,18 +50,20 @@ def train_linear(
     """Fits the linear model to whole documents, with the choice that eval prefers.
 
     Raises:
-        DataError: the train split is empty.
+        DataError: the documents to train on, or the fold, do not exist.
     """
     from textmill.models.linear.fit import fit_linear
     from textmill.models.tokenizers import load_tokenizer
     from textmill.models.weights import save_tensors
 
     tokenizer = load_tokenizer(vocabulary.path)
-    train = _examples(documents, "train", tokenizer, config)
-    held_out = _examples(documents, "eval", tokenizer, config)
+    train_splits = documents.train_splits(config.fold)
+    train = _examples(documents, train_splits, tokenizer, config)
+    held_out_splits = [documents.held_out_split(config.fold)]
+    held_out = _examples(documents, held_out_splits, tokenizer, config)
     if not len(train[1]):
         raise DataError(
-            "linear: expected documents in split train, found none; "
+            f"linear: expected documents in {', '.join(train_splits)}, found none; "
             "give datasets.*.split a train share"
         )
     fitted = fit_linear(
@@ -70,7 +76,7 @@ def train_linear(
         seed=config.seed,
     )
     digest = save_tensors(fitted.tensors, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary)
+    model.copy_tokenizer(vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": {"family": "linear", **fitted.facts},
@@ -83,7 +89,10 @@ def train_linear(
 
 
 def _examples(
-    documents: Documents, split: str, tokenizer: Tokenizer, config: LinearTrainerConfig
+    documents: Documents,
+    splits: Sequence[str],
+    tokenizer: Tokenizer,
+    config: LinearTrainerConfig,
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Returns token ids and label numbers; documents are in an order of hashes."""
     import numpy as np
@@ -91,7 +100,7 @@ def _examples(
     from textmill.models.inference import tokenize_texts
 
     target = TARGETS[TASKS[config.task].target]
-    labelled = documents.read_with(target.field, split)
+    labelled = documents.read_with(target.field, *splits)
     chosen = list(islice(labelled, config.linear.max_documents))
     ids = list(tokenize_texts(tokenizer, (d["text"] for d in chosen)))
     numbers = target.encode([d[target.field] for d in chosen], documents.labels)

@@ -1,14 +1,16 @@
-"""Shards: reads the documents of one file, all or the first ones, in batches."""
+"""Shards: reads the documents of one file, all or the first ones, and writes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textmill.models.errors import IntegrityError
 
 _BLOCK_BYTES = 1 << 20
+_ZSTD_LEVEL = 3
 T = TypeVar("T")
 
 
@@ -60,6 +62,24 @@ def read_shard(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the documents of one shard in order."""
     for batch in read_batches(path):
         yield from batch
+
+
+@contextmanager
+def open_shard(path: Path, *, size: int = -1) -> Iterator[Any]:
+    """Context manager: a stream that compresses lines into a new shard.
+
+    Args:
+        path: the file.
+        size: number of bytes that will be written, if known.
+    """
+    import zstandard
+
+    compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+    with (
+        path.open("wb") as file,
+        compressor.stream_writer(file, size=size, closefd=False) as writer,
+    ):
+        yield writer
 
 
 def first_texts(path: Path, num_bytes: int) -> Iterator[str]:

@@ -45,6 +45,9 @@ class TrainerConfig:
     task_config: Any = None
     """The knobs of the task, of the class that ``TASKS`` names. Not set: their
     defaults."""
+    fold: int | None = None
+    """Fold to validate on, counted from 1; training is on all others. Not set: train
+    and eval."""
     seed: int = 17
     """Seed of weights, order, masks and dropout."""
     strategy: StrategyName = "auto"
@@ -70,6 +73,7 @@ def train(
 
     Raises:
         ConfigError: the model's dimensions differ from the folder's.
+        DataError: the fold does not exist.
         Diverged: the loss is NaN or infinite.
         IntegrityError: the base has another vocabulary or other dimensions, or the
             checkpoint is of another run.
@@ -85,13 +89,14 @@ def train(
     strategy = make_strategy(config.strategy)
     is_chief = ReplicaContext(strategy).is_chief
     schema = RowSchema.of(rows.facts)
-    eval_rows = RowReader(rows.shards("eval"), schema)
+    train_rows = RowReader(rows.shards(*rows.train_splits(config.fold)), schema)
+    eval_rows = RowReader(rows.shards(rows.held_out_split(config.fold)), schema)
     tokenizer = load_tokenizer(vocabulary.path)
     run = TrainingRun(
         lambda: _make_task(
             config, tokenizer, rows=rows, vocabulary=vocabulary, base=base
         ),
-        rows=RowReader(rows.shards("train"), schema),
+        rows=train_rows,
         eval_rows=eval_rows,
         config=config.train,
         seed=config.seed,
@@ -216,7 +221,7 @@ def _write_model(
     from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary)
+    model.copy_tokenizer(vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": asdict(config.model),

@@ -38,12 +38,13 @@ class EvaluateConfig:
     thresholds: Mapping[str, str] = field(default_factory=dict)
     """Conditions for a blessing: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
-    different model, by its own evaluation; the first model has no baseline and
-    passes. ``">= linear + 0.0"`` compares with the linear model of ``baseline``."""
+    different model: the whole 95 % interval of the difference, row by row where both
+    have the rows, must be at -0.01 or above. The first model has no baseline and
+    passes. ``majority``, ``linear`` and ``encoder`` are compared alike."""
     baseline: Literal["linear", "none"] = "linear"
     """Simple model of the same documents, whose metrics are shown next to this one's:
     ``linear``, a logistic regression over token n-grams of the whole text, for tasks
-    with a label; or ``none``."""
+    with a label; or ``none``. The most frequent label is always shown."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
@@ -104,6 +105,8 @@ def evaluate(
     )
     if pretraining and (seen := documents_seen(documents, split, pretraining)):
         result["seen_in_pretraining"] = seen
+    if "calibration" in model.facts and split == "eval":
+        result["calibrated_on_these_rows"] = True
     facts = {
         "task": predictions.facts["task"],
         "model": model.digest,

@@ -17,7 +17,6 @@ from textmill.components.ingester.cleaning.text_pipeline import (
 )
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
-from textmill.components.ingester.dedup.minhash import near_keys
 from textmill.components.ingester.dedup.passages import Passages, span_hashes
 from textmill.components.ingester.labels import LabelRules
 from textmill.components.ingester.readers import READERS
@@ -26,6 +25,7 @@ from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.path_columns import DIRECTORY, path_columns
 from textmill.components.scratch import cached_path
+from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import DataError, did_you_mean
 from textmill.models.targets import TARGETS, SecondText, Tags, mismatch
@@ -137,6 +137,10 @@ class DocumentBuilder:
         """
         row, source = record.row, self._source
         text = self._field(row, source.text)
+        if text is None:  # as csv's empty text, which is too short
+            self.num_read += 1
+            self.dropped["no_text"] += 1
+            return
         if type(text) is not str:
             raise _wrong_type("text", source.text, text, "a string")
         if "\0" in text:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import zstandard
 
 from textmill.components.artifacts import SPLITS, shard_name
 from textmill.components.scratch import ScratchDir, cached_path, uploading
+from textmill.components.shards import open_shard
 from textmill.components.worker_errors import recording_errors
 
-ZSTD_LEVEL = 3
 GATHERED_BYTES = 32 << 20
 """Lines in memory while a shard is written."""
 
@@ -58,16 +57,13 @@ def write_shard(shard: Shard, scratch: ScratchDir, documents: Path) -> None:
     with (
         recording_errors(scratch, f"write-{shard.name}"),
         uploading(scratch.target(documents, shard.name)) as path,
-        path.open("wb") as f,
+        open_shard(path, size=int(shard.length.sum())) as writer,
     ):
-        compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-        size = int(shard.length.sum())
         block = (np.cumsum(shard.length) - 1) // np.uint64(GATHERED_BYTES)
         edges = np.flatnonzero(np.diff(block)) + 1
-        with compressor.stream_writer(f, size=size, closefd=False) as writer:
-            for positions in np.split(np.arange(len(block)), edges):
-                if len(positions):
-                    writer.write(b"".join(_gather(shard, positions)))
+        for positions in np.split(np.arange(len(block)), edges):
+            if len(positions):
+                writer.write(b"".join(_gather(shard, positions)))
 
 
 def _gather(shard: Shard, positions: np.ndarray) -> list[bytes]:

@@ -198,6 +198,11 @@ def cautions(evaluation: Mapping[str, Any]) -> Iterator[str]:
             f"only {groups} {noun} by {evaluation['grouped_by']} there: the intervals "
             "are rough"
         )
+    if evaluation.get("calibrated_on_these_rows"):
+        yield (
+            "there is no test split: the confidence was fitted to these documents, and "
+            "looks better on them than on others"
+        )
     for dataset, seen in (evaluation.get("seen_in_pretraining") or {}).items():
         if seen["share"] >= _LEAST_SEEN:
             about = "about " if seen["is_estimate"] else ""

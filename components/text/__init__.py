@@ -1,1 +1,1 @@
-"""Text analysis for every step: word hashes, shingles, sentences, scripts."""
+"""Text analysis for every step: word hashes, shingles, near duplicates, scripts."""

@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from textmill.components.artifacts import (
-    SPLITS,
     Documents,
     TokenRows,
     Vocabulary,
+    order_splits,
     read_json,
     shard_name,
     write_json,
@@ -159,7 +159,7 @@ def _record(
     vocabulary: Vocabulary,
     schema: RowSchema,
 ) -> None:
-    splits = [split for split in SPLITS if split in documents.splits]
+    splits = order_splits(documents.splits)
     for name, counts in totals.items():
         if name in splits:
             assert counts["in"] == counts["out"] + counts["dropped"], counts
@@ -193,23 +193,29 @@ def _check_splits(rows: TokenRows, totals: dict[str, dict[str, int]]) -> None:
     """Refuses rows that cannot be trained on or evaluated, before they are trained on.
 
     Raises:
-        DataError: train, or eval and test, have no rows, or have one label alone.
+        DataError: a fold, or train, or eval and test, have no rows, or have one label
+            alone.
     """
-    evaluated = rows.evaluated_split
     counts = ", ".join(f"{split} {number}" for split, number in rows.splits.items())
-    for split, others in (("train", ""), (evaluated, " or test")):
-        if not rows.splits.get(split):
-            raise DataError(
-                f"expected rows in split {split}{others}, got none ({counts}); add "
-                f"documents, or give {split} a larger share in the data set's split"
-            )
-        labels = [name for name in totals[split] if name.startswith(_LABEL)]
+    needed = [rows.folds or ["train"]]
+    if not rows.folds or rows.splits.get("test"):
+        needed.append([rows.evaluated_split])
+    for splits in needed:
+        for split in splits:
+            if not rows.splits.get(split):
+                others = " or test" if split == "eval" else ""
+                raise DataError(
+                    f"expected rows in split {split}{others}, got none ({counts}); add "
+                    f"documents, or give {split} a larger share in the data set's split"
+                )
+        names = {name for split in splits for name in totals[split]}
+        labels = [name for name in names if name.startswith(_LABEL)]
         if len(labels) == 1:
+            num_rows = sum(rows.splits[split] for split in splits)
             raise DataError(
-                f"split {split}: expected two labels or more, all "
-                f"{rows.splits[split]} rows have label "
-                f"{labels[0].removeprefix(_LABEL)!r}; add documents of others, or "
-                "name another column as the label"
+                f"split {', '.join(splits)}: expected two labels or more, all "
+                f"{num_rows} rows have label {labels[0].removeprefix(_LABEL)!r}; "
+                "add documents of others, or name another column as the label"
             )
 
 

@@ -122,7 +122,7 @@ class BatchConfig:
     """Number of steps until the batch reaches ``global_batch``."""
     length_buckets: bool = False
     """Batch rows of similar length, and truncate their padding: faster on padded rows,
-    with the same tokens."""
+    with the same tokens, each of the same weight in the run."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

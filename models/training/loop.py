@@ -28,6 +28,7 @@ from textmill.models.training.optimizers.optimizer import make_optimizer
 from textmill.models.training.pace import Pace
 from textmill.models.training.prefetcher import Prefetcher
 from textmill.models.training.recovery import NotFinite, Recovery
+from textmill.models.training.row_weight import mean_row_weight
 from textmill.models.training.sampler import Sampler
 from textmill.models.training.schedule import learning_rates
 from textmill.models.training.state import RunState
@@ -72,6 +73,9 @@ class TrainingRun:
             lengths=rows.lengths(),
             key_epochs=self.task.key_epochs,
         )
+        self._row_weight = None
+        if config.length_buckets:
+            self._row_weight = mean_row_weight(self.task, rows, seed=seed)
         self.num_steps = None
         if config.budget is None:
             self.num_steps = config.steps or self._sampler.steps(config.epochs or 1)
@@ -305,18 +309,22 @@ class TrainingRun:
             self._pace.add_seconds(seconds, steps=len(sums))
 
     def _step_inputs(self, first: int, stop: int) -> dict[str, np.ndarray]:
-        """Returns the inputs of steps: number, learning rate, decay of the average."""
+        """Returns the inputs of steps, as ``Step.many`` reads them."""
         number, config = np.arange(first, stop), self._config
         position = number.astype(np.float64)
         if config.budget:
             position = self.state.seconds + (number - first) * self._seconds_per_step
-        return {
+        inputs = {
             "number": number.astype(np.int32),
             "learning_rate": learning_rates(config, position, length=self._length),
             "average_decay": average_decays(
                 config, position, number.astype(np.float64), length=self._length
             ),
         }
+        if self._row_weight is not None:
+            weight = self._row_weight * self._sampler.batch(first)
+            inputs["expected_weight"] = np.full(stop - first, weight, np.float32)
+        return inputs
 
     def _check(self, sums: np.ndarray, first: int) -> None:
         columns = dict(zip(self._step.names, sums.T, strict=True))

@@ -10,10 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from textmill.models.rows import RowReader
-from textmill.models.training.sampler import Sampler
+from textmill.models.training.sampler import Sampler, padded_lengths
 from textmill.models.training.strategy import ReplicaContext
-
-_BUCKET = 32
 
 
 class StepBlock(NamedTuple):
@@ -42,7 +40,7 @@ class Prefetcher:
         rows: the training rows.
         sampler: selects the rows of every step.
         replicas: selects this worker's rows.
-        truncate: truncate batches to their longest row, rounded up to 32 tokens.
+        truncate: truncate batches to the padded length of their longest row.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class Prefetcher:
     @property
     def num_widths(self) -> int:
         """Number of widths that batches may have."""
-        return len(np.unique(_padded(self._lengths))) if self._truncate else 1
+        return len(np.unique(padded_lengths(self._lengths))) if self._truncate else 1
 
     def prepare(self, start: int, stop: int) -> None:
         """Starts gathering the steps from ``start`` to ``stop``."""
@@ -102,7 +100,7 @@ class Prefetcher:
         if not self._truncate:
             yield StepBlock(rows, int(lengths.sum()))
             return
-        longest = _padded(lengths.max(axis=1))
+        longest = padded_lengths(lengths.max(axis=1))
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
@@ -111,7 +109,3 @@ class Prefetcher:
                 for name, value in rows.items()
             }
             yield StepBlock(truncated, int(lengths[steps].sum()))
-
-
-def _padded(lengths: np.ndarray) -> np.ndarray:
-    return -(-lengths // _BUCKET) * _BUCKET

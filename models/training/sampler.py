@@ -1,10 +1,10 @@
 """Data order: the rows of every step, as a pure function of (seed, epoch, step).
 
 Epochs are seeded permutations of all rows, concatenated, so every batch is full and the
-position in the data is one number. With
-``length_buckets``, batches have rows of similar length: each window of steps is sorted
-by length and divided into batches, which are shuffled. The batch size may double from
-stretch to stretch of steps.
+position in the data is one number. With ``length_buckets``, batches have rows of one
+padded length: each window of steps is sorted by it and divided into batches, which are
+shuffled. A window is inside an epoch, so every row is in every epoch once. The batch
+size may double from stretch to stretch of steps.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from textmill.models.hashing import splitmix64
 from textmill.models.training.config import BatchConfig
 
 _WINDOW_STEPS = 32
+_BUCKET = 32
 
 
 class _Stretch(NamedTuple):
@@ -34,6 +35,12 @@ def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
     )
     keys = splitmix64(rows.astype(np.uint64) ^ salt)
     return (keys >> np.uint64(32)).astype(np.uint32).view(np.int32)
+
+
+def padded_lengths(lengths: np.ndarray) -> np.ndarray:
+    """Rounds lengths up to the lengths that ``length_buckets`` truncates batches to."""
+    rounded: np.ndarray = -(-lengths // _BUCKET) * _BUCKET
+    return rounded
 
 
 class Sampler:
@@ -57,7 +64,9 @@ class Sampler:
         key_epochs: int | None = None,
     ) -> None:
         self._num_rows, self._seed = num_rows, seed
-        self._lengths = lengths if config.length_buckets else None
+        self._lengths = None
+        if config.length_buckets and lengths is not None:
+            self._lengths = padded_lengths(lengths)
         self._key_epochs = key_epochs
         self._epoch, self._permutation = -1, np.arange(0)
         batch = config.initial_batch or config.global_batch
@@ -98,31 +107,54 @@ class Sampler:
         stretch = self._stretch(start)
         if self._lengths is None:
             return self._stream(stretch, start, stop)
-        first, last = start - stretch.step, stop - 1 - stretch.step
-        numbers = range(first // _WINDOW_STEPS, last // _WINDOW_STEPS + 1)
-        windows = [self._window(stretch, number) for number in numbers]
-        first %= _WINDOW_STEPS
-        steps = slice(first, first + stop - start)
-        return (
-            np.concatenate([rows for rows, _ in windows])[steps],
-            np.concatenate([keys for _, keys in windows])[steps],
-        )
+        parts, step = [], start
+        while step < stop:
+            first, end = self._window(stretch, step)
+            window = self._bucketed(stretch, first, end)
+            end = min(end, stop)
+            parts.append([x[step - first : end - first] for x in window])
+            step = end
+        rows, keys = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return rows, keys
 
     def _stretch(self, step: int) -> _Stretch:
         return next(s for s in reversed(self._stretches) if s.step <= step)
 
-    def _window(self, stretch: _Stretch, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _window(self, stretch: _Stretch, step: int) -> tuple[int, int]:
+        """Returns the first step of a step's window, and the step after its last one.
+
+        The full steps of an epoch are divided evenly. A step with rows of two epochs
+        is a window of its own.
+        """
+        row = stretch.row + (step - stretch.step) * stretch.batch
+        epoch_start = row - row % self._num_rows
+        rows_left = epoch_start + self._num_rows - row
+        if rows_left < stretch.batch:
+            return step, step + 1
+        rows_done = row - max(epoch_start, stretch.row)
+        first = step - rows_done // stretch.batch
+        end = step + rows_left // stretch.batch
+        end = min(end, self.next_size(step) or end)
+        number = -(-(end - first) // _WINDOW_STEPS)
+        index = ((step - first + 1) * number - 1) // (end - first)
+        bounds = (first + (end - first) * i // number for i in (index, index + 1))
+        return next(bounds), next(bounds)
+
+    def _bucketed(
+        self, stretch: _Stretch, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a window's rows and keys, in batches of one padded length."""
         assert self._lengths is not None
-        start = stretch.step + number * _WINDOW_STEPS
-        stop = start + _WINDOW_STEPS
-        stop = min(stop, self.next_size(start) or stop)
         rows, keys = self._stream(stretch, start, stop)
+        if stop - start == 1:
+            return rows, keys  # In order, because it may have rows of two epochs.
         by_length = np.argsort(self._lengths[rows.reshape(-1)], kind="stable")
-        key = [self._seed, number, 1 + self._stretches.index(stretch)]
+        key = [self._seed, start, 1]
         order = np.random.Generator(np.random.PCG64(key)).permutation(stop - start)
-        return tuple(
+        rows, keys = (
             x.reshape(-1)[by_length].reshape(x.shape)[order] for x in (rows, keys)
         )
+        return rows, keys
 
     def _stream(
         self, stretch: _Stretch, start: int, stop: int

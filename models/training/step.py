@@ -2,8 +2,10 @@
 
 Every replica sums token losses and weights over its rows, in one part or several, and
 takes the gradient of the sum. Gradients and sums are added over all replicas, divided
-once, clipped, and applied. Dropout is a stateless function of (seed, step, replica,
-part).
+once by the weight, clipped, and applied. Where batches have rows of like lengths, the
+divisor is the expected weight of a batch: divided by its own, the tokens of short rows
+would count more than those of long ones. Dropout is a stateless function of (seed,
+step, replica, part).
 """
 
 from __future__ import annotations
@@ -112,7 +114,8 @@ class Step:
         Args:
             rows: ``[steps, batch, ...]``, the rows of this worker.
             step_inputs: by step, ``number``, ``learning_rate`` and
-                ``average_decay`` (see ``schedule.py``).
+                ``average_decay`` (see ``schedule.py``), and ``expected_weight``
+                where it replaces the batch's own.
 
         Returns:
             float32 ``[steps, names]``.
@@ -247,7 +250,8 @@ class Step:
         self, gradients: Gradients, sums: Tensors, inputs: Tensors
     ) -> tuple[Gradients, tf.Tensor]:
         """Divides once by the weight of all rows, and clips."""
-        factor = 1.0 / (tf.maximum(sums["weight"], 1.0) * inputs["scale"])
+        weight = inputs.get("expected_weight", sums["weight"])
+        factor = 1.0 / (tf.maximum(weight, 1.0) * inputs["scale"])
         gradients = [tf.cast(g, tf.float32) * factor for g in gradients]
         for method in self._methods:
             gradients = method.change_gradients(gradients, self._variables)

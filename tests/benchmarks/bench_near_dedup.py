@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from textmill.components.ingester.dedup.clusters import DuplicateClusters
-from textmill.components.ingester.dedup.minhash import near_keys
+from textmill.components.text.duplicate_clusters import DuplicateClusters
+from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

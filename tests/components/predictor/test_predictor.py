@@ -7,7 +7,8 @@ import pytest
 
 from tests.components.test_line import line, predicted  # noqa: F401
 from textmill.components.artifacts import Documents, TokenRows
-from textmill.components.predictor.engine import _regrouped, _sizes
+from textmill.components.prediction_files import _regrouped
+from textmill.components.predictor.engine import _sizes
 from textmill.models.errors import ConfigError
 
 

@@ -98,6 +98,9 @@ def test_groups_and_pretraining_on_the_same_documents_are_named(data):
     text = Page(render_report(data)).text
     assert "measured on 1,234 documents of test in 9 groups by author" in text
     assert "Only 9 groups by author there: the intervals are rough." in text
+    assert "There is no test split" not in text
+    evaluation["calibrated_on_these_rows"] = True
+    assert "There is no test split" in Page(render_report(data)).text
     assert (
         "About 81% of these documents are, without their labels, in the train split of "
         "data set mail, from which the model was pretrained; set decontaminate.against "

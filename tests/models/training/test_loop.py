@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.training.runs import SPECIALS, finish, make_run
+from tests.models.training.runs import SPECIALS, finish, make_run, weights
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, Diverged, Preempted
 from textmill.models.rows import RowReader, RowSchema, frame_rows
@@ -80,6 +80,34 @@ def test_batches_of_several_widths_are_compiled_one_by_one(tmp_path):
     )
     compiling = [phase for phase in phases if phase and "compiling" in phase]
     assert compiling == ["compiling 1 of 2", "compiling 2 of 2"]
+
+
+def test_tokens_weigh_the_same_with_and_without_length_buckets(tmp_path):
+    # At a small rate, the updates of an epoch add up to the one of all its rows.
+    knobs = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "weight_decay": 0.0,
+        "clip_norm": 0.0,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "dropout": 0.0,
+        "sequence_length": 128,
+        "eval_rows": False,
+    }
+    buckets = {"length_buckets": True, "global_batch": 5, "learning_rate": 1e-4}
+    changes = []
+    for own in (
+        {"steps": 10, **buckets},
+        {"steps": 1, "global_batch": 50, "learning_rate": 1e-3},
+    ):
+        run = make_run(tmp_path, **knobs, **own)
+        before = np.concatenate([w.reshape(-1) for w in weights(run)])
+        after = np.concatenate([w.reshape(-1) for w in finish(run)])
+        changes.append(after - before)
+    one_by_one, at_once = changes
+    error = np.linalg.norm(one_by_one - at_once) / np.linalg.norm(at_once)
+    assert error < 0.01
 
 
 def test_a_run_that_diverges_stops_with_the_step(tmp_path):

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from textmill.models.training.config import BatchConfig
-from textmill.models.training.sampler import Sampler, row_keys
+from textmill.models.training.sampler import Sampler, padded_lengths, row_keys
 
 
 def sampler(num_rows, batch, *, lengths=None):
@@ -42,18 +43,48 @@ def test_keys_differ_by_row_epoch_and_seed():
     assert len(np.unique(np.concatenate(keys))) == 4000
 
 
-def test_like_lengths_share_a_batch_and_no_row_is_lost():
-    lengths = np.random.default_rng(0).integers(1, 100, 640)
-    order = sampler(640, 10, lengths=lengths)
-    rows, _ = order.rows(0, 64)
-    assert sorted(rows.reshape(-1)) == list(range(640))
-    spread = np.ptp(lengths[rows], axis=1)
-    plain = np.ptp(lengths[sampler(640, 10).rows(0, 64)[0]], axis=1)
-    assert spread.mean() < plain.mean() / 10
+def test_rows_of_one_padded_length_share_a_batch():
+    lengths = np.random.default_rng(0).integers(1, 97, 640)
+    rows, _ = sampler(640, 10, lengths=lengths).rows(0, 64)
+    padded = padded_lengths(lengths)[rows]
+    mixed = np.ptp(padded, axis=1) > 0
+    # At most one batch a limit between two lengths, in each of the two windows.
+    assert mixed.sum() <= 4
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "batch"), [(640, 32), (100, 32), (7, 3), (5, 8), (2000, 10)]
+)
+def test_length_buckets_see_every_row_once_an_epoch(num_rows, batch):
+    lengths = np.random.default_rng(1).integers(1, 97, num_rows)
+    stream, keys = (
+        x.reshape(-1)
+        for x in sampler(num_rows, batch, lengths=lengths).rows(0, num_rows)
+    )
+    plain_rows, plain_keys = (
+        x.reshape(-1) for x in sampler(num_rows, batch).rows(0, num_rows)
+    )
+    for epoch in range(batch):
+        part = slice(epoch * num_rows, (epoch + 1) * num_rows)
+        assert sorted(stream[part]) == list(range(num_rows))
+        key_of = dict(zip(plain_rows[part], plain_keys[part], strict=True))
+        assert keys[part].tolist() == [key_of[row] for row in stream[part]]
+
+
+def test_length_buckets_see_every_row_once_while_the_batch_grows():
+    config = BatchConfig(
+        global_batch=8, initial_batch=2, batch_ramp=30, length_buckets=True
+    )
+    lengths = np.random.default_rng(2).integers(1, 97, 50)
+    order = Sampler(50, config, seed=3, lengths=lengths)
+    steps = [order.rows(step, step + 1)[0].reshape(-1) for step in range(60)]
+    stream = np.concatenate(steps)
+    for epoch in range(len(stream) // 50):
+        assert sorted(stream[50 * epoch : 50 * (epoch + 1)]) == list(range(50))
 
 
 def test_any_cut_gives_the_same_batches_of_like_length():
-    lengths = np.arange(50)
+    lengths = np.arange(50) * 2
     whole = sampler(50, 4, lengths=lengths).rows(0, 70)[0]
     order = sampler(50, 4, lengths=lengths)
     parts = [order.rows(a, b)[0] for a, b in ((0, 31), (31, 33), (33, 70))]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.components.ingester.dedup.clusters import DuplicateClusters
-from textmill.components.ingester.dedup.minhash import NO_KEY, at_least, near_keys
+from textmill.components.text.duplicate_clusters import DuplicateClusters
+from textmill.components.text.minhash import NO_KEY, at_least, near_keys
 from textmill.components.text.shingles import ngram_hashes
 
 

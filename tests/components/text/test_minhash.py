@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from textmill.components.ingester.dedup import minhash as near
-from textmill.components.ingester.dedup.minhash import (
+from textmill.components.text import minhash as near
+from textmill.components.text.minhash import (
     NO_KEY,
     band_keys,
     jaccard,
