@@ -292,6 +292,15 @@ class TrainedModel(Artifact):
         for path in files:
             shutil.copyfile(path, folder / path.name)
 
+    def note(self) -> str | None:
+        """Returns how much the limits of a linear model left out, if they did."""
+        counts = {
+            "documents": self.facts.get("documents_left_out", 0),
+            "rare n-grams": self.facts.get("model", {}).get("ngrams_left_out", 0),
+        }
+        parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        return f"left out: {', '.join(parts)}" if parts else None
+
 
 class TrainingLogs(Artifact):
     """Scalars by step in ``scalars.jsonl`` and TensorBoard events below ``events/``."""

@@ -1,9 +1,10 @@
-"""The linear model: a naive-Bayes weighted logistic regression over token n-grams.
+"""The linear model of token n-grams: it learns labels or numbers in seconds.
 
-It learns in seconds and is the figure that a larger model has to beat. Reading order:
-this file (its knobs), ``ngrams.py`` (tokens to a sparse matrix), ``fit.py`` (matrix to
-weights), ``model.py`` (the fitted model and its files), ``graph.py`` (the same answers
-in TensorFlow ops, for export). Importing this package loads no TensorFlow.
+It is the figure that a larger model has to beat. Reading order: this file (its knobs),
+``ngrams.py`` (tokens to a sparse matrix), ``solvers.py`` (matrix to weights),
+``scoring.py`` (held-out documents to a score), ``fit.py`` (the best of several),
+``model.py`` (the fitted model and its files), ``graph.py`` (the same answers in
+TensorFlow ops, for export). Importing this package loads no TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class LinearConfig:
-    """Choices of the linear model; eval accuracy decides between several."""
+    """Choices of the linear model; the eval documents decide between several."""
 
     orders: tuple[int, ...] = (2, 3)
     """Numbers of tokens of the longest n-gram."""
@@ -23,3 +24,10 @@ class LinearConfig:
     """Training documents in which an n-gram must occur."""
     max_documents: int = 100_000
     """Training documents used; more than these hardly improve a linear model."""
+    max_tokens: int = 30_000_000
+    """Training tokens used, in whole documents: they bound the memory of a fit."""
+    choice_documents: int = 20_000
+    """Training documents that choose order and cost; the model learns from all."""
+    max_weights: int = 32_000_000
+    """Weights, of four bytes each: one for each n-gram and label. The n-grams of most
+    documents have them."""

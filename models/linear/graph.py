@@ -18,6 +18,7 @@ from textmill.models.linear.ngrams import MAX_ORDER, key_offsets
 
 _NO_NGRAM = -1
 _NO_KEY = np.iinfo(np.int64).max
+_NGRAMS_A_BLOCK = 1 << 16
 
 
 class Contributions(NamedTuple):
@@ -53,8 +54,20 @@ class NgramGraph(tf.Module):
     def logits(self, tokens: tf.RaggedTensor) -> tf.Tensor:
         """Returns float32 ``[n, outputs]`` for int32 token ids ``[n, None]``."""
         row, index = self._known_ngrams(tokens)
-        weights = tf.cast(tf.gather(self.weights, index), tf.float64)  # [m, outputs]
-        sums = tf.math.unsorted_segment_sum(weights, row, tokens.nrows())
+        num_texts = tokens.nrows()
+
+        def add_block(start: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            end = start + _NGRAMS_A_BLOCK
+            weights = tf.gather(self.weights, index[start:end])  # [block, outputs]
+            weights = tf.cast(weights, tf.float64)
+            added = tf.math.unsorted_segment_sum(weights, row[start:end], num_texts)
+            return end, sums + added
+
+        sums = tf.zeros([num_texts, self.weights.shape[1]], tf.float64)
+        # Blocks bound the memory of long texts with many labels.
+        _, sums = tf.while_loop(
+            lambda start, _: start < tf.size(row), add_block, (0, sums)
+        )
         return tf.cast(sums + tf.cast(self.bias, tf.float64), tf.float32)
 
     def contributions(self, tokens: tf.RaggedTensor) -> Contributions:
