@@ -18,7 +18,7 @@ class LinearConfig:
 
     orders: tuple[int, ...] = (2, 3)
     """Numbers of tokens of the longest n-gram."""
-    costs: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0)
+    costs: tuple[float, ...] = (0.2, 0.6, 2.0)
     """Inverse strengths of the L2 penalty."""
     min_documents: int = 2
     """Training documents in which an n-gram must occur."""
