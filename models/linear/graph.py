@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from textmill.models.linear import MAX_ORDER
 from textmill.models.linear.model import LinearModel
-from textmill.models.linear.ngrams import MAX_ORDER, SHORT_TEXT, key_offsets
+from textmill.models.linear.ngrams import SHORT_TEXT, key_offsets
 
 _NO_NGRAM = -1
 _NO_KEY = np.iinfo(np.int64).max

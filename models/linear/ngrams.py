@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-MAX_ORDER = 3
+from textmill.models.linear import MAX_ORDER
+
 MAX_VOCABULARY = 1 << 20
 SHORT_TEXT = 16
 """Tokens of a text whose sum of weights is divided by the square root of two."""

@@ -234,3 +234,16 @@ def test_the_logits_of_an_average_are_the_mean_of_logits(examples):
     expected = np.mean([model.logits(rows) for model in models], axis=0)
     np.testing.assert_allclose(average.logits(rows), expected, rtol=0, atol=1e-6)
     assert average.order == 3
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"orders": (2, 4)}, "orders of 3 or less, got 4"),
+        ({"costs": ()}, "at least one of orders and one of costs, got none"),
+        ({"costs": (1.0, 0.0)}, "costs above 0, got 0.0"),
+    ],
+)
+def test_choices_without_a_meaning_are_refused(choices, message):
+    with pytest.raises(ValueError, match=message):
+        LinearConfig(**choices)
