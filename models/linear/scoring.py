@@ -1,8 +1,8 @@
 """Scores of a linear model on held-out documents, and its temperature.
 
 More is better. The score of labels is the negative loss and not the accuracy, which is
-decided by chance between models of nearly equal costs. One more document than there are is taken to
-be wrong (Platt, 1999), or answers without an error would be certain.
+decided by chance between models of nearly equal costs. One more document than there are
+is taken to be wrong (Platt, 1999), or answers without an error would be certain.
 """
 
 from __future__ import annotations
