@@ -290,7 +290,8 @@ class TrainedModel(Artifact):
         if "calibration" not in self.facts:
             return {}
         parts = [name for name in ("encoder", "linear") if self.facts[name]]
-        return {"model": {"parts": parts, "calibration": self.facts["calibration"]}}
+        calibration = self.facts["calibration"]
+        return {"model": {"parts": parts, **calibration, "sentence": self.note()}}
 
     def copy_tokenizer(self, files: Iterable[Path]) -> None:
         """Copies the files of a vocabulary into the model's folder."""

@@ -31,7 +31,7 @@ class LinearConfig:
     """Training documents used; more than these hardly improve a linear model."""
     max_tokens: Annotated[int, COUNT] = 30_000_000
     """Training tokens used, in whole documents: they bound the memory of a fit."""
-    choice_documents: Annotated[int, COUNT] = 20_000
+    choice_documents: Annotated[int, COUNT] = 10_000
     """Training documents that choose order and cost; the model learns from all."""
     max_weights: Annotated[int, COUNT] = 32_000_000
     """Weights, of four bytes each: one for each n-gram and label. The n-grams of most
