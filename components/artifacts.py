@@ -268,16 +268,23 @@ class TrainedModel(Artifact):
 
     Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest);
     of a calibrated classifier also ``encoder`` and ``linear`` (facts of its parts, or
-    None), ``calibration``, ``held_out`` and ``comparison``.
+    None), ``calibration``, ``held_out`` and ``comparison``; of a linear model also
+    ``documents_left_out``.
     """
 
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
     def note(self) -> str | None:
-        """Returns the reason why the parts of a classifier are joined or not."""
-        comparison = self.facts.get("comparison")
-        return comparison["sentence"] if comparison else None
+        """Returns why parts are joined or not, or how much limits left out."""
+        if comparison := self.facts.get("comparison"):
+            return str(comparison["sentence"])
+        counts = {
+            "documents": self.facts.get("documents_left_out", 0),
+            "rare n-grams": self.facts["model"].get("ngrams_left_out", 0),
+        }
+        parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        return f"left out: {', '.join(parts)}" if parts else None
 
     def stage_summary(self) -> dict[str, Any]:
         """Returns the parts of a calibrated classifier and its calibration."""
