@@ -226,8 +226,9 @@ class TokenRows(_Sharded):
     """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
 
     Facts: ``splits`` (rows); ``schema`` (see ``textmill.models.rows``); ``labels``;
-    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``unlabelled``,
-    the documents left out because they have no target, by split.
+    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``answers``,
+    tokens and bytes of the responses in rows of prompts and responses, by split;
+    ``unlabelled``, the documents left out because they have no target, by split.
     """
 
     @property
@@ -323,8 +324,9 @@ class Predictions(Artifact):
     ``textmill.models.metrics.metric.PredictedRows``); slice columns, as text.
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
-    ``tokens`` and ``bytes`` of the split; ``documents`` and, from the predictor,
-    ``model`` (digests).
+    ``group``, the column whose values mark rows that belong together, if there is one;
+    ``tokens`` and ``bytes`` of the texts to predict; ``documents`` and, from the
+    predictor, ``model`` (digests).
     """
 
     SAMPLES = "samples.json"
@@ -373,11 +375,15 @@ def _values(array: Any) -> Any:
 class Evaluation(Artifact):
     """Metrics with intervals, slices, confusion matrix, thresholds: ``metrics.json``.
 
-    Facts: ``blessed`` (None where no threshold was set); ``model`` and ``documents``
-    (digests); ``split``; ``task``.
+    ``rows.parquet`` has every metric's statistics by row, for a paired comparison with
+    the next model (see ``textmill.components.evaluator.pushed``).
+
+    Facts: ``blessed`` (None where no threshold was set); ``model``, ``documents`` and
+    ``vocabulary`` (digests); ``split``; ``task``; ``task_config``.
     """
 
     FILE = "metrics.json"
+    ROWS = "rows.parquet"
 
     def read(self) -> dict[str, Any]:
         """Returns the evaluation.
@@ -398,19 +404,44 @@ class Evaluation(Artifact):
         """Returns task, split, rows, metrics, those of baselines, and the gate."""
         evaluation = self.read()
         baselines = {
-            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            name: {
+                **_summarize(b["metrics"]),
+                "differences": b["differences"],
+                **_summarize_calibration(b),
+            }
             for name, b in evaluation.get("baselines", {}).items()
         }
         return {
             "task": evaluation["task"],
             "split": evaluation["split"],
             "rows": evaluation["rows"],
+            **{k: evaluation[k] for k in _SUMMARIZED if k in evaluation},
             **_summarize(evaluation["metrics"]),
             "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
             **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
+            **_summarize_calibration(evaluation),
         }
+
+
+_SUMMARIZED = (
+    *("groups", "grouped_by"),
+    *("seen_in_pretraining", "calibrated_on_these_rows"),
+)
+
+
+def _summarize_calibration(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``calibration`` without its tables; empty for other tasks."""
+    if "calibration" not in measured:
+        return {}
+    scores = measured["calibration"]
+    summary = {name: scores[name] for name in ("ece", "ece_by_chance", "brier")}
+    if "risk_coverage" in scores:
+        summary["aurc"] = scores["risk_coverage"]["aurc"]
+    if "confident" in scores:
+        summary["confident"] = scores["confident"]
+    return {"calibration": summary}
 
 
 def _absent(evaluation: Mapping[str, Any]) -> list[str]:
@@ -500,6 +531,8 @@ class PushedVersion(Artifact):
     MODEL = "saved_model.pb"
     CARD = "assets.extra/evaluation.json"
     """The model's digest and evaluation."""
+    ROWS = "assets.extra/evaluation_rows.parquet"
+    """``rows.parquet`` of its evaluation; older versions have none."""
 
     @classmethod
     def all(cls, folder: Path) -> list[Path]:

@@ -23,7 +23,7 @@ class LinearConfig:
 
     orders: tuple[Annotated[int, Bounds(at_least=1, at_most=MAX_ORDER)], ...] = (2, 3)
     """Numbers of tokens of the longest n-gram."""
-    costs: tuple[Annotated[float, POSITIVE], ...] = (0.1, 0.3, 1.0, 3.0)
+    costs: tuple[Annotated[float, POSITIVE], ...] = (0.2, 0.6, 2.0)
     """Inverse strengths of the L2 penalty."""
     min_documents: Annotated[int, COUNT] = 2
     """Training documents in which an n-gram must occur."""

@@ -10,7 +10,12 @@ from scipy import sparse
 
 from textmill.models.linear import LinearConfig
 from textmill.models.linear.model import LinearKind, LinearModel, summable
-from textmill.models.linear.ngrams import frequent_keys, most_frequent, presence
+from textmill.models.linear.ngrams import (
+    frequent_keys,
+    length_factors,
+    most_frequent,
+    presence,
+)
 from textmill.models.linear.scoring import calibrate
 from textmill.models.linear.solvers import logistic_weights, ridge_weights
 
@@ -87,8 +92,9 @@ class _Fits:
             limit = self.config.max_weights // self.num_outputs
             keys = most_frequent(known, counts, limit)
             matrix = presence(documents, keys, order=order, vocabulary_size=size)
+            examples = (matrix, length_factors(documents), targets)
             for cost in costs:
-                weights, bias = self._weights(matrix, targets, cost)
+                weights, bias = self._weights(*examples, cost=cost)
                 yield LinearModel(
                     kind=self.kind,
                     keys=keys,
@@ -102,10 +108,17 @@ class _Fits:
                 )
 
     def _weights(
-        self, matrix: sparse.csr_matrix, targets: np.ndarray, cost: float
+        self,
+        matrix: sparse.csr_matrix,
+        factors: np.ndarray,
+        targets: np.ndarray,
+        *,
+        cost: float,
     ) -> tuple[np.ndarray, np.ndarray]:
         if self.kind == "number":
-            return ridge_weights(matrix, targets, cost=cost)
+            return ridge_weights(matrix, factors, targets, cost=cost)
         if self.kind == "label":
             targets = targets[:, None] == np.arange(self.num_outputs)
-        return logistic_weights(matrix, targets.astype(bool), cost=cost, seed=self.seed)
+        return logistic_weights(
+            matrix, factors, targets.astype(bool), cost=cost, seed=self.seed
+        )

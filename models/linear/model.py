@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from scipy import sparse
 from scipy.special import expit, softmax
 
-from textmill.models.linear.ngrams import presence
+from textmill.models.linear.ngrams import length_factors, presence
 
 LinearKind = Literal["label", "labels", "number"]
 """Kinds of target that it learns; see ``textmill.models.targets``."""
@@ -87,8 +87,8 @@ class LinearModel:
         used, columns = np.unique(matrix.indices, return_inverse=True)
         shape = (matrix.shape[0], len(used))
         matrix = sparse.csr_matrix((matrix.data, columns, matrix.indptr), shape)
-        logits: np.ndarray = matrix @ self.weights[used].astype(np.float64)
-        return logits + self.bias
+        sums: np.ndarray = matrix @ self.weights[used].astype(np.float64)
+        return sums * length_factors(documents)[:, None] + self.bias
 
     def probabilities(self, documents: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 ``[documents, labels]``; each row of kind label sums to 1."""

@@ -16,6 +16,8 @@ from scipy import sparse
 from textmill.models.linear import MAX_ORDER
 
 MAX_VOCABULARY = 1 << 20
+SHORT_TEXT = 16
+"""Tokens of a text whose sum of weights is divided by the square root of two."""
 _TOKENS_A_BLOCK = 1 << 16
 
 
@@ -103,6 +105,17 @@ def presence(
         counts.data[:] = 1
         blocks.append(counts)
     return sparse.vstack(blocks, format="csr")
+
+
+def length_factors(documents: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the factor of each document's sum of weights, float64 ``[documents]``.
+
+    A sum grows with the length of a text faster than the evidence in it, because the
+    n-grams of a text depend on each other: long texts would have too certain answers.
+    """
+    lengths = np.array([len(ids) for ids in documents], np.float64)
+    factors: np.ndarray = 1.0 / np.sqrt(1.0 + lengths / SHORT_TEXT)
+    return factors
 
 
 def _blocks(documents: Sequence[np.ndarray]) -> Iterator[Sequence[np.ndarray]]:

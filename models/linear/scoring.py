@@ -1,7 +1,8 @@
 """Scores of a linear model on held-out documents, and its temperature.
 
-A score is a tuple of which more is better. One more document than there are is taken to
-be wrong (Platt, 1999), or answers without an error would be certain.
+More is better. The score of labels is the negative loss and not the accuracy, which is
+decided by chance between models of nearly equal costs. One more document than there are
+is taken to be wrong (Platt, 1999), or answers without an error would be certain.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _LARGEST_TEMPERATURE = 20.0
 
 def calibrate(
     model: LinearModel, logits: np.ndarray, targets: np.ndarray
-) -> tuple[LinearModel, tuple[float, ...]]:
+) -> tuple[LinearModel, float]:
     """Returns the model at the temperature of the lowest loss, and its score.
 
-    Accuracy and negative loss with one label, negative loss with any number of labels,
-    negative squared error with a number, which has no temperature.
+    The score is the negative loss of labels, or the negative squared error of numbers,
+    which have no temperature.
 
     Args:
         model: the model.
@@ -31,16 +32,13 @@ def calibrate(
         targets: of the same documents, as ``fit_linear`` takes them.
     """
     if model.kind == "number":
-        return model, (-float(np.square(logits[:, 0] - targets).mean()),)
+        return model, -float(np.square(logits[:, 0] - targets).mean())
     loss = (_label_loss if model.kind == "label" else _labels_loss)(logits, targets)
     optimum = minimize_scalar(
         loss, bounds=(0.05, _LARGEST_TEMPERATURE), method="bounded"
     )
     temperature = round(float(optimum.x), 3)
-    score: tuple[float, ...] = (-loss(temperature),)
-    if model.kind == "label":
-        score = (float((logits.argmax(axis=1) == targets).mean()), *score)
-    return model.at(temperature), score
+    return model.at(temperature), -loss(temperature)
 
 
 def _label_loss(logits: np.ndarray, targets: np.ndarray) -> Callable[[float], float]:

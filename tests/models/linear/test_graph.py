@@ -87,9 +87,7 @@ def test_contributions_are_the_terms_of_the_logits(served):
     model, answer = build_model(3), served.answer(ragged(DOCUMENTS))
     sums = np.zeros((len(DOCUMENTS), 3))
     np.add.at(sums, answer["row"].numpy(), answer["weights"].numpy().astype(float))
-    np.testing.assert_array_equal(
-        answer["logits"], (sums + model.bias).astype(np.float32)
-    )
+    np.testing.assert_allclose(answer["logits"], sums + model.bias, rtol=1e-6)
 
 
 def test_contributions_name_each_ngram_of_a_text_once_in_its_order(served):

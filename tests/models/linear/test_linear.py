@@ -71,8 +71,10 @@ def test_the_naive_bayes_ratio_is_the_formula():
         ids([0], [0, 1], [1]), np.array([0, 1]), order=1, vocabulary_size=2
     )
     ratios = naive_bayes_ratios(matrix, np.array([True, True, False]))
-    # Shares with the label: (1+2)/5 and (1+1)/5; without it: 1/3 and 2/3.
-    assert ratios == pytest.approx([np.log(0.6 / (1 / 3)), np.log(0.4 / (2 / 3))])
+    share = (3 + 1) / (4 + 2)  # of the n-grams, in documents with the label
+    inside, outside = np.array([2, 1]), np.array([0, 1])
+    odds = (inside + share) / (outside + 1 - share)
+    assert ratios == pytest.approx(np.log(odds) - np.log(share / (1 - share)))
 
 
 @pytest.fixture(scope="module")
@@ -122,17 +124,26 @@ def test_equal_inputs_give_equal_bytes_and_a_file_gives_the_model_back(
     )
 
 
-def test_the_choice_with_the_higher_accuracy_on_eval_is_kept(examples):
+def test_the_choice_with_the_lower_loss_on_eval_is_kept(examples):
     rows, targets = examples
     noisy = targets.copy()
     noisy[:90] = (noisy[:90] + 1) % 3
     models = [fit(rows, noisy, orders=(2,), costs=(c,)) for c in (1e-4, 1.0)]
-    accuracies = [
-        float((m.probabilities(rows[300:]).argmax(1) == noisy[300:]).mean())
-        for m in models
-    ]
+    true = [m.probabilities(rows[300:])[range(100), noisy[300:]] for m in models]
     best = fit(rows, noisy, orders=(2,), costs=(1e-4, 1.0))
-    assert best.cost == (1e-4, 1.0)[int(np.argmax(accuracies))]
+    assert best.cost == (1e-4, 1.0)[int(np.argmax(np.log(true).mean(axis=1)))]
+
+
+def test_a_sum_of_weights_is_scaled_by_the_length_of_the_text(examples):
+    model = fit(*examples)
+    known = examples[0][0]
+    longer = np.concatenate([known, np.full(len(known), 9, np.int32)])
+    sums = [
+        (model.logits([ids])[0] - model.bias) * np.sqrt(1 + len(ids) / 16)
+        for ids in (known, longer)
+    ]
+    assert 9 not in model.keys
+    assert sums[0] == pytest.approx(sums[1])
 
 
 def test_a_label_without_training_documents_is_not_answered(examples):
