@@ -50,6 +50,10 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
             documents=ingesters[config.stages[name].dataset].outputs["documents"],
             vocabulary=vocabulary.outputs["vocabulary"],
             base=stages[base]["train"].outputs["model"] if base else None,
+            pretraining={
+                dataset: ingesters[dataset].outputs["documents"]
+                for dataset in _pretraining_datasets(config, name)
+            },
             root=root,
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]
@@ -132,6 +136,16 @@ def _model(stage: dict[str, Component]) -> Channel:
     """Returns the model of a stage that the report describes."""
     step = next(step for step in _MODEL_STEPS if step in stage)
     return stage[step].outputs["model"]
+
+
+def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
+    """Returns the data sets of the stages that a stage starts from, except its own."""
+    own, datasets = config.stages[name].dataset, set[str]()
+    base = config.stages[name].init
+    while isinstance(base, str):
+        datasets.add(config.stages[base].dataset)
+        base = config.stages[base].init
+    return sorted(datasets - {own})
 
 
 def _reporter(

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from textmill.components.artifacts import Predictions, TrainedModel, write_json
+from textmill.components.artifacts import (
+    OUT_OF_FOLD,
+    Predictions,
+    TrainedModel,
+    write_json,
+)
 from textmill.components.prediction_files import text_columns, write_rows
 from textmill.models.calibrated.model import part_facts
 from textmill.models.ensemble import FAMILY, MeanName, member_prefix
@@ -89,7 +94,7 @@ def _join(
 def _write_predictions(
     parts: Mapping[int, Predictions], predictions: Predictions, mean: MeanName
 ) -> None:
-    split = Predictions.OUT_OF_FOLD
+    split = OUT_OF_FOLD
     write_rows(
         predictions, split, outputs=_out_of_fold(parts), columns=_fold_columns(parts)
     )
@@ -106,7 +111,7 @@ def _write_predictions(
         **{name: value for name, value in first.facts.items() if name != "model"},
         "split": split,
         "rows": predictions.records[predictions.file_name(split)],
-        "held_out": Predictions.OUT_OF_FOLD,
+        "held_out": OUT_OF_FOLD,
         "folds": len(parts),
     }
 

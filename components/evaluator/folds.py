@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from textmill.components.artifacts import Predictions
-from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
+from textmill.components.artifacts import OUT_OF_FOLD, Predictions
+from textmill.components.evaluator.rows import measure_rows
+from textmill.models.metrics.metric import Metric
 
 
 def measure_folds(
-    predictions: Predictions,
-    metrics: Mapping[str, Metric],
-    facts: PredictionFacts,
-    *,
-    seed: int,
+    predictions: Predictions, metrics: Mapping[str, Metric], *, seed: int
 ) -> dict[str, Any]:
     """Returns rows and metrics of all folds, metrics by fold, and their spread.
 
@@ -24,24 +21,25 @@ def measure_folds(
     than there are folds. It is not an error of the mean: the models of folds share
     most of their documents (Bengio and Grandvalet, 2004).
     """
-    parts: dict[str, list[np.ndarray]] = {}
     folds: list[np.ndarray] = []
-    for group in predictions.read_groups(predictions.OUT_OF_FOLD):
-        rows = PredictedRows(group, facts)
-        folds.append(group["fold"])
-        for name, metric in metrics.items():
-            if metric.applies(rows):
-                parts.setdefault(name, []).append(metric.statistics(rows))
+
+    def chunks() -> Iterator[dict[str, Any]]:
+        for chunk in predictions.read_groups(OUT_OF_FOLD):
+            folds.append(chunk["fold"])
+            yield chunk
+
+    rows = measure_rows(predictions, metrics, chunks())
     fold = np.concatenate(folds)
-    statistics = {name: np.concatenate(part, axis=1) for name, part in parts.items()}
     by_fold = {
         str(number): {
             "rows": int((fold == number).sum()),
             "metrics": {
                 name: metrics[name].interval(
-                    np.ascontiguousarray(values[:, fold == number]), facts, seed=seed
+                    np.ascontiguousarray(values[:, fold == number]),
+                    rows.facts,
+                    seed=seed,
                 )["value"]
-                for name, values in statistics.items()
+                for name, values in rows.statistics.items()
             },
         }
         for number in np.unique(fold).tolist()
@@ -49,12 +47,14 @@ def measure_folds(
     return {
         "rows": len(fold),
         "metrics": {
-            name: metrics[name].interval(values, facts, seed=seed)
-            for name, values in statistics.items()
+            name: metrics[name].interval_of_groups(
+                values, rows.facts, groups=rows.groups, seed=seed
+            )
+            for name, values in rows.statistics.items()
         },
         "by_fold": by_fold,
         "spread": {
             name: float(np.std([f["metrics"][name] for f in by_fold.values()], ddof=1))
-            for name in statistics
+            for name in rows.statistics
         },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -45,29 +45,49 @@ def predict_splits(
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
     held_out = documents.held_out_split(config.fold)
+    copied = list(config.slices)
+    group = config.group if target != "none" else None
+    if group and group not in copied:
+        copied.append(group)
     if rows is None:
         evaluated = "test" if _has_test(documents, target) else held_out
         outputs = _of_documents(documents, model, target=target)
     else:
         evaluated = "test" if rows.splits.get("test") else held_out
         outputs = _of_rows(rows, model, predictions, config)
-    for split in {evaluated, held_out} if config.held_out else {evaluated}:
-        columns = _row_columns(documents, split, target=target, slices=config.slices)
+    splits = [evaluated]
+    if config.held_out and held_out != evaluated:
+        splits.append(held_out)
+    for split in splits:
+        columns = _row_columns(documents, split, target=target, copied=copied)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
-    tokens = rows.facts["tokens"][evaluated]["in"] if rows else 0
     predictions.facts = {
         "task": model.facts["task"],
         "labels": model.facts["labels"],
         "split": evaluated,
         "rows": predictions.records[predictions.file_name(evaluated)],
         "slices": list(config.slices) if target != "none" else [],
-        "tokens": tokens,
-        "bytes": rows.facts["bytes"][evaluated] if rows else 0,
+        **({"group": group} if group else {}),
+        **(_sizes(rows, evaluated) if rows else {"tokens": 0, "bytes": 0}),
         "model": model.digest,
         "documents": documents.digest,
     }
     if config.fold is not None:
         predictions.facts["held_out"] = held_out
+
+
+def _sizes(rows: TokenRows, split: str) -> dict[str, int]:
+    """Returns tokens and bytes of the texts that the model predicts.
+
+    These are the answers of rows with prompts, and whole documents otherwise.
+    """
+    if "answers" in rows.facts:
+        sizes: dict[str, int] = rows.facts["answers"][split]
+        return sizes
+    return {
+        "tokens": rows.facts["tokens"][split]["in"],
+        "bytes": rows.facts["bytes"][split],
+    }
 
 
 def _has_test(documents: Documents, target: str) -> bool:
@@ -144,9 +164,9 @@ def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) ->
 
 
 def _row_columns(
-    documents: Documents, split: str, *, target: str, slices: tuple[str, ...]
+    documents: Documents, split: str, *, target: str, copied: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    """Yields id and slice columns of each row.
+    """Yields the id and the copied columns of each row.
 
     A row of a task with a target is a document; other rows may hold several, and are
     numbered.
@@ -157,5 +177,5 @@ def _row_columns(
             yield {"id": f"{split}-{number:09d}"}
             number += 1
     for document in documents.read_with(TARGETS[target].field, split):
-        values = {column: str(document.get(column, NO_VALUE)) for column in slices}
+        values = {column: str(document.get(column, NO_VALUE)) for column in copied}
         yield {"id": document["id"]} | values

@@ -62,8 +62,7 @@ def _texts(
 ) -> dict[str, str]:
     """Returns the shortened texts of some documents, by id."""
     texts: dict[str, str] = {}
-    split = predictions.facts["split"]
-    splits = documents.folds if split == Predictions.OUT_OF_FOLD else [split]
+    splits = documents.splits_of(predictions.facts["split"])
     for document in documents.read(*splits):
         if document["id"] in ids:
             texts[document["id"]] = shorten(document["text"])
