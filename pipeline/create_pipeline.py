@@ -47,6 +47,10 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
             documents=ingesters[config.stages[name].dataset].outputs["documents"],
             vocabulary=vocabulary.outputs["vocabulary"],
             base=stages[base]["train"].outputs["model"] if base else None,
+            pretraining={
+                dataset: ingesters[dataset].outputs["documents"]
+                for dataset in _pretraining_datasets(config, name)
+            },
             root=root,
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]
@@ -123,6 +127,16 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
         name = next(n for n in waiting if bases[n] in done)
         done.add(name)
         yield name, bases[name]
+
+
+def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
+    """Returns the data sets of the stages that a stage starts from, except its own."""
+    own, datasets = config.stages[name].dataset, set[str]()
+    base = config.stages[name].init
+    while isinstance(base, str):
+        datasets.add(config.stages[base].dataset)
+        base = config.stages[base].init
+    return sorted(datasets - {own})
 
 
 def _reporter(

@@ -23,6 +23,8 @@ class Stage:
     """True if every threshold was met; None if none is set."""
     pushed: Path | None
     """The folder of the pushed version, if one was pushed."""
+    baselines: dict[str, dict[str, float]]
+    """Values of simpler models on the same documents, by model and metric."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Run:
                 intervals={k: (v[0], v[1]) for k, v in stage["intervals"].items()},
                 blessed=stage["blessed"],
                 pushed=self.root / stage["pushed"] if stage["pushed"] else None,
+                baselines={
+                    model: measured["metrics"]
+                    for model, measured in stage.get("baselines", {}).items()
+                },
             )
             for name, stage in self.summary.get("stages", {}).items()
         }
@@ -205,26 +211,29 @@ class Model:
         """Label names of a classifier; empty for other models."""
         return list(self._runtime.labels)
 
-    def predict(self, data: Any, *, text: str = "text") -> Any:
+    def predict(self, data: Any, *, text: str = "text", explain: bool = False) -> Any:
         """Returns one answer per text, in order.
 
-        A classifier answers ``label`` and ``probabilities`` by label, highest first.
+        A classifier answers ``label``, ``probabilities`` by label, highest first, and
+        whether it is ``confident``.
         For a pandas DataFrame or Series they are a DataFrame with its index, and a
         column ``p_<label>`` for the probability of each label.
 
         Args:
             data: a list or Series of texts, a list of dicts, or a DataFrame.
             text: the column of the texts in dicts or a DataFrame.
+            explain: adds ``because`` to the answers of a classifier with n-grams: the
+                terms of the label's logit by n-gram, the largest first.
 
         Raises:
-            ConfigError: the column is missing.
+            ConfigError: the column is missing, or the model has no n-grams.
             TypeError: a value is not a text.
         """
         from textmill.components.predictor.saved_model import predict_texts
         from textmill.pipeline.tables import answers_like, to_texts
 
         texts = to_texts(data, text)
-        return answers_like(data, predict_texts(self._runtime, texts))
+        return answers_like(data, predict_texts(self._runtime, texts, explain=explain))
 
 
 @functools.lru_cache(maxsize=4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,35 @@ class CalibratedServer(Server):
             total += calibration.linear * _bounded_log(scaled)
         return self._answers(tf.nn.softmax(total))
 
+    @override
+    def signatures(self) -> dict[str, Callable[[tf.Tensor], Answers]]:
+        return {} if self._ngrams is None else {"explain": self.explain}
+
+    def explain(self, text: tf.Tensor) -> Answers:
+        """Returns the terms of the answers' logits, which add up exactly.
+
+        ``row`` int64 ``[m]``, ``ngram`` string ``[m]`` and ``weights`` float32
+        ``[m, labels]`` name the n-grams of each text and their terms; ``rest`` float32
+        ``[n, labels]`` is the encoder's term and the bias. The softmax of a text's
+        terms is its probabilities; each term has mean 0 over the labels.
+        """
+        assert self._ngrams is not None and self._classifier.linear is not None
+        rows, linear = self.rows(text), self._classifier.linear
+        scale = self._calibration.linear / linear.temperature
+        terms = self._ngrams.contributions(rows["tokens"])
+        rest = tf.zeros_like(self._ngrams.logits(rows["tokens"]))
+        rest += scale * self._ngrams.bias
+        if self._encoder is not None:
+            probabilities = self._encoder.answer(rows)["probabilities"]
+            rest += self._calibration.encoder * _bounded_log(probabilities)
+        ids = tf.RaggedTensor.from_tensor(terms.tokens, padding=-1)
+        return {
+            "row": terms.row,
+            "ngram": self._tokenizer.detokenize(ids),
+            "weights": _centered(scale * terms.weights),
+            "rest": _centered(rest),
+        }
+
     def _answers(self, probabilities: tf.Tensor) -> Answers:
         highest = tf.reduce_max(probabilities, -1)
         threshold = self._calibration.threshold
@@ -139,6 +168,10 @@ class CalibratedServer(Server):
                 joined, self._calibration.is_confident(joined), strict=True
             )
         ]
+
+
+def _centered(terms: tf.Tensor) -> tf.Tensor:
+    return terms - tf.reduce_mean(terms, -1, keepdims=True)
 
 
 def _bounded_log(probabilities: tf.Tensor) -> tf.Tensor:

@@ -7,15 +7,17 @@ Loading needs ``import tensorflow_text`` for the tokenizer's ops.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the tokenizers' ops)
 from typing_extensions import override
 
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.export.format import Format, Runtime
+from textmill.models.export.format import Explanation, Format, Runtime
 from textmill.models.export.graph_ops import foreign_ops
 from textmill.models.tasks.server import to_python
 
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class SavedModel(Format):
-    """TensorFlow's SavedModel with signatures ``serving_default`` and ``labels``."""
+    """TensorFlow's SavedModel with signatures ``serving_default`` and ``labels``.
+
+    The server may add others: a classifier with n-grams has ``explain``.
+    """
 
     @override
     def write(
@@ -49,6 +54,8 @@ class SavedModel(Format):
             autograph=False,
         )
         signatures = {"serving_default": serve, "labels": labels}
+        for name, function in server.signatures().items():
+            signatures[name] = tf.function(function, input_signature=[text])
         tf.saved_model.save(server, str(folder), signatures=signatures)
         if foreign := foreign_ops(folder):
             raise ConfigError(
@@ -86,6 +93,25 @@ class SavedModelRuntime(Runtime):
     def answer(self, texts: Sequence[str | bytes]) -> list[dict[str, Any]]:
         answers = self._serve(text=tf.constant(list(texts), tf.string))
         return to_python(answers, len(texts))
+
+    @override
+    def explain(self, texts: Sequence[str | bytes]) -> list[Explanation]:
+        if (explain := self._model.signatures.get("explain")) is None:
+            return super().explain(texts)
+        outputs = explain(text=tf.constant(list(texts), tf.string))
+        values = {name: value.numpy() for name, value in outputs.items()}
+        bounds = np.searchsorted(values["row"], np.arange(len(texts) + 1))
+        return [
+            Explanation(
+                ngrams=[
+                    ngram.decode(errors="replace")
+                    for ngram in values["ngram"][start:end].tolist()
+                ],
+                weights=values["weights"][start:end],
+                rest=values["rest"][number],
+            )
+            for number, (start, end) in enumerate(pairwise(bounds))
+        ]
 
 
 def _check_ops(folder: Path) -> None:

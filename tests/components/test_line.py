@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from textmill.components.artifacts import (
     Evaluation,
@@ -205,6 +206,23 @@ def test_the_export_of_a_calibrated_model_answers_as_its_predictions(
         answers[3]["probabilities"], abs=1e-6
     )
     assert served.answer(["", "\0 🙂 unknown"])[0]["label"] in served.labels
+    if names == ("classify",):
+        with pytest.raises(ConfigError, match="this model has none"):
+            served.explain(["a text"])
+        return
+    # The terms of an answer are all of it.
+    texts = [documents[3]["text"], "", documents[4]["text"]]
+    for terms, answer in zip(served.explain(texts), served.answer(texts), strict=True):
+        logits = terms.rest + terms.weights.sum(axis=0)
+        expected = answer["probabilities"]
+        assert softmax(logits).tolist() == pytest.approx(expected, abs=1e-5)
+        assert len(terms.ngrams) == len(terms.weights)
+    [explained] = predict_texts(served, [documents[3]["text"]], explain=True)
+    [terms] = served.explain([documents[3]["text"]])
+    label = served.labels.index(explained["label"])
+    total = terms.rest[label] + terms.weights[:, label].sum()
+    assert sum(explained["because"].values()) == pytest.approx(total, abs=1e-4)
+    assert set(explained["because"]) == {"(rest)", *terms.ngrams}
 
 
 def test_predictions_of_another_model_are_refused(line, tmp_path):
