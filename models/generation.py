@@ -63,7 +63,7 @@ def generate(
 
 
 def _forbidden(task: Task) -> tf.Tensor:
-    """Returns what to add to logits ``[vocabulary]``: no control token is written."""
+    """Returns a bias of logits ``[vocabulary]`` that rules out control tokens."""
     specials = task.specials
     # One token may pad, start and end, as GPT-2's does; there may be no mask.
     never = {specials.pad, specials.start, specials.mask} - {None, specials.end}

@@ -16,7 +16,7 @@ _SKIPPED = ("pandas", "sklearn")
 
 
 class _Finder(MetaPathFinder):
-    """Tells Keras that a library is not installed; finds nothing else."""
+    """Hides libraries from Keras; finds nothing itself."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
