@@ -6,7 +6,6 @@ keeps it as its ``config.yaml``: the first file of a project.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -14,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from textmill.pipeline.publish import write_atomically
-from textmill.pipeline.tables import check_columns, to_rows
 from textmill.pipeline.text_files import stem
 
 if TYPE_CHECKING:
@@ -239,52 +236,6 @@ def to_name(text: str) -> str:
     """Returns a name of small letters, digits and ``_`` for the title of a column."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return name if name[:1].isalpha() else f"label_{name}".rstrip("_")
-
-
-def file_of(data: Any, folder: Path, *columns: str | None) -> str:
-    """Returns the path of data; a table is written as a file.
-
-    Args:
-        data: a DataFrame, a list of dicts, or the path of a file or folder.
-        folder: gets a file with the rows of a DataFrame or a list.
-        columns: names of columns that the rows must have.
-
-    Raises:
-        ConfigError: the rows lack a column.
-        TypeError: the data are something else.
-    """
-    if isinstance(data, str | Path):
-        return str(data)
-    rows = to_rows(data)
-    names = dict.fromkeys(key for row in rows for key in row)
-    check_columns("fit", names, *filter(None, columns))
-    return str(_write_rows(rows, folder))
-
-
-def _write_rows(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
-    """Writes rows as JSON Lines, in a file that is named by their content.
-
-    The same rows have the same path, so that a second call finds its results cached.
-    """
-    data = b"".join(_encode(row) for row in rows)
-    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-    return path
-
-
-def _encode(row: Mapping[str, Any]) -> bytes:
-    import orjson
-
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(row, default=_plain, option=options) + b"\n"
-
-
-def _plain(value: Any) -> str | None:
-    """Returns the text of a value that JSON lacks; pandas' missing values are null."""
-    text = str(value)
-    return None if text in ("NaT", "<NA>") else text
 
 
 def render_yaml(values: Mapping[str, Any]) -> str:

@@ -6,15 +6,15 @@ import pytest
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import parse_config
-from textmill.pipeline.starter import (
-    data_name,
-    file_of,
-    render_starter,
-    starter_config,
-    to_name,
-)
+from textmill.pipeline.starter import data_name, render_starter, starter_config, to_name
 from textmill.pipeline.survey.survey import make_survey
-from textmill.pipeline.tables import answers_like, make_table, to_rows, to_texts
+from textmill.pipeline.tables import (
+    answers_like,
+    file_of,
+    make_table,
+    to_rows,
+    to_texts,
+)
 
 
 def lines_of(path):
