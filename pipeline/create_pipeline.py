@@ -130,13 +130,18 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
 
 
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
-    """Returns the data sets of the stages that a stage starts from, except its own."""
+    """Returns the data sets of the stages that a stage starts from.
+
+    Its own is left out, and those that hold nothing of its eval and test.
+    """
     own, datasets = config.stages[name].dataset, set[str]()
     base = config.stages[name].init
     while isinstance(base, str):
         datasets.add(config.stages[base].dataset)
         base = config.stages[base].init
-    return sorted(datasets - {own})
+    return sorted(
+        dataset for dataset in datasets - {own} if own not in _against(config, dataset)
+    )
 
 
 def _reporter(
