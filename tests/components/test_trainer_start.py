@@ -37,7 +37,7 @@ def config_of(folder, **knobs):
         task="classify",
         model=replace(SHAPE, **knobs),
         init=PretrainedConfig(huggingface=str(folder)),
-        train=TrainingConfig(steps=1, global_batch=4, learning_rate=0.0),
+        train=TrainingConfig(steps=1, global_batch=4, learning_rate=0.0, xla=False),
     )
 
 
