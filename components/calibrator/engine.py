@@ -76,7 +76,9 @@ def join_parts(
     targets, held_out = _read_held_out(parts)
     comparison = None
     if len(parts) == 2 and len(targets) > 1:
-        comparison = compare(held_out["encoder"], held_out["linear"], targets)
+        comparison = compare(
+            held_out["encoder"], held_out["linear"], targets, groups=_groups(parts)
+        )
         if not comparison.joint_is_better:
             parts = {"linear": parts["linear"]}
     held_out = {name: held_out[name] for name in parts}
@@ -104,6 +106,16 @@ def _read_held_out(
         name: np.concatenate(groups or [np.zeros((0, 1), np.float32)])
         for name, groups in probabilities.items()
     }
+
+
+def _groups(parts: Mapping[str, Part]) -> list[str] | None:
+    """Returns the group of each held-out row; None where rows are not in groups."""
+    predictions = next(iter(parts.values())).predictions
+    column = predictions.facts.get("group")
+    if column is None:
+        return None
+    row_groups = predictions.read_groups(predictions.held_out_split)
+    return [name for group in row_groups for name in group[column]]
 
 
 def _held_out_split(parts: Mapping[str, Part]) -> str:

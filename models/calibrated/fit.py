@@ -9,6 +9,7 @@ they answer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,7 +69,7 @@ class Comparison:
 
     Attributes:
         gain: the linear model's mean log loss minus the joint model's, in nats.
-        error: standard error of ``gain`` over documents.
+        error: standard error of ``gain`` over documents, or over groups of them.
         accuracy: of the joint model.
         linear_accuracy: of the linear model.
         rows: number of documents.
@@ -112,7 +113,13 @@ def log_probabilities(parts: list[np.ndarray]) -> np.ndarray:
     return np.log(np.maximum(stacked, smallest))
 
 
-def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Comparison:
+def compare(
+    encoder: np.ndarray,
+    linear: np.ndarray,
+    targets: np.ndarray,
+    *,
+    groups: Sequence[str] | None = None,
+) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
     Args:
@@ -120,6 +127,8 @@ def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Com
             learned from.
         linear: those of the linear model.
         targets: label numbers ``[rows]``.
+        groups: the group of each row; rows of one group depend on each other. None: all
+            rows are independent.
     """
     joint, alone = (
         cross_fitted(log_probabilities(parts), targets)
@@ -129,7 +138,7 @@ def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Com
     gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
     return Comparison(
         gain=float(gains.mean()),
-        error=float(gains.std(ddof=1) / math.sqrt(len(rows))),
+        error=_standard_error(gains, rows if groups is None else groups),
         accuracy=float((joint.argmax(axis=1) == targets).mean()),
         linear_accuracy=float((alone.argmax(axis=1) == targets).mean()),
         rows=len(rows),
@@ -201,6 +210,16 @@ def confidence_threshold(
         return None
     lowest = float(confidence[order][within[-1]])
     return math.floor(lowest * _THRESHOLD_STEPS) / _THRESHOLD_STEPS
+
+
+def _standard_error(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> float:
+    """Returns the standard error of the mean of values ``[rows]`` in groups."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    sums = np.bincount(numbers, values - values.mean())
+    if len(sums) < 2:
+        return math.inf
+    correction = len(sums) / (len(sums) - 1)
+    return math.sqrt(correction * np.square(sums).sum()) / len(values)
 
 
 def _join(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -44,6 +44,16 @@ def test_two_independent_experts_count_in_full(targets):
     assert "answer together" in comparison.sentence
 
 
+def test_rows_of_one_group_count_as_one_for_the_standard_error(targets):
+    few = targets[:300]
+    first, second = (expert(few, strength=1.2, seed=seed) for seed in (1, 2))
+    alone = compare(first, second, few)
+    twice = [np.repeat(array, 2, axis=0) for array in (first, second, few)]
+    copies = compare(*twice, groups=np.repeat(np.arange(300), 2))
+    assert copies.error == pytest.approx(alone.error, rel=0.05)
+    assert compare(*twice).error < 0.8 * alone.error
+
+
 def test_with_few_documents_the_encoder_has_the_smaller_weight(targets):
     first, second = (expert(targets, strength=1.2, seed=seed) for seed in (1, 2))
     few = slice(200)
