@@ -21,6 +21,9 @@ from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.stage import stage_nodes, training_settings
 
+_MODEL_STEPS = ("train", "ensemble", "linear", "ensemble_linear")
+"""The steps that make the model of a report, the first one that a stage has."""
+
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     """Returns the wired nodes of a config; pushed models go below ``root``."""
@@ -129,6 +132,12 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
         yield name, bases[name]
 
 
+def _model(stage: dict[str, Component]) -> Channel:
+    """Returns the model of a stage that the report describes."""
+    step = next(step for step in _MODEL_STEPS if step in stage)
+    return stage[step].outputs["model"]
+
+
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
     """Returns the data sets of the stages that a stage starts from.
 
@@ -139,8 +148,16 @@ def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
     while isinstance(base, str):
         datasets.add(config.stages[base].dataset)
         base = config.stages[base].init
-    return sorted(
-        dataset for dataset in datasets - {own} if own not in _against(config, dataset)
+    return sorted(d for d in datasets - {own} if not _is_free_of(config, d, own))
+
+
+def _is_free_of(config: PipelineConfig, dataset: str, other: str) -> bool:
+    """Returns whether a data set drops documents that overlap with another's eval."""
+    decontaminate = config.datasets[dataset].decontaminate
+    return (
+        decontaminate is not None
+        and decontaminate.action == "drop"
+        and other in decontaminate.against
     )
 
 
@@ -173,15 +190,13 @@ def _reporter(
         id="report",
         config_paths={"title": "name", "settings": "stages"},
         profiles={name: node.outputs["profile"] for name, node in profilers.items()},
-        models={
-            name: (stage.get("train") or stage["linear"]).outputs["model"]
-            for name, stage in stages.items()
-        },
-        logs=of("train", "logs"),
+        models={name: _model(stage) for name, stage in stages.items()},
+        logs=of("train.1", "logs") | of("train", "logs"),
         documents={
             name: ingesters[config.stages[name].dataset].outputs["documents"]
             for name in texts
-        },
+        }
+        | {k: v for k, v in of("folds", "folds").items() if k in texts},
         predictions={
             name: stages[name]["calibrate"].outputs["predictions"] for name in texts
         },
