@@ -41,12 +41,14 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     }
     stages: dict[str, dict[str, Component]] = {}
     for name, base in _stages_in_order(config):
+        corpus = config.stages[name].embeddings
         stages[name] = stage_nodes(
             config,
             name,
             documents=ingesters[config.stages[name].dataset].outputs["documents"],
             vocabulary=vocabulary.outputs["vocabulary"],
             base=stages[base]["train"].outputs["model"] if base else None,
+            corpus=ingesters[corpus].outputs["documents"] if corpus else None,
             root=root,
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]

@@ -29,6 +29,7 @@ def stage_nodes(
     documents: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    corpus: Channel | None,
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -39,12 +40,13 @@ def stage_nodes(
         documents: the data set that it learns from.
         vocabulary: the vocabulary of the file.
         base: the trained model of the stage that it starts from.
+        corpus: the data set that its first token embeddings come from.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
     tokenize = _tokenizer(config, name, documents, vocabulary)
     rows = tokenize.outputs["rows"]
-    train = _trainer(config, name, rows, vocabulary, base)
+    train = _trainer(config, name, rows, vocabulary, base, corpus)
     model = train.outputs["model"]
     predict = _predictor(config, name, documents, rows, model)
     predictions = predict.outputs["predictions"]
@@ -97,6 +99,7 @@ def _trainer(
     rows: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    corpus: Channel | None,
 ) -> Trainer:
     stage, path = config.stages[name], f"stages.{name}"
     return Trainer(
@@ -123,6 +126,7 @@ def _trainer(
         rows=rows,
         vocabulary=vocabulary,
         base=base,
+        corpus=corpus,
     )
 
 
