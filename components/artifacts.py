@@ -265,17 +265,31 @@ class TrainedModel(Artifact):
 
     Its digest covers every tensor, the canonical config and the vocabulary's digest.
 
-    Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest).
+    Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest);
+    of a calibrated classifier also ``encoder`` and ``linear`` (facts of its parts, or
+    None), ``calibration``, ``held_out`` and ``comparison``.
     """
 
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
-    def copy_tokenizer(self, vocabulary: Vocabulary) -> None:
-        """Copies the files of the vocabulary into the model's folder."""
+    def note(self) -> str | None:
+        """Returns the reason why the parts of a classifier are joined or not."""
+        comparison = self.facts.get("comparison")
+        return comparison["sentence"] if comparison else None
+
+    def stage_summary(self) -> dict[str, Any]:
+        """Returns the parts of a calibrated classifier and its calibration."""
+        if "calibration" not in self.facts:
+            return {}
+        parts = [name for name in ("encoder", "linear") if self.facts[name]]
+        return {"model": {"parts": parts, "calibration": self.facts["calibration"]}}
+
+    def copy_tokenizer(self, files: Iterable[Path]) -> None:
+        """Copies the files of a vocabulary into the model's folder."""
         folder = self.path / self.TOKENIZER
         folder.mkdir()
-        for path in vocabulary.files():
+        for path in files:
             shutil.copyfile(path, folder / path.name)
 
 
@@ -292,14 +306,17 @@ class TrainingLogs(Artifact):
 
 
 class Predictions(Artifact):
-    """A model's outputs for one split: ``<split>.parquet``, a row group at a time.
+    """A model's outputs for rows: ``<split>.parquet``, a row group at a time.
+
+    The evaluated split is there; the eval split is too, if a calibration needs it.
 
     Columns: ``id``; ``target`` for kinds that rows hold (see
     ``textmill.models.targets``); the task's outputs (see
     ``textmill.models.metrics.metric.PredictedRows``); slice columns, as text.
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
-    ``tokens`` and ``bytes`` of the split; ``model`` and ``documents`` (digests).
+    ``tokens`` and ``bytes`` of the split; ``documents`` and, from the predictor,
+    ``model`` (digests).
     """
 
     SAMPLES = "samples.json"
@@ -310,11 +327,18 @@ class Predictions(Artifact):
         """Returns the name of a split's file."""
         return f"{split}.parquet"
 
-    def read_groups(self) -> Iterator[dict[str, Any]]:
-        """Yields the columns of each row group as NumPy arrays, text as lists."""
+    def read_groups(self, split: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yields the columns of each row group as NumPy arrays, text as lists.
+
+        Args:
+            split: the evaluated split if not given.
+        """
         import pyarrow.parquet as pq
 
-        [path] = self.files(f"{self.facts['split']}.parquet")
+        paths = self.files(self.file_name(split or self.facts["split"]))
+        if not paths:
+            return  # a split without rows
+        [path] = paths
         file = pq.ParquetFile(path)
         for group in range(file.num_row_groups):
             table = file.read_row_group(group).combine_chunks()
@@ -335,7 +359,7 @@ def _values(array: Any) -> Any:
         return array.to_pylist()
     if pa.types.is_fixed_size_list(array.type):
         return array.flatten().to_numpy().reshape(len(array), -1)
-    return array.to_numpy()
+    return array.to_numpy(zero_copy_only=False)  # bits of booleans are unpacked
 
 
 class Evaluation(Artifact):

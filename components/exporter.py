@@ -43,18 +43,18 @@ def export(
     config: ExportConfig,
 ) -> None:
     """Writes the model in every format, and the trainer's answers to some texts."""
+    from textmill.models.servable import load_servable
     from textmill.models.tasks.server import ServingOptions
-    from textmill.models.weights import load_task
 
-    task, tokenizer = load_task(
+    trained, tokenizer = load_servable(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
     labels = model.facts["labels"]
     options = ServingOptions(labels=tuple(labels), num_tokens=config.max_tokens)
     for name in config.formats:
-        FORMATS[name].load().write(task, tokenizer, serving.path / name, options)
+        FORMATS[name].load().write(trained, tokenizer, serving.path / name, options)
     texts = list(_some_texts(documents, config.parity_texts))
-    answers = task.serve(tokenizer, options).reference_answers(texts)
+    answers = trained.serve(tokenizer, options).reference_answers(texts)
     write_json(serving.file(serving.PARITY), {"texts": texts, "answers": answers})
     serving.facts = {
         "task": model.facts["task"],

@@ -76,7 +76,7 @@ def train_linear(
         seed=config.seed,
     )
     digest = save_tensors(fitted.tensors, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary)
+    model.copy_tokenizer(vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": {"family": "linear", **fitted.facts},

@@ -250,7 +250,7 @@ def _write_model(
     from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary)
+    model.copy_tokenizer(vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": asdict(config.model),

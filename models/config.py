@@ -57,7 +57,8 @@ class ModelConfig:
 
     family: FamilyName = "bert"
     """``bert`` is bidirectional (masked_lm, classify), ``gpt`` causal (causal_lm,
-    classify), ``lstm`` a cheap baseline (classify)."""
+    classify), ``lstm`` a cheap encoder (classify); ``linear`` has token n-grams of the
+    whole text and no encoder (classify): it learns in seconds."""
     layers: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
     """Transformer blocks, or LSTM layers."""
     width: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 128

@@ -12,10 +12,13 @@ from textmill.models.registry import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A row of ``FAMILIES``: the module of a backbone and its original's norm."""
+    """A row of ``FAMILIES``: the module of a backbone and facts about it."""
 
     module: str
-    """It defines ``build_backbone``, ``inputs``, ``sequence`` and ``pooled``."""
+    """An encoder's defines ``build_backbone``, ``inputs``, ``sequence`` and
+    ``pooled``."""
+    is_encoder: bool = True
+    """It has hidden states, and learns by gradient steps over token rows."""
     norm: Literal["post", "pre"] | None = None
     """Of the original's transformer blocks; None where there are no such blocks."""
 
@@ -31,5 +34,6 @@ FAMILIES = Table(
         "bert": Family(module="textmill.models.backbones.bert", norm="post"),
         "gpt": Family(module="textmill.models.backbones.gpt", norm="pre"),
         "lstm": Family(module="textmill.models.backbones.lstm"),
+        "linear": Family(module="textmill.models.linear", is_encoder=False),
     },
 )

@@ -39,19 +39,19 @@ def save_tensors(tensors: Mapping[str, np.ndarray], path: Path) -> str:
     return digest.hexdigest()
 
 
-def load_weights(task: Task, path: Path) -> None:
+def load_weights(task: Task, tensors: Mapping[str, np.ndarray], *, source: str) -> None:
     """Loads all weights of the same model.
 
     Raises:
         IntegrityError: a tensor is missing, unknown, or has another shape.
     """
-    stored, wanted = load_file(path), task.tensors()
-    if unmatched := sorted(stored.keys() ^ wanted.keys()):
+    wanted = task.tensors()
+    if unmatched := sorted(tensors.keys() ^ wanted.keys()):
         raise IntegrityError(
-            f"{path}: weights do not match the model: {', '.join(unmatched[:5])}; "
+            f"{source}: weights do not match the model: {', '.join(unmatched[:5])}; "
             "use the model config that they were trained with"
         )
-    _assign(wanted, stored, str(path))
+    _assign(wanted, tensors, source)
 
 
 def load_task(
@@ -61,26 +61,41 @@ def load_task(
     *,
     attention: Literal["document", "row"] = "row",
 ) -> tuple[Task, Tokenizer]:
-    """Rebuilds a task and its tokenizer from a trained model's files and facts.
+    """Rebuilds a task and its tokenizer from a trained model's files and facts."""
+    loaded = load_tokenizer(tokenizer)
+    task = rebuild_task(
+        load_file(weights), loaded, facts, source=str(weights), attention=attention
+    )
+    return task, loaded
+
+
+def rebuild_task(
+    tensors: Mapping[str, np.ndarray],
+    tokenizer: Tokenizer,
+    facts: dict[str, Any],
+    *,
+    source: str,
+    attention: Literal["document", "row"] = "row",
+) -> Task:
+    """Rebuilds a task from its tensors and the facts of a trained model.
 
     Answers are computed in float32, whatever the model was trained in, and for rows of
     one text unless ``attention`` keeps the documents of a row apart.
     """
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
-    loaded = load_tokenizer(tokenizer)
     row = TASKS[facts["task"]]
     task = row.load()(
         ModelConfig(**facts["model"]),
-        vocabulary_size=loaded.size,
-        specials=loaded.specials,
+        vocabulary_size=tokenizer.size,
+        specials=tokenizer.specials,
         num_labels=len(facts["labels"]),
         task_config=row.config(**facts["task_config"]),
         attention=attention,
         next_sentence=facts["next_sentence"],
     )
-    load_weights(task, weights)
-    return task, loaded
+    load_weights(task, tensors, source=source)
+    return task
 
 
 def warm_start(

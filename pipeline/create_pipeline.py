@@ -144,7 +144,7 @@ def _reporter(
     texts = {
         name: stage.evaluate.report_texts
         for name, stage in config.stages.items()
-        if stage.evaluate.report_texts and TASKS[stage.task].target != "none"
+        if stage.evaluate.report_texts and TASKS[stage.task].target == "label"
     }
     return Reporter(
         ReporterConfig(
@@ -156,14 +156,17 @@ def _reporter(
         id="report",
         config_paths={"title": "name", "settings": "stages"},
         profiles={name: node.outputs["profile"] for name, node in profilers.items()},
-        models=of("train", "model"),
+        models={
+            name: (stage.get("train") or stage["linear"]).outputs["model"]
+            for name, stage in stages.items()
+        },
         logs=of("train", "logs"),
         documents={
             name: ingesters[config.stages[name].dataset].outputs["documents"]
             for name in texts
         },
         predictions={
-            name: stages[name]["predict"].outputs["predictions"] for name in texts
+            name: stages[name]["calibrate"].outputs["predictions"] for name in texts
         },
         evaluations=of("evaluate", "evaluation"),
         pushes=of("push", "pushed"),

@@ -205,26 +205,29 @@ class Model:
         """Label names of a classifier; empty for other models."""
         return list(self._runtime.labels)
 
-    def predict(self, data: Any, *, text: str = "text") -> Any:
+    def predict(self, data: Any, *, text: str = "text", explain: bool = False) -> Any:
         """Returns one answer per text, in order.
 
-        A classifier answers ``label`` and ``probabilities`` by label, highest first.
+        A classifier answers ``label``, ``probabilities`` by label, highest first, and
+        whether it is ``confident``.
         For a pandas DataFrame or Series they are a DataFrame with its index, and a
         column ``p_<label>`` for the probability of each label.
 
         Args:
             data: a list or Series of texts, a list of dicts, or a DataFrame.
             text: the column of the texts in dicts or a DataFrame.
+            explain: adds ``because`` to the answers of a classifier with n-grams: the
+                terms of the label's logit by n-gram, the largest first.
 
         Raises:
-            ConfigError: the column is missing.
+            ConfigError: the column is missing, or the model has no n-grams.
             TypeError: a value is not a text.
         """
         from textmill.components.predictor.saved_model import predict_texts
         from textmill.pipeline.tables import answers_like, to_texts
 
         texts = to_texts(data, text)
-        return answers_like(data, predict_texts(self._runtime, texts))
+        return answers_like(data, predict_texts(self._runtime, texts, explain=explain))
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,13 +1,19 @@
-"""The nodes of a stage, from tokenize to evaluate, then export, validate and push."""
+"""The nodes of a stage: training, prediction, calibration, evaluation, delivery.
+
+A classifier has two parts, an encoder over token rows and a linear model over whole
+documents; ``calibrate`` joins them.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
 from textmill.components.base import Channel, Component
+from textmill.components.calibrator import Calibrator, CalibratorConfig
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.exporter import Exporter
 from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
@@ -16,6 +22,7 @@ from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, Tokenizer
 from textmill.components.trainer import Trainer, TrainerConfig
+from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import PipelineConfig, StageConfig
@@ -44,33 +51,85 @@ def stage_nodes(
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
-    tokenize = _tokenizer(config, name, documents, vocabulary)
-    rows = tokenize.outputs["rows"]
-    train = _trainer(config, name, rows, vocabulary, base, corpus)
-    model = train.outputs["model"]
-    predict = _predictor(config, name, documents, rows, model)
-    predictions = predict.outputs["predictions"]
-    linear = _linear_baseline(config, name, documents, vocabulary, rows)
-    baselines = (
-        {"linear": linear["predict_linear"].outputs["predictions"]} if linear else {}
+    nodes: dict[str, Component] = {}
+    if _has_linear(config, stage):
+        nodes |= _linear(config, name, documents, vocabulary)
+    if FAMILIES[config.model.family].is_encoder:
+        nodes |= _encoder(config, name, documents, vocabulary, base, corpus)
+    last = "train"
+    if TASKS[stage.task].target == "label":
+        last = "calibrate"
+        nodes[last] = _calibrator(config, name, nodes)
+    model = nodes[last].outputs["model"]
+    predicting = nodes["predict" if last == "train" else last]
+    evaluate = _evaluator(
+        config,
+        name,
+        predictions=predicting.outputs["predictions"],
+        documents=documents,
+        model=model,
+        baselines=_baselines(config, stage, nodes),
+        root=root,
     )
-    evaluate = _evaluator(config, name, predictions, documents, model, baselines, root)
-    nodes: dict[str, Component] = {
-        "tokenize": tokenize,
-        "train": train,
-        "predict": predict,
-        **linear,
-        "evaluate": evaluate,
-    }
+    nodes["evaluate"] = evaluate
     return nodes | _delivery(stage, name, documents, model, evaluate, root)
 
 
 def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
     """Returns the settings that a stage trains with, defaults included."""
-    train = asdict(config.stages[name].train)
-    if train["dropout"] is None:
-        train["dropout"] = config.model.dropout
-    return {"train": train, "seed": config.seed, "strategy": config.run.strategy}
+    common = {"seed": config.seed, "strategy": config.run.strategy}
+    if (train := config.stages[name].train) is None:
+        return common
+    settings = asdict(train)
+    if settings["dropout"] is None:
+        settings["dropout"] = config.model.dropout
+    return {"train": settings, **common}
+
+
+def _has_linear(config: PipelineConfig, stage: StageConfig) -> bool:
+    """Returns whether a linear model is part of the model, or its baseline."""
+    return TASKS[stage.task].target == "label" and (
+        _joins_linear(config) or stage.evaluate.baseline == "linear"
+    )
+
+
+def _joins_linear(config: PipelineConfig) -> bool:
+    is_encoder = FAMILIES[config.model.family].is_encoder
+    return config.model.ngrams is not False or not is_encoder
+
+
+def _baselines(
+    config: PipelineConfig, stage: StageConfig, nodes: Mapping[str, Component]
+) -> dict[str, Channel]:
+    """Returns the predictions of the simpler models that a stage is compared with."""
+    if stage.evaluate.baseline == "none" or "predict" not in nodes:
+        return {}
+    steps = {"linear": "predict_linear"}
+    if _joins_linear(config):
+        steps["encoder"] = "predict"
+    return {
+        name: nodes[step].outputs["predictions"]
+        for name, step in steps.items()
+        if step in nodes and "calibrate" in nodes
+    }
+
+
+def _encoder(
+    config: PipelineConfig,
+    name: str,
+    documents: Channel,
+    vocabulary: Channel,
+    base: Channel | None,
+    corpus: Channel | None,
+) -> dict[str, Component]:
+    """Returns the nodes of a stage's encoder: rows, training, predictions."""
+    tokenize = _tokenizer(config, name, documents, vocabulary)
+    rows = tokenize.outputs["rows"]
+    train = _trainer(config, name, rows, vocabulary, base, corpus)
+    predict = _predictor(
+        config, name, documents=documents, rows=rows, model=train.outputs["model"]
+    )
+    return {"tokenize": tokenize, "train": train, "predict": predict}
 
 
 def _tokenizer(
@@ -102,10 +161,11 @@ def _trainer(
     corpus: Channel | None,
 ) -> Trainer:
     stage, path = config.stages[name], f"stages.{name}"
+    assert stage.train is not None, "a family with an encoder"
     return Trainer(
         TrainerConfig(
             task=stage.task,
-            model=config.model,
+            model=config.model.to_train(),
             init=None if isinstance(stage.init, str) else stage.init,
             train=part_of(stage.train, TrainingConfig),
             task_config=stage.task_config,
@@ -130,39 +190,60 @@ def _trainer(
     )
 
 
-def _linear_baseline(
-    config: PipelineConfig,
-    name: str,
-    documents: Channel,
-    vocabulary: Channel,
-    rows: Channel,
+def _linear(
+    config: PipelineConfig, name: str, documents: Channel, vocabulary: Channel
 ) -> dict[str, Component]:
-    """Returns the nodes of a stage's linear baseline; none without one."""
-    stage = config.stages[name]
-    if stage.evaluate.baseline == "none" or TASKS[stage.task].target != "label":
-        return {}
-    train = LinearTrainer(
-        LinearTrainerConfig(task=stage.task, seed=config.seed),
+    """Returns the nodes of a stage's linear model."""
+    linear = LinearTrainer(
+        LinearTrainerConfig(
+            task=config.stages[name].task, linear=config.model.linear, seed=config.seed
+        ),
         id=f"linear.{name}",
-        config_paths={"task": f"stages.{name}.task", "seed": "seed"},
+        config_paths={
+            "task": f"stages.{name}.task",
+            "linear": "model.ngrams",
+            "seed": "seed",
+        },
         documents=documents,
         vocabulary=vocabulary,
     )
-    model = train.outputs["model"]
-    step = "predict_linear"
-    return {
-        "linear": train,
-        step: _predictor(config, name, documents, rows, model, step=step),
-    }
+    predict = _predictor(
+        config,
+        name,
+        step="predict_linear",
+        documents=documents,
+        rows=None,
+        model=linear.outputs["model"],
+    )
+    return {"linear": linear, "predict_linear": predict}
+
+
+def _calibrator(
+    config: PipelineConfig, name: str, nodes: Mapping[str, Component]
+) -> Calibrator:
+    steps = {"encoder": ("train", "predict")}
+    if _joins_linear(config):
+        steps["linear"] = ("linear", "predict_linear")
+    inputs: dict[str, Any] = {}
+    for part, (train, predict) in steps.items():
+        if train in nodes:
+            inputs[part] = nodes[train].outputs["model"]
+            inputs[f"{part}_predictions"] = nodes[predict].outputs["predictions"]
+    return Calibrator(
+        CalibratorConfig(calibrate=config.stages[name].calibrate),
+        id=f"calibrate.{name}",
+        config_paths={"calibrate": f"stages.{name}.calibrate"},
+        **inputs,
+    )
 
 
 def _predictor(
     config: PipelineConfig,
     name: str,
-    documents: Channel,
-    rows: Channel,
-    model: Channel,
     *,
+    documents: Channel,
+    rows: Channel | None,
+    model: Channel,
     step: str = "predict",
 ) -> Predictor:
     evaluate, path = config.stages[name].evaluate, f"stages.{name}.evaluate"
@@ -172,6 +253,7 @@ def _predictor(
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
+            held_out=TASKS[config.stages[name].task].target == "label",
         ),
         id=f"{step}.{name}",
         config_paths={
@@ -189,6 +271,7 @@ def _predictor(
 def _evaluator(
     config: PipelineConfig,
     name: str,
+    *,
     predictions: Channel,
     documents: Channel,
     model: Channel,

@@ -1,61 +1,217 @@
-"""A starter config: a table of texts and labels becomes a trained, pushed classifier.
+"""A starter config: surveyed data become a trained, pushed model.
 
-``tm.fit`` writes it, and a run keeps it as its ``config.yaml``: the first file of a
-project that grows out of a notebook.
+``textmill init`` writes it as a file, ``textmill fit`` and ``tm.fit`` run it, and a run
+keeps it as its ``config.yaml``: the first file of a project.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from textmill.pipeline.publish import write_atomically
 from textmill.pipeline.tables import check_columns, to_rows
-from textmill.pipeline.text_files import file_source
+from textmill.pipeline.text_files import stem
+
+if TYPE_CHECKING:
+    from textmill.pipeline.survey.survey import Survey
+
+Size = Literal["small", "base"]
+
+_MODELS: dict[Size, dict[str, Any]] = {
+    "small": {"family": "bert", "layers": 1, "width": 256},
+    "base": {"family": "bert", "layers": 4, "width": 256, "heads": 4},
+}
+_MAX_WINDOW: dict[Size, int] = {"small": 128, "base": 256}
+_WINDOW_STEP = 32
+_BASE_ROWS = 50_000
+"""Rows from which on the larger model is the default."""
+_ROWS_TRAINED = 12_000
+"""Rows that the epochs of a small data set add up to."""
+_MOST_EPOCHS, _LEAST_EPOCHS = 60, 5
+_EPOCH_ROWS = 50_000
+"""Rows from which on a time ends the training, not a number of epochs."""
+_LONG_BUDGET = "10m"
+_WORDPIECE_SCRIPTS = (
+    *("latin", "cyrillic", "greek", "armenian", "georgian", "hebrew", "arabic", "han"),
+    "",
+)
+"""Scripts that keep their letters when BERT's tokenizer strips accents."""
+_VOCABULARY_SIZES = (1000, 2000, 4000, 8000, 16000, 32000)
+_CHARACTERS_PER_ENTRY = 100
+_FEW_ROWS, _ENOUGH_ROWS = 200, 1000
+"""Rows below which eval is the test, too, and below which both have more of them."""
+_RARE_LABEL = 20
+"""Rows below which chance may leave a label out of train."""
+_COMMENTS = {
+    "datasets": "where the texts come from, and how they are split",
+    "vocabulary": "the tokens, learned from the texts",
+    "model": "the encoder; texts are read up to sequence_length",
+    "stages": "the trained models",
+}
 
 
 def starter_config(
-    source: Mapping[str, str], *, name: str, text: str, label: str, budget: str
+    survey: Survey,
+    *,
+    name: str | None = None,
+    budget: str | None = None,
+    size: Size | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
-    """Returns a config with one data set and one classifier, as written in YAML.
+    """Returns a config with one data set and one model, as written in YAML.
 
     Args:
-        source: a file by its format, ``{csv: tickets.csv}``.
-        name: the pipeline's and the stage's name; others are derived by ``to_name``.
-        text: the column of the texts.
-        label: the column of the labels.
-        budget: the time of the training, ``5m``.
+        survey: the data, its columns and its statistics.
+        name: the pipeline's and the stage's name; by default those of the file and of
+            the label's column.
+        budget: the time of the training, ``5m``; by default a number of epochs.
+        size: the size of the model; by default from the number of rows.
+        folder: start of relative paths; by default paths are absolute.
     """
+    size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
+    title = to_name(stem(Path(survey.title).name))
+    stage = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
-        "name": name,
-        "datasets": {
-            "texts": {
-                "source": {**source, "text": text, "label": label},
-                "split": {"train": 0.8, "eval": 0.1, "test": 0.1},
-            }
-        },
-        "vocabulary": {"kind": "wordpiece", "size": 8000, "learn_from": "texts"},
-        "model": {"family": "bert", "layers": 1, "width": 256, "sequence_length": 128},
+        "name": name or title,
+        "datasets": {"texts": _dataset(survey, folder)},
+        "vocabulary": _vocabulary(survey),
+        "model": {**_MODELS[size], "sequence_length": window(survey, size)},
         "stages": {
-            name: {
-                "task": "classify",
+            stage: {
+                "task": "classify" if survey.label else "masked_lm",
                 "dataset": "texts",
-                "train": {
-                    "budget": budget,
-                    "learning_rate": 1e-3,
-                    "length_buckets": True,
-                    "xla": False,  # Compiling would take most of a short budget.
-                    "eval_every": 20,
-                    "best_metric": "loss",
-                },
+                "train": _training(survey, budget),
                 "export": {},
                 "push": {},
             }
         },
+    }
+
+
+def window(survey: Survey, size: Size) -> int:
+    """Returns the sequence length that covers nearly all texts, within bounds."""
+    needed = survey.texts.covering_length + 2
+    steps = -(-needed // _WINDOW_STEP)
+    return min(max(steps, 1) * _WINDOW_STEP, _MAX_WINDOW[size])
+
+
+def _label_title(survey: Survey) -> str:
+    from textmill.components.ingester.sources.path_columns import DIRECTORY
+
+    assert survey.label is not None
+    is_folder = survey.label.name == DIRECTORY
+    return stem(Path(survey.title).name) if is_folder else survey.label.name
+
+
+def _dataset(survey: Survey, folder: Path | None) -> dict[str, Any]:
+    columns = {"text": survey.text.name}
+    columns |= {"label": survey.label.name} if survey.label else {}
+    columns |= {"id": survey.id.name} if survey.id else {}
+    dataset: dict[str, Any] = _sources(survey, columns, folder)
+    if survey.label:
+        dataset["clean"] = {"dedup": "exact"}
+    split = _split(survey)
+    if rare := _rare_rule(survey, split):
+        dataset["labels"] = {"rare": rare}
+    return {**dataset, "split": split}
+
+
+def _sources(
+    survey: Survey, columns: Mapping[str, str], folder: Path | None
+) -> dict[str, Any]:
+    """Returns ``source``, or ``sources`` where test rows are read differently."""
+    source = _relative(survey.source, folder)
+    if survey.test is None:
+        return {"source": {**source, **columns}}
+    test = _relative(survey.test.source, folder)
+    format, test_format = next(iter(source)), next(iter(test))
+    train, path = source.pop(format), test.pop(test_format)
+    if (format, source) == (test_format, test):
+        return {"source": {format: {"train": train, "test": path}, **source, **columns}}
+    return {
+        "sources": {
+            "test": {test_format: {"test": path}, **test, **columns},
+            "train": {format: {"train": train}, **source, **columns},
+        }
+    }
+
+
+def _relative(source: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Returns the keys of a source, with its files first and relative to a folder."""
+
+    def path(name: str) -> str:
+        is_url = "://" in name
+        return name if folder is None or is_url else os.path.relpath(name, folder)
+
+    format, files = next(iter(source.items()))
+    named = path(files) if isinstance(files, str) else [path(name) for name in files]
+    rest = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in source.items()
+        if key != format
+    }
+    return {format: named, **rest}
+
+
+def _split(survey: Survey) -> dict[str, Any]:
+    """Returns shares; fewer rows leave more to eval, and the fewest none to test."""
+    if survey.num_rows < _FEW_ROWS:
+        shares = {"train": 0.7, "eval": 0.3}
+    elif survey.num_rows < _ENOUGH_ROWS:
+        shares = {"train": 0.7, "eval": 0.15, "test": 0.15}
+    else:
+        shares = {"train": 0.8, "eval": 0.1, "test": 0.1}
+    if survey.test or "folder" in survey.source:
+        return {"by": "source", "eval": shares["eval"]}
+    return {**shares, "by": survey.group.name} if survey.group else dict(shares)
+
+
+def _rare_rule(survey: Survey, split: Mapping[str, Any]) -> str | None:
+    """Returns the rule for labels that a split may leave out of train, if one may."""
+    if survey.labels is None:
+        return None
+    is_whole = survey.sample.is_complete and not survey.group
+    has_unknown = survey.test is not None and survey.test.unknown_labels
+    if is_whole and not has_unknown and not survey.labels.rarer_than(_RARE_LABEL):
+        return None
+    return "drop" if split.get("by") == "source" else "train"
+
+
+def _vocabulary(survey: Survey) -> dict[str, Any]:
+    texts = survey.texts
+    is_wordpiece = texts.script in _WORDPIECE_SCRIPTS and texts.language != "ja"
+    characters = survey.num_rows * texts.num_characters
+    fitting = [n for n in _VOCABULARY_SIZES if n * _CHARACTERS_PER_ENTRY <= characters]
+    size = fitting[-1] if fitting else _VOCABULARY_SIZES[0]
+    if texts.script == "han":
+        size = max(size, 8000)
+    return {
+        "kind": "wordpiece" if is_wordpiece else "sentencepiece",
+        "size": size,
+        "learn_from": "texts",
+    }
+
+
+def _training(survey: Survey, budget: str | None) -> dict[str, Any]:
+    rows = max(survey.num_rows, 1)
+    length: dict[str, Any] = {"budget": budget}
+    if budget is None and rows >= _EPOCH_ROWS:
+        length = {"budget": _LONG_BUDGET}
+    elif budget is None:
+        epochs = min(max(_ROWS_TRAINED // rows, _LEAST_EPOCHS), _MOST_EPOCHS)
+        length = {"epochs": epochs}
+    return {
+        **length,
+        "learning_rate": 1e-3,
+        "length_buckets": True,
+        "xla": False,  # Compiling would take most of a short training.
+        "best_metric": "loss",
     }
 
 
@@ -65,26 +221,24 @@ def to_name(text: str) -> str:
     return name if name[:1].isalpha() else f"label_{name}".rstrip("_")
 
 
-def source_of(data: Any, folder: Path, *, text: str, label: str) -> dict[str, str]:
-    """Returns the file of the data by its format, ``{"csv": "/data/tickets.csv"}``.
+def file_of(data: Any, folder: Path, *columns: str | None) -> str:
+    """Returns the path of data; a table is written as a file.
 
     Args:
-        data: a DataFrame, a list of dicts, or the path of a file.
+        data: a DataFrame, a list of dicts, or the path of a file or folder.
         folder: gets a file with the rows of a DataFrame or a list.
-        text: the column of the texts.
-        label: the column of the labels.
+        columns: names of columns that the rows must have.
 
     Raises:
-        ConfigError: no format has such a file, or the rows lack a column.
+        ConfigError: the rows lack a column.
         TypeError: the data are something else.
     """
     if isinstance(data, str | Path):
-        is_url = "://" in str(data)
-        return file_source(str(data) if is_url else str(Path(data).absolute()))
+        return str(data)
     rows = to_rows(data)
-    check_columns("fit", dict.fromkeys(key for row in rows for key in row), text, label)
-    rows = [{**row, label: _whole(row.get(label))} for row in rows]
-    return {"jsonl": str(_write_rows(rows, folder))}
+    names = dict.fromkeys(key for row in rows for key in row)
+    check_columns("fit", names, *filter(None, columns))
+    return str(_write_rows(rows, folder))
 
 
 def _write_rows(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
@@ -113,12 +267,6 @@ def _plain(value: Any) -> str | None:
     return None if text in ("NaT", "<NA>") else text
 
 
-def _whole(value: Any) -> Any:
-    """Returns 3 for 3.0: pandas' integers are floats where a value is missing."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value
-
-
 def render_yaml(values: Mapping[str, Any]) -> str:
     """Returns values as YAML, with inner mappings of plain values on one line."""
     from ruamel.yaml import YAML
@@ -137,3 +285,18 @@ def render_yaml(values: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml.dump(styled(values, 0), stream)
     return stream.getvalue()
+
+
+def render_starter(values: Mapping[str, Any], head: Iterable[str]) -> str:
+    """Returns a config as YAML, with a comment above every section.
+
+    Args:
+        values: the config.
+        head: lines for the beginning of the file.
+    """
+    lines = [f"# {line}" for line in head]
+    for line in render_yaml(values).splitlines():
+        if comment := _COMMENTS.get(line.partition(":")[0]):
+            lines += ["", f"# {comment}"]
+        lines.append(line)
+    return "\n".join(lines) + "\n"

@@ -7,9 +7,12 @@ recognized by its methods.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from textmill.models.errors import ConfigError, did_you_mean
+
+_MOST_TERMS = 8
 
 
 def make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
@@ -109,6 +112,14 @@ def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
         if name == "probabilities":
             row["probability"] = max(value.values())
             row |= {f"p_{label}": value[label] for label in sorted(value)}
+        elif name == "because":
+            terms = top_terms(value).items()
+            row[name] = "; ".join(f"{ngram} {weight:+.2f}" for ngram, weight in terms)
         else:
             row[name] = value
     return row
+
+
+def top_terms(because: Mapping[str, float]) -> dict[str, float]:
+    """Returns the terms of an explanation that a person reads: the largest ones."""
+    return dict(islice(because.items(), _MOST_TERMS))

@@ -1,4 +1,4 @@
-"""Rows of a file of texts, by the readers of ingestion, for predictions and ``init``.
+"""Names of data files, and the rows of one by the readers of ingestion.
 
 Ingestion reads files of any size in ranges, and stores bad records as dead letters;
 here a file is read from its start, and its first bad record is an error.
@@ -6,7 +6,9 @@ here a file is read from its start, and its first bad record is an error.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +21,25 @@ if TYPE_CHECKING:
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt", ".parquet")
 """Ends of the names of files of data; the table of readers has the same and more."""
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+_HEAD_BYTES = 4 << 20
+"""Bytes at the beginning of a file that decide about its encoding."""
 _SAMPLE_BYTES = 1 << 16
 
 
 def is_data(name: str) -> bool:
     """Returns True for the name of a file of data, compressed or not."""
-    return _expanded(name).suffix in ENDINGS
+    return _expanded(name).suffix.lower() in ENDINGS
 
 
 def stem(name: str) -> str:
     """Returns the name of a file without its endings: ``a`` for ``a.csv.gz``."""
     return _expanded(name).stem
+
+
+def ending_of(name: str) -> str:
+    """Returns the ending of a file's name: ``.csv.gz``."""
+    expanded = _expanded(name)
+    return expanded.suffix + name[len(str(expanded)) :]
 
 
 def _expanded(name: str) -> PurePath:
@@ -45,7 +55,7 @@ def file_source(name: str) -> dict[str, str]:
     """
     from textmill.components.ingester.readers import READERS
 
-    expanded = str(_expanded(name))
+    expanded = str(_expanded(name)).lower()
     rows = {key: row for key, row in READERS.items() if row.takes_files}
     for key, row in rows.items():
         if any(expanded.endswith(ending) for ending in row.endings):
@@ -94,14 +104,39 @@ def _sentence(reader: Reader, part: FileRange, letter: DeadLetter) -> str:
 
 def fitting_encoding(path: Path) -> str | None:
     """Returns the encoding that fits a file of text if UTF-8 does not, or None."""
-    from textmill.components.ingester.readers import READERS, encodings
+    from textmill.components.ingester.readers import READERS
 
     [key] = file_source(str(path))
-    is_plain = path.suffix not in _COMPRESSED and path.is_file()
-    if "encoding" not in READERS[key].options or not is_plain:
+    if "encoding" not in READERS[key].options or not path.is_file():
         return None
-    with path.open("rb") as file:
-        fitting = encodings.fitting_encoding(file.read(_SAMPLE_BYTES))
+    return encoding_of(read_head(str(path)))
+
+
+def read_head(path: str) -> bytes:
+    """Returns the first bytes of a file, decompressed."""
+    from textmill.components.ingester.readers.records import LimitsConfig
+    from textmill.components.ingester.readers.streams import open_stream
+
+    chunks, size = [], 0
+    expanded = LimitsConfig().max_expanded_bytes
+    with closing(open_stream(path, max_expanded_bytes=expanded)) as stream:
+        while size < _HEAD_BYTES and (chunk := stream.read(_SAMPLE_BYTES)):
+            chunks.append(chunk)
+            size += len(chunk)
+    return b"".join(chunks)
+
+
+def encoding_of(head: bytes) -> str | None:
+    """Returns the encoding that fits the first bytes of a file if UTF-8 does not."""
+    from textmill.components.ingester.readers import encodings
+
+    fitting = encodings.fitting_encoding(head[:_SAMPLE_BYTES])
+    if fitting == "utf-8":
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+        except UnicodeDecodeError as error:
+            begin = head.rfind(b"\n", 0, error.start) + 1
+            fitting = encodings.fitting_encoding(head[begin : begin + _SAMPLE_BYTES])
     return None if fitting in (None, "utf-8") else fitting
 
 

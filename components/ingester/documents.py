@@ -137,6 +137,10 @@ class DocumentBuilder:
         """
         row, source = record.row, self._source
         text = self._field(row, source.text)
+        if text is None:  # as csv's empty text, which is too short
+            self.num_read += 1
+            self.dropped["no_text"] += 1
+            return
         if type(text) is not str:
             raise _wrong_type("text", source.text, text, "a string")
         if "\0" in text:

@@ -26,6 +26,8 @@ class PredictorConfig:
     """causal_lm: tokens of each generated text."""
     seed: int = 17
     """Seed of masks and samples."""
+    held_out: bool = False
+    """Also writes the eval split, to which a calibration is fitted."""
     batch: int = 64
     """Rows of a forward pass."""
 
@@ -33,20 +35,21 @@ class PredictorConfig:
 def predict(
     *,
     documents: Input[Documents],
-    rows: Input[TokenRows],
+    rows: Input[TokenRows] | None = None,
     model: Input[TrainedModel],
     predictions: Output[Predictions],
     config: PredictorConfig,
 ) -> None:
     """Writes the model's outputs for the test split, or for eval without a test split.
 
+    A linear model reads whole documents and takes no rows.
+
     Raises:
         ConfigError: a slice names no column.
     """
-    from textmill.components.predictor.engine import predict_split
+    from textmill.components.predictor.engine import predict_splits
 
-    predict_split(
-        rows.evaluated_split,
+    predict_splits(
         documents=documents,
         rows=rows,
         model=model,
@@ -56,4 +59,4 @@ def predict(
 
 
 class Predictor(Component, executor=predict):
-    """Documents, rows, trained model -> predictions."""
+    """Documents, [rows], trained model -> predictions."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from textmill.components.artifacts import (
     TrainedModel,
     write_json,
 )
+from textmill.components.prediction_files import GROUP_ROWS, write_rows
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.models.inference import predict_rows, tokenize_texts
@@ -25,54 +25,67 @@ from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
+HELD_OUT = "eval"
+"""The split that no model learns its weights from and that is not the test split."""
 NO_VALUE = "(none)"
 """The slice of documents that do not have the column."""
-_GROUP_ROWS = 8192
 
 
-def predict_split(
-    split: str,
+def predict_splits(
     *,
     documents: Documents,
-    rows: TokenRows,
+    rows: TokenRows | None,
     model: TrainedModel,
     predictions: Predictions,
     config: PredictorConfig,
 ) -> None:
-    """Writes the predictions of a split, and generated samples if configured.
+    """Writes the predictions of the splits, and generated samples if configured.
 
     Raises:
         ConfigError: a slice names no column.
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
-    columns = _row_columns(documents, split, target=target, slices=config.slices)
-    if model.facts["model"]["family"] == "linear":
-        outputs = _linear_outputs(documents, split, model, target=target)
+    if rows is None:
+        evaluated = _evaluated_split(documents, target)
+        outputs = _of_documents(documents, model, target=target)
     else:
-        outputs = _row_outputs(rows, split, model, predictions, config)
-    _write(predictions, split, outputs=outputs, columns=columns)
+        evaluated = rows.evaluated_split
+        outputs = _of_rows(rows, model, predictions, config)
+    held_out = [HELD_OUT] if config.held_out else []
+    for split in dict.fromkeys([evaluated, *held_out]):
+        columns = _row_columns(documents, split, target=target, slices=config.slices)
+        write_rows(predictions, split, outputs=outputs(split), columns=columns)
+    tokens = rows.facts["tokens"][evaluated]["in"] if rows else 0
     predictions.facts = {
         "task": model.facts["task"],
         "labels": model.facts["labels"],
-        "split": split,
-        "rows": predictions.records[predictions.file_name(split)],
+        "split": evaluated,
+        "rows": predictions.records[predictions.file_name(evaluated)],
         "slices": list(config.slices) if target != "none" else [],
-        "tokens": rows.facts["tokens"][split]["in"],
-        "bytes": rows.facts["bytes"][split],
+        "tokens": tokens,
+        "bytes": rows.facts["bytes"][evaluated] if rows else 0,
         "model": model.digest,
         "documents": documents.digest,
     }
 
 
-def _row_outputs(
+def _evaluated_split(documents: Documents, target: str) -> str:
+    """Returns test, or eval if no document of test has a target."""
+    labelled = documents.read_with(TARGETS[target].field, "test")
+    return "eval" if next(labelled, None) is None else "test"
+
+
+def _of_rows(
     rows: TokenRows,
-    split: str,
     model: TrainedModel,
     predictions: Predictions,
     config: PredictorConfig,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Returns the outputs of rows; writes the samples of a model that generates."""
+) -> Callable[[str], Iterator[dict[str, np.ndarray]]]:
+    """Returns the function from a split to the outputs of its rows.
+
+    It also writes the samples of a model that generates.
+    """
     task, tokenizer = load_task(
         model.path / model.WEIGHTS,
         model.path / model.TOKENIZER,
@@ -87,28 +100,36 @@ def _row_outputs(
             seed=config.seed,
         )
         write_json(predictions.file(predictions.SAMPLES), texts)
-    reader = RowReader(rows.shards(split), RowSchema.of(rows.facts))
+    schema = RowSchema.of(rows.facts)
     target = TASKS[model.facts["task"]].target
-    return predict_rows(
-        task, reader, target=target, batch=config.batch, seed=config.seed
+    return lambda split: predict_rows(
+        task,
+        RowReader(rows.shards(split), schema),
+        target=target,
+        batch=config.batch,
+        seed=config.seed,
     )
 
 
-def _linear_outputs(
-    documents: Documents, split: str, model: TrainedModel, *, target: str
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields targets and probabilities of whole documents, in their order."""
+def _of_documents(
+    documents: Documents, model: TrainedModel, *, target: str
+) -> Callable[[str], Iterator[dict[str, np.ndarray]]]:
+    """Returns the function from a split to the linear model's outputs of documents."""
     linear = LinearModel.load(model.path / model.WEIGHTS, model.facts["model"])
     tokenizer = load_tokenizer(model.path / model.TOKENIZER)
     kind, labels = TARGETS[target], model.facts["labels"]
-    labelled = documents.read_with(kind.field, split)
-    while batch := list(islice(labelled, _GROUP_ROWS)):
-        ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
-        numbers = kind.encode([d[kind.field] for d in batch], labels)
-        yield {
-            "target": np.array(numbers, np.int32),
-            "probabilities": linear.probabilities(ids),
-        }
+
+    def outputs(split: str) -> Iterator[dict[str, np.ndarray]]:
+        labelled = documents.read_with(kind.field, split)
+        while batch := list(islice(labelled, GROUP_ROWS)):
+            ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
+            numbers = kind.encode([d[kind.field] for d in batch], labels)
+            yield {
+                "target": np.array(numbers, np.int32),
+                "probabilities": linear.probabilities(ids),
+            }
+
+    return outputs
 
 
 def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) -> None:
@@ -138,59 +159,3 @@ def _row_columns(
     for document in documents.read_with(TARGETS[target].field, split):
         values = {column: str(document.get(column, NO_VALUE)) for column in slices}
         yield {"id": document["id"]} | values
-
-
-def _write(
-    predictions: Predictions,
-    split: str,
-    *,
-    outputs: Iterator[dict[str, np.ndarray]],
-    columns: Iterator[dict[str, str]],
-) -> None:
-    """Writes row groups of a fixed size, so that bytes do not depend on the batch."""
-    import pyarrow.parquet as pq
-
-    writer: Any = None
-    count, name = 0, predictions.file_name(split)
-    path = predictions.file(name)
-    try:
-        for group in _regrouped(outputs, _GROUP_ROWS):
-            size = len(next(iter(group.values())))
-            table = _table(group, list(islice(columns, size)))
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
-            writer.write_table(table)
-            count += size
-    finally:
-        if writer is not None:
-            writer.close()
-    predictions.records[name] = count
-
-
-def _regrouped(
-    batches: Iterator[dict[str, np.ndarray]], size: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the same rows in groups of ``size``, the last one smaller."""
-    waiting: list[dict[str, np.ndarray]] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += len(next(iter(batch.values())))
-        while count >= size:
-            rows = {k: np.concatenate([b[k] for b in waiting]) for k in batch}
-            yield {k: v[:size] for k, v in rows.items()}
-            waiting, count = [{k: v[size:] for k, v in rows.items()}], count - size
-    if count:
-        yield {k: np.concatenate([b[k] for b in waiting]) for k in waiting[0]}
-
-
-def _table(outputs: dict[str, np.ndarray], columns: list[dict[str, str]]) -> Any:
-    import pyarrow as pa
-
-    arrays = {name: pa.array([row[name] for row in columns]) for name in columns[0]}
-    for name, values in outputs.items():
-        if values.ndim == 1:
-            arrays[name] = pa.array(values)
-        else:
-            flat = pa.array(values.reshape(-1))
-            arrays[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
-    return pa.table(arrays)

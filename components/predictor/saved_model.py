@@ -12,8 +12,10 @@ from textmill.components.native_logs import silence_native_logs
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
-    from textmill.models.export.format import Runtime
+    from textmill.models.export.format import Explanation, Runtime
 
+REST = "(rest)"
+"""The term of an answer that no n-gram has: of the encoder, and the bias."""
 _BATCH = 64
 _FIRST = ("label", "probabilities")
 
@@ -59,20 +61,47 @@ def _verify(folder: Path) -> None:
         )
 
 
-def predict_texts(model: Runtime, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(
+    model: Runtime, texts: Sequence[str], *, explain: bool = False
+) -> list[dict[str, Any]]:
     """Returns an answer for each text; probabilities by label, highest first.
 
     Fields are in one order: label, probabilities, then others by name. A SavedModel
     has its outputs in any order, another one in every process.
+
+    Args:
+        model: the loaded export.
+        texts: the texts.
+        explain: adds ``because``: the terms of the label's logit by n-gram, the
+            largest first, and ``(rest)``, that of the encoder and the bias.
+
+    Raises:
+        ConfigError: an explanation of a model without n-grams.
     """
     answers: list[dict[str, Any]] = []
     for start in range(0, len(texts), _BATCH):
-        answers += model.answer(texts[start : start + _BATCH])
+        batch = texts[start : start + _BATCH]
+        answers += model.answer(batch)
+        if explain:
+            for answer, terms in zip(
+                answers[start:], model.explain(batch), strict=True
+            ):
+                answer["because"] = _because(terms, model.labels.index(answer["label"]))
     for answer in answers:
         if "probabilities" in answer:
             pairs = zip(model.labels, answer["probabilities"], strict=True)
             answer["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
     return [{name: answer[name] for name in _in_order(answer)} for answer in answers]
+
+
+def _because(terms: Explanation, label: int) -> dict[str, float]:
+    """Returns the terms of one label's logit by n-gram, the largest first."""
+    because = {REST: float(terms.rest[label])}
+    for ngram, weight in zip(terms.ngrams, terms.weights[:, label], strict=True):
+        # Tokens that are written alike share a line.
+        because[ngram] = because.get(ngram, 0.0) + float(weight)
+    ranked = sorted(because.items(), key=lambda term: (-abs(term[1]), term[0]))
+    return dict(ranked)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from textmill.models.servable import Servable
     from textmill.models.tasks.server import ServingOptions
-    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
+
+
+class Explanation(NamedTuple):
+    """The terms of the logits of an answer; the softmax of their sum is the answer.
+
+    Attributes:
+        ngrams: the n-grams of the text that the linear model knows, in their order.
+        weights: float32 ``[ngrams, labels]``: their terms, with mean 0 over labels.
+        rest: float32 ``[labels]``: the term of the encoder and of the bias.
+    """
+
+    ngrams: list[str]
+    weights: np.ndarray
+    rest: np.ndarray
 
 
 class Runtime:
@@ -25,6 +43,17 @@ class Runtime:
         """Answers texts, which may be any bytes: one dict a text."""
         raise NotImplementedError
 
+    def explain(self, texts: Sequence[str | bytes]) -> list[Explanation]:
+        """Explains the answers to texts by their n-grams.
+
+        Raises:
+            ConfigError: the model has no n-grams.
+        """
+        raise ConfigError(
+            "explain: expected a classifier with n-grams, this model has none; train "
+            "it with model.ngrams: true"
+        )
+
 
 class Format:
     """Base class of an export format.
@@ -34,9 +63,13 @@ class Format:
     """
 
     def write(
-        self, task: Task, tokenizer: Tokenizer, folder: Path, options: ServingOptions
+        self,
+        model: Servable,
+        tokenizer: Tokenizer,
+        folder: Path,
+        options: ServingOptions,
     ) -> None:
-        """Writes a trained task and its tokenizer to a folder, which may not exist."""
+        """Writes a trained model and its tokenizer to a folder, which may not exist."""
         raise NotImplementedError
 
     def load(self, folder: Path) -> Runtime:

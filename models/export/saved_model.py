@@ -7,32 +7,41 @@ Loading needs ``import tensorflow_text`` for the tokenizer's ops.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the tokenizers' ops)
 from typing_extensions import override
 
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.export.format import Format, Runtime
+from textmill.models.export.format import Explanation, Format, Runtime
 from textmill.models.export.graph_ops import foreign_ops
 from textmill.models.tasks.server import to_python
 
 if TYPE_CHECKING:
+    from textmill.models.servable import Servable
     from textmill.models.tasks.server import ServingOptions
-    from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
 
 
 class SavedModel(Format):
-    """TensorFlow's SavedModel with signatures ``serving_default`` and ``labels``."""
+    """TensorFlow's SavedModel with signatures ``serving_default`` and ``labels``.
+
+    The server may add others: a classifier with n-grams has ``explain``.
+    """
 
     @override
     def write(
-        self, task: Task, tokenizer: Tokenizer, folder: Path, options: ServingOptions
+        self,
+        model: Servable,
+        tokenizer: Tokenizer,
+        folder: Path,
+        options: ServingOptions,
     ) -> None:
-        server = task.serve(tokenizer, options)
+        server = model.serve(tokenizer, options)
         text = tf.TensorSpec([None], tf.string, name="text")
         serve = tf.function(
             lambda text: server.answer(server.rows(text)), input_signature=[text]
@@ -42,10 +51,12 @@ class SavedModel(Format):
             input_signature=[],
         )
         signatures = {"serving_default": serve, "labels": labels}
+        for name, function in server.signatures().items():
+            signatures[name] = tf.function(function, input_signature=[text])
         tf.saved_model.save(server, str(folder), signatures=signatures)
         if foreign := foreign_ops(folder):
             raise ConfigError(
-                f"{type(task).__name__}: its graph holds {', '.join(foreign)}, which "
+                f"{type(model).__name__}: its graph holds {', '.join(foreign)}, which "
                 "an exported model may not hold; express the task with the ops listed "
                 "in models/export/graph_ops.py"
             )
@@ -79,6 +90,25 @@ class SavedModelRuntime(Runtime):
     def answer(self, texts: Sequence[str | bytes]) -> list[dict[str, Any]]:
         answers = self._serve(text=tf.constant(list(texts), tf.string))
         return to_python(answers, len(texts))
+
+    @override
+    def explain(self, texts: Sequence[str | bytes]) -> list[Explanation]:
+        if (explain := self._model.signatures.get("explain")) is None:
+            return super().explain(texts)
+        outputs = explain(text=tf.constant(list(texts), tf.string))
+        values = {name: value.numpy() for name, value in outputs.items()}
+        bounds = np.searchsorted(values["row"], np.arange(len(texts) + 1))
+        return [
+            Explanation(
+                ngrams=[
+                    ngram.decode(errors="replace")
+                    for ngram in values["ngram"][start:end].tolist()
+                ],
+                weights=values["weights"][start:end],
+                rest=values["rest"][number],
+            )
+            for number, (start, end) in enumerate(pairwise(bounds))
+        ]
 
 
 def _check_ops(folder: Path) -> None:

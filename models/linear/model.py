@@ -39,7 +39,13 @@ class LinearModel:
     @classmethod
     def load(cls, path: Path, facts: Mapping[str, Any]) -> LinearModel:
         """Reads ``tensors`` from a file, and the rest from ``facts``."""
-        tensors = load_file(path)
+        return cls.of(load_file(path), facts)
+
+    @classmethod
+    def of(
+        cls, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> LinearModel:
+        """Returns the model of its tensors and facts."""
         known = {f.name for f in fields(cls)} - tensors.keys()
         return cls(**tensors, **{name: facts[name] for name in known})
 

@@ -93,7 +93,7 @@ TASKS = Table(
         ),
         "classify": TaskRow(
             path="textmill.models.tasks.classify:Classify",
-            families=("bert", "gpt", "lstm"),
+            families=("bert", "gpt", "lstm", "linear"),
             target="label",
             packings=("pad",),
             metrics=(

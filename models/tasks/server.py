@@ -6,7 +6,7 @@ this graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,10 @@ class Server(tf.Module):
     def answer(self, rows: Rows) -> Answers:
         """Answers rows."""
         raise NotImplementedError
+
+    def signatures(self) -> dict[str, Callable[[tf.Tensor], Answers]]:
+        """Returns the further functions of texts ``[n]`` that an export offers."""
+        return {}
 
     def reference_rows(self, texts: Sequence[str]) -> Rows:
         """Packs texts as training does: offline, one at a time, to the full length."""

@@ -1,8 +1,9 @@
 """The command line: results on stdout, messages on stderr, an error in one sentence.
 
 One file per command group: start at ``run.py``, whose commands start, plan and select
-nodes; ``runs.py``, ``data.py`` and ``vocabulary.py`` read results, ``predict.py`` uses
-them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
+nodes; ``init.py`` and ``fit.py`` begin with data; ``runs.py``, ``data.py`` and
+``vocabulary.py`` read results, ``predict.py`` uses them, ``compile.py`` and
+``submit.py`` take a pipeline to a platform. ``options.py``,
 ``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
@@ -24,6 +25,7 @@ from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
 from textmill.pipeline.cli.data import data_app
 from textmill.pipeline.cli.doctor import doctor
+from textmill.pipeline.cli.fit import fit
 from textmill.pipeline.cli.gc import collect_garbage
 from textmill.pipeline.cli.init import init
 from textmill.pipeline.cli.options import REFUSED_BY_MACHINE
@@ -53,6 +55,7 @@ app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(vocabulary_app, name="vocabulary")
 app.command(epilog=examples("init"))(init)
+app.command(epilog=examples("fit"))(fit)
 app.command(epilog=examples("run"))(run)
 app.command(epilog=examples("plan"))(plan)
 app.command("compile", epilog=examples("compile"))(compile_file)

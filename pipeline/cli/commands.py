@@ -14,7 +14,6 @@ from textmill.pipeline.text_files import is_data
 _INTERRUPTED = 130
 _OTHER_NAMES = {
     "train": "run FILE.yaml",
-    "fit": "run FILE.yaml",
     "start": "run FILE.yaml",
     "build": "run FILE.yaml",
     "evaluate": "run FILE.yaml",
@@ -52,10 +51,18 @@ _OTHER_NAMES = {
 """Names of commands elsewhere, and the command here."""
 
 EXAMPLES = {
-    "": ("textmill init tickets.csv", "textmill run tickets.yaml"),
+    "": (
+        "textmill fit tickets.csv --label category",
+        "textmill init tickets.csv",
+        "textmill run tickets.yaml",
+    ),
     "init": (
         "textmill init tickets.csv",
         "textmill init data/reviews.jsonl --text body --label stars -o reviews.yaml",
+    ),
+    "fit": (
+        "textmill fit tickets.csv --label category",
+        "textmill fit train.jsonl --label stars --test test.jsonl --budget 10m",
     ),
     "run": (
         "textmill run mail.yaml",

@@ -19,6 +19,7 @@ from textmill.components.reporter.headline import (
     summarize,
 )
 from textmill.pipeline.progress import visible
+from textmill.pipeline.tables import top_terms
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan
@@ -232,9 +233,14 @@ def render_answer(
     """Returns a prediction: probabilities sorted, everything else by name."""
     rows = []
     for name, value in answer.items():
-        if isinstance(value, Mapping):
+        if name == "because":
+            rows.append([name, ""])
+            rows += [[f"  {n}", f"{w:+7.2f}"] for n, w in top_terms(value).items()]
+        elif isinstance(value, Mapping):
             ranked = sorted(value.items(), key=lambda item: (-item[1], item[0]))
             rows += [[f"  {label}", f"{share:7.2%}"] for label, share in ranked]
+        elif isinstance(value, bool):
+            rows.append([name, "yes" if value else "no"])
         else:
             rows.append([name, str(value)])
     table = render_table(rows)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -29,9 +29,6 @@ from textmill.pipeline.text_files import (
     read_rows,
     text_of,
 )
-
-if TYPE_CHECKING:
-    from textmill.models.export.format import Runtime
 
 _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedVersion.MODEL)}")
 
@@ -106,6 +103,12 @@ def predict(
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints one JSON object per text.")
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="Adds the n-grams that speak for and against the label."
+        ),
+    ] = False,
     trust: Trust = False,
 ) -> None:
     """Predicts texts with a pushed model: given ones, a file's, or typed ones.
@@ -119,19 +122,23 @@ def predict(
     report_newer_version(target, mirror)
     is_prompt = not texts and source is None and sys.stdin.isatty()
     rows = _prompt(column) if is_prompt else _rows(texts, source, column)
-    from textmill.components.predictor.saved_model import load_saved_model
+    from textmill.components.predictor.saved_model import (
+        load_saved_model,
+        predict_texts,
+    )
 
     model = load_saved_model(folder, trust=trust)
+    ask = partial(predict_texts, model, explain=explain)
     size = 1 if is_prompt else _BATCH
     if output is not None:
         with file_writer(output) as write:
-            num_texts = _predict(model, rows, column, number, write, size=size)
+            num_texts = _predict(ask, rows, column, number, write, size=size)
         print(f"textmill: {output}: {num_texts:,} predictions", file=sys.stderr)
         return
     is_only_one = is_prompt or len(texts or ()) == 1
     as_text = partial(_print_answer, column, is_only_one)
     write = _print_json if as_json or source is not None else as_text
-    _predict(model, rows, column, number, write, size=size)
+    _predict(ask, rows, column, number, write, size=size)
 
 
 def _check_options(
@@ -152,7 +159,7 @@ def _check_options(
 
 
 def _predict(
-    model: Runtime,
+    ask: Callable[[list[str]], list[dict[str, Any]]],
     rows: Iterable[dict[str, Any]],
     column: str,
     number: int | None,
@@ -161,11 +168,9 @@ def _predict(
     size: int,
 ) -> int:
     """Answers rows in batches, and returns their number."""
-    from textmill.components.predictor.saved_model import predict_texts
-
     num_texts = 0
     for batch in batches(rows, size):
-        answers = predict_texts(model, [row[column] for row in batch])
+        answers = ask([row[column] for row in batch])
         for row, answer in zip(batch, answers, strict=True):
             write(row, top(answer, number))
         num_texts += len(batch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -18,6 +18,11 @@ from textmill.pipeline.cli.options import (
     is_default_root,
     print_json,
 )
+
+if TYPE_CHECKING:
+    from textmill.pipeline.config.load import LoadedConfig
+    from textmill.pipeline.pipeline import Pipeline
+    from textmill.pipeline.runners.local import RunSummary
 
 Runner = Literal["local", "kubeflow-local"]
 Only = Annotated[
@@ -53,14 +58,52 @@ def run(
     on: On = "local",
 ) -> None:
     """Runs all nodes that are not up to date."""
-    from textmill.pipeline.cli.display import render_run, terminal_width
     from textmill.pipeline.config.data_checks import check_data
 
     loaded, pipeline = _wire(
         config, overrides, root, only=only, start=start, until=until
     )
     check_data(loaded, nodes=pipeline.selected)
-    summary = _run_on(on, loaded, pipeline, root)
+    run_pipeline(
+        loaded,
+        pipeline,
+        root,
+        as_json=as_json,
+        require_blessed=require_blessed,
+        on=on,
+    )
+
+
+def run_pipeline(
+    loaded: LoadedConfig,
+    pipeline: Pipeline,
+    root: Path,
+    *,
+    config_text: str | None = None,
+    as_json: bool = False,
+    require_blessed: bool = False,
+    on: Runner = "local",
+) -> NoReturn:
+    """Runs a pipeline, prints its results, and ends with its exit code.
+
+    Args:
+        loaded: the config.
+        pipeline: its pipeline, or a part of it.
+        root: the folder of artifacts, runs and pushed models.
+        config_text: the YAML that the run keeps; by default all keys of the config.
+        as_json: print ``summary.json``.
+        require_blessed: fail if a stage fails its gate.
+        on: the runner.
+
+    Raises:
+        GateNotPassed: as ``require_blessed`` says.
+        Exit: always, otherwise.
+    """
+    from textmill.pipeline.cli.display import render_run, terminal_width
+    from textmill.pipeline.config.schema import render_config
+
+    config_text = config_text or render_config(loaded.config)
+    summary = _run_on(on, loaded, pipeline, root, config_text)
     if as_json:
         print_json(summary.data)
     else:
@@ -77,8 +120,9 @@ def run(
     raise typer.Exit(summary.exit_code)
 
 
-def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
-    from textmill.pipeline.config.schema import render_config
+def _run_on(
+    on: Runner, loaded: LoadedConfig, pipeline: Pipeline, root: Path, config_text: str
+) -> RunSummary:
     from textmill.pipeline.runners.local import LocalRunner
 
     if on == "kubeflow-local":
@@ -95,7 +139,7 @@ def _run_on(on: Runner, loaded: Any, pipeline: Any, root: Path) -> Any:
         beam=config.beam,
         progress=True,
     )
-    return runner.run(pipeline, config_text=render_config(loaded.config))
+    return runner.run(pipeline, config_text=config_text)
 
 
 def _check_gates(summary: Mapping[str, Any], root: Path) -> None:

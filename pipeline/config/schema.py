@@ -20,9 +20,11 @@ from textmill.components.profiler.config import ProfileConfig
 from textmill.components.pusher import PushConfig
 from textmill.components.tokenizer import TokenizeConfig
 from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.models import config as models
+from textmill.models.calibrated import CalibrateConfig
 from textmill.models.checks import Bounds, check_bounds
-from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation
+from textmill.models.linear import LinearConfig
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
@@ -53,6 +55,25 @@ class DatasetConfig(ingester.DatasetConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelConfig(models.ModelConfig):
+    """The encoder, and the n-grams of classifiers."""
+
+    ngrams: bool | LinearConfig = True
+    """classify: join the encoder with a linear model over token n-grams of the whole
+    text, where held-out documents prefer both; a mapping sets the choices of the linear
+    model. With family linear there is no encoder."""
+
+    def to_train(self) -> models.ModelConfig:
+        """Returns the encoder: other n-grams do not train it again."""
+        return part_of(self, models.ModelConfig)
+
+    @property
+    def linear(self) -> LinearConfig:
+        """The choices of the linear model."""
+        return self.ngrams if isinstance(self.ngrams, LinearConfig) else LinearConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """One model of the file: its task, data, training, evaluation and delivery."""
 
@@ -60,8 +81,9 @@ class StageConfig:
     """masked_lm and causal_lm learn from text alone; classify from labels."""
     dataset: str
     """The data set of the stage."""
-    train: TrainingConfig
-    """Training: the knobs of the loop, and those of the task."""
+    train: TrainingConfig | None = None
+    """Training: the knobs of the loop, and those of the task. Model family linear has
+    none; every other one needs it."""
     init: str | PretrainedConfig | None = None
     """The stage, or folder of pretrained weights, to start from: the backbone, and the
     head if both have it. Not set: from scratch."""
@@ -71,6 +93,8 @@ class StageConfig:
     trained further. Not set: random."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """Tokenization: documents to rows."""
+    calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
+    """classify: confidence of the answers."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """Evaluation, and the thresholds that bless the model."""
     export: ExportConfig | None = None
@@ -95,6 +119,7 @@ class StageConfig:
     @property
     def task_config(self) -> Any:
         """The knobs of the task."""
+        assert self.train is not None, "family linear has no knobs"
         return part_of(self.train, TASKS[self.task].config)
 
     @staticmethod
@@ -122,7 +147,7 @@ def _stage_class(*task_configs: type) -> type[StageConfig]:
         frozen=True,
         kw_only=True,
     )
-    stage = [("train", train)]
+    stage = [("train", train | None, field(default=None))]
     return dataclasses.make_dataclass(
         "StageConfig", stage, bases=(StageConfig,), frozen=True, kw_only=True
     )

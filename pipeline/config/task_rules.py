@@ -56,6 +56,8 @@ def check_task_fits(
     vocabulary = as_mapping(config.get("vocabulary"))
     family = str(model.get("family", ModelConfig.family))
     yield from _check_init(stage, family, vocabulary)
+    if family in FAMILIES:
+        yield from _check_train(stage, family)
     if row is None:
         return
     if family in FAMILIES and family not in row.families:
@@ -171,6 +173,24 @@ def _check_init(
     if stage.get("init") is not None and stage.get("embeddings") is not None:
         expected = "either init, whose weights include embeddings, or embeddings"
         yield Violation("embeddings", expected, "both")
+
+
+def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
+    """Yields a missing ``train``, and keys that need an encoder in a file without."""
+    if FAMILIES[family].is_encoder:
+        if stage.get("train") is None:
+            hint = "; add train: {epochs: 3}"
+            yield Violation("train", f"train with model.family {family}", None, hint)
+        return
+    for name in ("train", "init"):
+        if stage.get(name) is not None:
+            expected = f"no {name} with model.family {family}"
+            yield Violation(name, expected, "a value")
+    rules = as_mapping(as_mapping(stage.get("evaluate")).get("thresholds"))
+    for metric, rule in rules.items():
+        if isinstance(rule, str) and "linear" in rule:
+            expected = f"a number or the pushed model with model.family {family}"
+            yield Violation(f"evaluate.thresholds.{metric}", expected, rule)
 
 
 def _check_target(

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from textmill.pipeline.results import Model, ReportPage, Run, Stage
 
@@ -61,9 +61,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> LoadedConfig
 def fit(
     data: Any,
     *,
-    text: str = "text",
-    label: str = "label",
-    budget: str = "5m",
+    text: str | None = None,
+    label: str | None = None,
+    test: str | Path | None = None,
+    budget: str | None = None,
+    size: Literal["small", "base"] | None = None,
     name: str | None = None,
     root: str | Path = _ROOT,
     overrides: Sequence[str] = (),
@@ -71,44 +73,52 @@ def fit(
 ) -> Run:
     """Trains a classifier on texts and labels, evaluates it and pushes it.
 
-    Runs the pipeline of a config of a few lines, which ``Run.config`` returns. The
-    same data and arguments find their results cached.
+    Runs the pipeline of a config of a few lines, which ``Run.config`` returns, as
+    ``textmill fit`` does. The same data and arguments find their results cached.
 
     Args:
         data: a DataFrame, a list of dicts, or the path of a file (csv, tsv, jsonl,
-            parquet, ...). A table is written below the root.
-        text: the column of the texts.
-        label: the column of the labels.
-        budget: the time to train, ``90s``, ``5m`` or ``1h``. The steps around it take
-            up to a minute more.
-        name: the name of the pipeline and of the pushed model; by default the label's
-            column.
+            parquet, ...) or folder. A table is written below the root.
+        text: the column of the texts; guessed if not given.
+        label: the column of the labels; guessed if not given.
+        test: a file of test rows with the same columns; by default a part of the data.
+        budget: the time to train, ``90s``, ``5m`` or ``1h``; by default a number of
+            epochs. The steps around it take up to a minute more.
+        size: the size of the model; by default from the number of rows.
+        name: the name of the pipeline and of the pushed model; by default those of the
+            file and of the label's column.
         root: the folder of artifacts, runs and pushed models.
         overrides: assignments to the config, ``model.layers=2``, as of ``--set``.
-        progress: show progress on standard error.
+        progress: show progress and notes about the data on standard error.
 
     Raises:
         ConfigError: the data lack a column, or an argument is wrong.
+        DataError: nothing can be learned from the data.
         TextmillError: a node failed or was interrupted; the same call resumes.
     """
-    from textmill.pipeline import starter
-    from textmill.pipeline.config.load import parse_config
     from textmill.pipeline.create_pipeline import create_pipeline
+    from textmill.pipeline.fit import make_start
+    from textmill.pipeline.starter import file_of
 
     root = Path(root).absolute()
-    values = starter.starter_config(
-        starter.source_of(data, root / "rows", text=text, label=label),
-        name=starter.to_name(label) if name is None else name,
+    start = make_start(
+        file_of(data, root / "rows", text, label),
         text=text,
         label=label,
+        test=None if test is None else str(test),
         budget=budget,
+        size=size,
+        name=name,
+        title=None if isinstance(data, str | Path) else "table",
+        overrides=overrides,
     )
-    loaded = parse_config(starter.render_yaml(values), Path("fit"), overrides)
+    if progress:
+        start.print_lines()
     return _run(
-        create_pipeline(loaded, root),
-        loaded,
+        create_pipeline(start.loaded, root),
+        start.loaded,
         root,
-        config_text=starter.render_yaml(loaded.raw),
+        config_text=start.text,
         progress=progress,
     )
 

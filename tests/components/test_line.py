@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from textmill.components.artifacts import (
     Evaluation,
@@ -21,9 +22,11 @@ from textmill.components.artifacts import (
     Validation,
 )
 from textmill.components.base import Context
+from textmill.components.calibrator import CalibratorConfig, calibrate
 from textmill.components.evaluator import EvaluatorConfig, evaluate
 from textmill.components.exporter import ExportConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
+from textmill.components.linear_trainer import LinearTrainerConfig, train_linear
 from textmill.components.manifest import write_manifest
 from textmill.components.predictor import PredictorConfig, predict
 from textmill.components.predictor.saved_model import load_saved_model, predict_texts
@@ -32,6 +35,7 @@ from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import TrainerConfig, train
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.linear import LinearConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 
@@ -72,15 +76,27 @@ def line(documents, vocabulary, tmp_path_factory):
         seal(model)
         seal(logs)
         made |= {name: model, f"{name}.rows": rows, f"{name}.logs": logs}
-    return made
+    linear = TrainedModel(root / "linear")
+    train_linear(
+        documents=documents,
+        vocabulary=vocabulary,
+        model=linear,
+        config=LinearTrainerConfig(
+            # So few that the encoder knows more.
+            task="classify",
+            linear=LinearConfig(max_documents=12),
+        ),
+    )
+    seal(linear)
+    return made | {"linear": linear}
 
 
-def predicted(line, folder: Path, **knobs) -> Predictions:
+def predicted(line, folder: Path, *, name="classify", **knobs) -> Predictions:
     predictions = Predictions(folder)
     predict(
         documents=line["documents"],
-        rows=line["classify.rows"],
-        model=line["classify"],
+        rows=line.get(f"{name}.rows"),
+        model=line[name],
         predictions=predictions,
         config=PredictorConfig(**knobs),
     )
@@ -139,6 +155,85 @@ def test_an_unmet_threshold_does_not_bless(line, tmp_path):
 def test_a_slice_by_an_unknown_column_names_the_columns(line, tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'label'"):
         predicted(line, tmp_path, slices=("labels",))
+
+
+def calibrated(line, folder: Path, *names: str) -> tuple[TrainedModel, Predictions]:
+    """Returns the calibrated classifier of some models, and its predictions."""
+    model, predictions = TrainedModel(folder / "model"), Predictions(folder / "p")
+    parts = {"classify": "encoder", "linear": "linear"}
+    inputs = {parts[name]: line[name] for name in names}
+    for name in names:
+        made = predicted(line, folder / name, name=name, held_out=True)
+        inputs[f"{parts[name]}_predictions"] = made
+    calibrate(**inputs, model=model, predictions=predictions, config=CalibratorConfig())
+    seal(model)
+    seal(predictions)
+    return model, predictions
+
+
+@pytest.mark.parametrize(
+    "names", [("classify", "linear"), ("classify",), ("linear",)], ids="-".join
+)
+def test_the_export_of_a_calibrated_model_answers_as_its_predictions(
+    line, names, tmp_path
+):
+    model, predictions = calibrated(line, tmp_path, *names)
+    assert [n for n in ("encoder", "linear") if model.facts[n]] == [
+        {"classify": "encoder"}.get(name, name) for name in names
+    ]
+    assert calibrated(line, tmp_path / "again", *names)[0].digest == model.digest
+    serving = ServingModel(tmp_path / "serving")
+    export(
+        documents=line["documents"],
+        model=model,
+        serving=serving,
+        config=ExportConfig(),
+    )
+    seal(serving)
+    served = load_saved_model(serving.path / serving.SAVED_MODEL)
+    documents = list(line["documents"].read("test"))
+    answers = served.answer([document["text"] for document in documents])
+    [columns] = predictions.read_groups()
+    assert columns["id"] == [document["id"] for document in documents]
+    probabilities = np.array([answer["probabilities"] for answer in answers])
+    np.testing.assert_allclose(probabilities, columns["probabilities"], atol=1e-5)
+    assert [a["confident"] for a in answers] == columns["confident"].tolist()
+    parity = json.loads((serving.path / serving.PARITY).read_text())
+    reference = [answer["probabilities"] for answer in parity["answers"]]
+    np.testing.assert_allclose(probabilities, reference, atol=1e-5)
+    [alone] = served.answer([documents[3]["text"]])
+    assert alone["probabilities"] == pytest.approx(
+        answers[3]["probabilities"], abs=1e-6
+    )
+    assert served.answer(["", "\0 🙂 unknown"])[0]["label"] in served.labels
+    if names == ("classify",):
+        with pytest.raises(ConfigError, match="this model has none"):
+            served.explain(["a text"])
+        return
+    # The terms of an answer are all of it.
+    texts = [documents[3]["text"], "", documents[4]["text"]]
+    for terms, answer in zip(served.explain(texts), served.answer(texts), strict=True):
+        logits = terms.rest + terms.weights.sum(axis=0)
+        expected = answer["probabilities"]
+        assert softmax(logits).tolist() == pytest.approx(expected, abs=1e-5)
+        assert len(terms.ngrams) == len(terms.weights)
+    [explained] = predict_texts(served, [documents[3]["text"]], explain=True)
+    [terms] = served.explain([documents[3]["text"]])
+    label = served.labels.index(explained["label"])
+    total = terms.rest[label] + terms.weights[:, label].sum()
+    assert sum(explained["because"].values()) == pytest.approx(total, abs=1e-4)
+    assert set(explained["because"]) == {"(rest)", *terms.ngrams}
+
+
+def test_predictions_of_another_model_are_refused(line, tmp_path):
+    with pytest.raises(IntegrityError, match="is of another model than"):
+        calibrate(
+            encoder=line["linear"],
+            encoder_predictions=predicted(line, tmp_path / "p"),
+            model=TrainedModel(tmp_path / "m"),
+            predictions=Predictions(tmp_path / "q"),
+            config=CalibratorConfig(),
+        )
 
 
 def test_the_pretrained_loss_falls(line):

@@ -75,11 +75,16 @@ def write_example(folder: Path) -> None:
     stage["evaluate"] = {"thresholds": {"accuracy": ">= 0"}}
     with (folder / "tickets.yaml").open("w", encoding="utf-8") as file:
         YAML().dump(config, file)
-    with (folder / "tickets.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("id", "message", "category"), *_tickets()])
+    write_tickets(folder / "tickets.csv")
 
 
-def _tickets() -> Iterator[tuple[int, str, str]]:
+def write_tickets(path: Path, *, copies: int = 1) -> None:
+    """Writes the table of the example project, whose texts are all different."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("id", "message", "category"), *_tickets(copies)])
+
+
+def _tickets(copies: int) -> Iterator[tuple[int, str, str]]:
     problems = {
         "billing": ("The invoice shows the wrong amount", "My card was charged twice"),
         "technical": ("I cannot log in", "The application crashes at the start"),
@@ -87,7 +92,8 @@ def _tickets() -> Iterator[tuple[int, str, str]]:
     }
     ends = ("since Monday", "again", "for a week", "today", "as before", "on my phone")
     texts = [
-        (f"{text} {end}, {greeting}", label)
+        (f"{text} {end}, {greeting}" + f" ({copy})" * (copy > 0), label)
+        for copy in range(copies)
         for label, problem in problems.items()
         for text, end, greeting in itertools.product(problem, ends, ("thanks", "help"))
     ]

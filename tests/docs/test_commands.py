@@ -13,6 +13,7 @@ from tests.docs.pages import (
     commands,
     example_config,
     write_example,
+    write_tickets,
 )
 from textmill.pipeline import cli
 
@@ -26,6 +27,7 @@ NOT_RUN = {
     r"textmill \w+ library ": "needs the model of the quickstart",
     r"textmill tensorboard": "serves until it is stopped",
     r"textmill report --open": "opens a browser",
+    r"textmill fit ": "trains; tests/pipeline/library/test_notebook.py does it",
     r"textmill init": "refuses to write the file again; has a test of its own below",
 }
 """Commands that cannot run here, by pattern, with the reason."""
@@ -75,6 +77,7 @@ def test_a_command_of_the_pages_succeeds(command, project, monkeypatch):
 def test_init_writes_the_file_of_the_guide(tmp_path, monkeypatch):
     write_example(tmp_path)
     (tmp_path / "tickets.yaml").unlink()
+    write_tickets(tmp_path / "tickets.csv", copies=8)
     assert execute("textmill init tickets.csv", tmp_path, monkeypatch) == 0
     text = (tmp_path / "tickets.yaml").read_text("utf-8")
     assert YAML(typ="safe").load(text) == example_config()

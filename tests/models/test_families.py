@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from safetensors.numpy import load_file
 
 from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
@@ -21,7 +22,7 @@ TOKENIZER = Character([*SPECIAL_TOKENS, *" ab"])
 TEXTS = ["abba", "", "a b", "b" * 40, "zzz"]
 CASES = [
     (family, task, recipe)
-    for family in FAMILIES
+    for family in (name for name in FAMILIES if FAMILIES[name].is_encoder)
     for task, row in TASKS.items()
     if family in row.families
     for recipe in (("classic",) if family == "lstm" else ("classic", "modern"))
@@ -69,7 +70,7 @@ def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
 
     digest = save_weights(made, tmp_path / "weights")
     other = make(family, task, recipe, seed=2)
-    load_weights(other, tmp_path / "weights")
+    load_weights(other, load_file(tmp_path / "weights"), source="weights")
     again = measured(other, other.features(rows_for(other)), compiled=False)
     np.testing.assert_allclose(again["loss"], sums["loss"], rtol=1e-5)
     assert save_weights(other, tmp_path / "again") == digest
@@ -185,7 +186,11 @@ def test_the_modern_recipe_tells_sentences_apart():
 def test_weights_of_another_recipe_are_refused(tmp_path):
     save_weights(make("gpt", "causal_lm", "classic"), tmp_path / "base")
     with pytest.raises(IntegrityError, match="weights do not match the model"):
-        load_weights(make("gpt", "causal_lm", "modern"), tmp_path / "base")
+        load_weights(
+            make("gpt", "causal_lm", "modern"),
+            load_file(tmp_path / "base"),
+            source="base",
+        )
 
 
 def test_the_classic_recipe_is_keras_hubs_own(tmp_path):

@@ -1,57 +1,50 @@
+import json
+
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.starter import source_of, starter_config, to_name
+from textmill.pipeline.config.load import parse_config
+from textmill.pipeline.starter import file_of, render_starter, starter_config, to_name
+from textmill.pipeline.survey.survey import make_survey
 from textmill.pipeline.tables import answers_like, make_table, to_rows, to_texts
 
 
-def rows_of(source):
-    with open(source["jsonl"], encoding="utf-8") as file:
+def lines_of(path):
+    with open(path, encoding="utf-8") as file:
         return file.read().splitlines()
 
 
 def test_the_same_rows_have_the_same_file(tmp_path):
     rows = [{"text": "one", "label": "a"}, {"text": "two", "label": "b"}]
-    columns = {"text": "text", "label": "label"}
-    of_list = source_of(rows, tmp_path, **columns)
-    assert source_of(pd.DataFrame(rows), tmp_path, **columns) == of_list
-    assert source_of(pa.Table.from_pylist(rows), tmp_path, **columns) == of_list
-    assert rows_of(of_list) == [
+    of_list = file_of(rows, tmp_path, "text", "label")
+    assert file_of(pd.DataFrame(rows), tmp_path, None, "label") == of_list
+    assert file_of(pa.Table.from_pylist(rows), tmp_path) == of_list
+    assert lines_of(of_list) == [
         '{"text":"one","label":"a"}',
         '{"text":"two","label":"b"}',
     ]
-    assert source_of(rows[:1], tmp_path, **columns) != of_list
+    assert file_of(rows[:1], tmp_path) != of_list
+    assert file_of(tmp_path / "a.csv", tmp_path) == str(tmp_path / "a.csv")
 
 
-def test_missing_values_are_null_and_whole_labels_stay_integers(tmp_path):
+def test_missing_values_are_null(tmp_path):
     frame = pd.DataFrame({"t": ["one", None], "y": [3, None]})
     frame["day"] = pd.to_datetime(["2026-11-26", None])
-    assert rows_of(source_of(frame, tmp_path, text="t", label="y")) == [
-        '{"t":"one","y":3,"day":"2026-11-26 00:00:00"}',
+    assert lines_of(file_of(frame, tmp_path)) == [
+        '{"t":"one","y":3.0,"day":"2026-11-26 00:00:00"}',
         '{"t":null,"y":null,"day":null}',
     ]
 
 
-@pytest.mark.parametrize(
-    ("path", "key"),
-    [("/d/a.csv", "csv"), ("/d/a.jsonl.gz", "jsonl"), ("gs://b/*.parquet", "parquet")],
-)
-def test_the_end_of_a_name_tells_the_format(path, key, tmp_path):
-    assert source_of(path, tmp_path, text="t", label="y") == {key: path}
-
-
 def test_data_of_another_kind_are_an_error_that_names_what_fits(tmp_path):
-    columns = {"text": "message", "label": "label"}
-    with pytest.raises(ConfigError, match=r"ends in \.jsonl, .*got another name"):
-        source_of("a.docx", tmp_path, **columns)
     with pytest.raises(ConfigError, match="did you mean 'mesage'"):
-        source_of([{"mesage": "one", "label": "a"}], tmp_path, **columns)
+        file_of([{"mesage": "one", "label": "a"}], tmp_path, "message", "label")
     with pytest.raises(TypeError, match="got list of str"):
-        source_of(["one"], tmp_path, **columns)
+        file_of(["one"], tmp_path)
     with pytest.raises(TypeError, match="got int"):
-        source_of(3, tmp_path, **columns)
+        file_of(3, tmp_path)
 
 
 def test_names_are_made_of_the_title_of_a_column():
@@ -62,8 +55,84 @@ def test_names_are_made_of_the_title_of_a_column():
         "label_2nd",
         "label",
     ]
-    config = starter_config({}, name="a", text="t", label="y", budget="5m")
-    assert list(config["stages"]) == ["a"]
+
+
+def survey_of(folder, texts, *, label=lambda n: "ab"[n % 2], name="a.jsonl", **options):
+    rows = [{"text": text, "label": label(n)} for n, text in enumerate(texts)]
+    return make_survey(file_named(folder / name, rows), **options)
+
+
+def file_named(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("count", "split", "length"),
+    [
+        (60, {"train": 0.7, "eval": 0.3}, {"epochs": 60}),
+        (600, {"train": 0.7, "eval": 0.15, "test": 0.15}, {"epochs": 20}),
+        (3000, {"train": 0.8, "eval": 0.1, "test": 0.1}, {"epochs": 5}),
+    ],
+)
+def test_splits_and_epochs_follow_the_number_of_rows(count, split, length, tmp_path):
+    survey = survey_of(tmp_path, [f"text {n}" for n in range(count)])
+    values = starter_config(survey)
+    assert values["datasets"]["texts"]["split"] == split
+    [stage] = values["stages"].values()
+    assert length.items() <= stage["train"].items()
+    assert starter_config(survey, size="base")["model"]["layers"] == 4
+    [stage] = starter_config(survey, name="s", budget="9s")["stages"].values()
+    assert stage["train"]["budget"] == "9s"
+    assert "epochs" not in stage["train"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "size", "length"),
+    [
+        ("the word is here", "wordpiece", 1000, 32),
+        ("the word is here " * 20, "wordpiece", 2000, 96),
+        ("the word is here " * 200, "wordpiece", 16000, 128),
+        ("今天的比赛", "wordpiece", 8000, 32),
+        ("これは日本語の文です", "sentencepiece", 1000, 32),
+        ("यह हिन्दी में है", "sentencepiece", 1000, 32),
+    ],
+)
+def test_the_vocabulary_and_the_window_follow_the_texts(
+    text, kind, size, length, tmp_path
+):
+    values = starter_config(survey_of(tmp_path, [f"{text} {n}" for n in range(600)]))
+    vocabulary = values["vocabulary"]
+    assert (vocabulary["kind"], vocabulary["size"]) == (kind, size)
+    assert values["model"]["sequence_length"] == length
+
+
+def test_a_label_that_chance_may_leave_out_of_train_is_moved_there(tmp_path):
+    texts = [f"text {n}" for n in range(100)]
+    survey = survey_of(tmp_path, texts, label=lambda n: "abr"[2 if n == 1 else n % 2])
+    assert starter_config(survey)["datasets"]["texts"]["labels"] == {"rare": "train"}
+    assert (
+        "labels" not in starter_config(survey_of(tmp_path, texts))["datasets"]["texts"]
+    )
+
+
+def test_test_rows_are_a_split_by_source(tmp_path):
+    texts = [f"text {n}" for n in range(100)]
+    test = file_named(tmp_path / "b.jsonl", [{"text": "new", "label": "a"}])
+    dataset = starter_config(survey_of(tmp_path, texts, test=test))["datasets"]["texts"]
+    files = {"train": str(tmp_path / "a.jsonl"), "test": test}
+    columns = {"text": "text", "label": "label"}
+    assert dataset["source"] == {"jsonl": files, **columns}
+    assert dataset["split"] == {"by": "source", "eval": 0.3}
+    other = tmp_path / "c.csv"
+    other.write_text("text;label\nnew;a\n")
+    survey = survey_of(tmp_path, texts, test=str(other))
+    values = starter_config(survey, folder=tmp_path)
+    assert values["datasets"]["texts"]["sources"] == {
+        "test": {"csv": {"test": "c.csv"}, "delimiter": ";", **columns},
+        "train": {"jsonl": {"train": "a.jsonl"}, **columns},
+    }
+    parse_config(render_starter(values, ["a head"]), tmp_path / "c.yaml")
 
 
 def test_texts_come_from_lists_dicts_and_tables():

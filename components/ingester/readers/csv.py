@@ -202,6 +202,18 @@ class CsvReader(TableReader):
         if columns is not None:
             yield from _rows(records, columns, header)
 
+    def delimiter(self, part: FileRange) -> str:
+        """Returns the delimiter that the config names, or that fits a file."""
+        with self.open(part) as stream:
+            lines = read_lines(
+                stream,
+                begin=0,
+                end=None,
+                max_line_bytes=self.limits.max_line_bytes,
+                block_bytes=_HEAD_BYTES,
+            )
+            return self._find_dialect(self._texts(self._take_head(lines))).delimiter
+
     def places(self, part: FileRange, offsets: list[int]) -> dict[int, dict[str, int]]:
         """Returns the rows and lines of records by their offsets; a header is row 1."""
         places = super().places(part, offsets)

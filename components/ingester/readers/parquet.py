@@ -94,6 +94,15 @@ class ParquetReader(Reader):
             names = tuple(parquet.schema_arrow.names)
         return FileColumns(names, has_header=True, is_complete=True)
 
+    def num_records(self, file: SourceFile) -> int:
+        """Returns the number of rows in a file's footer.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
+        with _open(file.path) as (parquet, _):
+            return int(parquet.metadata.num_rows)
+
     def read(self, part: FileRange) -> Records:
         """Yields the rows of a range of row groups.
 

@@ -118,6 +118,10 @@ class Reader(ABC):
                 return FileColumns(tuple(names), self.has_header, self.has_header)
         return FileColumns(tuple(names), self.has_header, is_complete=True)
 
+    def num_records(self, file: SourceFile) -> int | None:
+        """Returns the number of records of a file that says it; else None."""
+        return None
+
     @abstractmethod
     def read(self, part: FileRange) -> Records:
         """Yields the records of a range in order.

@@ -257,6 +257,13 @@ def test_a_label_never_seen_in_train_is_refused(run, write):
         run(SourceConfig(jsonl=write(*rows), label="of"), split=split)
 
 
+def test_records_without_a_text_are_dropped_and_counted(run, write):
+    rows = [{"text": f"t{n}" if n % 2 else None, "n": n} for n in range(40)]
+    documents = run(SourceConfig(jsonl=write(*rows)), split=ALL_TRAIN)
+    assert ledger(documents)["dropped"] == {"no_text": 20}
+    assert ledger(documents)["bad"] == {}
+
+
 def test_nothing_good_left_is_refused(run, write):
     with pytest.raises(DataError, match=r"no document is left of the 1 .*1 too_short"):
         run(SourceConfig(jsonl=write({"text": " "})))

@@ -7,7 +7,7 @@ import pytest
 
 from tests.components.test_line import line, predicted  # noqa: F401
 from textmill.components.artifacts import Documents
-from textmill.components.predictor.engine import _regrouped
+from textmill.components.prediction_files import _regrouped
 from textmill.models.errors import ConfigError
 
 

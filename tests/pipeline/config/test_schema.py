@@ -27,7 +27,7 @@ def test_the_schema_has_bounds_defaults_and_known_names():
     dropout = definitions["ModelConfig"]["properties"]["dropout"]
     assert (dropout["minimum"], dropout["exclusiveMaximum"]) == (0, 1)
     family = definitions["ModelConfig"]["properties"]["family"]
-    assert family["enum"] == ["bert", "gpt", "lstm"]
+    assert family["enum"] == ["bert", "gpt", "lstm", "linear"]
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)

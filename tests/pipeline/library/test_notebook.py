@@ -9,10 +9,11 @@ import pytest
 
 import textmill as tm
 from textmill.models.errors import ConfigError
+from textmill.pipeline.cli import main
 from textmill.pipeline.config.yaml import read_yaml
 
 FIVE_STEPS = (
-    'overrides=["stages.category.train.budget=null", "stages.category.train.steps=5"]'
+    'overrides=["stages.category.train.epochs=null", "stages.category.train.steps=5"]'
 )
 NOTEBOOKS = Path(__file__).parents[3] / "docs" / "notebooks"
 
@@ -51,7 +52,7 @@ def test_fit_pushes_a_model_that_is_measured_on_unseen_rows(cells):
     assert set(run.metrics["split"]) == {"test"}
     accuracy = run.metrics.set_index("metric").loc["accuracy"]
     assert accuracy.low <= accuracy.value <= accuracy.high
-    assert accuracy.rows == 31
+    assert accuracy.rows == 62
     assert {"train/loss", "eval/loss"} <= set(run.curves()["name"])
 
 
@@ -72,11 +73,33 @@ def test_the_config_of_a_fit_is_a_file_of_few_lines_that_does_the_same(cells):
     run = names["run"]
     file = folder / "saved.yaml"
     file.write_text(run.config)
-    assert len(run.config.splitlines()) < 20
+    assert len(run.config.splitlines()) < 30
     source = read_yaml(run.config, "saved.yaml").value["datasets"]["texts"]["source"]
     assert (source["text"], source["label"]) == ("message", "category")
     again = tm.run(file, root=folder / "tickets", progress=False)
     assert {node["state"] for node in again.summary["nodes"].values()} == {"cached"}
+
+
+def test_the_command_does_the_same(cells, monkeypatch, capsys):
+    folder, _, _ = cells
+    monkeypatch.chdir(folder)
+    [table] = (folder / "tickets" / "rows").iterdir()
+    overrides = [f"--set={text}" for text in ast.literal_eval(FIVE_STEPS[10:])]
+    options = ["--label=category", "--root=tickets", "--output=fit.yaml", *overrides]
+    monkeypatch.setattr("sys.argv", ["textmill", "fit", str(table), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0, err
+    assert "textmill: label: column 'category', 3 values: 'billing'" in err
+    assert "train.category: cached" in err
+    assert "linear baseline: accuracy" in out
+    assert 'textmill predict --root tickets category "your text"' in out
+    of_command, of_call = (
+        tm.load_config(folder / name).config for name in ("fit.yaml", "saved.yaml")
+    )
+    assert of_command.datasets == of_call.datasets
+    assert of_command.stages == of_call.stages
 
 
 def test_the_report_is_a_page_that_a_notebook_shows_in_a_frame(cells):

@@ -1,0 +1,199 @@
+"""Fits the calibration, and writes the classifier and its predictions.
+
+The predictions of the joint model follow from those of its parts: no forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from textmill.components.artifacts import Predictions, TrainedModel, write_json
+from textmill.components.prediction_files import write_rows
+from textmill.models.calibrated.fit import (
+    Calibration,
+    Comparison,
+    compare,
+    fit_calibration,
+)
+from textmill.models.calibrated.model import (
+    ENCODER,
+    FAMILY,
+    LINEAR,
+    join_tensors,
+    part_facts,
+)
+from textmill.models.errors import IntegrityError
+from textmill.models.weights import save_tensors
+
+HELD_OUT = "eval"
+_PREFIXES = {"encoder": ENCODER, "linear": LINEAR}
+
+
+class Part(NamedTuple):
+    """A trained model and its predictions."""
+
+    model: TrainedModel
+    predictions: Predictions
+
+    @classmethod
+    def of(
+        cls, model: TrainedModel | None, predictions: Predictions | None
+    ) -> Part | None:
+        """Returns a part, or None without a model.
+
+        Raises:
+            IntegrityError: the predictions are of another model.
+        """
+        if model is None:
+            return None
+        assert predictions is not None, "a model comes with its predictions"
+        if predictions.facts["model"] != model.digest:
+            raise IntegrityError(
+                f"calibrate: {predictions.path} is of another model than {model.path}; "
+                "run the pipeline again"
+            )
+        return cls(model, predictions)
+
+
+def join_parts(
+    parts: Mapping[str, Part],
+    *,
+    model: TrainedModel,
+    predictions: Predictions,
+    risk: float,
+) -> None:
+    """Writes the calibrated classifier of parts, and its predictions.
+
+    Args:
+        parts: ``encoder``, ``linear``, or both.
+        model: the classifier to write.
+        predictions: its predictions to write.
+        risk: highest share of errors among confident answers.
+
+    Raises:
+        IntegrityError: the predictions of the parts are of different rows.
+    """
+    targets, held_out = _read_held_out(parts)
+    comparison = None
+    if len(parts) == 2 and len(targets) > 1:
+        comparison = compare(held_out["encoder"], held_out["linear"], targets)
+        if not comparison.joint_is_better:
+            parts = {"linear": parts["linear"]}
+    calibration = fit_calibration(
+        held_out["encoder"] if "encoder" in parts else None,
+        held_out["linear"] if "linear" in parts else None,
+        targets,
+        risk=risk,
+    )
+    _write_model(parts, model, calibration, comparison, rows=len(targets))
+    _write_predictions(parts, predictions, calibration)
+
+
+def _read_held_out(
+    parts: Mapping[str, Part],
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns targets ``[rows]`` and probabilities ``[rows, labels]`` by part."""
+    targets: list[np.ndarray] = [np.zeros(0, np.int32)]
+    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in parts}
+    for groups in _aligned(parts, HELD_OUT):
+        targets.append(next(iter(groups.values()))["target"])
+        for name, group in groups.items():
+            probabilities[name].append(group["probabilities"])
+    return np.concatenate(targets), {
+        name: np.concatenate(groups or [np.zeros((0, 1), np.float32)])
+        for name, groups in probabilities.items()
+    }
+
+
+def _aligned(
+    parts: Mapping[str, Part], split: str | None
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Yields the row groups of the parts' predictions, of the same rows.
+
+    Raises:
+        IntegrityError: they are of different rows.
+    """
+    readers = {
+        name: part.predictions.read_groups(split) for name, part in parts.items()
+    }
+    for groups in zip(*readers.values(), strict=True):
+        if any(group["id"] != groups[0]["id"] for group in groups):
+            raise IntegrityError(
+                "calibrate: the predictions of encoder and linear model are of "
+                "different rows; run the pipeline again"
+            )
+        yield dict(zip(readers, groups, strict=True))
+
+
+def _write_model(
+    parts: Mapping[str, Part],
+    model: TrainedModel,
+    calibration: Calibration,
+    comparison: Comparison | None,
+    *,
+    rows: int,
+) -> None:
+    weights = {
+        _PREFIXES[name]: part.model.path / part.model.WEIGHTS
+        for name, part in parts.items()
+    }
+    tensors = save_tensors(join_tensors(weights), model.file(model.WEIGHTS))
+    first = next(iter(parts.values())).model
+    model.copy_tokenizer(first.files(f"{first.TOKENIZER}/"))
+    facts: dict[str, Any] = {
+        "task": first.facts["task"],
+        "model": {"family": FAMILY},
+        "labels": first.facts["labels"],
+        "vocabulary": first.facts["vocabulary"],
+        "parameters": sum(part.model.facts["parameters"] for part in parts.values()),
+        **{
+            name: part_facts(parts[name].model.facts) if name in parts else None
+            for name in _PREFIXES
+        },
+        "calibration": calibration.facts,
+    }
+    model.identity = {"tensors": tensors, **facts}
+    model.facts = {
+        **facts,
+        "held_out": rows,
+        "comparison": comparison.facts if comparison else None,
+    }
+    write_json(model.file("model.json"), model.facts)
+
+
+def _write_predictions(
+    parts: Mapping[str, Part], predictions: Predictions, calibration: Calibration
+) -> None:
+    first = next(iter(parts.values())).predictions
+    write_rows(
+        predictions,
+        first.facts["split"],
+        outputs=_joined(parts, calibration),
+        columns=_text_columns(first),
+    )
+    predictions.facts = {k: v for k, v in first.facts.items() if k != "model"}
+
+
+def _joined(
+    parts: Mapping[str, Part], calibration: Calibration
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields targets and calibrated answers of the evaluated split."""
+    for groups in _aligned(parts, None):
+        given = {name: group["probabilities"] for name, group in groups.items()}
+        joined = calibration.probabilities(given.get("encoder"), given.get("linear"))
+        yield {
+            "target": next(iter(groups.values()))["target"],
+            "probabilities": joined,
+            "confident": calibration.is_confident(joined),
+        }
+
+
+def _text_columns(predictions: Predictions) -> Iterator[dict[str, str]]:
+    """Yields id and slice columns of each row."""
+    for group in predictions.read_groups():
+        texts = {name: v for name, v in group.items() if isinstance(v, list)}
+        for row in zip(*texts.values(), strict=True):
+            yield dict(zip(texts, row, strict=True))

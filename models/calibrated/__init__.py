@@ -1,0 +1,28 @@
+"""The calibrated classifier: encoder and linear model, joined, with honest confidence.
+
+The answer to a text is ``softmax(a * log p_encoder + b * log p_linear)``. Both weights
+are at least zero and are fitted on held-out predictions, so they set the temperature
+too. A model without one of the parts is calibrated alone. Reading order: this file (its
+knobs), ``fit.py`` (weights and threshold from predictions), ``model.py`` (files),
+``classifier.py`` (the served graph). Importing this package loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from textmill.models.checks import Bounds, check_bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateConfig:
+    """Confidence of a classifier's answers."""
+
+    abstain: Annotated[float, Bounds(above=0, below=1)] = 0.05
+    """Highest share of errors among the answers marked ``confident``. The threshold of
+    confidence comes from held-out documents; an answer below it should go to a
+    person or to a larger model."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

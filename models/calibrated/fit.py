@@ -1,0 +1,246 @@
+"""Fits a calibrated classifier to held-out predictions of its parts.
+
+Two weights suffice: a sum of log probabilities is a product of experts, and their scale
+is a temperature (Guo et al., 2017, "On Calibration of Modern Neural Networks"). The
+weights of answers to compare two models are fitted on other documents than those that
+they answer.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+LOWEST_LOG_PROBABILITY = -69.0
+"""Lower bound of log probabilities: float32 holds exp(-69)."""
+_LARGEST_WEIGHT = 20.0
+_PARTS = 5
+_THRESHOLD_STEPS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """The fitted weights and the threshold of confidence.
+
+    Attributes:
+        encoder: weight of the encoder's log probabilities; 0.0 without an encoder.
+        linear: weight of the linear model's; 0.0 without one.
+        threshold: lowest probability of a confident answer; None if no answer is.
+        risk: highest share of errors among confident answers.
+    """
+
+    encoder: float
+    linear: float
+    threshold: float | None
+    risk: float
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The attributes as JSON values."""
+        return asdict(self)
+
+    def probabilities(
+        self, encoder: np.ndarray | None, linear: np.ndarray | None
+    ) -> np.ndarray:
+        """Joins the probabilities of the parts, float32 ``[rows, labels]``."""
+        parts = {"encoder": encoder, "linear": linear}
+        given = {name: p for name, p in parts.items() if p is not None}
+        weights = np.array([getattr(self, name) for name in given])
+        return _join(log_probabilities(list(given.values())), weights)
+
+    def is_confident(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns bool ``[rows]`` for probabilities ``[rows, labels]``."""
+        if self.threshold is None:
+            return np.zeros(len(probabilities), bool)
+        is_above: np.ndarray = probabilities.max(axis=1) >= np.float32(self.threshold)
+        return is_above
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Compares held-out log loss of the joint model and of the linear model alone.
+
+    Attributes:
+        gain: the linear model's mean log loss minus the joint model's, in nats.
+        error: standard error of ``gain`` over documents.
+        accuracy: of the joint model.
+        linear_accuracy: of the linear model.
+        rows: number of documents.
+    """
+
+    gain: float
+    error: float
+    accuracy: float
+    linear_accuracy: float
+    rows: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The attributes and the decision as JSON values."""
+        return {**asdict(self), "sentence": self.sentence}
+
+    @property
+    def joint_is_better(self) -> bool:
+        """True if the gain exceeds its standard error."""
+        return self.gain > self.error
+
+    @property
+    def sentence(self) -> str:
+        """The decision in a sentence."""
+        who = "encoder and linear model answer together"
+        if not self.joint_is_better:
+            who = "the linear model answers alone"
+        change = f"lowers its log loss by {self.gain:.4f}"
+        if self.gain <= 0:
+            change = f"does not lower its log loss ({-self.gain:.4f} more)"
+        return (
+            f"{who}: the encoder {change}, standard error {self.error:.4f}, on "
+            f"{self.rows:,} held-out documents"
+        )
+
+
+def log_probabilities(parts: list[np.ndarray]) -> np.ndarray:
+    """Returns bounded float64 logarithms ``[parts, rows, labels]``."""
+    stacked = np.stack(parts).astype(np.float64)
+    smallest = math.exp(LOWEST_LOG_PROBABILITY)
+    return np.log(np.maximum(stacked, smallest))
+
+
+def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Comparison:
+    """Compares the joint model with the linear model on held-out documents.
+
+    Args:
+        encoder: probabilities ``[rows, labels]`` of documents that the encoder has not
+            learned from.
+        linear: those of the linear model.
+        targets: label numbers ``[rows]``.
+    """
+    joint, alone = (
+        _cross_fitted(log_probabilities(parts), targets)
+        for parts in ([encoder, linear], [linear])
+    )
+    rows = np.arange(len(targets))
+    gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
+    return Comparison(
+        gain=float(gains.mean()),
+        error=float(gains.std(ddof=1) / math.sqrt(len(rows))),
+        accuracy=float((joint.argmax(axis=1) == targets).mean()),
+        linear_accuracy=float((alone.argmax(axis=1) == targets).mean()),
+        rows=len(rows),
+    )
+
+
+def fit_calibration(
+    encoder: np.ndarray | None,
+    linear: np.ndarray | None,
+    targets: np.ndarray,
+    *,
+    risk: float,
+) -> Calibration:
+    """Fits weights and threshold to held-out probabilities of one or both parts.
+
+    Args:
+        encoder: float32 ``[rows, labels]``, or None.
+        linear: float32 ``[rows, labels]``, or None.
+        targets: label numbers ``[rows]``; without rows, the parts count alike and no
+            answer is confident.
+        risk: highest share of errors among confident answers.
+    """
+    given = {"encoder": encoder, "linear": linear}
+    parts = {name: value for name, value in given.items() if value is not None}
+    weights = dict.fromkeys(given, 0.0) | dict.fromkeys(parts, 1.0 / len(parts))
+    if not len(targets):
+        return Calibration(**weights, threshold=None, risk=risk)
+    logs = log_probabilities(list(parts.values()))
+    fitted = np.round(_fit_weights(logs, targets), 4)
+    probabilities = _join(logs, fitted)
+    weights |= dict(zip(parts, fitted.tolist(), strict=True))
+    # The answers of the same documents would look more certain than they are.
+    honest = _cross_fitted(logs, targets) if len(targets) >= 2 * _PARTS else None
+    return Calibration(
+        **weights,
+        threshold=confidence_threshold(
+            probabilities if honest is None else honest, targets, risk=risk
+        ),
+        risk=risk,
+    )
+
+
+def confidence_threshold(
+    probabilities: np.ndarray, targets: np.ndarray, *, risk: float
+) -> float | None:
+    """Returns the lowest confidence above which the share of errors is within a risk.
+
+    One more error than there are is counted, which bounds the expected risk of a new
+    document (Angelopoulos et al., 2022, "Conformal Risk Control").
+
+    Args:
+        probabilities: ``[rows, labels]``.
+        targets: label numbers ``[rows]``.
+        risk: highest share of errors.
+
+    Returns:
+        A multiple of 0.0001, so that the last bits of a probability do not matter;
+        None if no threshold meets the risk.
+    """
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    is_wrong = (probabilities.argmax(axis=1) != targets)[order]
+    counts = np.arange(1, len(order) + 1)
+    bound = (np.cumsum(is_wrong) + 1) / (counts + 1)
+    # Documents of one confidence are answered together or not at all.
+    ends = np.append(np.diff(confidence[order]) != 0, True)
+    within = np.flatnonzero((bound <= risk) & ends)
+    if not len(within):
+        return None
+    lowest = float(confidence[order][within[-1]])
+    return math.floor(lowest * _THRESHOLD_STEPS) / _THRESHOLD_STEPS
+
+
+def _join(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns float32 ``[rows, labels]`` for logarithms ``[parts, rows, labels]``."""
+    return softmax(np.tensordot(weights, logs, 1), axis=1).astype(np.float32)
+
+
+def _cross_fitted(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Returns probabilities of each document by weights fitted on other documents."""
+    part_of = np.arange(len(targets)) % _PARTS
+    probabilities = np.zeros(logs.shape[1:], np.float32)
+    for part in range(_PARTS):
+        inside = part_of == part
+        weights = _fit_weights(logs[:, ~inside], targets[~inside])
+        probabilities[inside] = _join(logs[:, inside], weights)
+    smallest = np.float32(math.exp(LOWEST_LOG_PROBABILITY))
+    return np.maximum(probabilities, smallest)
+
+
+def _fit_weights(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Returns the weights ``[parts]`` of the lowest log loss, a convex problem.
+
+    One more document than there are is taken to be wrong (Platt, 1999), or answers
+    without an error would be certain.
+    """
+    num_parts, size, num_labels = logs.shape
+    truth = np.full((size, num_labels), 1 / (size + 2) / max(num_labels - 1, 1))
+    truth[np.arange(size), targets] = (size + 1) / (size + 2)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        answers = log_softmax(np.tensordot(weights, logs, 1), axis=1)
+        error = np.exp(answers) - truth  # [rows, labels]
+        gradient = np.tensordot(logs, error, 2) / size
+        return -float((truth * answers).sum() / size), gradient
+
+    optimum = minimize(
+        loss,
+        np.full(num_parts, 1 / num_parts),
+        jac=True,
+        bounds=[(0.0, _LARGEST_WEIGHT)] * num_parts,
+        method="L-BFGS-B",
+    )
+    fitted: np.ndarray = optimum.x
+    return fitted

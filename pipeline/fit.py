@@ -1,0 +1,103 @@
+"""Makes a checked config for data, for ``textmill init``, ``fit`` and ``tm.fit``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from textmill.models.errors import ConfigError
+from textmill.pipeline.config.load import LoadedConfig, parse_config
+from textmill.pipeline.progress import visible
+from textmill.pipeline.starter import Size, render_starter, starter_config
+from textmill.pipeline.survey.remarks import check_learnable, describe, remarks
+from textmill.pipeline.survey.survey import Survey, make_survey
+
+
+@dataclass(frozen=True)
+class Start:
+    """A config for data, and the sentences about the data."""
+
+    survey: Survey
+    """The data."""
+    lines: list[str]
+    """Descriptions of the data, then remarks on what looks wrong."""
+    text: str
+    """The config as YAML, with comments."""
+    loaded: LoadedConfig
+    """The config, checked against the data."""
+
+    def print_lines(self) -> None:
+        """Prints the sentences on standard error."""
+        for line in self.lines:
+            print(f"textmill: {visible(line)}", file=sys.stderr)
+
+    @property
+    def stage(self) -> str:
+        """The name of the only stage."""
+        [stage] = self.loaded.config.stages
+        return stage
+
+
+def make_start(
+    data: str,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    test: str | None = None,
+    budget: str | None = None,
+    size: Size | None = None,
+    name: str | None = None,
+    title: str | None = None,
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    must_classify: bool = True,
+) -> Start:
+    """Surveys data and makes a config for it.
+
+    Args:
+        data: a file, pattern, URL or folder.
+        text: the column of the texts; guessed if not given.
+        label: the column of the labels; guessed if not given.
+        test: a file of test rows.
+        budget: the time of the training, ``5m``; by default a number of epochs.
+        size: the size of the model; by default from the number of rows.
+        name: the name of the pipeline and its stage.
+        title: the name of the data in messages; by default ``data``.
+        path: the YAML file that the config is for, which paths become relative to.
+        overrides: assignments ``a.b=v`` that replace or add values.
+        must_classify: refuse data from which no classifier can be learned.
+
+    Raises:
+        ConfigError: a file, column or value does not exist or fit.
+        DataError: nothing can be learned from the data.
+    """
+    from textmill.pipeline.config.data_checks import check_data
+
+    _check_budget(budget)
+    survey = make_survey(data, text=text, label=label, test=test, title=title)
+    if must_classify:
+        check_learnable(survey)
+    folder = None if path is None else path.absolute().parent
+    values = starter_config(survey, name=name, budget=budget, size=size, folder=folder)
+    window = values["model"]["sequence_length"]
+    lines = [*describe(survey)]
+    lines += [f"note: {remark}" for remark in remarks(survey, window=window)]
+    written = render_starter(values, lines)
+    loaded = parse_config(written, path or Path("fit"), overrides)
+    check_data(loaded)
+    if overrides:
+        written = render_starter(loaded.raw, lines)
+    return Start(survey, lines, written, loaded)
+
+
+def _check_budget(budget: str | None) -> None:
+    from textmill.models.training.config import parse_duration
+
+    if budget is None:
+        return
+    try:
+        parse_duration(budget)
+    except ValueError as error:
+        raise ConfigError(f"--budget: expected {error}") from None

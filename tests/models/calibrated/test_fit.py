@@ -1,0 +1,96 @@
+"""Weights, comparison and confidence of a joint classifier, against known values."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from textmill.models.calibrated.fit import (
+    Calibration,
+    compare,
+    confidence_threshold,
+    fit_calibration,
+)
+
+
+def expert(targets: np.ndarray, *, strength: float, seed: int) -> np.ndarray:
+    """Returns the true posterior of three labels after one normal observation."""
+    noise = np.random.default_rng(seed).normal(size=(len(targets), 3))
+    seen = strength * np.eye(3)[targets] + noise
+    return softmax(strength * seen, axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def targets() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 3, 6000)
+
+
+def test_the_weight_of_one_model_is_its_inverse_temperature(targets):
+    honest = expert(targets, strength=1.5, seed=1)
+    sharpened = softmax(3.0 * np.log(honest), axis=1)
+    fitted = fit_calibration(sharpened, None, targets, risk=0.05)
+    assert fitted.encoder == pytest.approx(1 / 3, abs=0.02)
+    assert fitted.linear == 0.0
+    answers = fitted.probabilities(sharpened, None)
+    assert np.abs(answers - honest).max() < 0.03
+
+
+def test_two_independent_experts_count_in_full(targets):
+    first, second = (expert(targets, strength=1.2, seed=seed) for seed in (1, 2))
+    fitted = fit_calibration(first, second, targets, risk=0.05)
+    assert (fitted.encoder, fitted.linear) == pytest.approx((1, 1), abs=0.07)
+    comparison = compare(first, second, targets)
+    assert comparison.joint_is_better
+    assert comparison.accuracy > comparison.linear_accuracy + 0.05
+    assert "answer together" in comparison.sentence
+
+
+def test_an_encoder_that_knows_nothing_is_left_out(targets):
+    few = targets[:400]
+    random = expert(np.roll(few, 1), strength=0.3, seed=3)
+    linear = expert(few, strength=1.5, seed=2)
+    comparison = compare(random, linear, few)
+    assert not comparison.joint_is_better
+    assert "answers alone" in comparison.sentence
+
+
+def test_the_threshold_bounds_the_errors_with_one_more_than_there_are():
+    confidence = np.array([0.95, 0.9, 0.8, 0.7, 0.6])
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    targets = np.array([0, 0, 0, 1, 0])
+    # (errors + 1) / (answers + 1) from the top: 1/2, 1/3, 1/4, 2/5, 2/6
+    assert confidence_threshold(probabilities, targets, risk=0.25) == 0.8
+    assert confidence_threshold(probabilities, targets, risk=0.34) == 0.6
+    assert confidence_threshold(probabilities, targets, risk=0.1) is None
+
+
+def test_answers_of_one_confidence_are_kept_or_left_together():
+    probabilities = np.full((9, 2), [0.8, 0.2])
+    targets = np.array([0] * 8 + [1])
+    assert confidence_threshold(probabilities, targets, risk=0.1) is None
+    assert confidence_threshold(probabilities, targets, risk=0.2) == 0.8
+
+
+def test_the_stated_risk_holds_on_new_documents(targets):
+    answers = expert(targets, strength=1.5, seed=1)
+    held_out, new = slice(0, 1000), slice(1000, None)
+    fitted = fit_calibration(answers[held_out], None, targets[held_out], risk=0.05)
+    joined = fitted.probabilities(answers[new], None)
+    confident = fitted.is_confident(joined)
+    wrong = joined.argmax(axis=1) != targets[new]
+    assert wrong.mean() > 0.1
+    assert confident.mean() > 0.2
+    assert wrong[confident].mean() == pytest.approx(0.05, abs=0.02)
+
+
+def test_without_held_out_documents_no_answer_is_confident():
+    none = np.zeros((0, 3), np.float32)
+    fitted = fit_calibration(none, none, np.zeros(0, np.int32), risk=0.05)
+    assert fitted == Calibration(encoder=0.5, linear=0.5, threshold=None, risk=0.05)
+    probabilities = np.array([[1.0, 0.0, 0.0]], np.float32)
+    assert not fitted.is_confident(probabilities).any()
+
+
+def test_a_probability_of_zero_is_not_an_error():
+    certain = np.array([[1.0, 0.0]] * 20, np.float32)
+    fitted = fit_calibration(certain, certain, np.zeros(20, np.int32), risk=0.05)
+    assert np.isfinite(fitted.probabilities(certain, certain)).all()
