@@ -182,7 +182,7 @@ def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
             hint = "; add train: {epochs: 3}"
             yield Violation("train", f"train with model.family {family}", None, hint)
         return
-    for name in ("train", "init"):
+    for name in ("train", "init", "embeddings"):
         if stage.get(name) is not None:
             expected = f"no {name} with model.family {family}"
             yield Violation(name, expected, "a value")

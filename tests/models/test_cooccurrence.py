@@ -12,6 +12,7 @@ from textmill.models.cooccurrence import (
 from textmill.models.families import FAMILIES
 from textmill.models.weights import start_from_vectors
 
+ENCODERS = [name for name in FAMILIES if FAMILIES[name].is_encoder]
 DOCUMENTS = [np.array(ids) for ids in ([1, 2, 3], [1, 4, 3], [5, 6], [6, 5], [7])]
 
 
@@ -34,8 +35,7 @@ def test_information_compares_a_pair_with_its_expectation():
     pairs = _pair_counts([np.array([1, 2, 1, 3])], 4)
     counts, information = pairs.toarray(), _positive_information(pairs).toarray()
     tokens = counts.sum(axis=1)
-    contexts = tokens**0.75 / (tokens**0.75).sum()
-    expected = np.log(counts[3, 1] / (tokens[3] * contexts[1]))
+    expected = np.log(counts[3, 1] * tokens.sum() / (tokens[3] * tokens[1]))
     assert information[3, 1] == pytest.approx(expected) and expected > 0.0
     assert information.min() == 0.0
 
@@ -64,7 +64,7 @@ def test_no_documents_give_no_vectors():
     assert not vectors([]).any()
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", ENCODERS)
 def test_every_family_starts_from_vectors_at_its_own_deviation(family):
     task = make(family, "classify")
     embeddings = task.backbone.get_layer("token_embedding").embeddings
