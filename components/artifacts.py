@@ -226,8 +226,9 @@ class TokenRows(_Sharded):
     """Fixed-length token rows: ``<split>-00000-of-00004.tfrecord``.
 
     Facts: ``splits`` (rows); ``schema`` (see ``textmill.models.rows``); ``labels``;
-    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``unlabelled``,
-    the documents left out because they have no target, by split.
+    ``vocabulary`` (digest); ``tokens`` (by split: in, out, dropped); ``answers``,
+    tokens and bytes of the responses in rows of prompts and responses, by split;
+    ``unlabelled``, the documents left out because they have no target, by split.
     """
 
     @property
@@ -267,23 +268,31 @@ class TrainedModel(Artifact):
 
     Facts: ``task``, ``model`` (canonical config), ``labels``, ``vocabulary`` (digest);
     of a calibrated classifier also ``encoder`` and ``linear`` (facts of its parts, or
-    None), ``calibration``, ``held_out`` and ``comparison``.
+    None), ``calibration``, ``held_out`` and ``comparison``; of a linear model also
+    ``documents_left_out``.
     """
 
     WEIGHTS = "weights.safetensors"
     TOKENIZER = "tokenizer"
 
     def note(self) -> str | None:
-        """Returns the reason why the parts of a classifier are joined or not."""
-        comparison = self.facts.get("comparison")
-        return comparison["sentence"] if comparison else None
+        """Returns why parts are joined or not, or how much limits left out."""
+        if comparison := self.facts.get("comparison"):
+            return str(comparison["sentence"])
+        counts = {
+            "documents": self.facts.get("documents_left_out", 0),
+            "rare n-grams": self.facts["model"].get("ngrams_left_out", 0),
+        }
+        parts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        return f"left out: {', '.join(parts)}" if parts else None
 
     def stage_summary(self) -> dict[str, Any]:
         """Returns the parts of a calibrated classifier and its calibration."""
         if "calibration" not in self.facts:
             return {}
         parts = [name for name in ("encoder", "linear") if self.facts[name]]
-        return {"model": {"parts": parts, "calibration": self.facts["calibration"]}}
+        calibration = self.facts["calibration"]
+        return {"model": {"parts": parts, **calibration, "sentence": self.note()}}
 
     def copy_tokenizer(self, files: Iterable[Path]) -> None:
         """Copies the files of a vocabulary into the model's folder."""
@@ -315,8 +324,9 @@ class Predictions(Artifact):
     ``textmill.models.metrics.metric.PredictedRows``); slice columns, as text.
 
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
-    ``tokens`` and ``bytes`` of the split; ``documents`` and, from the predictor,
-    ``model`` (digests).
+    ``group``, the column whose values mark rows that belong together, if there is one;
+    ``tokens`` and ``bytes`` of the texts to predict; ``documents`` and, from the
+    predictor, ``model`` (digests).
     """
 
     SAMPLES = "samples.json"
@@ -365,11 +375,15 @@ def _values(array: Any) -> Any:
 class Evaluation(Artifact):
     """Metrics with intervals, slices, confusion matrix, thresholds: ``metrics.json``.
 
-    Facts: ``blessed`` (None where no threshold was set); ``model`` and ``documents``
-    (digests); ``split``; ``task``.
+    ``rows.parquet`` has every metric's statistics by row, for a paired comparison with
+    the next model (see ``textmill.components.evaluator.pushed``).
+
+    Facts: ``blessed`` (None where no threshold was set); ``model``, ``documents`` and
+    ``vocabulary`` (digests); ``split``; ``task``; ``task_config``.
     """
 
     FILE = "metrics.json"
+    ROWS = "rows.parquet"
 
     def read(self) -> dict[str, Any]:
         """Returns the evaluation.
@@ -390,19 +404,44 @@ class Evaluation(Artifact):
         """Returns task, split, rows, metrics, those of baselines, and the gate."""
         evaluation = self.read()
         baselines = {
-            name: {**_summarize(b["metrics"]), "differences": b["differences"]}
+            name: {
+                **_summarize(b["metrics"]),
+                "differences": b["differences"],
+                **_summarize_calibration(b),
+            }
             for name, b in evaluation.get("baselines", {}).items()
         }
         return {
             "task": evaluation["task"],
             "split": evaluation["split"],
             "rows": evaluation["rows"],
+            **{k: evaluation[k] for k in _SUMMARIZED if k in evaluation},
             **_summarize(evaluation["metrics"]),
             "thresholds": evaluation["thresholds"],
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
             **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
+            **_summarize_calibration(evaluation),
         }
+
+
+_SUMMARIZED = (
+    *("groups", "grouped_by"),
+    *("seen_in_pretraining", "calibrated_on_these_rows"),
+)
+
+
+def _summarize_calibration(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``calibration`` without its tables; empty for other tasks."""
+    if "calibration" not in measured:
+        return {}
+    scores = measured["calibration"]
+    summary = {name: scores[name] for name in ("ece", "ece_by_chance", "brier")}
+    if "risk_coverage" in scores:
+        summary["aurc"] = scores["risk_coverage"]["aurc"]
+    if "confident" in scores:
+        summary["confident"] = scores["confident"]
+    return {"calibration": summary}
 
 
 def _absent(evaluation: Mapping[str, Any]) -> list[str]:
@@ -492,6 +531,8 @@ class PushedVersion(Artifact):
     MODEL = "saved_model.pb"
     CARD = "assets.extra/evaluation.json"
     """The model's digest and evaluation."""
+    ROWS = "assets.extra/evaluation_rows.parquet"
+    """``rows.parquet`` of its evaluation; older versions have none."""
 
     @classmethod
     def all(cls, folder: Path) -> list[Path]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from textmill.components.artifacts import (
     Documents,
@@ -22,6 +22,7 @@ from textmill.models.tasks import TASKS, TaskName
 if TYPE_CHECKING:
     import numpy as np
 
+    from textmill.models.linear.model import LinearKind
     from textmill.models.tokenizers import Tokenizer
 
 
@@ -30,7 +31,7 @@ class LinearTrainerConfig:
     """A task, and the choices of its linear model."""
 
     task: TaskName
-    """Task of the model; its target is a label."""
+    """Task of the model; its target is a label, labels or a number."""
     linear: LinearConfig = field(default_factory=LinearConfig)
     """Choices between which the eval split decides."""
     fold: int | None = None
@@ -61,16 +62,18 @@ def train_linear(
     train = _examples(documents, train_splits, tokenizer, config)
     held_out_splits = [documents.held_out_split(config.fold)]
     held_out = _examples(documents, held_out_splits, tokenizer, config)
-    if not len(train[1]):
+    if not train.ids:
         raise DataError(
             f"linear: expected documents in {', '.join(train_splits)}, found none; "
             "give datasets.*.split a train share"
         )
     fitted = fit_linear(
-        *train,
-        eval_documents=held_out[0],
-        eval_targets=held_out[1],
-        num_labels=len(documents.labels),
+        train.ids,
+        train.targets,
+        eval_documents=held_out.ids,
+        eval_targets=held_out.targets,
+        kind=cast("LinearKind", TASKS[config.task].target),
+        num_outputs=len(documents.labels) or 1,
         vocabulary_size=tokenizer.size,
         config=config.linear,
         seed=config.seed,
@@ -83,9 +86,18 @@ def train_linear(
         "labels": documents.labels,
         "vocabulary": vocabulary.digest,
         "parameters": int(fitted.weights.size + fitted.bias.size),
+        "documents_left_out": train.left_out,
     }
     model.facts, model.identity = facts, {"tensors": digest, **facts}
     write_json(model.file("model.json"), facts)
+
+
+class _Examples(NamedTuple):
+    ids: list[np.ndarray]
+    """Token ids of each document."""
+    targets: np.ndarray
+    left_out: int
+    """Documents beyond the limits."""
 
 
 def _examples(
@@ -93,18 +105,31 @@ def _examples(
     splits: Sequence[str],
     tokenizer: Tokenizer,
     config: LinearTrainerConfig,
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Returns token ids and label numbers; documents are in an order of hashes."""
+) -> _Examples:
+    """Returns documents up to the limits; they are in an order of hashes."""
     import numpy as np
 
     from textmill.models.inference import tokenize_texts
 
     target = TARGETS[TASKS[config.task].target]
     labelled = documents.read_with(target.field, *splits)
-    chosen = list(islice(labelled, config.linear.max_documents))
-    ids = list(tokenize_texts(tokenizer, (d["text"] for d in chosen)))
-    numbers = target.encode([d[target.field] for d in chosen], documents.labels)
-    return ids, np.array(numbers, np.int64)
+    values: list[Any] = []
+
+    def texts() -> Iterator[str]:
+        for document in islice(labelled, config.linear.max_documents):
+            values.append(document[target.field])
+            yield document["text"]
+
+    ids: list[np.ndarray] = []
+    num_tokens = 0
+    for tokens in tokenize_texts(tokenizer, texts()):
+        num_tokens += len(tokens)
+        if ids and num_tokens > config.linear.max_tokens:
+            break
+        ids.append(tokens)
+    left_out = len(values) + sum(1 for _ in labelled) - len(ids)
+    column = np.array(target.encode(values[: len(ids)], documents.labels))
+    return _Examples(ids, target.unpack(column), left_out)
 
 
 class LinearTrainer(Component, executor=train_linear):

@@ -25,6 +25,7 @@ from textmill.models.errors import IntegrityError
 from textmill.models.paths import FilePath
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
+_OPTIONAL = ("vocabulary", "task_config", "rows", "groups")
 _STAGING = ".staging-"
 
 
@@ -62,9 +63,10 @@ def push(
     record: dict[str, Any] = {"pushed": False, "reason": "not blessed"}
     if evaluation.blessed is not False:
         card = {**evaluation.read(), **evaluation.facts}
-        card = {name: card[name] for name in _CARD} | {"serving": serving.digest}
+        names = [*_CARD, *(name for name in _OPTIONAL if name in card)]
+        card = {name: card[name] for name in names} | {"serving": serving.digest}
         folders = [Path(path) for path in config.destinations]
-        version = _push_all(serving, card, folders)
+        version = _push_all(serving, evaluation, card, folders)
         record = {
             "pushed": True,
             "version": version,
@@ -115,7 +117,10 @@ def _check_lineage(
 
 
 def _push_all(
-    serving: ServingModel, card: dict[str, Any], destinations: list[Path]
+    serving: ServingModel,
+    evaluation: Evaluation,
+    card: dict[str, Any],
+    destinations: list[Path],
 ) -> int:
     """Copies the SavedModel to the same version everywhere, and returns its number.
 
@@ -135,7 +140,7 @@ def _push_all(
         can_complete = bool(holders) and is_free
         version = newest if can_complete else newest + 1
         for folder in others if can_complete else destinations:
-            _copy(serving, card, folder, version)
+            _copy(serving, evaluation, card, folder, version)
     return version
 
 
@@ -163,13 +168,19 @@ def _holds(folder: Path, serving: ServingModel, card: dict[str, Any]) -> bool:
 
 
 def _copy(
-    serving: ServingModel, card: dict[str, Any], folder: Path, version: int
+    serving: ServingModel,
+    evaluation: Evaluation,
+    card: dict[str, Any],
+    folder: Path,
+    version: int,
 ) -> None:
     """Copies under a hidden name, seals, and renames: readers never see a part."""
     staging = folder / f"{_STAGING}{version}"
     shutil.copytree(serving.path / serving.SAVED_MODEL, staging)
     (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
     write_json(staging / PushedVersion.CARD, card)
+    for rows in evaluation.files(evaluation.ROWS):
+        shutil.copyfile(rows, staging / PushedVersion.ROWS)
     facts = {"serving": serving.seal}
     write_manifest(staging, kind=PushedVersion.__name__, facts=facts)
     staging.rename(folder / str(version))

@@ -76,8 +76,9 @@ def check_bounds(config: object) -> None:
     """
     for name, bounds in _bounds(type(config)):
         value = getattr(config, name)
-        if value is not None and (words := bounds.broken(value)) is not None:
-            raise ValueError(f"{name} {words}, got {value}")
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and (words := bounds.broken(number)) is not None:
+                raise ValueError(f"{name} {words}, got {number}")
 
 
 @functools.cache

@@ -49,6 +49,10 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
             vocabulary=vocabulary.outputs["vocabulary"],
             base=stages[base]["train"].outputs["model"] if base else None,
             corpus=ingesters[corpus].outputs["documents"] if corpus else None,
+            pretraining={
+                dataset: ingesters[dataset].outputs["documents"]
+                for dataset in _pretraining_datasets(config, name)
+            },
             root=root,
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]
@@ -125,6 +129,18 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
         name = next(n for n in waiting if bases[n] in done)
         done.add(name)
         yield name, bases[name]
+
+
+def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
+    """Returns the data sets that a stage and its bases learn from, except its own."""
+    stage, datasets = config.stages[name], set[str]()
+    own = stage.dataset
+    while True:
+        datasets |= {stage.dataset, stage.embeddings or own}
+        if not isinstance(stage.init, str):
+            break
+        stage = config.stages[stage.init]
+    return sorted(datasets - {own})
 
 
 def _reporter(

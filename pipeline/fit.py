@@ -81,8 +81,10 @@ def make_start(
         check_learnable(survey)
     folder = None if path is None else path.absolute().parent
     values = starter_config(survey, name=name, budget=budget, size=size, folder=folder)
-    window = values["model"]["sequence_length"]
+    window = values["model"].get("sequence_length")
     lines = [*describe(survey)]
+    if window is None:
+        lines.append(f"model: linear; {budget} is too short for an encoder, too")
     lines += [f"note: {remark}" for remark in remarks(survey, window=window)]
     written = render_starter(values, lines)
     loaded = parse_config(written, path or Path("fit"), overrides)

@@ -23,6 +23,8 @@ class Stage:
     """True if every threshold was met; None if none is set."""
     pushed: Path | None
     """The folder of the pushed version, if one was pushed."""
+    baselines: dict[str, dict[str, float]]
+    """Values of simpler models on the same documents, by model and metric."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Run:
                 intervals={k: (v[0], v[1]) for k, v in stage["intervals"].items()},
                 blessed=stage["blessed"],
                 pushed=self.root / stage["pushed"] if stage["pushed"] else None,
+                baselines={
+                    model: measured["metrics"]
+                    for model, measured in stage.get("baselines", {}).items()
+                },
             )
             for name, stage in self.summary.get("stages", {}).items()
         }

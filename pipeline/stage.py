@@ -25,7 +25,7 @@ from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
 from textmill.models.training.config import TrainingConfig
-from textmill.pipeline.config.schema import PipelineConfig, StageConfig
+from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
 
 
@@ -37,6 +37,7 @@ def stage_nodes(
     vocabulary: Channel,
     base: Channel | None,
     corpus: Channel | None,
+    pretraining: dict[str, Channel],
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -48,6 +49,7 @@ def stage_nodes(
         vocabulary: the vocabulary of the file.
         base: the trained model of the stage that it starts from.
         corpus: the data set that its first token embeddings come from.
+        pretraining: the other data sets that this model has learned from, by name.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
@@ -65,11 +67,12 @@ def stage_nodes(
     evaluate = _evaluator(
         config,
         name,
+        root,
         predictions=predicting.outputs["predictions"],
         documents=documents,
         model=model,
         baselines=_baselines(config, stage, nodes),
-        root=root,
+        pretraining=pretraining,
     )
     nodes["evaluate"] = evaluate
     return nodes | _delivery(stage, name, documents, model, evaluate, root)
@@ -250,6 +253,7 @@ def _predictor(
     return Predictor(
         PredictorConfig(
             slices=evaluate.slices,
+            group=_group_column(config.datasets[config.stages[name].dataset]),
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
@@ -258,6 +262,7 @@ def _predictor(
         id=f"{step}.{name}",
         config_paths={
             "slices": f"{path}.slices",
+            "group": f"datasets.{config.stages[name].dataset}.split.by",
             "samples": f"{path}.samples",
             "sample_tokens": f"{path}.sample_tokens",
             "seed": "seed",
@@ -268,15 +273,22 @@ def _predictor(
     )
 
 
+def _group_column(dataset: DatasetConfig) -> str | None:
+    """Returns the column of ``split.by``, None if it splits single documents.
+
+    A text or an id is the group of a single document.
+    """
+    others: set[str | None] = {"id", "position", "source"}
+    for source in dataset.named_sources().values():
+        others |= {source.text, source.id, source.target_column}
+    return None if dataset.split.by in others else dataset.split.by
+
+
 def _evaluator(
     config: PipelineConfig,
     name: str,
-    *,
-    predictions: Channel,
-    documents: Channel,
-    model: Channel,
-    baselines: dict[str, Channel],
     root: Path,
+    **inputs: Any,
 ) -> Evaluator:
     thresholds = config.stages[name].evaluate.thresholds
     compares = any("pushed" in rule for rule in thresholds.values())
@@ -291,10 +303,7 @@ def _evaluator(
             "thresholds": f"stages.{name}.evaluate.thresholds",
             "seed": "seed",
         },
-        predictions=predictions,
-        documents=documents,
-        model=model,
-        baselines=baselines,
+        **inputs,
     )
 
 

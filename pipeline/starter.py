@@ -6,7 +6,6 @@ keeps it as its ``config.yaml``: the first file of a project.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -14,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from textmill.pipeline.publish import write_atomically
-from textmill.pipeline.tables import check_columns, to_rows
 from textmill.pipeline.text_files import stem
 
 if TYPE_CHECKING:
@@ -37,13 +34,17 @@ _MOST_EPOCHS, _LEAST_EPOCHS = 60, 5
 _EPOCH_ROWS = 50_000
 """Rows from which on a time ends the training, not a number of epochs."""
 _LONG_BUDGET = "10m"
+_SHORTEST_BUDGET = 20
+"""Seconds in which an encoder can learn anything; the linear model takes less."""
 _WORDPIECE_SCRIPTS = (
     *("latin", "cyrillic", "greek", "armenian", "georgian", "hebrew", "arabic", "han"),
     "",
 )
 """Scripts that keep their letters when BERT's tokenizer strips accents."""
 _VOCABULARY_SIZES = (1000, 2000, 4000, 8000, 16000, 32000)
-_CHARACTERS_PER_ENTRY = 100
+_CHARACTERS_PER_TOKEN = 200
+"""Characters of the texts per token of the vocabulary: small ones are better for few
+texts, by the accuracy of the linear model."""
 _FEW_ROWS, _ENOUGH_ROWS = 200, 1000
 """Rows below which eval is the test, too, and below which both have more of them."""
 _RARE_LABEL = 20
@@ -70,28 +71,44 @@ def starter_config(
         survey: the data, its columns and its statistics.
         name: the pipeline's and the stage's name; by default those of the file and of
             the label's column.
-        budget: the time of the training, ``5m``; by default a number of epochs.
-        size: the size of the model; by default from the number of rows.
+        budget: the time of the training, ``5m``; by default a number of epochs. A
+            few seconds are for a linear model alone.
+        size: the size of the encoder; by default from the number of rows.
         folder: start of relative paths; by default paths are absolute.
     """
     size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
-    title = to_name(stem(Path(survey.title).name))
+    model = {**_MODELS[size], "sequence_length": window(survey, size)}
+    stage_config: dict[str, Any] = {
+        "task": "classify" if survey.label else "masked_lm",
+        "dataset": "texts",
+        "train": _training(survey, budget),
+        "export": {},
+        "push": {},
+    }
+    if survey.label and budget and _is_short(budget):
+        model = {"family": "linear"}
+        del stage_config["train"]
+    title = to_name(data_name(survey.title))
     stage = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
         "name": name or title,
         "datasets": {"texts": _dataset(survey, folder)},
         "vocabulary": _vocabulary(survey),
-        "model": {**_MODELS[size], "sequence_length": window(survey, size)},
-        "stages": {
-            stage: {
-                "task": "classify" if survey.label else "masked_lm",
-                "dataset": "texts",
-                "train": _training(survey, budget),
-                "export": {},
-                "push": {},
-            }
-        },
+        "model": model,
+        "stages": {stage: stage_config},
     }
+
+
+def data_name(data: str) -> str:
+    """Returns the name of a file or folder; for a pattern, that of its folder."""
+    parts = [part for part in Path(data).absolute().parts if "*" not in part]
+    return stem(parts[-1])
+
+
+def _is_short(budget: str) -> bool:
+    from textmill.models.training.config import parse_duration
+
+    return parse_duration(budget) < _SHORTEST_BUDGET
 
 
 def window(survey: Survey, size: Size) -> int:
@@ -106,7 +123,7 @@ def _label_title(survey: Survey) -> str:
 
     assert survey.label is not None
     is_folder = survey.label.name == DIRECTORY
-    return stem(Path(survey.title).name) if is_folder else survey.label.name
+    return data_name(survey.title) if is_folder else survey.label.name
 
 
 def _dataset(survey: Survey, folder: Path | None) -> dict[str, Any]:
@@ -187,7 +204,7 @@ def _vocabulary(survey: Survey) -> dict[str, Any]:
     texts = survey.texts
     is_wordpiece = texts.script in _WORDPIECE_SCRIPTS and texts.language != "ja"
     characters = survey.num_rows * texts.num_characters
-    fitting = [n for n in _VOCABULARY_SIZES if n * _CHARACTERS_PER_ENTRY <= characters]
+    fitting = [n for n in _VOCABULARY_SIZES if n * _CHARACTERS_PER_TOKEN <= characters]
     size = fitting[-1] if fitting else _VOCABULARY_SIZES[0]
     if texts.script == "han":
         size = max(size, 8000)
@@ -219,52 +236,6 @@ def to_name(text: str) -> str:
     """Returns a name of small letters, digits and ``_`` for the title of a column."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
     return name if name[:1].isalpha() else f"label_{name}".rstrip("_")
-
-
-def file_of(data: Any, folder: Path, *columns: str | None) -> str:
-    """Returns the path of data; a table is written as a file.
-
-    Args:
-        data: a DataFrame, a list of dicts, or the path of a file or folder.
-        folder: gets a file with the rows of a DataFrame or a list.
-        columns: names of columns that the rows must have.
-
-    Raises:
-        ConfigError: the rows lack a column.
-        TypeError: the data are something else.
-    """
-    if isinstance(data, str | Path):
-        return str(data)
-    rows = to_rows(data)
-    names = dict.fromkeys(key for row in rows for key in row)
-    check_columns("fit", names, *filter(None, columns))
-    return str(_write_rows(rows, folder))
-
-
-def _write_rows(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
-    """Writes rows as JSON Lines, in a file that is named by their content.
-
-    The same rows have the same path, so that a second call finds its results cached.
-    """
-    data = b"".join(_encode(row) for row in rows)
-    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-    return path
-
-
-def _encode(row: Mapping[str, Any]) -> bytes:
-    import orjson
-
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(row, default=_plain, option=options) + b"\n"
-
-
-def _plain(value: Any) -> str | None:
-    """Returns the text of a value that JSON lacks; pandas' missing values are null."""
-    text = str(value)
-    return None if text in ("NaT", "<NA>") else text
 
 
 def render_yaml(values: Mapping[str, Any]) -> str:

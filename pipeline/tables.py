@@ -6,11 +6,14 @@ recognized by its methods.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from textmill.models.errors import ConfigError, did_you_mean
+from textmill.pipeline.publish import write_atomically
 
 _MOST_TERMS = 8
 
@@ -54,6 +57,52 @@ def _kind(data: Any, rows: list[Any]) -> str:
     others = [row for row in rows if not isinstance(row, Mapping)]
     inner = f" of {type(others[0]).__name__}" if others else ""
     return f"{type(data).__name__}{inner}"
+
+
+def file_of(data: Any, folder: Path, *columns: str | None) -> str:
+    """Returns the path of data; a table is written as a file.
+
+    Args:
+        data: a DataFrame, a list of dicts, or the path of a file or folder.
+        folder: gets a file with the rows of a DataFrame or a list.
+        columns: names of columns that the rows must have.
+
+    Raises:
+        ConfigError: the rows lack a column.
+        TypeError: the data are something else.
+    """
+    if isinstance(data, str | Path):
+        return str(data)
+    rows = to_rows(data)
+    names = dict.fromkeys(key for row in rows for key in row)
+    check_columns("fit", names, *filter(None, columns))
+    return str(_write_rows(rows, folder))
+
+
+def _write_rows(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    """Writes rows as JSON Lines, in a file that is named by their content.
+
+    The same rows have the same path, so that a second call finds its results cached.
+    """
+    data = b"".join(_encode(row) for row in rows)
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.jsonl"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    return path
+
+
+def _encode(row: Mapping[str, Any]) -> bytes:
+    import orjson
+
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(row, default=_plain, option=options) + b"\n"
+
+
+def _plain(value: Any) -> str | None:
+    """Returns the text of a value that JSON lacks; pandas' missing values are null."""
+    text = str(value)
+    return None if text in ("NaT", "<NA>") else text
 
 
 def to_texts(data: Any, column: str) -> list[str]:

@@ -6,7 +6,6 @@ Reading order: this file (config, verb, noun), ``engine.py`` (metrics), then
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +15,17 @@ from textmill.components.artifacts import (
     Documents,
     Evaluation,
     Predictions,
+    PushedVersion,
     TrainedModel,
     write_json,
 )
 from textmill.components.base import Component, ExternalVersion, Input, Output
-from textmill.components.manifest import canonical_json
 from textmill.models.checks import Bounds, check_bounds
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from textmill.components.evaluator.rows import MeasuredRows
     from textmill.components.evaluator.thresholds import Baseline
 
 
@@ -36,12 +38,13 @@ class EvaluateConfig:
     thresholds: Mapping[str, str] = field(default_factory=dict)
     """Conditions for a blessing: ``{accuracy: ">= 0.60", loss: "< 2"}``; all must hold.
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
-    different model, by its own evaluation; the first model has no baseline and
-    passes. ``">= linear + 0.0"`` compares with the linear model of ``baseline``."""
+    different model: the whole 95 % interval of the difference, row by row where both
+    have the rows, must be at -0.01 or above. The first model has no baseline and
+    passes. ``majority``, ``linear`` and ``encoder`` are compared alike."""
     baseline: Literal["linear", "none"] = "linear"
     """Simple model of the same documents, whose metrics are shown next to this one's:
     ``linear``, a logistic regression over token n-grams of the whole text, for tasks
-    with a label; or ``none``."""
+    with a label; or ``none``. The most frequent label is always shown."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
@@ -72,45 +75,92 @@ def evaluate(
     documents: Input[Documents],
     model: Input[TrainedModel],
     baselines: dict[str, Input[Predictions]] | None = None,
+    pretraining: dict[str, Input[Documents]] | None = None,
     evaluation: Output[Evaluation],
     config: EvaluatorConfig,
 ) -> None:
     """Computes metrics of predictions and of baselines, and checks thresholds.
 
-    Documents and model are inputs for their digests only.
+    The model is an input for its facts only. ``pretraining`` are the data sets of the
+    stages that it starts from, by name.
 
     Raises:
-        ConfigError: a threshold is malformed, or names an unknown metric.
+        ConfigError: a threshold is malformed, names an unknown metric, or compares what
+            cannot be compared.
         DataError: a metric is NaN, or all rows have one label.
+        IntegrityError: baselines are for other rows, or a pushed version was altered.
     """
-    from textmill.components.evaluator.engine import measure
+    from textmill.components.evaluator.engine import load_metrics, measure
+    from textmill.components.evaluator.majority import label_shares
+    from textmill.components.evaluator.overlap import documents_seen
+    from textmill.components.evaluator.pushed import row_keys, write_rows
+    from textmill.components.evaluator.rows import measure_rows
     from textmill.components.evaluator.thresholds import check_thresholds
 
-    measured = measure(predictions, config, baselines or {})
-    baseline = _baseline(config, model.digest, documents.digest)
-    thresholds = check_thresholds(
-        measured["metrics"],
-        config.thresholds,
-        baseline,
-        {name: b["metrics"] for name, b in measured.get("baselines", {}).items()},
+    split = predictions.facts["split"]
+    rows = measure_rows(predictions, load_metrics(predictions.facts["task"]))
+    shares = label_shares(documents, predictions)
+    result = measure(
+        predictions, config, baselines or {}, label_shares=shares, rows=rows
     )
-    blessed = all(t["passed"] for t in thresholds) if thresholds else None
-    write_json(
-        evaluation.file(evaluation.FILE),
-        {
-            **measured,
-            "split": predictions.facts["split"],
-            "thresholds": thresholds,
-            "blessed": blessed,
-        },
-    )
-    evaluation.facts = {
+    if pretraining and (seen := documents_seen(documents, split, pretraining)):
+        result["seen_in_pretraining"] = seen
+    if "calibration" in model.facts and split == "eval":
+        result["calibrated_on_these_rows"] = True
+    facts = {
         "task": predictions.facts["task"],
         "model": model.digest,
         "documents": documents.digest,
-        "split": predictions.facts["split"],
-        "blessed": blessed,
+        "split": split,
+        "vocabulary": model.facts.get("vocabulary"),
+        "task_config": model.facts.get("task_config"),
     }
+    keys = row_keys(documents, predictions, rows.ids)
+    if keys is not None:
+        write_rows(evaluation.file(evaluation.ROWS), keys, rows)
+    pushed = _compare_rows(config, facts, keys, rows)
+    thresholds = check_thresholds(
+        result["metrics"], config.thresholds, pushed, result.get("baselines", {})
+    )
+    blessed = all(t["passed"] for t in thresholds) if thresholds else None
+    result |= {"split": split, "thresholds": thresholds, "blessed": blessed}
+    write_json(evaluation.file(evaluation.FILE), result)
+    evaluation.facts = facts | {"blessed": blessed}
+
+
+def _compare_rows(
+    config: EvaluatorConfig,
+    facts: Mapping[str, Any],
+    keys: np.ndarray | None,
+    rows: MeasuredRows,
+) -> Baseline | None:
+    """Returns the pushed model, with differences over the rows that both models have.
+
+    Args:
+        config: the folder of pushed versions, and the rules about them.
+        facts: of the evaluation.
+        keys: of the rows; None if they cannot be found again.
+        rows: of the new model.
+    """
+    from textmill.components.evaluator.engine import load_metrics
+    from textmill.components.evaluator.pushed import pair_with_pushed
+    from textmill.components.evaluator.thresholds import check_comparable
+
+    baseline = _baseline(config, facts["model"], facts["documents"])
+    if baseline is None:
+        return None
+    check_comparable(baseline, config.thresholds, facts)
+    if keys is None:
+        return baseline
+    assert config.pushed is not None, "a baseline comes from its folder"
+    return pair_with_pushed(
+        baseline,
+        Path(config.pushed),
+        keys=keys,
+        rows=rows,
+        metrics=load_metrics(facts["task"]),
+        seed=config.seed,
+    )
 
 
 def _baseline(config: EvaluatorConfig, model: str, documents: str) -> Baseline | None:
@@ -130,8 +180,8 @@ class Evaluator(Component, executor=evaluate):
     ) -> list[ExternalVersion]:
         """Returns the pushed version that the model is compared with, if any."""
         baseline = _baseline(config, inputs["model"], inputs["documents"])
-        if baseline is None:
+        if baseline is None or config.pushed is None:
             return []
-        digest = hashlib.sha256(canonical_json(baseline.card)).hexdigest()
-        version = f"{baseline.version} {digest}"
+        folder = Path(config.pushed) / str(baseline.version)
+        version = f"{baseline.version} {PushedVersion(folder).seal}"
         return [ExternalVersion("the pushed version", version)]

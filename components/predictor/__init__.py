@@ -20,6 +20,9 @@ class PredictorConfig:
     slices: tuple[str, ...] = ()
     """Columns of the documents that are copied to the predictions; a document without
     one has the value ``(none)``."""
+    group: str | None = None
+    """Column whose values mark documents that belong together, copied likewise: the one
+    that splits the data set."""
     samples: int = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: int = 200

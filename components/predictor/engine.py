@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -46,6 +46,10 @@ def predict_splits(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
+    copied = list(config.slices)
+    group = config.group if target != "none" else None
+    if group and group not in copied:
+        copied.append(group)
     if rows is None:
         evaluated = _evaluated_split(documents, target)
         outputs = _of_documents(documents, model, target=target)
@@ -54,19 +58,32 @@ def predict_splits(
         outputs = _of_rows(rows, model, predictions, config)
     held_out = [HELD_OUT] if config.held_out else []
     for split in dict.fromkeys([evaluated, *held_out]):
-        columns = _row_columns(documents, split, target=target, slices=config.slices)
+        columns = _row_columns(documents, split, target=target, copied=copied)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
-    tokens = rows.facts["tokens"][evaluated]["in"] if rows else 0
     predictions.facts = {
         "task": model.facts["task"],
         "labels": model.facts["labels"],
         "split": evaluated,
         "rows": predictions.records[predictions.file_name(evaluated)],
         "slices": list(config.slices) if target != "none" else [],
-        "tokens": tokens,
-        "bytes": rows.facts["bytes"][evaluated] if rows else 0,
+        **({"group": group} if group else {}),
+        **(_sizes(rows, evaluated) if rows else {"tokens": 0, "bytes": 0}),
         "model": model.digest,
         "documents": documents.digest,
+    }
+
+
+def _sizes(rows: TokenRows, split: str) -> dict[str, int]:
+    """Returns tokens and bytes of the texts that the model predicts.
+
+    These are the answers of rows with prompts, and whole documents otherwise.
+    """
+    if "answers" in rows.facts:
+        sizes: dict[str, int] = rows.facts["answers"][split]
+        return sizes
+    return {
+        "tokens": rows.facts["tokens"][split]["in"],
+        "bytes": rows.facts["bytes"][split],
     }
 
 
@@ -144,9 +161,9 @@ def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) ->
 
 
 def _row_columns(
-    documents: Documents, split: str, *, target: str, slices: tuple[str, ...]
+    documents: Documents, split: str, *, target: str, copied: Sequence[str]
 ) -> Iterator[dict[str, str]]:
-    """Yields id and slice columns of each row.
+    """Yields the id and the copied columns of each row.
 
     A row of a task with a target is a document; other rows may hold several, and are
     numbered.
@@ -157,5 +174,5 @@ def _row_columns(
             yield {"id": f"{split}-{number:09d}"}
             number += 1
     for document in documents.read_with(TARGETS[target].field, split):
-        values = {column: str(document.get(column, NO_VALUE)) for column in slices}
+        values = {column: str(document.get(column, NO_VALUE)) for column in copied}
         yield {"id": document["id"]} | values

@@ -217,14 +217,17 @@ def draw_plot(
     )
 
 
-def describe_plot(title: str, series: Mapping[str, Sequence[Sequence[float]]]) -> str:
+def describe_plot(
+    title: str, series: Mapping[str, Sequence[Sequence[float]]], *, axis: str = "step"
+) -> str:
     """Returns curves in words: first, last and extreme values with their steps."""
-    return f"{title} by step: {'; '.join(_describe_line(*s) for s in series.items())}."
+    lines = "; ".join(_describe_line(*s, axis) for s in series.items())
+    return f"{title} by {axis}: {lines}."
 
 
-def _describe_line(name: str, points: Sequence[Sequence[float]]) -> str:
+def _describe_line(name: str, points: Sequence[Sequence[float]], axis: str) -> str:
     def at(point: Sequence[float]) -> str:
-        return f"{number(point[1])} at step {point[0]:,g}"
+        return f"{number(point[1])} at {axis} {point[0]:,g}"
 
     if len(points) == 1:
         return f"{name} {at(points[0])}"

@@ -6,7 +6,7 @@ its gate, where is it pushed, and, after an error, what failed and the next step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +15,16 @@ from textmill.models.metrics import METRICS, metric_names
 from textmill.models.tasks import TASKS
 
 DONE = ("ran", "cached")
+FEW_GROUPS = 10
+"""With fewer groups than this, intervals are rough."""
+_BASELINES = {
+    "majority": "most frequent label",
+    "linear": "linear model",
+    "encoder": "encoder alone",
+}
+"""Titles of baselines, the simplest first."""
+_LEAST_SEEN = 0.01
+"""Share of documents seen in pretraining that is worth a sentence."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +131,7 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        measured=measured_on(task, evaluation.get("rows"), evaluation.get("split")),
+        measured=measured_on(task, evaluation),
         gates=list(gates),
         bound=_bound(gates, metric),
         blessed=evaluation.get("blessed"),
@@ -140,7 +150,7 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
         task=task,
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
-        measured=measured_on(task, stage.get("rows"), stage.get("split")),
+        measured=measured_on(task, stage),
         gates=list(gates),
         bound=_bound(gates, metric),
         blessed=stage.get("blessed"),
@@ -154,14 +164,66 @@ def _bound(gates: Iterable[Mapping[str, Any]], metric: str | None) -> float | No
     return next((gate["bound"] for gate in gates if gate["metric"] == metric), None)
 
 
-def measured_on(task: str | None, rows: int | None, split: str | None) -> str | None:
-    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed."""
-    if rows is None:
+def measured_on(task: str | None, evaluation: Mapping[str, Any]) -> str | None:
+    """Returns ``1,234 documents of test``, or ``rows`` where texts are packed.
+
+    Documents that are split by a column are ``in 98 groups by module``.
+
+    Args:
+        task: None is one of packed texts.
+        evaluation: an evaluation, or its summary.
+    """
+    if (rows := evaluation.get("rows")) is None:
         return None
     is_document = task in TASKS and TASKS[task].target != "none"
-    noun = "document" if is_document else "row"
-    of_split = f" of {split}" if split else ""
-    return f"{rows:,} {noun}{'' if rows == 1 else 's'}{of_split}"
+    text = f"{rows:,} {'document' if is_document else 'row'}{'' if rows == 1 else 's'}"
+    if split := evaluation.get("split"):
+        text += f" of {split}"
+    if (groups := evaluation.get("groups")) is not None:
+        noun = "group" if groups == 1 else "groups"
+        text += f" in {groups:,} {noun} by {evaluation['grouped_by']}"
+    return text
+
+
+def cautions(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Yields sentences about measures that say less than they seem to.
+
+    Args:
+        evaluation: an evaluation, or its summary.
+    """
+    groups = evaluation.get("groups")
+    if groups is not None and groups < FEW_GROUPS:
+        noun = "group" if groups == 1 else "groups"
+        yield (
+            f"only {groups} {noun} by {evaluation['grouped_by']} there: the intervals "
+            "are rough"
+        )
+    if evaluation.get("calibrated_on_these_rows"):
+        yield (
+            "there is no test split: the confidence was fitted to these documents, and "
+            "looks better on them than on others"
+        )
+    for dataset, seen in (evaluation.get("seen_in_pretraining") or {}).items():
+        if seen["share"] >= _LEAST_SEEN:
+            about = "about " if seen["is_estimate"] else ""
+            yield (
+                f"{about}{seen['share']:.0%} of these documents are, without their "
+                f"labels, in the train split of data set {dataset}, from which the "
+                f"model was pretrained; set decontaminate.against in {dataset} to hold "
+                "them out"
+            )
+
+
+def baseline_title(name: str) -> str:
+    """Returns the name of a baseline in words."""
+    return _BASELINES.get(name, f"{name} model")
+
+
+def order_baselines(names: Collection[str]) -> list[str]:
+    """Sorts names of baselines from the simplest to the most complex."""
+    order = list(_BASELINES)
+    known = [name for name in order if name in names]
+    return known + sorted(set(names).difference(order))
 
 
 def _version(push: Mapping[str, Any], run_stage: Mapping[str, Any]) -> str:
@@ -324,7 +386,7 @@ def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     """Returns a sentence about every threshold that was missed."""
     return [
         f"{name}: {gate['metric']} must be {gate['rule']}{comparison(gate)}, "
-        f"and is {gate['value']:.4g}."
+        f"and is {gate['value']:.4g}.{_resolution(gate)}"
         for name, gates in thresholds.items()
         for gate in gates
         if not gate["passed"]
@@ -332,13 +394,37 @@ def _missed(thresholds: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
 
 
 def comparison(gate: Mapping[str, Any]) -> str:
-    """Returns the pushed version that a threshold compares with; empty without one."""
-    if "version" not in gate:
-        return ""
-    if gate["version"] is None:
+    """Returns the difference from the model that a rule is about; empty without one."""
+    if gate.get("version", 0) is None:
         return " (nothing is pushed yet)"
-    documents = "" if gate["same_documents"] else " on other documents"
-    return f" ({gate['bound']:.4g}, by version {gate['version']}{documents})"
+    if "difference" not in gate:
+        return ""
+    bounds = gate["difference"]
+    text = (
+        f"difference {bounds['value']:+.3g} [{bounds['low']:+.3g}, "
+        f"{bounds['high']:+.3g}]"
+    )
+    if "version" in gate:
+        text += f" from version {gate['version']}"
+        if gate["paired_rows"] is not None:
+            text += f" on the {gate['paired_rows']:,} rows of both"
+        else:
+            others = "" if gate["same_documents"] else ", on other documents"
+            text += f" by its own evaluation{others}, not row by row"
+    return f" ({text})"
+
+
+def _resolution(gate: Mapping[str, Any]) -> str:
+    """Returns a sentence if the value meets a rule, and its interval does not."""
+    if "difference" not in gate:
+        return ""
+    value, margin = gate["difference"]["value"], gate["margin"]
+    if value < margin if ">" in gate["rule"] else value > margin:
+        return ""
+    return (
+        " The whole interval must meet the rule: allow a larger margin, or measure on "
+        "more documents."
+    )
 
 
 def _possessive(stages: Sequence[str]) -> str:

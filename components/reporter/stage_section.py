@@ -6,13 +6,17 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from textmill.components.reporter.calibration_section import describe_calibration
 from textmill.components.reporter.charts import describe_plot, draw_plot
 from textmill.components.reporter.formats import words
 from textmill.components.reporter.headline import (
     Interval,
+    baseline_title,
+    cautions,
     headline_metric,
     interval,
     measured_on,
+    order_baselines,
     order_metrics,
 )
 
@@ -41,17 +45,21 @@ def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
     evaluation, model = stage["evaluation"] or {}, stage["model"] or {}
     task = model.get("task") or evaluation.get("task")
     labels = evaluation.get("labels") or []
-    measured = measured_on(task, evaluation.get("rows"), evaluation.get("split"))
     push = stage["push"] or {}
     return {
         "name": stage["name"],
         "subtitle": words(task) if task else "",
-        "measured": measured,
+        "measured": measured_on(task, evaluation),
+        "rows": measured_on(task, {**evaluation, "groups": None}),
+        "cautions": [
+            sentence[:1].upper() + sentence[1:] for sentence in cautions(evaluation)
+        ],
         "comparison": _compare(task, evaluation, push.get("previous")),
         "thresholds": evaluation.get("thresholds") or [],
         "facts": _facts(model),
         "settings": _settings(stage.get("settings") or {}, stage["curves"]),
         "plots": _plots(stage["curves"]),
+        "calibration": describe_calibration(evaluation),
         "confusion": _confusion(labels, evaluation.get("confusion")),
         "per_class": _per_class(labels, evaluation.get("per_class") or {}),
         "slices": {
@@ -95,20 +103,11 @@ def _beside(
 
 
 def _baselines(evaluation: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Returns the baselines, with the accuracy of the most frequent label."""
-    baselines = {
-        f"{name} model": baseline
-        for name, baseline in (evaluation.get("baselines") or {}).items()
-    }
-    confusion, labels = evaluation.get("confusion"), evaluation.get("labels")
-    if not (confusion and labels):
-        return baselines
-    support = [sum(row) for row in confusion]
-    largest = max(range(len(labels)), key=support.__getitem__)
-    accuracy = support[largest] / max(1, sum(support))
+    """Returns the baselines by title, the simplest first."""
+    baselines = evaluation.get("baselines") or {}
     return {
-        f"always {labels[largest]}": {"metrics": {"accuracy": accuracy}}
-    } | baselines
+        baseline_title(name): baselines[name] for name in order_baselines(baselines)
+    }
 
 
 def _facts(model: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -182,6 +182,8 @@ def _record(
         "labels": documents.labels if TARGETS[schema.target].has_labels else [],
         "vocabulary": vocabulary.digest,
     }
+    if schema.parts == "answer":
+        rows.facts["answers"] = {split: _answers(totals[split]) for split in splits}
     unlabelled = {split: totals[split]["unlabelled"] for split in splits}
     if any(unlabelled.values()):
         rows.facts["unlabelled"] = unlabelled
@@ -223,6 +225,11 @@ def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
     names = ("in", "out", "dropped", "documents", "truncated")
     ledger = {name: counts[name] for name in names}
     return ledger | {"fill": round(counts["used"] / slots, 6)}
+
+
+def _answers(counts: dict[str, int]) -> dict[str, int]:
+    """Returns tokens and bytes of the responses, without those of the prompts."""
+    return {"tokens": counts["answer_tokens"], "bytes": counts["answer_bytes"]}
 
 
 class _TokenizeShard(beam.DoFn):

@@ -18,9 +18,12 @@ WORD, PART = 1 << 30, 1 << 29
 """Flags: a token begins a word; a token begins a part of its row."""
 _ID = PART - 1
 
-COUNTS = ("in", "out", "dropped", "documents", "truncated", "rows", "used", "parts")
+COUNTS = (
+    *("in", "out", "dropped", "documents", "truncated", "rows", "used", "parts"),
+    *("answer_tokens", "answer_bytes"),
+)
 """Tokens read, written and dropped; documents, and those truncated or in several rows;
-rows, all tokens inside them, and their parts."""
+rows, all tokens inside them, and their parts; tokens and bytes of responses."""
 
 Batch = Sequence[dict[str, Any]]
 

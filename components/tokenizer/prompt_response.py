@@ -61,4 +61,7 @@ class Response(Packer):
         truncated = (prompt < prompt_size) | ~whole
         self._count(in_=total, out=written, dropped=total - written)
         self._count(documents=len(sizes), truncated=truncated.sum())
+        field = "target_text" if self._config.target == "text" else "text"
+        num_bytes = sum(len(document[field].encode()) for document in batch)
+        self._count(answer_tokens=response_size.sum(), answer_bytes=num_bytes)
         return self._finish(buffer, length)

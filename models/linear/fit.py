@@ -1,26 +1,23 @@
-"""Fits the linear model: naive-Bayes weights, then one logistic regression a label.
-
-Wang and Manning (2012), "Baselines and Bigrams". liblinear has one thread and its own
-arithmetic, so that equal inputs give equal weights.
-"""
+"""Fits the linear model, with the order and cost that held-out documents prefer."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from textmill.models.linear import LinearConfig
-from textmill.models.linear.model import LinearModel, summable
-from textmill.models.linear.ngrams import frequent_keys, ngram_keys, presence
-
-_LARGEST_TEMPERATURE = 20.0
+from textmill.models.linear.model import LinearKind, LinearModel, summable
+from textmill.models.linear.ngrams import (
+    frequent_keys,
+    length_factors,
+    most_frequent,
+    presence,
+)
+from textmill.models.linear.scoring import calibrate
+from textmill.models.linear.solvers import logistic_weights, ridge_weights
 
 
 def fit_linear(
@@ -29,111 +26,99 @@ def fit_linear(
     *,
     eval_documents: Sequence[np.ndarray],
     eval_targets: np.ndarray,
-    num_labels: int,
+    kind: LinearKind = "label",
+    num_outputs: int,
     vocabulary_size: int,
     config: LinearConfig,
     seed: int,
 ) -> LinearModel:
-    """Returns the model with the highest accuracy on the eval documents.
+    """Returns the model with the best score on the eval documents.
 
     Args:
         documents: token ids of the training documents.
-        targets: label numbers ``[documents]``.
+        targets: label numbers ``[documents]`` of kind label, 0 or 1
+            ``[documents, labels]`` of labels, numbers ``[documents]`` of number.
         eval_documents: token ids of the documents that choose order and cost, and set
             the temperature; without any, the middle choices are taken.
-        eval_targets: their label numbers.
-        num_labels: number of labels.
+        eval_targets: their targets.
+        kind: kind of target.
+        num_outputs: number of labels; 1 for numbers.
         vocabulary_size: number of tokens.
         config: choices.
         seed: seed of the solver's order of documents.
     """
-    best: tuple[tuple[float, float], LinearModel] | None = None
-    choose = len(eval_documents) > 0
-    for order in config.orders if choose else config.orders[-1:]:
-        keys = ngram_keys(documents, order=order, vocabulary_size=vocabulary_size)
-        known = frequent_keys(keys, min_documents=config.min_documents)
-        matrix = presence(keys, known)
-        ratios = [naive_bayes_ratios(matrix, targets == n) for n in range(num_labels)]
+    fits = _Fits(kind, num_outputs, vocabulary_size, config, seed)
+    if not len(eval_documents):
         middle = config.costs[len(config.costs) // 2]
-        for cost in config.costs if choose else (middle,):
-            model = LinearModel(
-                keys=known,
-                **_weights(matrix, targets, ratios, cost=cost, seed=seed),
-                temperature=1.0,
-                order=order,
-                cost=cost,
-                vocabulary_size=vocabulary_size,
-            )
-            score = (0.0, 0.0)
-            if choose:
-                model, score = _calibrated(model, eval_documents, eval_targets)
-            if best is None or score > best[0]:
-                best = (score, model)
-    assert best is not None
-    return best[1]
-
-
-def naive_bayes_ratios(matrix: sparse.csr_matrix, positive: np.ndarray) -> np.ndarray:
-    """Returns the log ratio of each n-gram's share with and without the label.
-
-    Args:
-        matrix: presence ``[documents, ngrams]``.
-        positive: bool ``[documents]``.
-    """
-    inside = 1.0 + matrix.T @ positive.astype(np.float64)
-    outside = 1.0 + matrix.T @ (~positive).astype(np.float64)
-    ratios: np.ndarray = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
-    return ratios
-
-
-def _weights(
-    matrix: sparse.csr_matrix,
-    targets: np.ndarray,
-    ratios: list[np.ndarray],
-    *,
-    cost: float,
-    seed: int,
-) -> dict[str, np.ndarray]:
-    """Returns float32 weights ``[ngrams, labels]`` and bias ``[labels]``."""
-    weights = np.zeros((matrix.shape[1], len(ratios)), np.float32)
-    bias = np.zeros(len(ratios), np.float32)
-    for label, ratio in enumerate(ratios):
-        positive = targets == label
-        if not positive.any() or positive.all():
-            bias[label] = np.log(positive.sum() + 0.5) - np.log((~positive).sum() + 0.5)
-            continue  # nothing to tell apart: the label's share alone
-        scaled = matrix.copy()
-        scaled.data = ratio[matrix.indices]
-        solver = LogisticRegression(
-            C=cost, solver="liblinear", dual=True, tol=0.01, random_state=seed
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            solver.fit(scaled, positive)
-        weights[:, label] = solver.coef_[0] * ratio
-        bias[label] = solver.intercept_[0]
-    return {"weights": summable(weights), "bias": bias}
-
-
-def _calibrated(
-    model: LinearModel, documents: Sequence[np.ndarray], targets: np.ndarray
-) -> tuple[LinearModel, tuple[float, float]]:
-    """Returns the model at the temperature of the lowest loss, and its score.
-
-    A score is accuracy, then negative loss. One more document than there are is taken
-    to be wrong (Platt, 1999), or answers without an error would be certain.
-    """
-    logits = model.logits(documents)
-    size, num_labels = logits.shape
-    truth = np.full(logits.shape, 1 / (size + 2) / max(num_labels - 1, 1))
-    truth[np.arange(size), targets] = (size + 1) / (size + 2)
-
-    def loss(temperature: float) -> float:
-        return -float((truth * log_softmax(logits / temperature, axis=1)).sum() / size)
-
-    optimum = minimize_scalar(
-        loss, bounds=(0.05, _LARGEST_TEMPERATURE), method="bounded"
+        return next(fits.models(documents, targets, config.orders[-1:], (middle,)))
+    size = config.choice_documents
+    candidates = fits.models(
+        documents[:size], targets[:size], config.orders, config.costs
     )
-    temperature = round(float(optimum.x), 3)
-    accuracy = float((logits.argmax(axis=1) == targets).mean())
-    return model.at(temperature), (accuracy, -loss(temperature))
+    scored = (calibrate(m, m.logits(eval_documents), eval_targets) for m in candidates)
+    best, _ = max(scored, key=lambda pair: pair[1])
+    if len(documents) > size:
+        [best] = fits.models(documents, targets, (best.order,), (best.cost,))
+        best, _ = calibrate(best, best.logits(eval_documents), eval_targets)
+    return best
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """The settings that all candidates share."""
+
+    kind: LinearKind
+    num_outputs: int
+    vocabulary_size: int
+    config: LinearConfig
+    seed: int
+
+    def models(
+        self,
+        documents: Sequence[np.ndarray],
+        targets: np.ndarray,
+        orders: tuple[int, ...],
+        costs: tuple[float, ...],
+    ) -> Iterator[LinearModel]:
+        """Yields a model for each order and cost, at temperature 1."""
+        size = self.vocabulary_size
+        for order in orders:
+            known, counts = frequent_keys(
+                documents,
+                order=order,
+                vocabulary_size=size,
+                min_documents=self.config.min_documents,
+            )
+            limit = self.config.max_weights // self.num_outputs
+            keys = most_frequent(known, counts, limit)
+            matrix = presence(documents, keys, order=order, vocabulary_size=size)
+            examples = (matrix, length_factors(documents), targets)
+            for cost in costs:
+                weights, bias = self._weights(*examples, cost=cost)
+                yield LinearModel(
+                    kind=self.kind,
+                    keys=keys,
+                    weights=summable(weights),
+                    bias=bias,
+                    temperature=1.0,
+                    order=order,
+                    cost=cost,
+                    vocabulary_size=size,
+                    ngrams_left_out=len(known) - len(keys),
+                )
+
+    def _weights(
+        self,
+        matrix: sparse.csr_matrix,
+        factors: np.ndarray,
+        targets: np.ndarray,
+        *,
+        cost: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if self.kind == "number":
+            return ridge_weights(matrix, factors, targets, cost=cost)
+        if self.kind == "label":
+            targets = targets[:, None] == np.arange(self.num_outputs)
+        return logistic_weights(
+            matrix, factors, targets.astype(bool), cost=cost, seed=self.seed
+        )

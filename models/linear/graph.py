@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from textmill.models.linear import MAX_ORDER
 from textmill.models.linear.model import LinearModel
-from textmill.models.linear.ngrams import MAX_ORDER, key_offsets
+from textmill.models.linear.ngrams import SHORT_TEXT, key_offsets
 
 _NO_NGRAM = -1
 _NO_KEY = np.iinfo(np.int64).max
+_NGRAMS_A_BLOCK = 1 << 16
 
 
 class Contributions(NamedTuple):
@@ -53,15 +55,31 @@ class NgramGraph(tf.Module):
     def logits(self, tokens: tf.RaggedTensor) -> tf.Tensor:
         """Returns float32 ``[n, outputs]`` for int32 token ids ``[n, None]``."""
         row, index = self._known_ngrams(tokens)
-        weights = tf.cast(tf.gather(self.weights, index), tf.float64)  # [m, outputs]
-        sums = tf.math.unsorted_segment_sum(weights, row, tokens.nrows())
+        num_texts = tokens.nrows()
+
+        def add_block(start: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            end = start + _NGRAMS_A_BLOCK
+            weights = tf.gather(self.weights, index[start:end])  # [block, outputs]
+            weights = tf.cast(weights, tf.float64)
+            added = tf.math.unsorted_segment_sum(weights, row[start:end], num_texts)
+            return end, sums + added
+
+        sums = tf.zeros([num_texts, self.weights.shape[1]], tf.float64)
+        # Blocks bound the memory of long texts with many labels.
+        _, sums = tf.while_loop(
+            lambda start, _: start < tf.size(row), add_block, (0, sums)
+        )
+        sums *= _length_factors(tokens)[:, None]
         return tf.cast(sums + tf.cast(self.bias, tf.float64), tf.float32)
 
     def contributions(self, tokens: tf.RaggedTensor) -> Contributions:
         """Returns every term of the logits, which are their sum and the bias."""
         row, index = self._known_ngrams(tokens)
         ngrams = self._tokens_of(tf.gather(self.keys, index))
-        return Contributions(row, ngrams, tf.gather(self.weights, index))
+        factors = tf.gather(_length_factors(tokens), row)
+        weights = tf.cast(tf.gather(self.weights, index), tf.float64)
+        terms = tf.cast(weights * factors[:, None], tf.float32)
+        return Contributions(row, ngrams, terms)
 
     def _known_ngrams(self, tokens: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the text and the place in the table of n-grams, int64 ``[m]``."""
@@ -101,3 +119,9 @@ class NgramGraph(tf.Module):
         base = tf.constant(self._vocabulary_size, tf.int64)
         ids = digits[:, None] // base ** tf.maximum(powers, 0) % base
         return tf.cast(tf.where(powers >= 0, ids, -1), tf.int32)
+
+
+def _length_factors(tokens: tf.RaggedTensor) -> tf.Tensor:
+    """Returns float64 ``[n]``, as ``ngrams.length_factors``."""
+    lengths = tf.cast(tokens.row_lengths(), tf.float64)
+    return 1.0 / tf.sqrt(1.0 + lengths / SHORT_TEXT)

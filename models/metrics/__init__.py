@@ -29,6 +29,10 @@ class MetricRow:
     """Lowest and highest value."""
     higher_is_better: bool
     """Direction of improvement."""
+    depends_on: tuple[str, ...] = ()
+    """In tasks that predict tokens, the facts of a model (``vocabulary``,
+    ``task_config``) that decide about which tokens it is; a change makes another
+    measure of it."""
     tasks: tuple[str, ...] = ()
     """Tasks to measure with it, in addition to the tasks whose own row names it: a
     plugged-in metric for an existing task."""
@@ -44,22 +48,36 @@ class MetricRow:
         return self.range == (0.0, 1.0)
 
 
-def _fraction(path: str) -> MetricRow:
-    return MetricRow(path=path, range=(0.0, 1.0), higher_is_better=True)
+_TOKENS = ("vocabulary", "task_config")
 
 
-def _cost(path: str, lowest: float = 0.0) -> MetricRow:
-    return MetricRow(path=path, range=(lowest, math.inf), higher_is_better=False)
+def _fraction(path: str, depends_on: tuple[str, ...] = ()) -> MetricRow:
+    return MetricRow(
+        path=path, range=(0.0, 1.0), higher_is_better=True, depends_on=depends_on
+    )
+
+
+def _cost(path: str, lowest: float, depends_on: tuple[str, ...]) -> MetricRow:
+    return MetricRow(
+        path=path,
+        range=(lowest, math.inf),
+        higher_is_better=False,
+        depends_on=depends_on,
+    )
 
 
 METRICS = Table(
     "textmill.metrics",
     "metric",
     {
-        "loss": _cost("textmill.models.metrics.loss:Loss"),
-        "perplexity": _cost("textmill.models.metrics.perplexity:Perplexity", 1.0),
-        "bits_per_byte": _cost("textmill.models.metrics.bits_per_byte:BitsPerByte"),
-        "accuracy": _fraction("textmill.models.metrics.accuracy:Accuracy"),
+        "loss": _cost("textmill.models.metrics.loss:Loss", 0.0, _TOKENS),
+        "perplexity": _cost(
+            "textmill.models.metrics.perplexity:Perplexity", 1.0, _TOKENS
+        ),
+        "bits_per_byte": _cost(
+            "textmill.models.metrics.bits_per_byte:BitsPerByte", 0.0, _TOKENS[1:]
+        ),
+        "accuracy": _fraction("textmill.models.metrics.accuracy:Accuracy", _TOKENS),
         "next_accuracy": _fraction(
             "textmill.models.metrics.next_accuracy:NextAccuracy"
         ),

@@ -8,8 +8,7 @@ import numpy as np
 
 from textmill.models.metrics.intervals import Interval
 from textmill.models.metrics.metric import Metric, PredictionFacts
-
-_RESAMPLES = 1000
+from textmill.models.metrics.resampling import Resamples, widen
 
 
 def paired_differences(
@@ -18,36 +17,38 @@ def paired_differences(
     second: Mapping[str, np.ndarray],
     facts: PredictionFacts,
     *,
+    groups: np.ndarray | None = None,
     seed: int,
 ) -> dict[str, Interval]:
     """Returns the first model's metrics minus the second's, with 95 % bounds.
 
     A resample takes the same rows of both, so that rows which are hard for both models
-    do not widen the interval. Poisson(1) counts approximate drawing with replacement.
+    do not widen the interval. With groups, it is never narrower than without.
 
     Args:
         metrics: by name.
         first: statistics ``[statistics, rows]`` of the first model by metric.
         second: those of the second model, over the same rows in the same order.
         facts: facts about both models' predictions.
+        groups: the group of each row, from 0; None for independent rows.
         seed: seed of the resamples.
     """
     [num_rows] = {statistics.shape[1] for statistics in first.values()}
-    generator = np.random.Generator(np.random.PCG64([seed, 4]))
-    samples = [np.ones(num_rows, np.int64)]
-    samples += [generator.poisson(1.0, num_rows) for _ in range(_RESAMPLES)]
-    differences = {}
-    for name, metric in metrics.items():
-        of_samples = [
+
+    def differences(counts: np.ndarray) -> np.ndarray:
+        columns = [
             metric.resampled(first[name], counts, facts)
             - metric.resampled(second[name], counts, facts)
-            for counts in samples
+            for name, metric in metrics.items()
         ]
-        low, high = np.percentile(of_samples[1:], [2.5, 97.5])
-        value = of_samples[0]
-        differences[name] = {
-            "value": value,
-            "low": float(min(low, value)),
-            "high": float(max(high, value)),
-        }
-    return differences
+        return np.stack(columns, axis=1)  # [draws, metrics]
+
+    [values] = differences(np.ones((1, num_rows)))
+    intervals = [dict.fromkeys(("value", "low", "high"), float(v)) for v in values]
+    drawings = [Resamples(num_rows, None, seed), Resamples(num_rows, groups, seed)]
+    for resamples in drawings if drawings[1].has_groups else drawings[:1]:
+        lows, highs = resamples.bounds(resamples.map(differences))
+        intervals = [
+            widen(*bounds) for bounds in zip(intervals, lows, highs, strict=True)
+        ]
+    return dict(zip(metrics, intervals, strict=True))

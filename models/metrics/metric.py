@@ -18,6 +18,7 @@ from textmill.models.metrics.intervals import (
     bootstrap_ratio,
     bootstrap_rows,
 )
+from textmill.models.metrics.resampling import Resamples, widen
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,17 @@ class Metric:
 
     def resampled(
         self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
-    ) -> float:
-        """Returns the value with every row taken ``counts`` ``[rows]`` times."""
-        top, bottom = statistics @ counts
-        return self.value(float(top / max(bottom, 1e-12)), facts)
+    ) -> np.ndarray:
+        """Returns the value of each draw, ``[draws]``.
+
+        Args:
+            statistics: of all rows.
+            counts: how often a draw takes each row, ``[draws, rows]``.
+            facts: facts about the predictions.
+        """
+        top, bottom = (counts @ statistics.T).T
+        ratios = top / np.maximum(bottom, 1e-12)
+        return np.array([self.value(float(ratio), facts) for ratio in ratios])
 
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
@@ -80,6 +88,46 @@ class Metric:
         """Returns the value over all rows with its 95 % bounds."""
         ratio = bootstrap_ratio(statistics[0], statistics[1], seed=seed)
         return {name: self.value(bound, facts) for name, bound in ratio.items()}
+
+    def interval_of_groups(
+        self,
+        statistics: np.ndarray,
+        facts: PredictionFacts,
+        *,
+        groups: np.ndarray | None,
+        seed: int,
+    ) -> Interval:
+        """Returns the interval if rows of a group belong together.
+
+        It is never narrower than that of independent rows, which a bootstrap of a few
+        groups, or of groups without a mistake, would be.
+
+        Args:
+            statistics: of all rows.
+            facts: facts about the predictions.
+            groups: the group of each row from 0; None for independent rows.
+            seed: seed of the resamples.
+        """
+        rows = self.interval(statistics, facts, seed=seed)
+        resamples = Resamples(statistics.shape[1], groups, seed)
+        if not resamples.has_groups:
+            return rows
+        values = resamples.map(lambda c: self.resampled(statistics, c, facts))
+        return widen(rows, *resamples.bounds(values))
+
+
+def cell_counts(cells: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+    """Returns the rows of each cell in each draw, float64 ``[draws, size]``.
+
+    Args:
+        cells: the cell of each row, int ``[rows]``.
+        counts: how often a draw takes each row, ``[draws, rows]``.
+        size: number of cells.
+    """
+    flat = np.arange(len(counts))[:, None] * size + cells
+    length = len(counts) * size
+    summed = np.bincount(flat.ravel(), counts.ravel(), minlength=length)
+    return summed.reshape(len(counts), size)
 
 
 class CountMetric(Metric):
@@ -100,12 +148,11 @@ class CountMetric(Metric):
     @override
     def resampled(
         self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
-    ) -> float:
+    ) -> np.ndarray:
         cells = statistics[0].astype(np.int64)
-        size = self.num_cells(facts)
-        cell_counts = np.bincount(cells, weights=counts, minlength=size)
-        return float(self.of_counts(cell_counts, facts))
+        return self.of_counts(cell_counts(cells, counts, self.num_cells(facts)), facts)
 
+    @override
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
     ) -> Interval:
@@ -131,8 +178,9 @@ class WholeMetric(Metric):
     @override
     def resampled(
         self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
-    ) -> float:
-        return self.of_rows(np.repeat(statistics, counts, axis=1), facts)
+    ) -> np.ndarray:
+        draws = (np.repeat(statistics, c, axis=1) for c in counts.astype(np.int64))
+        return np.array([self.of_rows(draw, facts) for draw in draws])
 
     def interval(
         self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int

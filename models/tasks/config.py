@@ -6,7 +6,7 @@ In YAML they are keys of a stage's ``train``, next to those of all tasks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from textmill.models.checks import COUNT, Bounds, check_bounds
 
@@ -43,6 +43,9 @@ class MaskedLMConfig:
 @dataclass(frozen=True, kw_only=True)
 class CausalLMConfig:
     """Memory use of the loss."""
+
+    UNMEASURED: ClassVar[tuple[str, ...]] = ("loss_chunk",)
+    """Knobs that no metric depends on."""
 
     loss_chunk: Annotated[int, COUNT] | None = None
     """Number of tokens whose logits are in memory at once. Not set: the whole batch.

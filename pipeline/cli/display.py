@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
+    cautions,
     headline_metric,
     measured_on,
+    order_baselines,
     summarize,
 )
 from textmill.pipeline.progress import visible
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _NO_BREAK = "\u00a0"
 _NUM_LABELS = 5
+_BOUNDS = ("low", "high")
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -130,16 +133,20 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         for metric, value in (stage["metrics"] or {}).items()
     ]
     text = ", ".join(metrics) or "not measured"
-    measured = measured_on(stage.get("task"), stage.get("rows"), stage.get("split"))
-    if measured:
+    if measured := measured_on(stage.get("task"), stage):
         text = f"on {measured}: {text}"
     yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
     if absent := stage.get("absent_labels"):
         yield ["", f"labels without a row there: {_listing(absent)}"]
-    for baseline, scores in stage.get("baselines", {}).items():
-        yield ["", _baseline(baseline, scores)]
+    yield from (["", sentence] for sentence in cautions(stage))
+    if sentence := stage.get("model", {}).get("sentence"):
+        yield ["", sentence]
+    baselines = stage.get("baselines", {})
+    yield from (["", _baseline(k, baselines[k])] for k in order_baselines(baselines))
+    if confident := stage.get("calibration", {}).get("confident"):
+        yield ["", _confident(confident)]
     if stage["pushed"]:
-        yield ["", f"pushed to {root / stage['pushed']}"]
+        yield ["", f"{_parts(stage)}pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
         if newest is not None:
             yield [
@@ -147,6 +154,15 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
                 f"version {newest}, pushed by another run, is newer: "
                 f"`textmill predict {name}` uses that one",
             ]
+
+
+def _parts(stage: Mapping[str, Any]) -> str:
+    """Returns the models that a calibrated model consists of, for its sentence."""
+    names = {"encoder": "encoder", "linear": "linear model"}
+    parts = [names[part] for part in stage.get("model", {}).get("parts", ())]
+    if not parts:
+        return ""
+    return f"{' and '.join(parts)} {'together' if len(parts) > 1 else 'alone'}, "
 
 
 def _listing(labels: Sequence[str]) -> str:
@@ -186,6 +202,15 @@ def _baseline(name: str, measured: Mapping[str, Any]) -> str:
         f"{name} baseline: {_metric(metric, value, measured['intervals'][metric])}; "
         f"this model {difference['value']:+.4g} {bounds}"
     )
+
+
+def _confident(measured: Mapping[str, Any]) -> str:
+    """Returns the coverage of confident answers, and the error among them."""
+    coverage, error = (
+        _metric(name, measured[name]["value"], [measured[name][k] for k in _BOUNDS])
+        for name in ("coverage", "error")
+    )
+    return f"confident answers: {coverage}, {error}"
 
 
 def _metric(name: str, value: float, bounds: Sequence[float] | None) -> str:

@@ -10,8 +10,7 @@ import typer
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.options import writing
-from textmill.pipeline.starter import Size
-from textmill.pipeline.text_files import stem
+from textmill.pipeline.starter import Size, data_name
 
 Data = Annotated[
     str,
@@ -56,7 +55,7 @@ def init(
     """
     from textmill.pipeline.fit import make_start
 
-    config = output or Path(f"{stem(Path(data).absolute().name)}.yaml")
+    config = output or Path(f"{data_name(data)}.yaml")
     if config.exists():
         raise ConfigError(f"{config}: exists already; -o names another file")
     start = make_start(

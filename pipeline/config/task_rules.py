@@ -93,6 +93,8 @@ def _check_thresholds(
             yield Violation(path, expected, value)
         elif rule["other"] == "pushed" and stage.get("push") is None:
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
+        elif rule["other"] in ("majority", "encoder") and row and not _has_label(row):
+            yield Violation(path, "a task with a label for such a rule", value)
         elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
             expected = "baseline linear and a task with a label for such a rule"
             yield Violation(path, expected, value)
@@ -101,8 +103,12 @@ def _check_thresholds(
 def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
     evaluate = as_mapping(stage.get("evaluate"))
     return evaluate.get("baseline", "linear") == "linear" and (
-        row is None or row.target == "label"
+        row is None or _has_label(row)
     )
+
+
+def _has_label(row: TaskRow) -> bool:
+    return row.target == "label"
 
 
 def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:

@@ -98,7 +98,7 @@ def fit(
     """
     from textmill.pipeline.create_pipeline import create_pipeline
     from textmill.pipeline.fit import make_start
-    from textmill.pipeline.starter import file_of
+    from textmill.pipeline.tables import file_of
 
     root = Path(root).absolute()
     start = make_start(

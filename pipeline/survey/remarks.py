@@ -39,7 +39,8 @@ def describe(survey: Survey) -> Iterator[str]:
     """Yields lines about the data: its rows, texts, labels, ids and groups."""
     yield f"data: {survey.title}: {', '.join([survey.sample.size, *_format(survey)])}"
     texts = survey.texts
-    language = _LANGUAGES.get(texts.language) or f"{texts.script or 'no'} letters"
+    script = f"{texts.script.capitalize()} letters" if texts.script else "no letters"
+    language = _LANGUAGES.get(texts.language, script)
     yield (
         f"text: column {survey.text.name!r}, {texts.num_characters:.0f} characters on "
         f"average, {language}"
@@ -74,12 +75,12 @@ def _format(survey: Survey) -> Iterator[str]:
         yield f"a text per {document}"
 
 
-def remarks(survey: Survey, *, window: int) -> Iterator[str]:
+def remarks(survey: Survey, *, window: int | None) -> Iterator[str]:
     """Yields a sentence for everything in the data that looks wrong.
 
     Args:
         survey: the survey.
-        window: tokens that the encoder reads of a text.
+        window: tokens that the encoder reads of a text; None without an encoder.
     """
     sample, texts = survey.sample, survey.texts
     if sample.num_bad:
@@ -95,7 +96,7 @@ def remarks(survey: Survey, *, window: int) -> Iterator[str]:
     if texts.num_duplicates > _MANY_DUPLICATES * texts.num_texts:
         share = texts.num_duplicates / texts.num_texts
         yield f"{share:.0%} of the texts occur in an earlier row, and are left out"
-    share = texts.share_longer(window - 2)
+    share = texts.share_longer(window - 2) if window else 0.0
     if share > _MANY_LONGER:
         reader = "; the linear model reads all of it" if survey.label else ""
         yield (

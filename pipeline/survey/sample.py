@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textmill.components.ingester.readers.reader import FileRange, Reader
-    from textmill.components.ingester.readers.records import DeadLetter
+    from textmill.components.ingester.readers.records import DeadLetter, Record
     from textmill.components.ingester.sources.config import SourceConfig
     from textmill.components.ingester.sources.files import SourceFile
 
@@ -76,9 +76,15 @@ def read_sample(source: SourceConfig) -> Sample:
         if len(sample.rows) >= MAX_ROWS or sample.num_bytes >= MAX_BYTES:
             sample.is_complete = False
             break
-        rows = _rows(readers[part.format], part, sample)
         columns = _path_columns(part.path, with_folder=with_folder)
-        _add(sample, rows, columns, MAX_ROWS // share + 1, MAX_BYTES // share + 1)
+        rows = _read_range(
+            readers[part.format],
+            part,
+            sample,
+            max_records=MAX_ROWS // share + 1,
+            max_bytes=MAX_BYTES // share + 1,
+        )
+        sample.rows += ({**columns, **row} if columns else row for row in rows)
     sample.total = _total(sample, files, readers, size)
     return sample
 
@@ -89,20 +95,33 @@ def _spread(ranges: Sequence[FileRange]) -> list[FileRange]:
     return [ranges[index * len(ranges) // count] for index in range(count)]
 
 
-def _rows(
-    reader: Reader, part: FileRange, sample: Sample
-) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yields rows and their sizes in bytes, and counts the bad records."""
-    from textmill.components.ingester.readers.records import DeadLetter, Record
+def _read_range(
+    reader: Reader, part: FileRange, sample: Sample, *, max_records: int, max_bytes: int
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a range up to its share of the bounds; counts bad records."""
+    from textmill.components.ingester.readers.records import DeadLetter
 
-    for record in reader.read(part):
+    num_bytes = 0
+    for num_read, record in enumerate(reader.read(part), start=1):
         if isinstance(record, DeadLetter):
             _count_bad(sample, reader, part, record)
-        elif type(record) is Record:
-            yield record.row, len(record.raw) + 1
-        else:  # of a columnar file, which has no bytes of a row
-            values = record.row.values()
-            yield record.row, sum(len(v) for v in values if isinstance(v, str))
+            num_bytes += record.length + 1
+        else:
+            num_bytes += _size(record)
+            yield record.row
+        if num_read >= max_records or num_bytes >= max_bytes:
+            sample.is_complete = False
+            break
+    sample.num_bytes += num_bytes
+
+
+def _size(record: Record) -> int:
+    """Returns the bytes of a row, or about so many in a columnar file."""
+    from textmill.components.ingester.readers.records import Record
+
+    if type(record) is Record:
+        return len(record.raw) + 1
+    return sum(len(value) for value in record.row.values() if isinstance(value, str))
 
 
 def _count_bad(
@@ -130,24 +149,6 @@ def _path_columns(path: str, *, with_folder: bool) -> dict[str, str | None]:
     if not with_folder or len(columns) > 1:
         columns.pop(DIRECTORY, None)
     return columns
-
-
-def _add(
-    sample: Sample,
-    rows: Iterator[tuple[dict[str, Any], int]],
-    columns: dict[str, str | None],
-    max_rows: int,
-    max_bytes: int,
-) -> None:
-    """Adds the rows of a range, up to its share of the bounds."""
-    num_bytes = 0
-    for num_rows, (row, size) in enumerate(rows, start=1):
-        sample.rows.append({**columns, **row} if columns else row)
-        num_bytes += size
-        if num_rows >= max_rows or num_bytes >= max_bytes:
-            sample.is_complete = False
-            break
-    sample.num_bytes += num_bytes
 
 
 def _total(

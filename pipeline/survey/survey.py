@@ -176,8 +176,9 @@ def _survey_test(test: str, survey: Survey) -> TestData:
     """
     from textmill.components.text.shingles import text_key
 
-    if os.path.isdir(test):
-        raise ConfigError(f"--test {test}: expected a file, got a folder")
+    if os.path.isdir(test) or "folder" in survey.source:
+        expected = "expected a file of test rows, for data without splits of its own"
+        raise ConfigError(f"--test {test}: {expected}")
     source, sample, columns = _read(test, {"text": survey.text.name})
     text = _named(columns, survey.text.name, f"--test {test}: column")
     assert text is not None

@@ -6,9 +6,15 @@ import pytest
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import parse_config
-from textmill.pipeline.starter import file_of, render_starter, starter_config, to_name
+from textmill.pipeline.starter import data_name, render_starter, starter_config, to_name
 from textmill.pipeline.survey.survey import make_survey
-from textmill.pipeline.tables import answers_like, make_table, to_rows, to_texts
+from textmill.pipeline.tables import (
+    answers_like,
+    file_of,
+    make_table,
+    to_rows,
+    to_texts,
+)
 
 
 def lines_of(path):
@@ -57,6 +63,14 @@ def test_names_are_made_of_the_title_of_a_column():
     ]
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [("d/tickets.csv.gz", "tickets"), ("mail/", "mail"), ("mail/*/*.txt", "mail")],
+)
+def test_data_have_the_name_of_their_file_or_folder(data, name):
+    assert data_name(data) == name
+
+
 def survey_of(folder, texts, *, label=lambda n: "ab"[n % 2], name="a.jsonl", **options):
     rows = [{"text": text, "label": label(n)} for n, text in enumerate(texts)]
     return make_survey(file_named(folder / name, rows), **options)
@@ -82,17 +96,20 @@ def test_splits_and_epochs_follow_the_number_of_rows(count, split, length, tmp_p
     [stage] = values["stages"].values()
     assert length.items() <= stage["train"].items()
     assert starter_config(survey, size="base")["model"]["layers"] == 4
-    [stage] = starter_config(survey, name="s", budget="9s")["stages"].values()
-    assert stage["train"]["budget"] == "9s"
+    [stage] = starter_config(survey, name="s", budget="90s")["stages"].values()
+    assert stage["train"]["budget"] == "90s"
     assert "epochs" not in stage["train"]
+    values = starter_config(survey, name="s", budget="9s")
+    assert values["model"] == {"family": "linear"}
+    assert "train" not in values["stages"]["s"]
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "size", "length"),
     [
         ("the word is here", "wordpiece", 1000, 32),
-        ("the word is here " * 20, "wordpiece", 2000, 96),
-        ("the word is here " * 200, "wordpiece", 16000, 128),
+        ("the word is here " * 20, "wordpiece", 1000, 96),
+        ("the word is here " * 200, "wordpiece", 8000, 128),
         ("今天的比赛", "wordpiece", 8000, 32),
         ("これは日本語の文です", "sentencepiece", 1000, 32),
         ("यह हिन्दी में है", "sentencepiece", 1000, 32),

@@ -8,6 +8,7 @@ from textmill.components.artifacts import Evaluation, PushedVersion
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.evaluator.thresholds import (
     Baseline,
+    check_comparable,
     check_thresholds,
     latest_baseline,
 )
@@ -29,23 +30,54 @@ def put_version(folder, number, *, model, accuracy=0.5):
 
 
 @pytest.mark.parametrize(
+    ("rule", "passed"), [(">= 0.75", True), ("> 0.75", False), ("<= .8", True)]
+)
+def test_a_rule_compares_with_a_number(rule, passed):
+    [outcome] = check_thresholds(METRICS, {"accuracy": rule})
+    assert (outcome["value"], outcome["passed"]) == (0.75, passed)
+
+
+@pytest.mark.parametrize(
     ("rule", "bound", "passed"),
     [
-        (">= 0.75", 0.75, True),
-        ("> 0.75", 0.75, False),
-        ("<= .8", 0.8, True),
-        (">= pushed", 0.5, True),
-        (">= pushed + 0.25", 0.75, True),
-        (">pushed+.26", 0.76, False),
-        ("> pushed - 1e-2", 0.49, True),
+        (">= pushed", 0.7, False),
+        (">= pushed - 0.02", 0.68, False),
+        (">= pushed - 0.03", 0.67, True),
+        ("> pushed - 3e-2", 0.67, False),
+        (">=pushed-.05", 0.65, True),
+        ("<= pushed + 0.13", 0.83, True),
+        ("< pushed + 0.1", 0.8, False),
     ],
 )
-def test_a_rule_compares_with_a_number_or_the_pushed_model(rule, bound, passed):
-    pushed = Baseline(3, {"metrics": {"accuracy": {"value": 0.5}}})
+def test_the_whole_interval_of_the_difference_meets_a_rule_about_the_pushed_model(
+    rule, bound, passed
+):
+    difference = {"value": 0.05, "low": -0.03, "high": 0.13}
+    pushed = Baseline(
+        3,
+        {"metrics": {"accuracy": {"value": 0.7, "low": 0.6, "high": 0.8}}},
+        differences={"accuracy": difference},
+        paired_rows=100,
+    )
     [outcome] = check_thresholds(METRICS, {"accuracy": rule}, pushed)
     assert outcome["bound"] == pytest.approx(bound)
     assert (outcome["value"], outcome["passed"]) == (0.75, passed)
-    assert outcome.get("version") == (3 if "pushed" in rule else None)
+    assert (outcome["version"], outcome["paired_rows"]) == (3, 100)
+    assert outcome["difference"] == difference
+
+
+def test_without_common_rows_the_intervals_of_both_evaluations_decide():
+    own = {"accuracy": {"value": 0.75, "low": 0.71, "high": 0.79}}
+    card = {"metrics": {"accuracy": {"value": 0.7, "low": 0.67, "high": 0.73}}}
+    for rule, passed in ((">= pushed - 0.01", True), (">= pushed + 0.01", False)):
+        [outcome] = check_thresholds(own, {"accuracy": rule}, Baseline(3, card))
+        # 0.05 plus and minus the root of 0.04^2 + 0.03^2
+        assert outcome["difference"] == {
+            "value": pytest.approx(0.05),
+            "low": pytest.approx(0.0),
+            "high": pytest.approx(0.1),
+        }
+        assert (outcome["passed"], outcome["paired_rows"]) == (passed, None)
 
 
 def test_the_first_model_passes_without_a_baseline():
@@ -83,7 +115,7 @@ def test_the_baseline_is_the_newest_complete_version_of_another_model(tmp_path):
     assert (baseline.version, baseline.same_documents) == (10, True)
     baseline = latest_baseline(tmp_path, model="b", documents="others")
     assert (baseline.version, baseline.same_documents) == (2, False)
-    assert baseline.value("accuracy") == 0.2
+    assert baseline.metric("accuracy") == {"value": 0.2}
     assert latest_baseline(tmp_path / "none", model="b", documents="d") is None
 
 
@@ -117,12 +149,16 @@ def test_pushing_a_model_does_not_change_its_own_key(tmp_path):
 
 
 def test_a_rule_compares_with_the_linear_model_of_the_same_rows():
-    linear = {"linear": {"accuracy": {"value": 0.75}}}
+    measured = {
+        "metrics": {"accuracy": {"value": 0.75}},
+        "differences": {"accuracy": {"value": 0.05, "low": 0.0, "high": 0.1}},
+    }
+    linear = {"linear": measured}
     metrics = {"accuracy": {"value": 0.8}}
     for rule, bound, passed in (
         (">= linear + 0.0", 0.75, True),
-        (">= linear + 0.1", 0.85, False),
-        ("> linear", 0.75, True),
+        (">= linear + 0.01", 0.76, False),
+        ("> linear", 0.75, False),
     ):
         [outcome] = check_thresholds(metrics, {"accuracy": rule}, None, linear)
         assert outcome["bound"] == pytest.approx(bound)
@@ -132,3 +168,32 @@ def test_a_rule_compares_with_the_linear_model_of_the_same_rows():
 def test_a_rule_about_a_model_that_was_not_measured_is_refused():
     with pytest.raises(ConfigError, match=r"set evaluate\.baseline: linear"):
         check_thresholds({"accuracy": {"value": 0.8}}, {"accuracy": ">= linear"})
+
+
+MASKED = {"task": "masked_lm", "vocabulary": "v", "task_config": {"mask_rate": 0.15}}
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "reason"),
+    [
+        ("loss", {"vocabulary": "w"}, "another vocabulary"),
+        ("perplexity", {"vocabulary": "w"}, "another vocabulary"),
+        ("accuracy", {"task_config": {"mask_rate": 0.3}}, "other task settings"),
+        ("bits_per_byte", {"task_config": {"mask_rate": 0.3}}, "other task settings"),
+        ("bits_per_byte", {"vocabulary": "w"}, None),
+        ("loss", {}, None),
+    ],
+)
+def test_means_over_other_tokens_are_not_compared(metric, change, reason):
+    pushed, rules = Baseline(3, MASKED | change), {metric: "<= pushed + 0.1"}
+    if reason is None:
+        check_comparable(pushed, rules, MASKED)
+        return
+    with pytest.raises(ConfigError, match=f"version 3 was measured with {reason}"):
+        check_comparable(pushed, rules, MASKED)
+
+
+def test_the_loss_of_labels_is_compared_whatever_the_vocabulary():
+    facts = MASKED | {"task": "classify"}
+    pushed = Baseline(3, facts | {"vocabulary": "w"})
+    check_comparable(pushed, {"loss": "< pushed"}, facts)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.components.test_line import line, predicted  # noqa: F401
-from textmill.components.artifacts import Documents
+from textmill.components.artifacts import Documents, TokenRows
 from textmill.components.prediction_files import _regrouped
+from textmill.components.predictor.engine import _sizes
 from textmill.models.errors import ConfigError
 
 
@@ -25,10 +26,22 @@ def test_rows_have_id_target_probabilities_and_slices(line, tmp_path):  # noqa: 
 
 
 def test_the_same_inputs_give_the_same_bytes(line, tmp_path):  # noqa: F811
-    first = predicted(line, tmp_path / "a")
-    second = predicted(line, tmp_path / "b")
+    first = predicted(line, tmp_path / "a", group="label")
+    second = predicted(line, tmp_path / "b", group="label")
     assert read(first.path) == read(second.path)
     assert first.digest == second.digest
+    assert first.facts["group"] == "label"
+    [columns] = first.read_groups()
+    assert set(columns["label"]) == set(first.facts["labels"])
+
+
+def test_bits_per_byte_are_those_of_the_answers_where_rows_have_prompts(tmp_path):
+    rows = TokenRows(tmp_path)
+    rows.facts = {"tokens": {"test": {"in": 90}}, "bytes": {"test": 30}}
+    assert _sizes(rows, "test") == {"tokens": 90, "bytes": 30}
+    # Prompts have 80 of the 90 tokens, and 10 tokens write 30 bytes.
+    rows.facts["answers"] = {"test": {"tokens": 10, "bytes": 30}}
+    assert _sizes(rows, "test") == {"tokens": 10, "bytes": 30}
 
 
 def read(folder: Path) -> bytes:

@@ -37,6 +37,31 @@ EVALUATION = {
         }
     ],
     "blessed": True,
+    "baselines": {
+        "majority": {
+            "metrics": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
+            "differences": {"accuracy": {"value": 0.21, "low": 0.1, "high": 0.3}},
+        }
+    },
+    "calibration": {
+        "ece": {"value": 0.07, "low": 0.05, "high": 0.09},
+        "ece_by_chance": 0.03,
+        "brier": {"value": 0.4, "low": 0.3, "high": 0.5},
+        "reliability": [
+            {
+                "rows": 617,
+                "confidence": c,
+                "accuracy": c - 0.1,
+                "lowest": c,
+                "highest": c,
+            }
+            for c in (0.6, 0.9)
+        ],
+        "risk_coverage": {
+            "aurc": {"value": 0.15, "low": 0.1, "high": 0.2},
+            "curve": [[0.01, 0.0], [0.5, 0.1], [1.0, 0.29]],
+        },
+    },
     "labels": ["ham", HOSTILE],
     "confusion": [[600, 17], [40, 577]],
     "per_class": {

@@ -47,19 +47,28 @@ def test_missed_gate_names_metric_rule_and_value(data):
     assert "✗ missed: accuracy ≥ 0.80" in Page(render_report(data)).text
 
 
-def test_gate_relative_to_the_pushed_model_names_its_version(data):
-    rule = {"metric": "accuracy", "rule": ">= pushed - 0.01", "value": 0.71}
-    gate = {**rule, "version": 3, "bound": 0.74, "passed": False}
-    gate |= {"same_documents": True}
+def test_gate_relative_to_the_pushed_model_names_difference_and_version(data):
+    gate = {
+        **{"metric": "accuracy", "rule": ">= pushed - 0.01", "value": 0.735},
+        **{"version": 3, "bound": 0.73, "margin": -0.01, "passed": False},
+        "difference": {"value": -0.005, "low": -0.021, "high": 0.011},
+        **{"same_documents": True, "paired_rows": 1157},
+    }
     data["stages"][0]["evaluation"] |= {"blessed": False, "thresholds": [gate]}
     headline = summarize(data)
+    difference = "difference -0.005 [-0.021, +0.011] from version 3"
     assert headline.details == [
-        "spam: accuracy must be >= pushed - 0.01 (0.74, by version 3), and is 0.71."
+        f"spam: accuracy must be >= pushed - 0.01 ({difference} on the 1,157 rows of "
+        "both), and is 0.735. The whole interval must meet the rule: allow a larger "
+        "margin, or measure on more documents."
     ]
-    assert headline.stages[0].bound == 0.74
-    assert "≥ pushed - 0.01 (0.74, by version 3)" in Page(render_report(data)).text
-    gate |= {"same_documents": False}
-    said = "≥ pushed - 0.01 (0.74, by version 3 on other documents)"
+    assert headline.stages[0].bound == 0.73
+    said = f"≥ pushed - 0.01 ({difference} on the 1,157 rows of both)"
+    assert said in Page(render_report(data)).text
+    gate["difference"] = {"value": -0.03, "low": -0.04, "high": -0.02}
+    assert not summarize(data).details[0].endswith("more documents.")
+    gate |= {"same_documents": False, "paired_rows": None}
+    said = "from version 3 by its own evaluation, on other documents, not row by row)"
     assert said in Page(render_report(data)).text
     gate |= {"version": None, "bound": None, "passed": True}
     data["stages"][0]["evaluation"] |= {"blessed": True}

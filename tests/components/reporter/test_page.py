@@ -74,19 +74,60 @@ def test_date_and_machine_are_on_the_page_of_a_run_alone(data, summary):
 
 def test_metrics_stand_next_to_a_baseline_and_the_version_before(data):
     text = Page(render_report(data)).text
-    assert "Metric Value 95 % interval Measured on always ham version 2" in text
+    assert "95 % interval Measured on most frequent label version 2" in text
     assert (
-        "accuracy 0.710 0.690 – 0.730 1,234 documents of test 0.500 +0.210 0.680 +0.030"
+        "accuracy 0.710 0.690 – 0.730 1,234 documents of test "
+        "0.500 +0.210 [+0.100, +0.300] 0.680 +0.030"
     ) in text
     assert "loss 0.900 0.800 – 1.000 1,234 documents of test – 1.100 −0.200" in text
     difference = {"value": -0.05, "low": -0.08, "high": 0.0}
     linear = {"metrics": {"accuracy": {"value": 0.76, "low": 0.7, "high": 0.8}}}
     linear["differences"] = {"accuracy": difference}
-    data["stages"][0]["evaluation"]["baselines"] = {"linear": linear}
+    data["stages"][0]["evaluation"]["baselines"]["linear"] = linear
     data["stages"][0]["push"]["previous"]["same_documents"] = False
     text = Page(render_report(data)).text
-    assert "always ham linear model version 2, on other documents" in text
-    assert "0.500 +0.210 0.760 −0.050 [−0.080, ±0] 0.680 +0.030" in text
+    assert "most frequent label linear model version 2, on other documents" in text
+    assert "0.760 −0.050 [−0.080, ±0] 0.680 +0.030" in text
+
+
+def test_groups_and_pretraining_on_the_same_documents_are_named(data):
+    evaluation = data["stages"][0]["evaluation"]
+    evaluation |= {"groups": 9, "grouped_by": "author"}
+    seen = {"documents": 1000, "share": 0.81, "is_estimate": True}
+    evaluation["seen_in_pretraining"] = {"mail": seen}
+    text = Page(render_report(data)).text
+    assert "measured on 1,234 documents of test in 9 groups by author" in text
+    assert "Only 9 groups by author there: the intervals are rough." in text
+    assert "There is no test split" not in text
+    evaluation["calibrated_on_these_rows"] = True
+    assert "There is no test split" in Page(render_report(data)).text
+    assert (
+        "About 81% of these documents are, without their labels, in the train split of "
+        "data set mail, from which the model was pretrained; set decontaminate.against "
+        "in mail to hold them out."
+    ) in text
+
+
+def test_calibration_is_drawn_and_put_in_words(data):
+    scores = data["stages"][0]["evaluation"]["calibration"]
+    page = render_report(data)
+    text = Page(page).text
+    assert "this model 0.070 0.050 – 0.090 0.400 0.300 – 0.500 0.150 0.100" in text
+    assert "calibration error of about 0.030 on as many documents, by chance." in text
+    assert "The model stands by" not in text
+    assert (
+        "accuracy by confidence: answers from 0.500 at confidence 0.6 to 0.800 at "
+        "confidence 0.9"
+    ) in page
+    assert "error by coverage: error from 0 at coverage 0.01 to 0.290 at" in page
+    scores["confident"] = {
+        "coverage": {"value": 0.9, "low": 0.88, "high": 0.92},
+        "error": {"value": 0.05, "low": 0.04, "high": 0.06},
+    }
+    assert (
+        "The model stands by a share of 0.900 0.880 – 0.920 of its answers; 0.050 "
+        "0.040 – 0.060 of these are wrong."
+    ) in Page(render_report(data)).text
 
 
 def test_settings_are_those_of_the_training(data):

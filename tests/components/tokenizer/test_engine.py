@@ -218,6 +218,18 @@ def test_examples_hold_the_same_rows_for_tensorflow(shape, corpus, entries, tmp_
         np.testing.assert_array_equal([row[name] for row in found], values)
 
 
+def test_rows_of_responses_count_the_tokens_and_bytes_to_predict(
+    corpus, entries, expected
+):
+    texts = [document["text"] for document in corpus.read("eval")]
+    tokens = load_tokenizer(entries.path)(tf.constant(texts))
+    assert expected("response").facts["answers"]["eval"] == {
+        "tokens": len(tokens.flat_values) + len(texts),
+        "bytes": sum(len(text.encode()) for text in texts),
+    }
+    assert "answers" not in expected("gpt").facts
+
+
 def test_a_large_vocabulary_takes_four_bytes_a_token(tmp_path):
     from textmill.components.tokenizer.engine import schema_of
 

@@ -309,12 +309,18 @@ def test_draws_depend_on_their_name_alone():
 
 def test_a_response_is_marked_after_its_prompt():
     rows, counts, schema = pack(
-        [[[[5, 6], [7, 8]], [[], [9]]]], sequence_length=8, packing="response", **NEXT
+        [[[[5, 6], [7, 8]], [[], [9]]]],
+        names={"text": "né"},
+        sequence_length=8,
+        packing="response",
+        **NEXT,
     )
     assert ids(rows) == [[3, 5, 6, 7, 8, 3], [3, 9, 3]]
     answer = schema.unpack(rows)["answer"].tolist()
     assert answer == [[0, 0, 0, 1, 1, 1, 0, 0], [0, 1, 1, 0, 0, 0, 0, 0]]
     assert ledger(counts) == {"in": 7, "out": 7, "dropped": 0}
+    # Two texts of three bytes: two tokens and an end, one token and an end.
+    assert (counts["answer_tokens"], counts["answer_bytes"]) == (5, 6)
 
 
 def test_a_long_prompt_keeps_its_end_and_a_long_response_its_beginning():
@@ -335,6 +341,8 @@ def test_a_task_with_a_target_text_takes_the_text_as_prompt():
     packer = PACKERS["response"](config, schema=schema, specials=SPECIALS)
     batch = [{"id": "7", "text": "long", "target_text": "short"}]
     assert packer.texts(batch) == ["long", "short"]
+    packer.add(np.array([5, 6, 7], np.int32), np.array([0, 2, 3]), batch)
+    assert (packer.counts["answer_tokens"], packer.counts["answer_bytes"]) == (2, 5)
 
 
 def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():

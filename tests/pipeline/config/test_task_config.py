@@ -73,6 +73,40 @@ def test_the_knobs_of_a_task_reach_its_trainer_apart(
     assert trainer.config.train == TrainingConfig(steps=3)
 
 
+GROUPED = """\
+name: tiny
+datasets:
+  raw: {source: {jsonl: raw.jsonl}}
+  lines:
+    source: {jsonl: lines.jsonl, label: kind, id: number}
+    split: {by: BY}
+vocabulary: {kind: wordpiece, size: 80, learn_from: lines}
+model: {family: bert, layers: 1, width: 16, heads: 2, sequence_length: 8}
+stages:
+  read: {task: masked_lm, dataset: raw, train: {steps: 3}}
+  reread: {task: masked_lm, dataset: lines, init: read, train: {steps: 3}}
+  kind: {task: classify, dataset: lines, init: reread, train: {steps: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("by", "group"), [("author", "author"), ("id", None), ("number", None)]
+)
+def test_the_column_of_the_split_is_the_group_of_predictions(by, group, tmp_path):
+    loaded = parse_config(GROUPED.replace("BY", by), tmp_path / "c.yaml")
+    pipeline = create_pipeline(loaded, tmp_path)
+    for step in ("predict", "predict_linear"):
+        assert pipeline.node(f"{step}.kind").config.group == group
+
+
+def test_an_evaluation_reads_the_data_sets_of_earlier_stages(tmp_path):
+    loaded = parse_config(GROUPED.replace("BY", "id"), tmp_path / "c.yaml")
+    pipeline = create_pipeline(loaded, tmp_path)
+    # The stage's own data set has disjoint splits.
+    assert set(pipeline.node("evaluate.kind").inputs["pretraining"]) == {"raw"}
+    assert "pretraining" not in pipeline.node("evaluate.read").inputs
+
+
 def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
     loaded = parse("copy", "copy_rate: 0.2, marks: [a, b]")
     config = loaded.config.stages["one"].task_config

@@ -28,6 +28,7 @@ def test_a_run_has_metrics_with_intervals_and_a_report(run):
     assert run.status == "succeeded"
     assert low <= stage.metrics["accuracy"] <= high
     assert (stage.blessed, stage.pushed.name) == (True, "1")
+    assert 0 <= stage.baselines["linear"]["accuracy"] <= 1
     assert run.stages["pretrain"].pushed is None
     assert "</html>" in run.report().path.read_text(encoding="utf-8")
 

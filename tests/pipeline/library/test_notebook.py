@@ -61,7 +61,7 @@ def test_answers_for_a_table_have_its_index_and_sum_to_one(cells):
     answers = names["run"].predict(names["new"])
     assert list(answers.index) == ["a", "b"]
     labels = ["p_billing", "p_delivery", "p_technical"]
-    assert list(answers.columns) == ["label", "probability", *labels]
+    assert list(answers.columns) == ["label", "probability", *labels, "confident"]
     assert answers[labels].sum(axis=1).tolist() == pytest.approx([1, 1])
     assert answers[labels].max(axis=1).tolist() == answers["probability"].tolist()
     with pytest.raises(ConfigError, match="a column 'message', got msg"):

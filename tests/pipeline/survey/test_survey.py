@@ -158,7 +158,7 @@ def test_folders_are_read_by_their_layout(tmp_path):
     assert make("sci/51060", "rec/51061") == {"txt": "*/*", "document": "file"}
 
 
-def test_test_rows_of_another_file_are_compared(write):
+def test_test_rows_of_another_file_are_compared(write, tmp_path):
     data = write(rows(40))
     test = write([*rows(3)[1:], {"text": "new", "label": "c"}], "test.jsonl")
     survey = make_survey(data, test=test)
@@ -167,6 +167,8 @@ def test_test_rows_of_another_file_are_compared(write):
         "the test rows alone have 'c', and are left out there",
         "2 test texts are in the data, too, and left out there",
     ]
+    with pytest.raises(ConfigError, match="expected a file of test rows"):
+        make_survey(data, test=str(tmp_path))
     with pytest.raises(ConfigError, match=r"column label: the data has no such column"):
         make_survey(data, test=write([{"text": "a", "y": 1}], "bad.jsonl"))
 

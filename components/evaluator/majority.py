@@ -1,0 +1,37 @@
+"""The majority baseline: the most frequent label of train, whatever the text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from textmill.components.artifacts import Documents, Predictions
+from textmill.models.targets import TARGETS
+from textmill.models.tasks import TASKS
+
+
+def label_shares(documents: Documents, predictions: Predictions) -> np.ndarray | None:
+    """Returns each label's share of train, float32 ``[labels]``.
+
+    None for a task without a label, and without a train split.
+    """
+    if TASKS[predictions.facts["task"]].target != "label":
+        return None
+    field, labels = TARGETS["label"].field, predictions.facts["labels"]
+    counts = Counter(d[field] for d in documents.read_with(field, "train"))
+    if not counts:
+        return None
+    return np.array([counts[name] / counts.total() for name in labels], np.float32)
+
+
+def majority_chunks(
+    predictions: Predictions, shares: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    """Yields the columns of predictions, with the shares as every row's answer."""
+    for chunk in predictions.read_groups():
+        num_rows = len(chunk["id"])
+        others = {k: v for k, v in chunk.items() if k != "confident"}
+        yield others | {"probabilities": np.tile(shares, (num_rows, 1))}

@@ -1,0 +1,64 @@
+"""Evaluated documents that a stage's pretraining has read, without their targets.
+
+Such pretraining is transductive: the model knows the texts that it is measured on, and
+new ones will be less familiar to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from textmill.components.artifacts import Documents
+from textmill.components.shards import read_shard
+
+_MOST_READ = 200_000
+"""Documents of train that are read; from more, the number is extrapolated."""
+
+
+def documents_seen(
+    documents: Documents, split: str, pretraining: Mapping[str, Documents]
+) -> dict[str, dict[str, Any]]:
+    """Returns ``documents`` and ``share`` of a split by data set that holds them.
+
+    A document is seen if train of the data set has the same text. Shards are samples,
+    since the hash of the id decides about a document's shard.
+
+    Args:
+        documents: the evaluated data set.
+        split: the evaluated split.
+        pretraining: the data sets of the stages that the model starts from, by name.
+    """
+    texts = {_key(document["text"]) for document in documents.read(split)}
+    seen = {}
+    for name, other in pretraining.items():
+        num_read, common = 0, set[bytes]()
+        for document in _first_shards(other):
+            num_read += 1
+            if (key := _key(document["text"])) in texts:
+                common.add(key)
+        if not common:
+            continue
+        whole = other.splits["train"]
+        share = min(1.0, len(common) * whole / num_read / len(texts))
+        seen[name] = {
+            "documents": round(share * len(texts)),
+            "share": share,
+            "is_estimate": num_read < whole,
+        }
+    return seen
+
+
+def _first_shards(documents: Documents) -> Iterator[dict[str, Any]]:
+    num_read = 0
+    for shard in documents.shards("train"):
+        if num_read >= _MOST_READ:
+            return
+        for document in read_shard(shard):
+            num_read += 1
+            yield document
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
