@@ -133,14 +133,12 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
 
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
     """Returns the data sets that a stage and its bases learn from, except its own."""
-    stage, datasets = config.stages[name], set[str]()
-    own = stage.dataset
-    while True:
-        datasets |= {stage.dataset, stage.embeddings or own}
-        if not isinstance(stage.init, str):
-            break
-        stage = config.stages[stage.init]
-    return sorted(datasets - {own})
+    stages = [config.stages[name]]
+    while isinstance(base := stages[-1].init, str):
+        stages.append(config.stages[base])
+    datasets = {stage.dataset for stage in stages}
+    datasets |= {stage.embeddings for stage in stages if stage.embeddings}
+    return sorted(datasets - {config.stages[name].dataset})
 
 
 def _reporter(
