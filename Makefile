@@ -20,8 +20,10 @@ $(STAMP): pyproject.toml constraints.txt
 		exit 1; }; \
 	echo "Installing Textmill with $$python into .venv (TensorFlow is large: some minutes)"; \
 	"$$python" -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile \
 		--constraint constraints.txt --editable ".[dev]"
+	@# Compiled here on every core, and without the tests of packages: pip takes one.
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' .venv/lib
 	@touch $@
 
 quickstart: setup

@@ -88,6 +88,8 @@ def _processes() -> WatchedRunner:
     script = (
         f"import sys, logging; sys.path += {paths!r}; "
         "logging.disable(logging.INFO); "
+        "from textmill.models.optional_imports import skip_optional_imports; "
+        "skip_optional_imports(); "
         "from apache_beam.runners.worker import sdk_worker_main; "
         "sdk_worker_main.main(sys.argv)"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -34,30 +34,46 @@ def generate(
     """
     window = tf.shape(ids)[1]
     positions = tf.range(window)[None, :]
-    specials = task.specials
-    # One token may pad, start and end, as GPT-2's does; there may be no mask.
-    never = {specials.pad, specials.start, specials.mask} - {None, specials.end}
-    control = tf.one_hot(sorted(never), task.vocabulary_size)  # [tokens, vocabulary]
-    forbidden = -1e9 * tf.reduce_sum(control, axis=0)
-    has_ended = tf.zeros_like(length, tf.bool)
-    written = tf.TensorArray(tf.int32, num_tokens)
-    for step in tf.range(num_tokens):
+    forbidden = _forbidden(task)
+
+    def write(
+        step: tf.Tensor,
+        ids: tf.Tensor,
+        length: tf.Tensor,
+        has_ended: tf.Tensor,
+        written: tf.TensorArray,
+    ) -> tuple[Any, ...]:
         mask = tf.cast(positions < length[:, None], tf.int32)
         logits = task.logits({"ids": ids, "mask": mask})
         last = tf.gather(logits, length - 1, batch_dims=1)
         last = tf.cast(last, tf.float32) + forbidden
-        if temperature > 0:
-            token = tf.random.stateless_categorical(
-                last / temperature, 1, [seed, step], tf.int32
-            )[:, 0]
-        else:
-            token = tf.argmax(last, -1, tf.int32)
-        token = tf.where(has_ended, specials.end, token)
-        has_ended |= token == specials.end
-        written = written.write(step, token)
+        token = _choose(last, temperature, (seed, step))
+        token = tf.where(has_ended, task.specials.end, token)
         full = length == window
         ids = tf.where(full[:, None], tf.roll(ids, -1, axis=1), ids)
         end = tf.minimum(length, window - 1)
         ids = tf.where(positions == end[:, None], token[:, None], ids)
-        length = end + 1
+        has_ended |= token == task.specials.end
+        return step + 1, ids, end + 1, has_ended, written.write(step, token)
+
+    written = tf.TensorArray(tf.int32, num_tokens)
+    start = (tf.constant(0), ids, length, tf.zeros_like(length, tf.bool), written)
+    *_, written = tf.while_loop(lambda step, *_: step < num_tokens, write, start)
     return tf.transpose(written.stack())
+
+
+def _forbidden(task: Task) -> tf.Tensor:
+    """Returns a bias of logits ``[vocabulary]`` that rules out control tokens."""
+    specials = task.specials
+    # One token may pad, start and end, as GPT-2's does; there may be no mask.
+    never = {specials.pad, specials.start, specials.mask} - {None, specials.end}
+    control = tf.one_hot(sorted(never), task.vocabulary_size)  # [tokens, vocabulary]
+    return -1e9 * tf.reduce_sum(control, axis=0)
+
+
+def _choose(logits: tf.Tensor, temperature: float, seed: Any) -> tf.Tensor:
+    """Returns a token ``[batch]``: the most likely one, or a sample."""
+    if temperature > 0:
+        scaled = logits / temperature
+        return tf.random.stateless_categorical(scaled, 1, seed, tf.int32)[:, 0]
+    return tf.argmax(logits, -1, tf.int32)

@@ -47,7 +47,7 @@ def predict_rows(
         batch: rows of a forward pass.
         seed: seed of masks.
     """
-    call = tf.function(task.predictions)
+    call = tf.function(task.predictions, autograph=False)
     for columns in row_batches(rows, batch, seed):
         size = int(columns["valid"].sum())
         features = task.features({k: tf.constant(v) for k, v in columns.items()})

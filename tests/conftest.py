@@ -17,7 +17,11 @@ from tests.pipeline.loopback import Service, serving
 from textmill.components.artifacts import SPLITS, Documents, Vocabulary, shard_name
 from textmill.components.base import Artifact
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
+from textmill.models.optional_imports import skip_optional_imports
 from textmill.pipeline.publish import seal
+
+# Test files import Keras, too.
+skip_optional_imports()
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

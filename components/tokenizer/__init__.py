@@ -28,7 +28,8 @@ class TokenizeConfig:
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
     (sentence_pair); a prompt and its response (response); a text and the second text of
-    its pair (pair). Not set: concat for a language model, pad for a classifier."""
+    its pair (pair). Not set: concat for a language model, pad for a classifier. The
+    start token begins a row of masked_lm, not every document in it."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
     to the whole row, as in nanoGPT."""

@@ -44,11 +44,14 @@ class SavedModel(Format):
         server = model.serve(tokenizer, options)
         text = tf.TensorSpec([None], tf.string, name="text")
         serve = tf.function(
-            lambda text: server.answer(server.rows(text)), input_signature=[text]
+            lambda text: server.answer(server.rows(text)),
+            input_signature=[text],
+            autograph=False,
         )
         labels = tf.function(
             lambda: {"labels": tf.constant(options.labels, tf.string)},
             input_signature=[],
+            autograph=False,
         )
         signatures = {"serving_default": serve, "labels": labels}
         for name, function in server.signatures().items():

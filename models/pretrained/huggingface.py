@@ -6,8 +6,9 @@ are one tensor.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,16 @@ _ACTIVATIONS = {
     "gelu_python": "gelu_exact",
 }
 _EPSILON = {"bert": 1e-12, "gpt": 1e-5}
+_FIXED = {
+    "bert": {"is_decoder": False, "add_cross_attention": False},
+    "gpt": {
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "add_cross_attention": False,
+    },
+}
+"""Options of attention, and the only value that Textmill's blocks compute."""
+_HEAD = "head/masked_lm_head/intermediate_dense/kernel"
 
 
 def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
@@ -115,10 +126,36 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
             f"{file}: expected position_embedding_type absolute, got "
             f"{values['position_embedding_type']!r}"
         )
+    for name, value in _FIXED[family].items():
+        if values.get(name, value) != value:
+            raise ConfigError(
+                f"{file}: expected {name} {json.dumps(value)}, which is all that the "
+                f"blocks of {family} compute, got {json.dumps(values[name])}; name "
+                "another folder"
+            )
     wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
     feed_forward = whole_number(values, inner, file)
     wanted |= {"feed_forward": feed_forward, "activation": gelu}
     check_shape(config, wanted, longest=whole_number(values, longest, file), file=file)
+
+
+def check_head(config: ModelConfig, names: Collection[str], file: Path) -> None:
+    """Compares the masked-LM head of a start with the folder's.
+
+    Args:
+        config: the model.
+        names: tensors that the model takes from the folder.
+        file: the folder's config, for messages.
+
+    Raises:
+        ConfigError: the folder's head has another activation.
+    """
+    if _HEAD in names and config.blocks.activation != "gelu_exact":
+        raise ConfigError(
+            f"{file}: expected hidden_act gelu, the activation of Textmill's masked-LM "
+            "head, got an approximation of it; name another folder, or learn another "
+            "task from this one"
+        )
 
 
 def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:

@@ -32,6 +32,9 @@ def start_from_folder(
     form.check(task.config, read_config(init), init.path / CONFIG)
     _check_vocabulary(init, tokenizer)
     tensors = form.convert(read_tensors(init), task.config, init.path)
+    if init.kind == "huggingface":
+        used = task.tensors().keys() & tensors.keys()
+        huggingface.check_head(task.config, used, init.path / CONFIG)
     check_finite(tensors, init.path)
     return warm_start(task, tensors, source=str(init.path), optional=_OPTIONAL)
 

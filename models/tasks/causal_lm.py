@@ -140,7 +140,7 @@ class CausalLM(Task):
         self, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
     ) -> list[str]:
         """Returns texts that follow an end token."""
-        ids = tf.function(generate)(
+        ids = tf.function(generate, autograph=False)(
             self,
             tf.fill([count, self.config.sequence_length], tokenizer.specials.end),
             tf.ones([count], tf.int32),

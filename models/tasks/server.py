@@ -66,7 +66,7 @@ class Server(tf.Module):
 
     def reference_answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Returns the trained model's answers, computed without the exported graph."""
-        answers = tf.function(self.answer)(self.reference_rows(texts))
+        answers = tf.function(self.answer, autograph=False)(self.reference_rows(texts))
         return to_python(answers, len(texts))
 
     def _features(self, rows: Rows) -> dict[str, tf.Tensor]:

@@ -81,19 +81,18 @@ class ScheduleConfig:
         check_bounds(self)
         if self.seconds is not None and self.warmup >= 1:
             raise ValueError(f"warmup below 1 with budget, got {self.warmup}")
-        self._check_phases()
+        if self.steps is not None or self.warmup < 1:
+            self.check_phases(self.steps or 1)
 
-    def _check_phases(self) -> None:
-        """Checks that the warm-up, and the cool-down of wsd, fit into the run."""
-        share = self.warmup
-        if self.warmup >= 1:
-            if self.steps is None:
-                return
-            share = self.warmup / self.steps
-            if share >= 1:
-                raise ValueError(
-                    f"warmup below steps, got {self.warmup:g} of {self.steps}"
-                )
+    def check_phases(self, num_steps: int) -> None:
+        """Checks that the warm-up, and the cool-down of wsd, fit into the run.
+
+        Raises:
+            ValueError: they do not.
+        """
+        share = self.warmup / num_steps if self.warmup >= 1 else self.warmup
+        if share >= 1:
+            raise ValueError(f"warmup below steps, got {self.warmup:g} of {num_steps}")
         if self.schedule == "wsd" and share + self.cooldown > 1:
             raise ValueError(
                 "warmup and cooldown of 1 or less together for wsd, got "
@@ -150,7 +149,8 @@ class StepConfig:
     """Gradient accumulation: number of parts of a replica's rows, so that larger
     batches fit; the update is the same as for all rows at once."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Number format of activations; mixed_float16 scales the loss."""
+    """Number format of activations; mixed_float16 scales the loss, and its first
+    updates (usually 2 to 6) are skipped until the scale is low enough."""
     xla: bool = True
     """Compile the step by XLA; with several replicas, only its gradient."""
     clip_norm: Annotated[float, NOT_NEGATIVE] = 1.0

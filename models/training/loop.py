@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from textmill.models.errors import MachineError, Preempted
+from textmill.models.errors import ConfigError, MachineError, Preempted
 from textmill.models.methods import build_methods
 from textmill.models.rows import RowReader
 from textmill.models.tasks.task import Task
@@ -79,6 +79,7 @@ class TrainingRun:
         self.num_steps = None
         if config.budget is None:
             self.num_steps = config.steps or self._sampler.steps(config.epochs or 1)
+            _check_phases(config, self.num_steps, num_rows=len(rows))
         self._length = config.seconds or self.num_steps or 1
         self._cadence = Cadence(
             config,
@@ -401,3 +402,14 @@ class TrainingRun:
             stopping, self.state.seconds, self._seconds_per_step, step=self.step
         )
         return stopping
+
+
+def _check_phases(config: TrainingConfig, num_steps: int, *, num_rows: int) -> None:
+    """Checks the phases of the schedule once ``epochs`` is a number of steps."""
+    try:
+        config.check_phases(num_steps)
+    except ValueError as error:
+        raise ConfigError(
+            f"train: expected {error} steps, which {config.epochs:g} epochs of "
+            f"{num_rows:,} rows take; give warmup as a share below 1, or more epochs"
+        ) from None

@@ -20,6 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from textmill.models.errors import ConfigError, MachineError, TextmillError
+from textmill.models.optional_imports import skip_optional_imports
 from textmill.pipeline.cli.commands import CommandGroup, examples
 from textmill.pipeline.cli.compile import compile_file
 from textmill.pipeline.cli.config import config_app
@@ -71,6 +72,7 @@ def main() -> None:
     """Runs the command line; every kind of error has its exit code."""
     arguments, is_debug = _split_debug(sys.argv[1:])
     _escape_unencodable()
+    skip_optional_imports()
     try:
         app(arguments, prog_name="textmill")
     except TextmillError as error:

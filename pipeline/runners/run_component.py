@@ -24,6 +24,7 @@ from typing import Any
 
 from textmill.components.base import Artifact, Channel, Component
 from textmill.models.errors import ConfigError, TextmillError
+from textmill.models.optional_imports import skip_optional_imports
 from textmill.pipeline.cache.key import Keys, cache_key, map_inputs
 from textmill.pipeline.config.load import LoadedConfig, parse_config
 from textmill.pipeline.config.schema import canonical_config
@@ -81,6 +82,7 @@ class NodeRequest:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one node, or publishes a run; returns the exit code."""
     options = _parse(arguments)
+    skip_optional_imports()
     try:
         fetch_secrets()
         kfp = ExecutorIO(options.executor_input) if options.executor_input else None

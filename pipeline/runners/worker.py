@@ -31,6 +31,7 @@ import psutil
 from textmill.components.base import Artifact, Component, Context
 from textmill.components.manifest import make_folder
 from textmill.models.errors import DataError, MachineError, Preempted, TextmillError
+from textmill.models.optional_imports import skip_optional_imports
 from textmill.pipeline import publish
 from textmill.pipeline.cache.diff import Parts
 from textmill.pipeline.cache.key import Keys, cache_key
@@ -130,6 +131,7 @@ class LogStream(io.TextIOBase):
 def main(descriptor: int) -> None:
     """Executes the jobs of one runner until it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    skip_optional_imports()
     sys.stdout, sys.stderr = LogStream(sys.stdout), LogStream(sys.stderr)
     os.set_inheritable(descriptor, False)
     connection = Connection(descriptor)

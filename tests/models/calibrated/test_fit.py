@@ -44,6 +44,13 @@ def test_two_independent_experts_count_in_full(targets):
     assert "answer together" in comparison.sentence
 
 
+def test_with_few_documents_the_encoder_has_the_smaller_weight(targets):
+    first, second = (expert(targets, strength=1.2, seed=seed) for seed in (1, 2))
+    few = slice(200)
+    fitted = fit_calibration(first[few], second[few], targets[few], risk=0.05)
+    assert 0 < fitted.encoder < fitted.linear
+
+
 def test_an_encoder_that_knows_nothing_is_left_out(targets):
     few = targets[:400]
     random = expert(np.roll(few, 1), strength=0.3, seed=3)

@@ -184,12 +184,39 @@ def test_another_shape_is_refused_with_both_values(tmp_path, knobs, fault):
         ),
         ({"layer_norm_eps": 1e-5}, "expected norms with epsilon 1e-12, got 1e-05"),
         ({"position_embedding_type": "relative_key"}, "got 'relative_key'"),
+        ({"is_decoder": True}, "expected is_decoder false,.* got true"),
+        ({"add_cross_attention": True}, "expected add_cross_attention false"),
     ],
 )
 def test_what_our_blocks_do_not_compute_is_refused(tmp_path, config, fault):
     folder = write_bert(tmp_path, bert_tensors(head=False), **config)
     with pytest.raises(ConfigError, match=fault):
         start(folder, BERT, "classify")
+
+
+@pytest.mark.parametrize(
+    "config, fault",
+    [
+        ({"scale_attn_weights": False}, "expected scale_attn_weights true,.* false"),
+        (
+            {"scale_attn_by_inverse_layer_idx": True},
+            "expected scale_attn_by_inverse_layer_idx false,.* got true",
+        ),
+    ],
+)
+def test_attention_scaled_in_another_way_is_refused(tmp_path, config, fault):
+    with pytest.raises(ConfigError, match=fault):
+        start(write_gpt(tmp_path, gpt_tensors(), **config), GPT, "causal_lm")
+
+
+def test_a_head_with_another_gelu_is_refused_where_it_is_used(tmp_path):
+    folder = write_bert(tmp_path, bert_tensors(head=True), hidden_act="gelu_new")
+    shape = replace(BERT, activation="gelu")
+    with pytest.raises(
+        ConfigError, match="the activation of Textmill's masked-LM head"
+    ):
+        start(folder, shape, "masked_lm")
+    assert start(folder, shape, "classify").init["unused"]
 
 
 def test_another_vocabulary_is_refused_with_both_digests(tmp_path):

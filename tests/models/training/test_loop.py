@@ -37,6 +37,12 @@ def test_a_stopped_run_ends_with_the_bits_of_an_uninterrupted_one(
     assert resumed.history == whole.history
 
 
+def test_a_warm_up_longer_than_the_epochs_is_refused(tmp_path):
+    knobs = {"epochs": 1.0, "warmup": 500.0}
+    with pytest.raises(ConfigError, match=r"warmup below steps, got 500 of .* epochs"):
+        make_run(tmp_path, **knobs)
+
+
 def test_the_curves_have_their_points(tmp_path):
     run = make_run(tmp_path)
     finish(run)
