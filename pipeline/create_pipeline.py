@@ -132,13 +132,18 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
 
 
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
-    """Returns the data sets that a stage and its bases learn from, except its own."""
-    stages = [config.stages[name]]
+    """Returns the data sets that a stage and those that it starts from learn from.
+
+    Its own is left out, and those that hold nothing of its eval and test.
+    """
+    own, stages = config.stages[name].dataset, [config.stages[name]]
     while isinstance(base := stages[-1].init, str):
         stages.append(config.stages[base])
     datasets = {stage.dataset for stage in stages}
     datasets |= {stage.embeddings for stage in stages if stage.embeddings}
-    return sorted(datasets - {config.stages[name].dataset})
+    return sorted(
+        dataset for dataset in datasets - {own} if own not in _against(config, dataset)
+    )
 
 
 def _reporter(

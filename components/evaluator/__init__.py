@@ -1,7 +1,9 @@
 """Evaluation: metrics of a model's predictions, and the thresholds that bless it.
 
-Reading order: this file (config, verb, noun), ``engine.py`` (metrics), then
-``thresholds.py``. The metrics themselves are in ``textmill.models.metrics``.
+Reading order: this file (config, verb, noun), ``rows.py`` (predictions become
+statistics by row), ``engine.py`` (metrics), ``majority.py`` and ``overlap.py`` (what to
+hold them against), ``thresholds.py`` and ``pushed.py`` (the gate). The metrics
+themselves are in ``textmill.models.metrics``.
 """
 
 from __future__ import annotations
@@ -103,7 +105,7 @@ def evaluate(
     result = measure(
         predictions, config, baselines or {}, label_shares=shares, rows=rows
     )
-    if pretraining and (seen := documents_seen(documents, split, pretraining)):
+    if seen := documents_seen(documents, predictions, pretraining or {}):
         result["seen_in_pretraining"] = seen
     if "calibration" in model.facts and split == "eval":
         result["calibrated_on_these_rows"] = True

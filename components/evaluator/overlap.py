@@ -10,27 +10,36 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from textmill.components.artifacts import Documents
+from textmill.components.artifacts import Documents, Predictions
 from textmill.components.shards import read_shard
+from textmill.models.targets import TARGETS
+from textmill.models.tasks import TASKS
 
 _MOST_READ = 200_000
 """Documents of train that are read; from more, the number is extrapolated."""
 
 
 def documents_seen(
-    documents: Documents, split: str, pretraining: Mapping[str, Documents]
+    documents: Documents,
+    predictions: Predictions,
+    pretraining: Mapping[str, Documents],
 ) -> dict[str, dict[str, Any]]:
-    """Returns ``documents`` and ``share`` of a split by data set that holds them.
+    """Returns ``documents`` and ``share`` of those measured, by data set with them.
 
     A document is seen if train of the data set has the same text. Shards are samples,
     since the hash of the id decides about a document's shard.
 
     Args:
         documents: the evaluated data set.
-        split: the evaluated split.
+        predictions: whose task and split are measured.
         pretraining: the data sets of the stages that the model starts from, by name.
     """
-    texts = {_key(document["text"]) for document in documents.read(split)}
+    if not pretraining:
+        return {}
+    split = predictions.facts["split"]
+    field = TARGETS[TASKS[predictions.facts["task"]].target].field or "text"
+    measured = documents.read_with(field, split)
+    texts = {_key(document["text"]) for document in measured}
     seen = {}
     for name, other in pretraining.items():
         num_read, common = 0, set[bytes]()

@@ -206,11 +206,14 @@ def cautions(evaluation: Mapping[str, Any]) -> Iterator[str]:
     for dataset, seen in (evaluation.get("seen_in_pretraining") or {}).items():
         if seen["share"] >= _LEAST_SEEN:
             about = "about " if seen["is_estimate"] else ""
+            has_labels = evaluation.get("task") in TASKS and (
+                TASKS[evaluation["task"]].target != "none"
+            )
+            without = ", without their labels," if has_labels else ""
             yield (
-                f"{about}{seen['share']:.0%} of these documents are, without their "
-                f"labels, in the train split of data set {dataset}, from which the "
-                f"model was pretrained; set decontaminate.against in {dataset} to hold "
-                "them out"
+                f"{about}{seen['share']:.0%} of these documents are{without} in the "
+                f"train split of data set {dataset}, from which the model was "
+                f"pretrained; set decontaminate.against in {dataset} to hold them out"
             )
 
 

@@ -98,7 +98,7 @@ class Comparison:
             who = "the linear model answers alone"
         change = f"lowers its log loss by {self.gain:.4f}"
         if self.gain <= 0:
-            change = f"does not lower its log loss ({-self.gain:.4f} more)"
+            change = f"does not lower its log loss ({abs(self.gain):.4f} more)"
         return (
             f"{who}: the encoder {change}, standard error {self.error:.4f}, on "
             f"{self.rows:,} held-out documents"

@@ -126,6 +126,15 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
             f"{file}: expected position_embedding_type absolute, got "
             f"{values['position_embedding_type']!r}"
         )
+    _check_attention(values, family, file)
+    wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
+    feed_forward = whole_number(values, inner, file)
+    wanted |= {"feed_forward": feed_forward, "activation": gelu}
+    check_shape(config, wanted, longest=whole_number(values, longest, file), file=file)
+
+
+def _check_attention(values: dict[str, Any], family: str, file: Path) -> None:
+    """Checks the options for which the blocks compute one value alone."""
     for name, value in _FIXED[family].items():
         if values.get(name, value) != value:
             raise ConfigError(
@@ -133,10 +142,6 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
                 f"blocks of {family} compute, got {json.dumps(values[name])}; name "
                 "another folder"
             )
-    wanted = {"family": family, "layers": layers, "width": width, "heads": heads}
-    feed_forward = whole_number(values, inner, file)
-    wanted |= {"feed_forward": feed_forward, "activation": gelu}
-    check_shape(config, wanted, longest=whole_number(values, longest, file), file=file)
 
 
 def check_head(config: ModelConfig, names: Collection[str], file: Path) -> None:

@@ -69,7 +69,9 @@ def line(documents, vocabulary, tmp_path_factory):
             config=TrainerConfig(
                 task="masked_lm" if target == "none" else "classify",
                 model=SHAPE,
-                train=TrainingConfig(steps=steps, learning_rate=5e-3, log_every=10),
+                train=TrainingConfig(
+                    steps=steps, learning_rate=5e-3, log_every=10, xla=False
+                ),
             ),
             context=Context(),
         )

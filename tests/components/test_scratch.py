@@ -23,6 +23,7 @@ from textmill.models.errors import ConfigError, DataError
 THROUGH_A_BUCKET = {
     "temp_location": "gs://bucket/temp",
     "direct_running_mode": "multi_processing",
+    "direct_num_workers": 1,
 }
 
 

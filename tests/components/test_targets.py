@@ -96,7 +96,7 @@ def tokenized(folder, documents, vocabulary, target):
 
 def trained(folder, rows, vocabulary, task):
     model, logs = TrainedModel(folder / "model"), TrainingLogs(folder / "logs")
-    config = TrainingConfig(steps=4, learning_rate=1e-3, log_every=2)
+    config = TrainingConfig(steps=4, learning_rate=1e-3, log_every=2, xla=False)
     train(
         rows=rows,
         vocabulary=vocabulary,

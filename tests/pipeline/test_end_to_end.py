@@ -95,13 +95,16 @@ def planned(folder: Path) -> dict[str, list[str]]:
     return {node["id"]: node["reasons"] for node in nodes if node["state"] == "run"}
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
+def run_project(folder: Path) -> None:
+    """Writes the project and runs it."""
     write_project(folder)
     done = run(folder)
     assert done.returncode == 0, done.stderr
-    return folder
+
+
+@pytest.fixture(scope="module")
+def project(build_once):
+    return build_once("tiny", run_project)
 
 
 def test_a_second_run_repeats_nothing(project):

@@ -45,7 +45,7 @@ stages:
   lines:
     {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8, xla: false}}
 """
-LONG_RUN = "steps: 3000, checkpoint_every: 100, log_every: 10,"
+LONG_RUN = "steps: 600, checkpoint_every: 50, log_every: 10,"
 INGESTED = "artifacts/ingest.lines"
 
 
@@ -158,10 +158,10 @@ def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
         assert kfp.run(node) == 0
     monkeypatch.setitem(globals(), "CONFIG", CONFIG.replace("steps: 2,", LONG_RUN))
     lost = entry(project, service, "train.lines", kfp.root)
-    for _ in range(600):
+    for _ in range(3000):
         if uploaded := checkpoints(service):
             break
-        time.sleep(0.1)
+        time.sleep(0.02)
     os.killpg(lost.pid, signal.SIGKILL)
     lost.communicate()
     again = entry(project, service, "train.lines", kfp.root)
