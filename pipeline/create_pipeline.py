@@ -141,8 +141,16 @@ def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
         stages.append(config.stages[base])
     datasets = {stage.dataset for stage in stages}
     datasets |= {stage.embeddings for stage in stages if stage.embeddings}
-    return sorted(
-        dataset for dataset in datasets - {own} if own not in _against(config, dataset)
+    return sorted(d for d in datasets - {own} if not _is_free_of(config, d, own))
+
+
+def _is_free_of(config: PipelineConfig, dataset: str, other: str) -> bool:
+    """Returns whether a data set drops documents that overlap with another's eval."""
+    decontaminate = config.datasets[dataset].decontaminate
+    return (
+        decontaminate is not None
+        and decontaminate.action == "drop"
+        and other in decontaminate.against
     )
 
 

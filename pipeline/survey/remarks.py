@@ -106,7 +106,7 @@ def remarks(survey: Survey, *, window: int | None) -> Iterator[str]:
     if survey.test:
         yield from _test_remarks(survey)
     elif survey.labels and LEAST_ROWS <= survey.num_rows < FEW_ROWS:
-        yield f"{survey.num_rows:,} labelled rows are few: expect wide intervals"
+        yield f"{survey.num_rows:,} labelled texts are few: expect wide intervals"
 
 
 def _label_remarks(labels: LabelStatistics, survey: Survey) -> Iterator[str]:
@@ -179,10 +179,10 @@ def check_learnable(survey: Survey) -> None:
             f"different ones in {labels.num_rows:,} rows, {kind}; --label names "
             "another column"
         )
-    if labels.num_rows < LEAST_ROWS:
+    if labels.num_texts < LEAST_ROWS:
         raise DataError(
-            f"{where}: expected {LEAST_ROWS} labelled rows or more, to train a model "
-            f"and to measure it, got {labels.num_rows}; add rows"
+            f"{where}: expected {LEAST_ROWS} different texts with a label or more, to "
+            f"train a model and to measure it, got {labels.num_texts}; add rows"
         )
 
 

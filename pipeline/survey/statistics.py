@@ -58,6 +58,8 @@ class LabelStatistics:
     """Number of rows by label."""
     num_missing: int
     """Rows without a label."""
+    num_texts: int
+    """Different texts with a label; case and spaces are ignored."""
     leaks: tuple[str, ...]
     """Labels whose name is in nearly all of their own texts, and in few others."""
 
@@ -122,6 +124,8 @@ def label_statistics(
     rows: Sequence[Mapping[str, Any]], text: Column, label: Column
 ) -> LabelStatistics:
     """Returns the statistics of a column of labels."""
+    from textmill.components.text.shingles import text_key
+
     pairs = [
         (value, value_text(row.get(label.name)))
         for row, value in zip(rows, _texts(rows, text), strict=True)
@@ -132,6 +136,7 @@ def label_statistics(
     return LabelStatistics(
         counts=counts,
         num_missing=len(pairs) - len(labelled),
+        num_texts=len({text_key(value) for value, _ in labelled}),
         leaks=_leaks(labelled[:: max(len(labelled) // _NUM_EXAMINED, 1)]),
     )
 

@@ -71,8 +71,8 @@ class Survey:
 
     @property
     def num_rows(self) -> int:
-        """Number of all rows with a text, and a label where there are labels."""
-        usable = self.labels.num_rows if self.labels else self.texts.num_texts
+        """Number of all texts; where there are labels, of different labelled ones."""
+        usable = self.labels.num_texts if self.labels else self.texts.num_texts
         total = self.sample.total or len(self.sample.rows)
         return total * usable // max(len(self.sample.rows), 1)
 

@@ -153,7 +153,7 @@ class Data:
             self.targets["train"],
             eval_documents=self.ids["eval"],
             eval_targets=self.targets["eval"],
-            num_labels=self.num_labels,
+            num_outputs=self.num_labels,
             vocabulary_size=self.tokenizer.size,
             config=LinearConfig(),
             seed=SEED,

@@ -122,7 +122,7 @@ SHAPES = {
     write_giant_class: ["98.8% of the rows have the label 'false': judge by macro_f1"],
     write_sixty_rows: [
         "note: fewer than 10 rows have 'rare'",
-        "note: 60 labelled rows are few: expect wide intervals",
+        "note: 60 labelled texts are few: expect wide intervals",
     ],
 }
 OTHERS = {

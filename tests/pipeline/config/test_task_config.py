@@ -105,10 +105,11 @@ def test_an_evaluation_reads_the_data_sets_of_earlier_stages(tmp_path):
     # The stage's own data set has disjoint splits.
     assert set(pipeline.node("evaluate.kind").inputs["pretraining"]) == {"raw"}
     assert "pretraining" not in pipeline.node("evaluate.read").inputs
-    apart = "raw.jsonl}, decontaminate: {against: [lines]}}"
-    text = GROUPED.replace("BY", "id").replace("raw.jsonl}}", apart)
-    pipeline = create_pipeline(parse_config(text, tmp_path / "c.yaml"), tmp_path)
-    assert "pretraining" not in pipeline.node("evaluate.kind").inputs
+    for action, is_read in (("drop", False), ("tag", True)):
+        apart = f"raw.jsonl}}, decontaminate: {{against: [lines], action: {action}}}}}"
+        text = GROUPED.replace("BY", "id").replace("raw.jsonl}}", apart)
+        pipeline = create_pipeline(parse_config(text, tmp_path / "c.yaml"), tmp_path)
+        assert ("pretraining" in pipeline.node("evaluate.kind").inputs) is is_read
 
 
 def test_a_training_and_its_evaluation_read_the_corpus_of_the_embeddings(tmp_path):

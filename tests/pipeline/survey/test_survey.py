@@ -84,7 +84,7 @@ def test_duplicates_conflicts_and_leaks_are_named(write):
         "learns nothing else",
         "1 text has different labels in different rows",
         "9% of the texts occur in an earlier row, and are left out",
-        "44 labelled rows are few: expect wide intervals",
+        "40 labelled texts are few: expect wide intervals",
     ]
 
 
@@ -181,7 +181,8 @@ def test_test_rows_of_another_file_are_compared(write, tmp_path):
         (rows(30, label=lambda n: 1), "label", "got '1' in every row"),
         (rows(30, label=lambda n: f"x{n}"), "label", "30 different ones in 30"),
         (rows(30, label=lambda n: n / 7), "label", "in 30 rows, numbers, as of a regr"),
-        (rows(12), "label", "expected 20 labelled rows or more, .*, got 12; add rows"),
+        (rows(12), "label", "20 different texts with a label or more, .*, got 12; add"),
+        (rows(90, text=lambda n: n % 9), "label", "to measure it, got 9; add rows"),
     ],
 )  # fmt: skip
 def test_data_that_teach_no_label_are_refused_in_one_sentence(
