@@ -20,6 +20,9 @@ _MOST_CUT = 0.1
 """Share of the tokens of a split that may be cut without a warning."""
 SPLITS = ("train", "eval", "test")
 _FOLD = "fold_"
+OUT_OF_FOLD = "folds"
+"""In predictions, the rows of all folds, each predicted by a model that has not seen
+its fold; the column ``fold`` counts from 1."""
 
 
 def fold_name(fold: int) -> str:
@@ -70,6 +73,10 @@ class _Sharded(Artifact):
     def folds(self) -> list[str]:
         """The splits that are folds, in order."""
         return [split for split in order_splits(self.splits) if split not in SPLITS]
+
+    def splits_of(self, predicted: str) -> list[str]:
+        """Returns the splits whose rows a split of predictions has, in its order."""
+        return self.folds if predicted == OUT_OF_FOLD else [predicted]
 
     def train_splits(self, fold: int | None) -> list[str]:
         """Returns the splits to train on: train, or all folds but one."""
@@ -326,7 +333,8 @@ class Predictions(Artifact):
     Facts: ``task``; ``labels``; ``split``; ``rows``; ``slices`` (column names);
     ``group``, the column whose values mark rows that belong together, if there is one;
     ``tokens`` and ``bytes`` of the texts to predict; ``documents`` and, from the
-    predictor, ``model`` (digests).
+    predictor, ``model`` (digests); ``held_out``, the split that a calibration is fitted
+    to, if it is not eval; ``folds``, their number, with the split ``folds``.
     """
 
     SAMPLES = "samples.json"
@@ -336,6 +344,23 @@ class Predictions(Artifact):
     def file_name(split: str) -> str:
         """Returns the name of a split's file."""
         return f"{split}.parquet"
+
+    @property
+    def held_out_split(self) -> str:
+        """The split that a calibration is fitted to."""
+        return str(self.facts.get("held_out", "eval"))
+
+    def check_model(self, model: TrainedModel) -> None:
+        """Checks that the predictions are those of a model, if they name one.
+
+        Raises:
+            IntegrityError: they are not.
+        """
+        if self.facts.get("model", model.digest) != model.digest:
+            raise IntegrityError(
+                f"{self.path}: predictions of another model than {model.path}; run the "
+                "pipeline again"
+            )
 
     def read_groups(self, split: str | None = None) -> Iterator[dict[str, Any]]:
         """Yields the columns of each row group as NumPy arrays, text as lists.
@@ -421,6 +446,7 @@ class Evaluation(Artifact):
             "blessed": self.blessed,
             **({"baselines": baselines} if baselines else {}),
             **({"absent_labels": absent} if (absent := _absent(evaluation)) else {}),
+            **_summarize_folds(evaluation),
             **_summarize_calibration(evaluation),
         }
 
@@ -442,6 +468,15 @@ def _summarize_calibration(measured: Mapping[str, Any]) -> dict[str, Any]:
     if "confident" in scores:
         summary["confident"] = scores["confident"]
     return {"calibration": summary}
+
+
+def _summarize_folds(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``folds``: metrics of all together and of each; empty without folds."""
+    folds = evaluation.get("folds")
+    if folds is None:
+        return {}
+    others = {name: folds[name] for name in ("rows", "by_fold", "spread")}
+    return {"folds": {**others, **_summarize(folds["metrics"])}}
 
 
 def _absent(evaluation: Mapping[str, Any]) -> list[str]:

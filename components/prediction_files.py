@@ -47,6 +47,16 @@ def write_rows(
     predictions.records[name] = count
 
 
+def text_columns(
+    predictions: Predictions, split: str | None = None
+) -> Iterator[dict[str, str]]:
+    """Yields id and slice columns of each row of a split, by default the evaluated."""
+    for group in predictions.read_groups(split):
+        texts = {name: v for name, v in group.items() if isinstance(v, list)}
+        for row in zip(*texts.values(), strict=True):
+            yield dict(zip(texts, row, strict=True))
+
+
 def _regrouped(
     batches: Iterator[dict[str, np.ndarray]], size: int
 ) -> Iterator[dict[str, np.ndarray]]:

@@ -21,6 +21,9 @@ from textmill.pipeline.config.schema import PipelineConfig
 from textmill.pipeline.pipeline import Pipeline
 from textmill.pipeline.stage import stage_nodes, training_settings
 
+_MODEL_STEPS = ("train", "ensemble", "linear", "ensemble_linear")
+"""The steps that make the model of a report, the first one that a stage has."""
+
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     """Returns the wired nodes of a config; pushed models go below ``root``."""
@@ -131,6 +134,12 @@ def _stages_in_order(config: PipelineConfig) -> Iterator[tuple[str, str | None]]
         yield name, bases[name]
 
 
+def _model(stage: dict[str, Component]) -> Channel:
+    """Returns the model of a stage that the report describes."""
+    step = next(step for step in _MODEL_STEPS if step in stage)
+    return stage[step].outputs["model"]
+
+
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
     """Returns the data sets that a stage and those that it starts from learn from.
 
@@ -183,15 +192,13 @@ def _reporter(
         id="report",
         config_paths={"title": "name", "settings": "stages"},
         profiles={name: node.outputs["profile"] for name, node in profilers.items()},
-        models={
-            name: (stage.get("train") or stage["linear"]).outputs["model"]
-            for name, stage in stages.items()
-        },
-        logs=of("train", "logs"),
+        models={name: _model(stage) for name, stage in stages.items()},
+        logs=of("train.1", "logs") | of("train", "logs"),
         documents={
             name: ingesters[config.stages[name].dataset].outputs["documents"]
             for name in texts
-        },
+        }
+        | {k: v for k, v in of("folds", "folds").items() if k in texts},
         predictions={
             name: stages[name]["calibrate"].outputs["predictions"] for name in texts
         },

@@ -130,8 +130,9 @@ class Run:
     def curves(self) -> Any:
         """Returns the training curves as a table: stage, step, name, value.
 
-        Names are ``train/loss``, ``eval/loss``, ``train/learning_rate``, ... A pandas
-        DataFrame, or a list of dicts without pandas.
+        Names are ``train/loss``, ``eval/loss``, ``train/learning_rate``, ... A fold of
+        stage ``x`` is the stage ``x.1``. A pandas DataFrame, or a list of dicts without
+        pandas.
         """
         from textmill.components.artifacts import TrainingLogs
         from textmill.pipeline.tables import make_table

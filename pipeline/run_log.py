@@ -179,10 +179,16 @@ class RunLog:
     def _add_warnings(self, node: Component, artifact: Artifact) -> None:
         if (warnings := artifact.warnings()) is None:
             return
-        documents = node.inputs["documents"]
-        assert isinstance(documents, Channel), "only steps of documents give warnings"
-        entry = {"node": node.id, "dataset": documents.producer.partition(".")[2]}
+        entry = {"node": node.id, "dataset": self._dataset(node)}
         self.summary["warnings"].append(entry | asdict(warnings))
+
+    def _dataset(self, node: Component) -> str:
+        """Returns the data set that a step reads, also by way of folds."""
+        while "documents" in node.inputs:
+            documents = node.inputs["documents"]
+            assert isinstance(documents, Channel)
+            node = self._pipeline.node(documents.producer)
+        return node.id.partition(".")[2]
 
     def _relative(self, path: Path) -> str:
         path, root = path.resolve(), self._root.resolve()

@@ -1,7 +1,8 @@
 """The nodes of a stage: training, prediction, calibration, evaluation, delivery.
 
 A classifier has two parts, an encoder over token rows and a linear model over whole
-documents; ``calibrate`` joins them.
+documents; ``calibrate`` joins them. With folds each part is trained once a fold, in
+nodes such as ``train.topic.1``, and ``ensemble`` makes one model of them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, cast
 
 from textmill.components.base import Channel, Component
 from textmill.components.calibrator import Calibrator, CalibratorConfig
+from textmill.components.ensembler import Ensembler, EnsemblerConfig
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.exporter import Exporter
+from textmill.components.fold_splitter import FoldSplitter, FoldSplitterConfig
 from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
 from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
 from textmill.components.predictor import Predictor, PredictorConfig
@@ -27,6 +30,14 @@ from textmill.models.tasks import TASKS
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
+
+_STEPS = {
+    ("encoder", False): ("train", "predict"),
+    ("linear", False): ("linear", "predict_linear"),
+    ("encoder", True): ("ensemble", "ensemble"),
+    ("linear", True): ("ensemble_linear", "ensemble_linear"),
+}
+"""By part of a classifier and use of folds: the steps with model and predictions."""
 
 
 def stage_nodes(
@@ -54,10 +65,14 @@ def stage_nodes(
     """
     stage = config.stages[name]
     nodes: dict[str, Component] = {}
+    learned = documents
+    if stage.folds is not None:
+        nodes["folds"] = _fold_splitter(config, name, documents)
+        learned = nodes["folds"].outputs["folds"]
     if _has_linear(config, stage):
-        nodes |= _linear(config, name, documents, vocabulary)
+        nodes |= _linear(config, name, learned, vocabulary)
     if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, documents, vocabulary, base, corpus)
+        nodes |= _encoder(config, name, learned, vocabulary, base, corpus)
     last = "train"
     if TASKS[stage.task].target == "label":
         last = "calibrate"
@@ -69,7 +84,7 @@ def stage_nodes(
         name,
         root,
         predictions=predicting.outputs["predictions"],
-        documents=documents,
+        documents=learned,
         model=model,
         baselines=_baselines(config, stage, nodes),
         pretraining=pretraining,
@@ -105,16 +120,72 @@ def _baselines(
     config: PipelineConfig, stage: StageConfig, nodes: Mapping[str, Component]
 ) -> dict[str, Channel]:
     """Returns the predictions of the simpler models that a stage is compared with."""
-    if stage.evaluate.baseline == "none" or "predict" not in nodes:
+    is_encoder = FAMILIES[config.model.family].is_encoder
+    if stage.evaluate.baseline == "none" or not is_encoder:
         return {}
-    steps = {"linear": "predict_linear"}
-    if _joins_linear(config):
-        steps["encoder"] = "predict"
+    parts = ["linear", *(["encoder"] if _joins_linear(config) else [])]
+    steps = {part: _STEPS[part, stage.folds is not None][1] for part in parts}
     return {
-        name: nodes[step].outputs["predictions"]
-        for name, step in steps.items()
+        part: nodes[step].outputs["predictions"]
+        for part, step in steps.items()
         if step in nodes and "calibrate" in nodes
     }
+
+
+def _folds(stage: StageConfig) -> list[int | None]:
+    """Returns the folds to train without, counted from 1; one None without folds."""
+    return [None] if stage.folds is None else [*range(1, stage.folds + 1)]
+
+
+def _of_fold(name: str, fold: int | None) -> str:
+    """Returns the name of a step, or the id of a node, for a fold: ``train.2``."""
+    return name if fold is None else f"{name}.{fold}"
+
+
+def _fold_splitter(
+    config: PipelineConfig, name: str, documents: Channel
+) -> FoldSplitter:
+    stage = config.stages[name]
+    assert stage.folds is not None
+    return FoldSplitter(
+        FoldSplitterConfig(
+            num_folds=stage.folds,
+            group_by=config.datasets[stage.dataset].split.by,
+            seed=config.seed,
+        ),
+        id=f"folds.{name}",
+        config_paths={
+            "num_folds": f"stages.{name}.folds",
+            "group_by": f"datasets.{stage.dataset}.split.by",
+            "seed": "seed",
+        },
+        documents=documents,
+    )
+
+
+def _ensembler(
+    config: PipelineConfig, name: str, part: str, nodes: Mapping[str, Component]
+) -> dict[str, Component]:
+    """Returns the node that combines a part's models of all folds; none without."""
+    stage = config.stages[name]
+    if stage.folds is None:
+        return {}
+    (train, predict), (step, _) = _STEPS[part, False], _STEPS[part, True]
+
+    def by_fold(step: str, output: str) -> dict[str, Channel]:
+        return {
+            str(fold): nodes[_of_fold(step, fold)].outputs[output]
+            for fold in _folds(stage)
+        }
+
+    node = Ensembler(
+        EnsemblerConfig(mean=stage.calibrate.ensemble),
+        id=f"{step}.{name}",
+        config_paths={"mean": f"stages.{name}.calibrate.ensemble"},
+        members=by_fold(train, "model"),
+        member_predictions=by_fold(predict, "predictions"),
+    )
+    return {step: node}
 
 
 def _encoder(
@@ -128,11 +199,19 @@ def _encoder(
     """Returns the nodes of a stage's encoder: rows, training, predictions."""
     tokenize = _tokenizer(config, name, documents, vocabulary)
     rows = tokenize.outputs["rows"]
-    train = _trainer(config, name, rows, vocabulary, base, corpus)
-    predict = _predictor(
-        config, name, documents=documents, rows=rows, model=train.outputs["model"]
-    )
-    return {"tokenize": tokenize, "train": train, "predict": predict}
+    nodes: dict[str, Component] = {"tokenize": tokenize}
+    for fold in _folds(config.stages[name]):
+        train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
+        nodes[_of_fold("train", fold)] = train
+        nodes[_of_fold("predict", fold)] = _predictor(
+            config,
+            name,
+            documents=documents,
+            rows=rows,
+            model=train.outputs["model"],
+            fold=fold,
+        )
+    return nodes | _ensembler(config, name, "encoder", nodes)
 
 
 def _tokenizer(
@@ -162,6 +241,7 @@ def _trainer(
     vocabulary: Channel,
     base: Channel | None,
     corpus: Channel | None,
+    fold: int | None,
 ) -> Trainer:
     stage, path = config.stages[name], f"stages.{name}"
     assert stage.train is not None, "a family with an encoder"
@@ -172,17 +252,19 @@ def _trainer(
             init=None if isinstance(stage.init, str) else stage.init,
             train=part_of(stage.train, TrainingConfig),
             task_config=stage.task_config,
+            fold=fold,
             seed=config.seed,
             strategy=config.run.strategy,
             threads=len(os.sched_getaffinity(0)),
         ),
-        id=f"train.{name}",
+        id=_of_fold(f"train.{name}", fold),
         config_paths={
             "task": f"{path}.task",
             "model": "model",
             "init": f"{path}.init",
             "train": f"{path}.train",
             "task_config": f"{path}.train",
+            "fold": f"{path}.folds",
             "seed": "seed",
             "strategy": "run.strategy",
         },
@@ -197,36 +279,45 @@ def _linear(
     config: PipelineConfig, name: str, documents: Channel, vocabulary: Channel
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's linear model."""
-    linear = LinearTrainer(
-        LinearTrainerConfig(
-            task=config.stages[name].task, linear=config.model.linear, seed=config.seed
-        ),
-        id=f"linear.{name}",
-        config_paths={
-            "task": f"stages.{name}.task",
-            "linear": "model.ngrams",
-            "seed": "seed",
-        },
-        documents=documents,
-        vocabulary=vocabulary,
-    )
-    predict = _predictor(
-        config,
-        name,
-        step="predict_linear",
-        documents=documents,
-        rows=None,
-        model=linear.outputs["model"],
-    )
-    return {"linear": linear, "predict_linear": predict}
+    nodes: dict[str, Component] = {}
+    for fold in _folds(config.stages[name]):
+        linear = LinearTrainer(
+            LinearTrainerConfig(
+                task=config.stages[name].task,
+                linear=config.model.linear,
+                fold=fold,
+                seed=config.seed,
+            ),
+            id=_of_fold(f"linear.{name}", fold),
+            config_paths={
+                "task": f"stages.{name}.task",
+                "linear": "model.ngrams",
+                "fold": f"stages.{name}.folds",
+                "seed": "seed",
+            },
+            documents=documents,
+            vocabulary=vocabulary,
+        )
+        nodes[_of_fold("linear", fold)] = linear
+        nodes[_of_fold("predict_linear", fold)] = _predictor(
+            config,
+            name,
+            step="predict_linear",
+            documents=documents,
+            rows=None,
+            model=linear.outputs["model"],
+            fold=fold,
+        )
+    return nodes | _ensembler(config, name, "linear", nodes)
 
 
 def _calibrator(
     config: PipelineConfig, name: str, nodes: Mapping[str, Component]
 ) -> Calibrator:
-    steps = {"encoder": ("train", "predict")}
+    has_folds = config.stages[name].folds is not None
+    steps = {"encoder": _STEPS["encoder", has_folds]}
     if _joins_linear(config):
-        steps["linear"] = ("linear", "predict_linear")
+        steps["linear"] = _STEPS["linear", has_folds]
     inputs: dict[str, Any] = {}
     for part, (train, predict) in steps.items():
         if train in nodes:
@@ -247,6 +338,7 @@ def _predictor(
     documents: Channel,
     rows: Channel | None,
     model: Channel,
+    fold: int | None,
     step: str = "predict",
 ) -> Predictor:
     evaluate, path = config.stages[name].evaluate, f"stages.{name}.evaluate"
@@ -258,13 +350,15 @@ def _predictor(
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
             held_out=TASKS[config.stages[name].task].target == "label",
+            fold=fold,
         ),
-        id=f"{step}.{name}",
+        id=_of_fold(f"{step}.{name}", fold),
         config_paths={
             "slices": f"{path}.slices",
             "group": f"datasets.{config.stages[name].dataset}.split.by",
             "samples": f"{path}.samples",
             "sample_tokens": f"{path}.sample_tokens",
+            "fold": f"stages.{name}.folds",
             "seed": "seed",
         },
         documents=documents,

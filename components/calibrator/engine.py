@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textmill.components.artifacts import Predictions, TrainedModel, write_json
-from textmill.components.prediction_files import write_rows
+from textmill.components.prediction_files import text_columns, write_rows
 from textmill.models.calibrated.fit import (
     Calibration,
     Comparison,
     compare,
+    cross_fitted,
     fit_calibration,
+    log_probabilities,
 )
 from textmill.models.calibrated.model import (
     ENCODER,
@@ -28,7 +30,6 @@ from textmill.models.calibrated.model import (
 from textmill.models.errors import IntegrityError
 from textmill.models.weights import save_tensors
 
-HELD_OUT = "eval"
 _PREFIXES = {"encoder": ENCODER, "linear": LINEAR}
 
 
@@ -50,11 +51,7 @@ class Part(NamedTuple):
         if model is None:
             return None
         assert predictions is not None, "a model comes with its predictions"
-        if predictions.facts["model"] != model.digest:
-            raise IntegrityError(
-                f"calibrate: {predictions.path} is of another model than {model.path}; "
-                "run the pipeline again"
-            )
+        predictions.check_model(model)
         return cls(model, predictions)
 
 
@@ -82,6 +79,7 @@ def join_parts(
         comparison = compare(held_out["encoder"], held_out["linear"], targets)
         if not comparison.joint_is_better:
             parts = {"linear": parts["linear"]}
+    held_out = {name: held_out[name] for name in parts}
     calibration = fit_calibration(
         held_out["encoder"] if "encoder" in parts else None,
         held_out["linear"] if "linear" in parts else None,
@@ -89,7 +87,7 @@ def join_parts(
         risk=risk,
     )
     _write_model(parts, model, calibration, comparison, rows=len(targets))
-    _write_predictions(parts, predictions, calibration)
+    _write_predictions(parts, predictions, calibration, held_out, targets)
 
 
 def _read_held_out(
@@ -98,7 +96,7 @@ def _read_held_out(
     """Returns targets ``[rows]`` and probabilities ``[rows, labels]`` by part."""
     targets: list[np.ndarray] = [np.zeros(0, np.int32)]
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in parts}
-    for groups in _aligned(parts, HELD_OUT):
+    for groups in _aligned(parts, _held_out_split(parts)):
         targets.append(next(iter(groups.values()))["target"])
         for name, group in groups.items():
             probabilities[name].append(group["probabilities"])
@@ -106,6 +104,10 @@ def _read_held_out(
         name: np.concatenate(groups or [np.zeros((0, 1), np.float32)])
         for name, groups in probabilities.items()
     }
+
+
+def _held_out_split(parts: Mapping[str, Part]) -> str:
+    return next(iter(parts.values())).predictions.held_out_split
 
 
 def _aligned(
@@ -165,16 +167,47 @@ def _write_model(
 
 
 def _write_predictions(
-    parts: Mapping[str, Part], predictions: Predictions, calibration: Calibration
+    parts: Mapping[str, Part],
+    predictions: Predictions,
+    calibration: Calibration,
+    held_out: Mapping[str, np.ndarray],
+    targets: np.ndarray,
 ) -> None:
     first = next(iter(parts.values())).predictions
-    write_rows(
-        predictions,
-        first.facts["split"],
-        outputs=_joined(parts, calibration),
-        columns=_text_columns(first),
-    )
+    outputs = {}
+    if "folds" in first.facts:
+        outputs[first.held_out_split] = _out_of_fold(
+            first, calibration, held_out, targets
+        )
+    if first.facts["split"] not in outputs:
+        outputs[first.facts["split"]] = _joined(parts, calibration)
+    for split, values in outputs.items():
+        columns = text_columns(first, split)
+        write_rows(predictions, split, outputs=values, columns=columns)
     predictions.facts = {k: v for k, v in first.facts.items() if k != "model"}
+
+
+def _out_of_fold(
+    first: Predictions,
+    calibration: Calibration,
+    held_out: Mapping[str, np.ndarray],
+    targets: np.ndarray,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields calibrated answers to the rows of folds, with the fold of each.
+
+    The weights of an answer are fitted to other rows.
+    """
+    logs = log_probabilities(list(held_out.values()))
+    probabilities, start = cross_fitted(logs, targets), 0
+    for group in first.read_groups(first.held_out_split):
+        rows = slice(start, start + len(group["fold"]))
+        start = rows.stop
+        yield {
+            "target": targets[rows],
+            "probabilities": probabilities[rows],
+            "confident": calibration.is_confident(probabilities[rows]),
+            "fold": group["fold"],
+        }
 
 
 def _joined(
@@ -189,11 +222,3 @@ def _joined(
             "probabilities": joined,
             "confident": calibration.is_confident(joined),
         }
-
-
-def _text_columns(predictions: Predictions) -> Iterator[dict[str, str]]:
-    """Yields id and slice columns of each row."""
-    for group in predictions.read_groups():
-        texts = {name: v for name, v in group.items() if isinstance(v, list)}
-        for row in zip(*texts.values(), strict=True):
-            yield dict(zip(texts, row, strict=True))

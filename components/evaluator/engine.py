@@ -11,6 +11,7 @@ import numpy as np
 
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
+from textmill.components.evaluator.folds import measure_folds
 from textmill.components.evaluator.majority import majority_chunks
 from textmill.components.evaluator.rows import MeasuredRows, Statistics, measure_rows
 from textmill.models.errors import DataError, IntegrityError
@@ -80,6 +81,8 @@ def measure(
         result["calibration"] = calibration(
             rows.answers, groups=rows.groups, seed=config.seed
         )
+    if "folds" in predictions.facts:
+        result["folds"] = measure_folds(predictions, metrics, seed=config.seed)
     if TASKS[task].target != "none":
         result["slices"] = {
             column: _slices(values, metrics, rows, config.seed)

@@ -14,14 +14,15 @@ from textmill.models.tasks import TASKS
 
 
 def label_shares(documents: Documents, predictions: Predictions) -> np.ndarray | None:
-    """Returns each label's share of train, float32 ``[labels]``.
+    """Returns each label's share of train, or of all folds, float32 ``[labels]``.
 
-    None for a task without a label, and without a train split.
+    None for a task without a label, and without such splits.
     """
     if TASKS[predictions.facts["task"]].target != "label":
         return None
     field, labels = TARGETS["label"].field, predictions.facts["labels"]
-    counts = Counter(d[field] for d in documents.read_with(field, "train"))
+    splits = documents.folds or ["train"]
+    counts = Counter(d[field] for d in documents.read_with(field, *splits))
     if not counts:
         return None
     return np.array([counts[name] / counts.total() for name in labels], np.float32)

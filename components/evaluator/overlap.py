@@ -36,9 +36,9 @@ def documents_seen(
     """
     if not pretraining:
         return {}
-    split = predictions.facts["split"]
+    splits = documents.splits_of(predictions.facts["split"])
     field = TARGETS[TASKS[predictions.facts["task"]].target].field or "text"
-    measured = documents.read_with(field, split)
+    measured = documents.read_with(field, *splits)
     texts = {_key(document["text"]) for document in measured}
     seen = {}
     for name, other in pretraining.items():

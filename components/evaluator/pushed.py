@@ -42,7 +42,8 @@ def row_keys(
     field, seen = TARGETS[target].field, Counter[bytes]()
     keys: list[int] = []
     read: list[str] = []
-    for document in documents.read_with(field, predictions.facts["split"]):
+    splits = documents.splits_of(predictions.facts["split"])
+    for document in documents.read_with(field, *splits):
         content = canonical_json([document["text"], document[field]])
         number = seen[content]
         seen[content] += 1

@@ -31,6 +31,8 @@ class PredictorConfig:
     """Seed of masks and samples."""
     held_out: bool = False
     """Also writes the eval split, to which a calibration is fitted."""
+    fold: int | None = None
+    """Fold that the model has not seen, counted from 1, in place of eval."""
     batch: int = 64
     """Rows of a forward pass."""
 

@@ -25,8 +25,6 @@ from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
-HELD_OUT = "eval"
-"""The split that no model learns its weights from and that is not the test split."""
 NO_VALUE = "(none)"
 """The slice of documents that do not have the column."""
 
@@ -46,18 +44,21 @@ def predict_splits(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
+    held_out = documents.held_out_split(config.fold)
     copied = list(config.slices)
     group = config.group if target != "none" else None
     if group and group not in copied:
         copied.append(group)
     if rows is None:
-        evaluated = _evaluated_split(documents, target)
+        evaluated = "test" if _has_test(documents, target) else held_out
         outputs = _of_documents(documents, model, target=target)
     else:
-        evaluated = rows.evaluated_split
+        evaluated = "test" if rows.splits.get("test") else held_out
         outputs = _of_rows(rows, model, predictions, config)
-    held_out = [HELD_OUT] if config.held_out else []
-    for split in dict.fromkeys([evaluated, *held_out]):
+    splits = [evaluated]
+    if config.held_out and held_out != evaluated:
+        splits.append(held_out)
+    for split in splits:
         columns = _row_columns(documents, split, target=target, copied=copied)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
     predictions.facts = {
@@ -71,6 +72,8 @@ def predict_splits(
         "model": model.digest,
         "documents": documents.digest,
     }
+    if config.fold is not None:
+        predictions.facts["held_out"] = held_out
 
 
 def _sizes(rows: TokenRows, split: str) -> dict[str, int]:
@@ -87,10 +90,10 @@ def _sizes(rows: TokenRows, split: str) -> dict[str, int]:
     }
 
 
-def _evaluated_split(documents: Documents, target: str) -> str:
-    """Returns test, or eval if no document of test has a target."""
+def _has_test(documents: Documents, target: str) -> bool:
+    """Returns whether a document of test has a target."""
     labelled = documents.read_with(TARGETS[target].field, "test")
-    return "eval" if next(labelled, None) is None else "test"
+    return next(labelled, None) is not None
 
 
 def _of_rows(

@@ -136,8 +136,8 @@ def _place_rows(
 
 
 def _swimlane(node: str) -> str:
-    """Returns the data set or stage of ``train.spam``: ``spam``."""
-    return node.partition(".")[2]
+    """Returns ``spam``, the data set or stage of ``train.spam`` or ``train.spam.1``."""
+    return node.partition(".")[2].partition(".")[0]
 
 
 def _path(source: Box, target: Box, boxes: Sequence[Box]) -> str:

@@ -62,7 +62,8 @@ def _texts(
 ) -> dict[str, str]:
     """Returns the shortened texts of some documents, by id."""
     texts: dict[str, str] = {}
-    for document in documents.read(predictions.facts["split"]):
+    splits = documents.splits_of(predictions.facts["split"])
+    for document in documents.read(*splits):
         if document["id"] in ids:
             texts[document["id"]] = shorten(document["text"])
             if len(texts) == len(ids):

@@ -8,6 +8,7 @@ from typing import Any
 
 from textmill.components.reporter.calibration_section import describe_calibration
 from textmill.components.reporter.charts import describe_plot, draw_plot
+from textmill.components.reporter.folds_section import describe_folds
 from textmill.components.reporter.formats import words
 from textmill.components.reporter.headline import (
     Interval,
@@ -59,6 +60,7 @@ def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         "facts": _facts(model),
         "settings": _settings(stage.get("settings") or {}, stage["curves"]),
         "plots": _plots(stage["curves"]),
+        "folds": describe_folds(task, evaluation.get("folds")),
         "calibration": describe_calibration(evaluation),
         "confusion": _confusion(labels, evaluation.get("confusion")),
         "per_class": _per_class(labels, evaluation.get("per_class") or {}),

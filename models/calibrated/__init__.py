@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from textmill.models.checks import Bounds, check_bounds
+from textmill.models.ensemble import MeanName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,9 @@ class CalibrateConfig:
     """Highest share of errors among the answers marked ``confident``. The threshold of
     confidence comes from held-out documents; an answer below it should go to a
     person or to a larger model."""
+    ensemble: MeanName = "probabilities"
+    """With folds: the encoders of all folds answer together, by the mean of their
+    probabilities or of their logits."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

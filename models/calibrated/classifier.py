@@ -12,22 +12,22 @@ from typing_extensions import override
 
 from textmill.models.calibrated.fit import LOWEST_LOG_PROBABILITY, Calibration
 from textmill.models.calibrated.model import ENCODER, LINEAR, read_part
+from textmill.models.ensemble.graph import Ensemble, rebuild_encoder
 from textmill.models.inference import tokenize_texts
 from textmill.models.linear.graph import NgramGraph
 from textmill.models.linear.model import LinearModel
 from textmill.models.tasks.server import Answers, Server, ServingOptions
 from textmill.models.tasks.task import Rows, Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
-from textmill.models.weights import rebuild_task
 
 
 class CalibratedClassifier:
-    """An encoder, a linear model, or both, with the weights that join them."""
+    """An encoder or an ensemble, a linear model, or both, and their weights."""
 
     def __init__(
         self,
         *,
-        encoder: Task | None,
+        encoder: Task | Ensemble | None,
         linear: LinearModel | None,
         calibration: Calibration,
     ) -> None:
@@ -48,7 +48,7 @@ def load_classifier(
     common = {"task": facts["task"], "labels": facts["labels"]}
     encoder = linear = None
     if facts["encoder"] is not None:
-        encoder = rebuild_task(
+        encoder = rebuild_encoder(
             read_part(weights, ENCODER),
             loaded,
             {**common, **facts["encoder"]},

@@ -122,7 +122,7 @@ def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Com
         targets: label numbers ``[rows]``.
     """
     joint, alone = (
-        _cross_fitted(log_probabilities(parts), targets)
+        cross_fitted(log_probabilities(parts), targets)
         for parts in ([encoder, linear], [linear])
     )
     rows = np.arange(len(targets))
@@ -162,7 +162,7 @@ def fit_calibration(
     probabilities = _join(logs, fitted)
     weights |= dict(zip(parts, fitted.tolist(), strict=True))
     # The answers of the same documents would look more certain than they are.
-    honest = _cross_fitted(logs, targets) if len(targets) >= 2 * _PARTS else None
+    honest = cross_fitted(logs, targets) if len(targets) >= 2 * _PARTS else None
     return Calibration(
         **weights,
         threshold=confidence_threshold(
@@ -208,7 +208,7 @@ def _join(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return softmax(np.tensordot(weights, logs, 1), axis=1).astype(np.float32)
 
 
-def _cross_fitted(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def cross_fitted(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Returns probabilities of each document by weights fitted on other documents."""
     part_of = np.arange(len(targets)) % _PARTS
     probabilities = np.zeros(logs.shape[1:], np.float32)

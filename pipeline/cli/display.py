@@ -138,6 +138,8 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     yield [name, "; ".join(filter(None, [text, gates[stage["blessed"]]]))]
     if absent := stage.get("absent_labels"):
         yield ["", f"labels without a row there: {_listing(absent)}"]
+    if folds := stage.get("folds"):
+        yield ["", _folds(stage.get("task"), folds)]
     yield from (["", sentence] for sentence in cautions(stage))
     if sentence := stage.get("model", {}).get("sentence"):
         yield ["", sentence]
@@ -189,6 +191,19 @@ def _newer_version(pushed: str, root: Path) -> str | None:
     version = root / pushed
     newest = PushedVersion.all(version.parent)[:1]
     return newest[0].name if newest and newest[0].name != version.name else None
+
+
+def _folds(task: str | None, folds: Mapping[str, Any]) -> str:
+    """Returns the main metric of the documents of all folds, and its range by fold."""
+    metric = headline_metric(task, folds["metrics"])
+    assert metric is not None
+    values = [fold["metrics"][metric] for fold in folds["by_fold"].values()]
+    measured = _metric(metric, folds["metrics"][metric], folds["intervals"][metric])
+    return (
+        f"{len(values)} folds: {measured} on {folds['rows']:,} documents, each "
+        f"answered by a model that has not seen its fold; {min(values):.4g} to "
+        f"{max(values):.4g} by fold"
+    )
 
 
 def _baseline(name: str, measured: Mapping[str, Any]) -> str:

@@ -48,6 +48,8 @@ def _check_split(
     name: str, stage: StageConfig, loaded: LoadedConfig, violations: Violations
 ) -> None:
     split = loaded.config.datasets[stage.dataset].split
+    if stage.folds is not None:
+        return  # every document is held out from one training
     if split.train == 1 and split.by != "source":
         expected = "a data set with a share of eval or test, for the evaluation"
         hint = f"; set datasets.{stage.dataset}.split.train below 1"

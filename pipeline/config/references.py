@@ -21,10 +21,14 @@ from textmill.pipeline.secrets import REFERENCE
 _TITLE = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _DATASET_STEPS = ("ingest", "profile")
+_FOLD_STEPS = ("train", "predict", "linear", "predict_linear")
 _STAGE_STEPS = (
+    "folds",
     "tokenize",
-    "train",
-    "predict",
+    *_FOLD_STEPS,
+    "ensemble",
+    "ensemble_linear",
+    "calibrate",
     "evaluate",
     "export",
     "validate",
@@ -172,11 +176,16 @@ def _check_nodes(config: Mapping[str, Any], violations: Violations) -> None:
     for steps, group in ((_DATASET_STEPS, "datasets"), (_STAGE_STEPS, "stages")):
         for name in as_mapping(config.get(group)):
             known += [f"{step}/{name}" for step in steps]
+    for name, stage in as_mapping(config.get("stages")).items():
+        folds = as_mapping(stage).get("folds")
+        for fold in range(1, folds + 1 if isinstance(folds, int) else 1):
+            known += [f"{step}/{name}/{fold}" for step in _FOLD_STEPS]
     for key in as_mapping(as_mapping(config.get("run")).get("nodes")):
         if key not in known:
             violations.add(
                 f"run.nodes.{key}",
-                "all, a step (train) or a node (train/library)",
+                "all, a step (train), a node (train/library) or one of its folds "
+                "(train/library/1)",
                 key,
                 did_you_mean(key, known),
             )

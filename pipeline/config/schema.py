@@ -93,6 +93,11 @@ class StageConfig:
     trained further. Not set: random."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """Tokenization: documents to rows."""
+    folds: Annotated[int, Bounds(at_least=2, at_most=20)] | None = None
+    """classify: number of models, each trained without another part of train and eval,
+    which it is validated on. They answer together, and every labelled document is
+    measured by a model that has not seen it. Documents with one value of the data set's
+    ``split.by``, and near duplicates, are in one fold. Not set: one model."""
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     """classify: confidence of the answers."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
@@ -101,6 +106,9 @@ class StageConfig:
     """Export. Not set: the stage ends with its evaluation."""
     push: PushConfig | None = None
     """Where the model is pushed. Not set: nowhere."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
     @classmethod
     def variant(cls, values: Mapping[str, Any]) -> type[StageConfig]:
@@ -176,7 +184,8 @@ class RunConfig:
     compiled pipeline, to be set at every submission."""
     nodes: Mapping[str, NodeConfig] = field(default_factory=dict)
     """Resources, retries, environment and secrets on platforms: of ``all`` nodes, of a
-    step (``train``) or of one node (``train/library``); the narrowest one wins."""
+    step (``train``), of one node (``train/library``) or of one of its folds
+    (``train/library/1``); the narrowest one wins."""
     kubeflow: KubeflowConfig = field(default_factory=KubeflowConfig)
     """The Kubeflow Pipelines host."""
     vertex: VertexConfig = field(default_factory=VertexConfig)

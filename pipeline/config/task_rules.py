@@ -10,6 +10,7 @@ from textmill.components.evaluator import EvaluateConfig
 from textmill.components.evaluator.thresholds import RULE
 from textmill.components.exporter import ExportConfig
 from textmill.components.tokenizer import Packing, TokenizeConfig
+from textmill.models.calibrated import CalibrateConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
 from textmill.models.families import FAMILIES
@@ -43,6 +44,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
     row = _row(stage)
     yield from _check_thresholds(stage, row)
     if row is not None:
+        yield from _check_folds(stage, row)
         yield from _check_packing(stage, row)
         yield from _check_abilities(stage, row)
         yield from _check_knobs(stage, row)
@@ -66,6 +68,7 @@ def check_task_fits(
         yield Violation("task", expected, stage["task"])
     if row.target != "none":
         yield from _check_target(stage, row.target, config)
+    yield from _check_fold_data(stage, config)
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
         expected = "a vocabulary with Chinese characters, for jieba"
@@ -105,6 +108,19 @@ def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
     return evaluate.get("baseline", "linear") == "linear" and (
         row is None or _has_label(row)
     )
+
+
+def _check_folds(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields folds of a task without a label, and a kind of ensemble without folds."""
+    if stage.get("folds") is not None:
+        if row.target != "label":
+            tasks = [name for name, other in TASKS.items() if other.target == "label"]
+            yield Violation("folds", f"task {one_of(tasks)} with folds", stage["task"])
+        return
+    calibrate = as_mapping(stage.get("calibrate"))
+    if _is_set(CalibrateConfig, calibrate, "ensemble"):
+        expected = "folds in a stage with calibrate.ensemble"
+        yield Violation("calibrate.ensemble", expected, None, "; add folds: 5")
 
 
 def _has_label(row: TaskRow) -> bool:
@@ -197,6 +213,17 @@ def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
         if isinstance(rule, str) and "linear" in rule:
             expected = f"a number or the pushed model with model.family {family}"
             yield Violation(f"evaluate.thresholds.{metric}", expected, rule)
+
+
+def _check_fold_data(
+    stage: Mapping[str, Any], config: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields folds of a data set with changed copies, which would be held out too."""
+    name = str(stage.get("dataset"))
+    dataset = as_mapping(as_mapping(config.get("datasets")).get(name))
+    if stage.get("folds") is not None and dataset.get("augment") is not None:
+        expected = "a data set without augment in a stage with folds"
+        yield Violation("folds", expected, name, f"; remove datasets.{name}.augment")
 
 
 def _check_target(

@@ -9,6 +9,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, Any, Literal
 
 from textmill.models.checks import NOT_NEGATIVE, Bounds, check_bounds
@@ -128,12 +129,13 @@ def node_config(given: Mapping[str, NodeConfig], id: str) -> NodeConfig:
     """Returns a node's config, merged from ``all``, its step and the node itself.
 
     Args:
-        given: ``run.nodes``, whose keys are ``all``, a step (``train``) or a node with
-            a slash for the dot (``train/library``).
+        given: ``run.nodes``, whose keys are ``all``, a step (``train``), a node with a
+            slash for the dot (``train/library``) or one of its folds
+            (``train/library/1``).
         id: the node's id.
     """
     merged: dict[str, Any] = {}
-    for key in ("all", id.partition(".")[0], id.replace(".", "/")):
+    for key in ("all", *accumulate(id.split("."), "{}/{}".format)):
         for knob in dataclasses.fields(NodeConfig) if key in given else ():
             value = getattr(given[key], knob.name)
             if isinstance(value, Mapping):

@@ -32,8 +32,8 @@ from textmill.components.artifacts import (
     Vocabulary,
 )
 from textmill.components.base import Artifact, Channel, Component
+from textmill.components.calibrator import Calibrator
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.schema import canonical_config
 from textmill.pipeline.pipeline import Pipeline
@@ -137,6 +137,11 @@ def pipeline_spec(
     tasks: dict[str, Any] = {}
     for node in pipeline.nodes:
         name, resources = task_name(node.id), node_config(config.run.nodes, node.id)
+        if name in tasks:
+            raise ConfigError(
+                f"stages: {node.id} and another node are both task {name!r} on the "
+                "platform; rename the stage"
+            )
         components[f"comp-{name}"] = _component(pipeline, node, settable)
         arguments = [*node_arguments(node, resources), *ENTRY]
         executors[f"exec-{name}"] = executor(node, resources, arguments)
@@ -248,8 +253,7 @@ def _classifies(pipeline: Pipeline, node: Component) -> bool:
     if Evaluation not in {c.type for c in node.outputs.values()}:
         return False
     assert isinstance(model, Channel)
-    task = pipeline.node(model.producer).config.task
-    return TASKS[task].target == "label"
+    return isinstance(pipeline.node(model.producer), Calibrator)
 
 
 def _task(

@@ -110,6 +110,10 @@ def test_artifacts_have_the_types_of_kfp():
         "comp-predict-library": {"predictions": "system.Dataset"},
         "comp-linear-library": {"model": "system.Model"},
         "comp-predict-linear-library": {"predictions": "system.Dataset"},
+        "comp-calibrate-library": {
+            "model": "system.Model",
+            "predictions": "system.Dataset",
+        },
         "comp-evaluate-library": {
             "evaluation": "system.Metrics",
             "confusion": "system.ClassificationMetrics",
@@ -288,7 +292,7 @@ def test_the_size_is_printed(tmp_path):
         text=True,
         check=True,
     )
-    assert done.stdout == f"{output}: 13 nodes, {output.stat().st_size:,} bytes\n"
+    assert done.stdout == f"{output}: 14 nodes, {output.stat().st_size:,} bytes\n"
 
 
 def test_a_file_too_large_for_kubernetes_is_refused():

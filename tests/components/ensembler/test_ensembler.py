@@ -1,0 +1,229 @@
+"""Models of folds become one, which answers as its predictions say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from textmill.components.artifacts import (
+    Documents,
+    Evaluation,
+    Predictions,
+    ServingModel,
+    TokenRows,
+    TrainedModel,
+    TrainingLogs,
+)
+from textmill.components.base import Context
+from textmill.components.calibrator import CalibratorConfig, calibrate
+from textmill.components.ensembler import EnsemblerConfig, ensemble
+from textmill.components.evaluator import EvaluatorConfig, evaluate
+from textmill.components.exporter import ExportConfig, export
+from textmill.components.fold_splitter import FoldSplitterConfig, split_folds
+from textmill.components.linear_trainer import LinearTrainerConfig, train_linear
+from textmill.components.predictor import PredictorConfig, predict
+from textmill.components.predictor.saved_model import load_saved_model, predict_texts
+from textmill.components.tokenizer import RowLayout, tokenize
+from textmill.components.trainer import TrainerConfig, train
+from textmill.models.config import ModelConfig
+from textmill.models.servable import load_servable
+from textmill.models.tasks.server import ServingOptions
+from textmill.models.training.config import TrainingConfig
+from textmill.pipeline.publish import seal
+
+SHAPE = ModelConfig(layers=1, width=32, heads=2, sequence_length=24, dropout=0.0)
+TRAINING = TrainingConfig(steps=8, global_batch=8, learning_rate=1e-2, xla=False)
+
+
+class Line:
+    """Everything up to the models and predictions of two folds."""
+
+    def __init__(self, documents, vocabulary, root):
+        self.documents, self.vocabulary, self.root = documents, vocabulary, root
+        self.folds, self.rows = Documents(root / "folds"), TokenRows(root / "rows")
+        config = FoldSplitterConfig(num_folds=2)
+        split_folds(documents=documents, folds=self.folds, config=config)
+        seal(self.folds)
+        tokenize(
+            documents=self.folds,
+            vocabulary=vocabulary,
+            rows=self.rows,
+            config=RowLayout(sequence_length=24, target="label"),
+            context=Context(),
+        )
+        seal(self.rows)
+        self.encoder = self.by_fold("encoder", self.train)
+        self.linear = self.by_fold("linear", self.train_linear)
+
+    def train(self, model, fold):
+        config = TrainerConfig(
+            task="classify", model=SHAPE, train=TRAINING, fold=fold, seed=fold
+        )
+        train(
+            rows=self.rows,
+            vocabulary=self.vocabulary,
+            model=model,
+            logs=TrainingLogs(model.path.parent / "logs"),
+            config=config,
+            context=Context(),
+        )
+        return self.rows
+
+    def train_linear(self, model, fold):
+        config = LinearTrainerConfig(task="classify", fold=fold)
+        train_linear(
+            documents=self.folds,
+            vocabulary=self.vocabulary,
+            model=model,
+            config=config,
+        )
+
+    def by_fold(self, part, trainer):
+        models, predictions = {}, {}
+        for fold in (1, 2):
+            folder = self.root / part / str(fold)
+            models[str(fold)] = TrainedModel(folder / "model")
+            predictions[str(fold)] = Predictions(folder / "predictions")
+            rows = trainer(models[str(fold)], fold)
+            seal(models[str(fold)])
+            predict(
+                documents=self.folds,
+                rows=rows,
+                model=models[str(fold)],
+                predictions=predictions[str(fold)],
+                config=PredictorConfig(held_out=True, fold=fold),
+            )
+            seal(predictions[str(fold)])
+        return models, predictions
+
+
+@pytest.fixture(scope="module")
+def line(documents, vocabulary, tmp_path_factory):
+    return Line(documents, vocabulary, tmp_path_factory.mktemp("line"))
+
+
+def combined(parts, folder, mean="probabilities"):
+    model, predictions = TrainedModel(folder / "m"), Predictions(folder / "p")
+    ensemble(
+        members=parts[0],
+        member_predictions=parts[1],
+        model=model,
+        predictions=predictions,
+        config=EnsemblerConfig(mean=mean),
+    )
+    seal(model)
+    seal(predictions)
+    return model, predictions
+
+
+def calibrated(folder, **parts):
+    model, predictions = TrainedModel(folder / "m"), Predictions(folder / "p")
+    inputs = {}
+    for name, (part, part_predictions) in parts.items():
+        inputs |= {name: part, f"{name}_predictions": part_predictions}
+    config = CalibratorConfig()
+    calibrate(model=model, predictions=predictions, config=config, **inputs)
+    seal(model)
+    seal(predictions)
+    return model, predictions
+
+
+def rows_of(predictions, split):
+    [group] = predictions.read_groups(split)
+    return group
+
+
+def test_a_document_is_predicted_by_the_model_that_has_not_seen_it(line, tmp_path):
+    _, predictions = combined(line.encoder, tmp_path)
+    rows = rows_of(predictions, "folds")
+    assert rows["id"] == [d["id"] for d in line.folds.read("fold_1", "fold_2")]
+    for fold in (1, 2):
+        own = rows_of(line.encoder[1][str(fold)], f"fold_{fold}")
+        of_fold = rows["probabilities"][rows["fold"] == fold]
+        assert np.array_equal(of_fold, own["probabilities"])
+
+
+@pytest.mark.parametrize("mean", ["probabilities", "logits"])
+def test_an_ensemble_answers_as_its_predictions(line, tmp_path, mean):
+    parts = combined(line.encoder, tmp_path / "ensemble", mean)
+    members = [rows_of(p, "test")["probabilities"] for p in line.encoder[1].values()]
+    answers = rows_of(parts[1], "test")["probabilities"]
+    if mean == "probabilities":
+        assert answers == pytest.approx(np.mean(members, axis=0), abs=1e-6)
+    else:
+        product = np.prod(np.sqrt(members), axis=0)
+        expected = product / product.sum(axis=1, keepdims=True)
+        assert answers == pytest.approx(expected, abs=1e-6)
+    model, predictions = calibrated(tmp_path / "calibrated", encoder=parts)
+    assert answered(line, model) == pytest.approx(
+        rows_of(predictions, "test")["probabilities"], abs=1e-5
+    )
+
+
+def test_linear_models_are_averaged_into_one(line, tmp_path):
+    parts = combined(line.linear, tmp_path / "ensemble")
+    assert parts[0].facts["model"]["family"] == "linear"
+    model, predictions = calibrated(tmp_path / "calibrated", linear=parts)
+    assert answered(line, model) == pytest.approx(
+        rows_of(predictions, "test")["probabilities"], abs=1e-5
+    )
+
+
+def test_an_exported_ensemble_answers_as_its_predictions(line, tmp_path):
+    parts = combined(line.encoder, tmp_path / "ensemble")
+    model, predictions = calibrated(tmp_path / "calibrated", encoder=parts)
+    serving = ServingModel(tmp_path / "serving")
+    export(
+        documents=line.documents, model=model, serving=serving, config=ExportConfig()
+    )
+    seal(serving)
+    runtime = load_saved_model(serving.path / "saved_model")
+    answers = predict_texts(runtime, texts_of(line))
+    expected = rows_of(predictions, "test")["probabilities"]
+    for answer, probabilities in zip(answers, expected, strict=True):
+        values = [answer["probabilities"][label] for label in runtime.labels]
+        assert values == pytest.approx(probabilities.tolist(), abs=1e-5)
+
+
+def answered(line, model):
+    """Returns the probabilities of the texts of test by the trained model."""
+    loaded, tokenizer = load_servable(
+        model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
+    )
+    options = ServingOptions(labels=tuple(model.facts["labels"]))
+    answers = loaded.serve(tokenizer, options).reference_answers(texts_of(line))
+    return np.array([answer["probabilities"] for answer in answers])
+
+
+def texts_of(line):
+    return [document["text"] for document in line.documents.read("test")]
+
+
+def test_the_evaluation_has_metrics_of_all_folds_and_of_each(line, tmp_path):
+    parts = {
+        "encoder": combined(line.encoder, tmp_path / "encoder"),
+        "linear": combined(line.linear, tmp_path / "linear"),
+    }
+    model, predictions = calibrated(tmp_path / "calibrated", **parts)
+    evaluation = Evaluation(tmp_path / "evaluation")
+    evaluate(
+        predictions=predictions,
+        documents=line.documents,
+        model=model,
+        evaluation=evaluation,
+        config=EvaluatorConfig(),
+    )
+    seal(evaluation)
+    folds = evaluation.stage_summary()["folds"]
+    rows = rows_of(predictions, "folds")
+    is_right = rows["probabilities"].argmax(axis=1) == rows["target"]
+    assert folds["rows"] == len(is_right) == 80
+    assert folds["metrics"]["accuracy"] == pytest.approx(is_right.mean())
+    low, high = folds["intervals"]["accuracy"]
+    assert low <= folds["metrics"]["accuracy"] <= high
+    by_fold = [is_right[rows["fold"] == fold].mean() for fold in (1, 2)]
+    assert [
+        folds["by_fold"][fold]["metrics"]["accuracy"] for fold in ("1", "2")
+    ] == pytest.approx(by_fold)
+    assert folds["spread"]["accuracy"] == pytest.approx(np.std(by_fold, ddof=1))
+    assert json.dumps(folds)
