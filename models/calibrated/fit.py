@@ -9,7 +9,6 @@ they answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,7 +68,7 @@ class Comparison:
 
     Attributes:
         gain: the linear model's mean log loss minus the joint model's, in nats.
-        error: standard error of ``gain`` over documents, or over groups of them.
+        error: standard error of ``gain`` over documents.
         accuracy: of the joint model.
         linear_accuracy: of the linear model.
         rows: number of documents.
@@ -117,8 +116,7 @@ def compare(
     encoder: np.ndarray,
     linear: np.ndarray,
     targets: np.ndarray,
-    *,
-    groups: Sequence[str] | None = None,
+    groups: np.ndarray | None = None,
 ) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
@@ -127,18 +125,18 @@ def compare(
             learned from.
         linear: those of the linear model.
         targets: label numbers ``[rows]``.
-        groups: the group of each row; rows of one group depend on each other. None: all
-            rows are independent.
+        groups: numbers ``[rows]`` of the groups of documents that belong together;
+            None if each stands for itself.
     """
     joint, alone = (
-        cross_fitted(log_probabilities(parts), targets)
+        cross_fitted(log_probabilities(parts), targets, groups)
         for parts in ([encoder, linear], [linear])
     )
     rows = np.arange(len(targets))
     gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
     return Comparison(
         gain=float(gains.mean()),
-        error=_standard_error(gains, rows if groups is None else groups),
+        error=_standard_error(gains, groups),
         accuracy=float((joint.argmax(axis=1) == targets).mean()),
         linear_accuracy=float((alone.argmax(axis=1) == targets).mean()),
         rows=len(rows),
@@ -151,6 +149,7 @@ def fit_calibration(
     targets: np.ndarray,
     *,
     risk: float,
+    groups: np.ndarray | None = None,
 ) -> Calibration:
     """Fits weights and threshold to held-out probabilities of one or both parts.
 
@@ -160,6 +159,7 @@ def fit_calibration(
         targets: label numbers ``[rows]``; without rows, the parts count alike and no
             answer is confident.
         risk: highest share of errors among confident answers.
+        groups: as in ``compare``.
     """
     given = {"encoder": encoder, "linear": linear}
     parts = {name: value for name, value in given.items() if value is not None}
@@ -167,18 +167,14 @@ def fit_calibration(
     if not len(targets):
         return Calibration(**weights, threshold=None, risk=risk)
     logs = log_probabilities(list(parts.values()))
-    fitted = np.round(_fit_weights(logs, targets), 4)
+    fitted = np.round(_fit_weights(logs, targets, groups), 4)
     probabilities = _join(logs, fitted)
     weights |= dict(zip(parts, fitted.tolist(), strict=True))
     # The answers of the same documents would look more certain than they are.
-    honest = cross_fitted(logs, targets) if len(targets) >= 2 * _PARTS else None
-    return Calibration(
-        **weights,
-        threshold=confidence_threshold(
-            probabilities if honest is None else honest, targets, risk=risk
-        ),
-        risk=risk,
-    )
+    if len(targets) >= 2 * _PARTS:
+        probabilities = cross_fitted(logs, targets, groups)
+    threshold = confidence_threshold(probabilities, targets, risk=risk)
+    return Calibration(**weights, threshold=threshold, risk=risk)
 
 
 def confidence_threshold(
@@ -212,34 +208,30 @@ def confidence_threshold(
     return math.floor(lowest * _THRESHOLD_STEPS) / _THRESHOLD_STEPS
 
 
-def _standard_error(values: np.ndarray, groups: Sequence[str] | np.ndarray) -> float:
-    """Returns the standard error of the mean of values ``[rows]`` in groups."""
-    _, numbers = np.unique(groups, return_inverse=True)
-    sums = np.bincount(numbers, values - values.mean())
-    if len(sums) < 2:
-        return math.inf
-    correction = len(sums) / (len(sums) - 1)
-    return math.sqrt(correction * np.square(sums).sum()) / len(values)
-
-
 def _join(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Returns float32 ``[rows, labels]`` for logarithms ``[parts, rows, labels]``."""
     return softmax(np.tensordot(weights, logs, 1), axis=1).astype(np.float32)
 
 
-def cross_fitted(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns probabilities of each document by weights fitted on other documents."""
-    part_of = np.arange(len(targets)) % _PARTS
+def cross_fitted(
+    logs: np.ndarray, targets: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns probabilities of each document by weights fitted on other groups."""
+    if groups is None or len(np.unique(groups)) < _PARTS:
+        groups = np.arange(len(targets))
+    part_of = groups % _PARTS
     probabilities = np.zeros(logs.shape[1:], np.float32)
     for part in range(_PARTS):
         inside = part_of == part
-        weights = _fit_weights(logs[:, ~inside], targets[~inside])
+        weights = _fit_weights(logs[:, ~inside], targets[~inside], groups[~inside])
         probabilities[inside] = _join(logs[:, inside], weights)
     smallest = np.float32(math.exp(LOWEST_LOG_PROBABILITY))
     return np.maximum(probabilities, smallest)
 
 
-def _fit_weights(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _fit_weights(
+    logs: np.ndarray, targets: np.ndarray, groups: np.ndarray | None
+) -> np.ndarray:
     """Returns the weights ``[parts]`` of one part, or of encoder and linear model.
 
     The encoder has the smallest share with a log loss within one standard error of the
@@ -252,8 +244,23 @@ def _fit_weights(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     candidates = [_scaled(np.asarray(m), logs, targets) for m in mixtures]
     losses = np.stack([_losses(w, logs, targets) for w in candidates])
     excess = losses - losses[losses.mean(axis=1).argmin()]  # [mixtures, rows]
-    error = excess.std(axis=1) / math.sqrt(len(targets))
-    return candidates[int((excess.mean(axis=1) <= error).argmax())]
+    errors = [_standard_error(row, groups) for row in excess]
+    return candidates[int((excess.mean(axis=1) <= errors).argmax())]
+
+
+def _standard_error(values: np.ndarray, groups: np.ndarray | None) -> float:
+    """Returns the standard error of the mean of values ``[rows]`` of some groups.
+
+    The sums over groups are independent, the rows of a group are not (Liang and Zeger,
+    1986).
+    """
+    deviations = values - values.mean()
+    if groups is not None:
+        deviations = np.bincount(groups, weights=deviations)
+        deviations = deviations[np.bincount(groups) > 0]
+    count = len(deviations)
+    variance = (deviations**2).sum() * count / max(count - 1, 1)
+    return float(math.sqrt(variance) / len(values))
 
 
 def _scaled(mixture: np.ndarray, logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
