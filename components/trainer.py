@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import (
+    Documents,
     TokenRows,
     TrainedModel,
     TrainingLogs,
@@ -62,6 +63,7 @@ def train(
     rows: Input[TokenRows],
     vocabulary: Input[Vocabulary],
     base: Input[TrainedModel] | None = None,
+    corpus: Input[Documents] | None = None,
     model: Output[TrainedModel],
     logs: Output[TrainingLogs],
     config: TrainerConfig,
@@ -69,7 +71,8 @@ def train(
 ) -> None:
     """Trains from scratch, ``base`` or a folder, resuming from the last checkpoint.
 
-    With several workers, only the chief writes.
+    From scratch, ``corpus`` gives the first token embeddings. With several workers,
+    only the chief writes.
 
     Raises:
         ConfigError: the model's dimensions differ from the folder's.
@@ -94,7 +97,12 @@ def train(
     tokenizer = load_tokenizer(vocabulary.path)
     run = TrainingRun(
         lambda: _make_task(
-            config, tokenizer, rows=rows, vocabulary=vocabulary, base=base
+            config,
+            tokenizer,
+            rows=rows,
+            vocabulary=vocabulary,
+            base=base,
+            corpus=corpus,
         ),
         rows=train_rows,
         eval_rows=eval_rows,
@@ -166,6 +174,7 @@ def _make_task(
     rows: TokenRows,
     vocabulary: Vocabulary,
     base: TrainedModel | None,
+    corpus: Documents | None,
 ) -> Task:
     shape = config.model
     if config.train.dropout is not None:
@@ -187,6 +196,8 @@ def _make_task(
         from textmill.models.pretrained.warm_start import start_from_folder
 
         task.init = start_from_folder(task, config.init, tokenizer)
+    elif corpus is not None:
+        _start_from_corpus(task, corpus, tokenizer, seed=config.seed)
     return task
 
 
@@ -204,6 +215,24 @@ def _start_from_base(
         )
     tensors = load_file(base.path / base.WEIGHTS)
     return warm_start(task, tensors, source=str(base.path))
+
+
+def _start_from_corpus(
+    task: Task, corpus: Documents, tokenizer: Tokenizer, *, seed: int
+) -> None:
+    """Sets the token embeddings to vectors of the corpus' co-occurrence."""
+    from textmill.models.cooccurrence import cooccurrence_vectors
+    from textmill.models.inference import tokenize_texts
+    from textmill.models.weights import start_from_vectors
+
+    texts = (document["text"] for document in corpus.read("train"))
+    vectors = cooccurrence_vectors(
+        tokenize_texts(tokenizer, texts),
+        vocabulary_size=tokenizer.size,
+        width=task.config.width,
+        seed=seed,
+    )
+    start_from_vectors(task, vectors)
 
 
 def _has_pairs(rows: TokenRows) -> bool:
@@ -238,7 +267,7 @@ def _write_model(
 
 
 class Trainer(Component, executor=train, resumable=True):
-    """Token rows, vocabulary, [base model] -> trained model, training logs."""
+    """Token rows, vocabulary, [base model, corpus] -> trained model, training logs."""
 
     @classmethod
     def external_files(cls, config: TrainerConfig) -> list[Path]:

@@ -72,9 +72,10 @@ class ModelConfig:
     width (as many weights), rounded up to a multiple of 32."""
     dropout: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
     """Share of activations to drop in training."""
-    pooling: Literal["mean", "first"] = "mean"
-    """bert: a classifier reads the mean of the token states, or the first one through a
-    tanh layer, as in the original. gpt always reads the last token, lstm the mean."""
+    pooling: Literal["mean", "first", "mean_and_embeddings"] = "mean"
+    """bert: a classifier reads the mean of the token states; or the first one through a
+    tanh layer, as in the original; or the mean of the states and that of the token
+    embeddings below all layers. gpt always reads the last token, lstm the mean."""
     recipe: Literal["classic", "modern"] = "classic"
     """Defaults of the fields below. classic is KerasHub's original: norm post for BERT
     and pre for GPT-2, learned positions, gelu, biases, tied embeddings, neither zero

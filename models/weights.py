@@ -135,6 +135,20 @@ def warm_start(
     return {"new": new, "unused": unused}
 
 
+def start_from_vectors(task: Task, vectors: np.ndarray) -> None:
+    """Initializes a model's token embeddings, at the deviation that they have.
+
+    Args:
+        task: the model to initialize.
+        vectors: float32 ``[vocabulary, width]`` of mean square 1; tokens whose vector
+            is 0 keep their embedding.
+    """
+    embeddings = task.backbone.get_layer("token_embedding").embeddings
+    initial = keras.ops.convert_to_numpy(embeddings)
+    known = np.any(vectors != 0.0, axis=1, keepdims=True)
+    embeddings.assign(np.where(known, vectors * initial.std(), initial))
+
+
 def _assign(
     variables: Mapping[str, keras.Variable],
     values: Mapping[str, np.ndarray],

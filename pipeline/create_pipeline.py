@@ -44,12 +44,14 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
     }
     stages: dict[str, dict[str, Component]] = {}
     for name, base in _stages_in_order(config):
+        corpus = config.stages[name].embeddings
         stages[name] = stage_nodes(
             config,
             name,
             documents=ingesters[config.stages[name].dataset].outputs["documents"],
             vocabulary=vocabulary.outputs["vocabulary"],
             base=stages[base]["train"].outputs["model"] if base else None,
+            corpus=ingesters[corpus].outputs["documents"] if corpus else None,
             pretraining={
                 dataset: ingesters[dataset].outputs["documents"]
                 for dataset in _pretraining_datasets(config, name)
@@ -139,15 +141,15 @@ def _model(stage: dict[str, Component]) -> Channel:
 
 
 def _pretraining_datasets(config: PipelineConfig, name: str) -> list[str]:
-    """Returns the data sets of the stages that a stage starts from.
+    """Returns the data sets that a stage and those that it starts from learn from.
 
     Its own is left out, and those that hold nothing of its eval and test.
     """
-    own, datasets = config.stages[name].dataset, set[str]()
-    base = config.stages[name].init
-    while isinstance(base, str):
-        datasets.add(config.stages[base].dataset)
-        base = config.stages[base].init
+    own, stages = config.stages[name].dataset, [config.stages[name]]
+    while isinstance(base := stages[-1].init, str):
+        stages.append(config.stages[base])
+    datasets = {stage.dataset for stage in stages}
+    datasets |= {stage.embeddings for stage in stages if stage.embeddings}
     return sorted(d for d in datasets - {own} if not _is_free_of(config, d, own))
 
 

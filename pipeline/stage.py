@@ -47,6 +47,7 @@ def stage_nodes(
     documents: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    corpus: Channel | None,
     pretraining: dict[str, Channel],
     root: Path,
 ) -> dict[str, Component]:
@@ -58,6 +59,7 @@ def stage_nodes(
         documents: the data set that it learns from.
         vocabulary: the vocabulary of the file.
         base: the trained model of the stage that it starts from.
+        corpus: the data set that its first token embeddings come from.
         pretraining: the other data sets that this model has learned from, by name.
         root: the root folder; pushed models go below it.
     """
@@ -70,7 +72,7 @@ def stage_nodes(
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
     if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, learned, vocabulary, base)
+        nodes |= _encoder(config, name, learned, vocabulary, base, corpus)
     last = "train"
     if TASKS[stage.task].target == "label":
         last = "calibrate"
@@ -192,13 +194,14 @@ def _encoder(
     documents: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    corpus: Channel | None,
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's encoder: rows, training, predictions."""
     tokenize = _tokenizer(config, name, documents, vocabulary)
     rows = tokenize.outputs["rows"]
     nodes: dict[str, Component] = {"tokenize": tokenize}
     for fold in _folds(config.stages[name]):
-        train = _trainer(config, name, rows, vocabulary, base, fold)
+        train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
         nodes[_of_fold("train", fold)] = train
         nodes[_of_fold("predict", fold)] = _predictor(
             config,
@@ -237,6 +240,7 @@ def _trainer(
     rows: Channel,
     vocabulary: Channel,
     base: Channel | None,
+    corpus: Channel | None,
     fold: int | None,
 ) -> Trainer:
     stage, path = config.stages[name], f"stages.{name}"
@@ -267,6 +271,7 @@ def _trainer(
         rows=rows,
         vocabulary=vocabulary,
         base=base,
+        corpus=corpus,
     )
 
 

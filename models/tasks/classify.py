@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 from typing_extensions import override
 
+from textmill.models.backbones.pooling import mean_of_tokens
 from textmill.models.tasks.server import Answers, Server
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tokenizers import Tokenizer
@@ -33,8 +34,9 @@ class Classify(Task):
     server_class = ClassifyServer
 
     def _build(self) -> keras.Model:
-        pooled = self.family.pooled(self._hidden, self._inputs["mask"], self.config)
-        pooled = keras.layers.Dropout(self.config.dropout, name="dropout")(pooled)
+        pooled = keras.layers.Dropout(self.config.dropout, name="dropout")(
+            self._pooled()
+        )
         logits = keras.layers.Dense(
             self.num_labels,
             kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.02),
@@ -42,9 +44,30 @@ class Classify(Task):
         )(pooled)
         return keras.Model(self._inputs, logits)
 
+    @property
+    def _reads_embeddings(self) -> bool:
+        return (
+            self.config.family == "bert"
+            and self.config.pooling == "mean_and_embeddings"
+        )
+
+    def _pooled(self) -> keras.KerasTensor:
+        """Returns the input of the head, ``[batch, width]`` or twice the width."""
+        mask = self._inputs["mask"]
+        states = self.family.pooled(self._hidden, mask, self.config)
+        if not self._reads_embeddings:
+            return states
+        # Normalized, because embeddings are much smaller than states.
+        norm = keras.layers.LayerNormalization(name="embeddings_mean_norm")
+        embeddings = self.backbone.token_embedding(self._inputs["ids"])
+        return keras.ops.concatenate(
+            [states, norm(mean_of_tokens(embeddings, mask))], axis=-1
+        )
+
     @override
     def head_flops(self, length: int) -> int:
-        return 2 * self.config.width * self.num_labels
+        width = self.config.width * (2 if self._reads_embeddings else 1)
+        return 2 * width * self.num_labels
 
     @override
     def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:

@@ -58,6 +58,8 @@ def check_references(
     for name, stage in stages.items():
         stage, path = as_mapping(stage), f"stages.{name}"
         _check_dataset(stage.get("dataset"), f"{path}.dataset", config, violations)
+        embeddings, key = stage.get("embeddings"), f"{path}.embeddings"
+        _check_dataset(embeddings, key, config, violations)
         _check_init(stage.get("init"), f"{path}.init", config, violations)
     _check_cycles(stages, violations)
     _check_nodes(config, violations)

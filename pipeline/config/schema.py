@@ -87,6 +87,10 @@ class StageConfig:
     init: str | PretrainedConfig | None = None
     """The stage, or folder of pretrained weights, to start from: the backbone, and the
     head if both have it. Not set: from scratch."""
+    embeddings: str | None = None
+    """From scratch: the data set whose train split gives the first token embeddings.
+    They are computed from the tokens' neighbors, without labels and in seconds, and are
+    trained further. Not set: random."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """Tokenization: documents to rows."""
     folds: Annotated[int, Bounds(at_least=2, at_most=20)] | None = None

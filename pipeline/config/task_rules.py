@@ -184,7 +184,7 @@ def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
 def _check_init(
     stage: Mapping[str, Any], family: str, vocabulary: Mapping[str, Any]
 ) -> Iterator[Violation]:
-    """Yields a pretrained folder with another family, or with a learned vocabulary."""
+    """Yields a start that does not fit the family, the vocabulary or ``embeddings``."""
     for kind in as_mapping(stage.get("init")):
         if family == "lstm":
             yield Violation(f"init.{kind}", "model.family bert or gpt", family)
@@ -192,6 +192,9 @@ def _check_init(
             expected = "the folder's vocabulary, by vocabulary.file"
             got = f"vocabulary.learn_from: {learned}"
             yield Violation(f"init.{kind}", expected, got)
+    if stage.get("init") is not None and stage.get("embeddings") is not None:
+        expected = "either init, whose weights include embeddings, or embeddings"
+        yield Violation("embeddings", expected, "both")
 
 
 def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
@@ -201,7 +204,7 @@ def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
             hint = "; add train: {epochs: 3}"
             yield Violation("train", f"train with model.family {family}", None, hint)
         return
-    for name in ("train", "init"):
+    for name in ("train", "init", "embeddings"):
         if stage.get(name) is not None:
             expected = f"no {name} with model.family {family}"
             yield Violation(name, expected, "a value")

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.models.pretrained.pretrained_folders import (
     BERT_SHAPE,
@@ -19,8 +21,11 @@ from textmill.components.base import Context
 from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import Trainer, TrainerConfig, train
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
+from textmill.models.cooccurrence import cooccurrence_vectors
 from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.inference import tokenize_texts
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.tokenizers import load_tokenizer
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.publish import seal
 
@@ -80,6 +85,43 @@ def test_a_stage_starts_from_a_folder_and_lists_new_tensors(
     started = model.facts["init"]
     assert started["new"] == ["head/logits/bias", "head/logits/kernel"]
     assert len(started["unused"]) == 5
+
+
+def test_a_stage_from_scratch_starts_from_the_vectors_of_a_corpus(
+    documents, vocabulary, tmp_path
+):
+    rows = TokenRows(tmp_path / "rows")
+    tokenize(
+        documents=documents,
+        vocabulary=vocabulary,
+        rows=rows,
+        config=RowLayout(sequence_length=10, packing="pad", target="label"),
+        context=Context(),
+    )
+    model = TrainedModel(tmp_path / "model")
+    train(
+        rows=seal_and_return(rows),
+        vocabulary=vocabulary,
+        corpus=documents,
+        model=model,
+        logs=TrainingLogs(tmp_path / "logs"),
+        config=replace(config_of(tmp_path), init=None),
+        context=Context(),
+    )
+    tensors = load_file(model.path / model.WEIGHTS)
+    embeddings = tensors["backbone/token_embedding/embeddings"]
+    tokenizer = load_tokenizer(vocabulary.path)
+    texts = [document["text"] for document in documents.read("train")]
+    vectors = cooccurrence_vectors(
+        tokenize_texts(tokenizer, texts),
+        vocabulary_size=tokenizer.size,
+        width=SHAPE.width,
+        seed=17,
+    )
+    known = vectors.any(axis=1)
+    scale = embeddings[known].std() / vectors[known].std()
+    np.testing.assert_allclose(embeddings[known], vectors[known] * scale, rtol=1e-4)
+    assert embeddings[~known].any()
 
 
 def test_a_stage_of_other_words_does_not_start(folder, documents, tmp_path):

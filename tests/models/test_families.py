@@ -29,7 +29,9 @@ CASES = [
 ]
 
 
-def make(family, task, recipe="classic", *, seed=1, dropout=0.1, policy="float32"):
+def make(
+    family, task, recipe="classic", *, seed=1, policy="float32", dropout=0.1, **knobs
+):
     keras.utils.clear_session()
     keras.config.set_dtype_policy(policy)
     return TASKS[task].load()(
@@ -41,6 +43,7 @@ def make(family, task, recipe="classic", *, seed=1, dropout=0.1, policy="float32
             heads=2,
             sequence_length=LENGTH,
             dropout=dropout,
+            **knobs,
         ),
         vocabulary_size=TOKENIZER.size,
         specials=TOKENIZER.specials,
@@ -181,6 +184,20 @@ def test_the_modern_recipe_tells_sentences_apart():
     ]
     assert tuple(found[0])[-3:] == ("next_loss", "next_correct", "rows")
     assert (np.abs(found[0]["loss"] - found[1]["loss"]) > 1e-5).all()
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_a_classifier_can_read_the_embeddings_below_all_layers(recipe):
+    made = make("bert", "classify", recipe, pooling="mean_and_embeddings")
+    assert made.tensors()["head/logits/kernel"].shape == (2 * 16, 2)
+    features = made.features(rows_for(made))
+    read = keras.Model(made.model.input, made.model.get_layer("dropout").output)
+    below = read({name: features[name] for name in made.model.input})[:, 16:]
+    tokens = made.backbone.token_embedding.embeddings.numpy()
+    for row, ids, mask in zip(below, features["ids"], features["mask"], strict=True):
+        mean = tokens[ids.numpy()[mask.numpy() == 1]].mean(axis=0)
+        expected = (mean - mean.mean()) / np.sqrt(mean.var() + 1e-3)
+        np.testing.assert_allclose(row, expected, atol=1e-5)
 
 
 def test_weights_of_another_recipe_are_refused(tmp_path):

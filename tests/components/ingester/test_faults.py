@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ OPEN = {
     ".gz": gzip.open,
     ".zst": zstandard.open,
     ".bz2": bz2.open,
-    ".xz": lzma.open,
+    ".xz": partial(lzma.open, preset=0),
 }
 
 

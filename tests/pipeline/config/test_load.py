@@ -187,6 +187,12 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         ('">= 0.60"', '"= 0.6"', "or '>= pushed - 0.01', got '= 0.6'"),
         ('">= 0.60"', '"> 0.6.1"', "expected a comparison such as '>= 0.6'"),
         ("init: pretrain", "init: library", "got 'library' (classify)"),
+        ("init: pretrain", "embeddings: doc", "did you mean 'docs'?"),
+        (
+            "init: pretrain",
+            "init: pretrain\n    embeddings: docs",
+            "embeddings: expected either init, whose weights include embeddings, or",
+        ),
         (
             "  library:\n",
             "  Lib:\n",

@@ -112,6 +112,14 @@ def test_an_evaluation_reads_the_data_sets_of_earlier_stages(tmp_path):
         assert ("pretraining" in pipeline.node("evaluate.kind").inputs) is is_read
 
 
+def test_a_training_and_its_evaluation_read_the_corpus_of_the_embeddings(tmp_path):
+    text = GROUPED.replace("BY", "id").replace("init: reread", "embeddings: raw")
+    pipeline = create_pipeline(parse_config(text, tmp_path / "c.yaml"), tmp_path)
+    raw = pipeline.node("ingest.raw").outputs["documents"]
+    assert pipeline.node("train.kind").inputs["corpus"] == raw
+    assert pipeline.node("evaluate.kind").inputs["pretraining"] == {"raw": raw}
+
+
 def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
     loaded = parse("copy", "copy_rate: 0.2, marks: [a, b]")
     config = loaded.config.stages["one"].task_config

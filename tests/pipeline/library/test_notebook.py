@@ -13,7 +13,8 @@ from textmill.pipeline.cli import main
 from textmill.pipeline.config.yaml import read_yaml
 
 FIVE_STEPS = (
-    'overrides=["stages.category.train.epochs=null", "stages.category.train.steps=5"]'
+    'overrides=["stages.category.train.epochs=null", "stages.category.train.steps=5", '
+    '"stages.category.train.xla=false"]'
 )
 NOTEBOOKS = Path(__file__).parents[3] / "docs" / "notebooks"
 
