@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Size = Literal["small", "base"]
 
 _MODELS: dict[Size, dict[str, Any]] = {
-    "small": {"family": "bert", "layers": 1, "width": 256},
+    "small": {"family": "bert", "layers": 1, "width": 128},
     "base": {"family": "bert", "layers": 4, "width": 256, "heads": 4},
 }
 _MAX_WINDOW: dict[Size, int] = {"small": 128, "base": 256}
 _WINDOW_STEP = 32
 _BASE_ROWS = 50_000
 """Rows from which on the larger model is the default."""
-_ROWS_TRAINED = 12_000
+_ROWS_TRAINED = 8_000
 """Rows that the epochs of a small data set add up to."""
 _MOST_EPOCHS, _LEAST_EPOCHS = 60, 5
 _EPOCH_ROWS = 50_000
@@ -81,13 +81,14 @@ def starter_config(
     stage_config: dict[str, Any] = {
         "task": "classify" if survey.label else "masked_lm",
         "dataset": "texts",
-        "train": _training(survey, budget),
-        "export": {},
-        "push": {},
     }
+    training = {"train": _training(survey, budget)}
     if survey.label and budget and _is_short(budget):
-        model = {"family": "linear"}
-        del stage_config["train"]
+        model, training = {"family": "linear"}, {}
+    elif survey.label:
+        model |= {"pooling": "mean_and_embeddings"}
+        stage_config |= {"embeddings": "texts"}
+    stage_config |= {**training, "export": {}, "push": {}}
     title = to_name(data_name(survey.title))
     stage = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
