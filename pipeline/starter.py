@@ -77,27 +77,32 @@ def starter_config(
         folder: start of relative paths; by default paths are absolute.
     """
     size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
-    model = {**_MODELS[size], "sequence_length": window(survey, size)}
-    stage_config: dict[str, Any] = {
-        "task": "classify" if survey.label else "masked_lm",
-        "dataset": "texts",
-    }
-    training = {"train": _training(survey, budget)}
-    if survey.label and budget and _is_short(budget):
-        model, training = {"family": "linear"}, {}
-    elif survey.label:
-        model |= {"pooling": "mean_and_embeddings"}
-        stage_config |= {"embeddings": "texts"}
-    stage_config |= {**training, "export": {}, "push": {}}
+    model, stage = _model_and_stage(survey, budget, size)
     title = to_name(data_name(survey.title))
-    stage = name or (to_name(_label_title(survey)) if survey.label else title)
+    stage_name = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
         "name": name or title,
         "datasets": {"texts": _dataset(survey, folder)},
         "vocabulary": _vocabulary(survey),
         "model": model,
-        "stages": {stage: stage_config},
+        "stages": {stage_name: stage},
     }
+
+
+def _model_and_stage(
+    survey: Survey, budget: str | None, size: Size
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the sections of the model and of its stage."""
+    task = "classify" if survey.label else "masked_lm"
+    stage = {"task": task, "dataset": "texts"}
+    delivery: dict[str, Any] = {"export": {}, "push": {}}
+    if survey.label and budget and _is_short(budget):
+        return {"family": "linear"}, {**stage, **delivery}
+    model = {**_MODELS[size], "sequence_length": window(survey, size)}
+    if survey.label:
+        model["pooling"] = "mean_and_embeddings"
+        stage["embeddings"] = "texts"
+    return model, {**stage, "train": _training(survey, budget), **delivery}
 
 
 def data_name(data: str) -> str:
