@@ -5,7 +5,7 @@ The predictions of the joint model follow from those of its parts: no forward pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,9 +74,10 @@ def join_parts(
         IntegrityError: the predictions of the parts are of different rows.
     """
     targets, held_out = _read_held_out(parts)
+    groups = _read_groups(next(iter(parts.values())).predictions)
     comparison = None
     if len(parts) == 2 and len(targets) > 1:
-        comparison = compare(held_out["encoder"], held_out["linear"], targets)
+        comparison = compare(held_out["encoder"], held_out["linear"], targets, groups)
         if not comparison.joint_is_better:
             parts = {"linear": parts["linear"]}
     held_out = {name: held_out[name] for name in parts}
@@ -85,9 +86,16 @@ def join_parts(
         held_out["linear"] if "linear" in parts else None,
         targets,
         risk=risk,
+        groups=groups,
     )
     _write_model(parts, model, calibration, comparison, rows=len(targets))
-    _write_predictions(parts, predictions, calibration, held_out, targets)
+    logs = log_probabilities(list(held_out.values()))
+    _write_predictions(
+        parts,
+        predictions,
+        calibration,
+        out_of_fold=lambda: cross_fitted(logs, targets, groups),
+    )
 
 
 def _read_held_out(
@@ -104,6 +112,22 @@ def _read_held_out(
         name: np.concatenate(groups or [np.zeros((0, 1), np.float32)])
         for name, groups in probabilities.items()
     }
+
+
+def _read_groups(predictions: Predictions) -> np.ndarray | None:
+    """Returns the number of each held-out row's group ``[rows]``; None without groups.
+
+    Groups are numbered in the order of their rows, which is that of a hash.
+    """
+    if (column := predictions.facts.get("group")) is None:
+        return None
+    numbers: dict[str, int] = {}
+    rows = [
+        numbers.setdefault(name, len(numbers))
+        for batch in predictions.read_groups(predictions.held_out_split)
+        for name in batch[column]
+    ]
+    return np.array(rows, np.int64)
 
 
 def _held_out_split(parts: Mapping[str, Part]) -> str:
@@ -170,15 +194,13 @@ def _write_predictions(
     parts: Mapping[str, Part],
     predictions: Predictions,
     calibration: Calibration,
-    held_out: Mapping[str, np.ndarray],
-    targets: np.ndarray,
+    *,
+    out_of_fold: Callable[[], np.ndarray],
 ) -> None:
     first = next(iter(parts.values())).predictions
     outputs = {}
     if "folds" in first.facts:
-        outputs[first.held_out_split] = _out_of_fold(
-            first, calibration, held_out, targets
-        )
+        outputs[first.held_out_split] = _of_folds(first, calibration, out_of_fold())
     if first.facts["split"] not in outputs:
         outputs[first.facts["split"]] = _joined(parts, calibration)
     for split, values in outputs.items():
@@ -187,23 +209,22 @@ def _write_predictions(
     predictions.facts = {k: v for k, v in first.facts.items() if k != "model"}
 
 
-def _out_of_fold(
-    first: Predictions,
-    calibration: Calibration,
-    held_out: Mapping[str, np.ndarray],
-    targets: np.ndarray,
+def _of_folds(
+    first: Predictions, calibration: Calibration, probabilities: np.ndarray
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields calibrated answers to the rows of folds, with the fold of each.
 
-    The weights of an answer are fitted to other rows.
+    Args:
+        first: the predictions of a part.
+        calibration: the threshold of confidence.
+        probabilities: by weights that were fitted to other rows, ``[rows, labels]``.
     """
-    logs = log_probabilities(list(held_out.values()))
-    probabilities, start = cross_fitted(logs, targets), 0
+    start = 0
     for group in first.read_groups(first.held_out_split):
         rows = slice(start, start + len(group["fold"]))
         start = rows.stop
         yield {
-            "target": targets[rows],
+            "target": group["target"],
             "probabilities": probabilities[rows],
             "confident": calibration.is_confident(probabilities[rows]),
             "fold": group["fold"],

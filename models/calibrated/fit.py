@@ -112,7 +112,12 @@ def log_probabilities(parts: list[np.ndarray]) -> np.ndarray:
     return np.log(np.maximum(stacked, smallest))
 
 
-def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Comparison:
+def compare(
+    encoder: np.ndarray,
+    linear: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray | None = None,
+) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
     Args:
@@ -120,16 +125,18 @@ def compare(encoder: np.ndarray, linear: np.ndarray, targets: np.ndarray) -> Com
             learned from.
         linear: those of the linear model.
         targets: label numbers ``[rows]``.
+        groups: numbers ``[rows]`` of the groups of documents that belong together;
+            None if each stands for itself.
     """
     joint, alone = (
-        cross_fitted(log_probabilities(parts), targets)
+        cross_fitted(log_probabilities(parts), targets, groups)
         for parts in ([encoder, linear], [linear])
     )
     rows = np.arange(len(targets))
     gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
     return Comparison(
         gain=float(gains.mean()),
-        error=float(gains.std(ddof=1) / math.sqrt(len(rows))),
+        error=_standard_error(gains, groups),
         accuracy=float((joint.argmax(axis=1) == targets).mean()),
         linear_accuracy=float((alone.argmax(axis=1) == targets).mean()),
         rows=len(rows),
@@ -142,6 +149,7 @@ def fit_calibration(
     targets: np.ndarray,
     *,
     risk: float,
+    groups: np.ndarray | None = None,
 ) -> Calibration:
     """Fits weights and threshold to held-out probabilities of one or both parts.
 
@@ -151,6 +159,7 @@ def fit_calibration(
         targets: label numbers ``[rows]``; without rows, the parts count alike and no
             answer is confident.
         risk: highest share of errors among confident answers.
+        groups: as in ``compare``.
     """
     given = {"encoder": encoder, "linear": linear}
     parts = {name: value for name, value in given.items() if value is not None}
@@ -158,18 +167,14 @@ def fit_calibration(
     if not len(targets):
         return Calibration(**weights, threshold=None, risk=risk)
     logs = log_probabilities(list(parts.values()))
-    fitted = np.round(_fit_weights(logs, targets), 4)
+    fitted = np.round(_fit_weights(logs, targets, groups), 4)
     probabilities = _join(logs, fitted)
     weights |= dict(zip(parts, fitted.tolist(), strict=True))
     # The answers of the same documents would look more certain than they are.
-    honest = cross_fitted(logs, targets) if len(targets) >= 2 * _PARTS else None
-    return Calibration(
-        **weights,
-        threshold=confidence_threshold(
-            probabilities if honest is None else honest, targets, risk=risk
-        ),
-        risk=risk,
-    )
+    if len(targets) >= 2 * _PARTS:
+        probabilities = cross_fitted(logs, targets, groups)
+    threshold = confidence_threshold(probabilities, targets, risk=risk)
+    return Calibration(**weights, threshold=threshold, risk=risk)
 
 
 def confidence_threshold(
@@ -208,19 +213,25 @@ def _join(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return softmax(np.tensordot(weights, logs, 1), axis=1).astype(np.float32)
 
 
-def cross_fitted(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns probabilities of each document by weights fitted on other documents."""
-    part_of = np.arange(len(targets)) % _PARTS
+def cross_fitted(
+    logs: np.ndarray, targets: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """Returns probabilities of each document by weights fitted on other groups."""
+    if groups is None or len(np.unique(groups)) < _PARTS:
+        groups = np.arange(len(targets))
+    part_of = groups % _PARTS
     probabilities = np.zeros(logs.shape[1:], np.float32)
     for part in range(_PARTS):
         inside = part_of == part
-        weights = _fit_weights(logs[:, ~inside], targets[~inside])
+        weights = _fit_weights(logs[:, ~inside], targets[~inside], groups[~inside])
         probabilities[inside] = _join(logs[:, inside], weights)
     smallest = np.float32(math.exp(LOWEST_LOG_PROBABILITY))
     return np.maximum(probabilities, smallest)
 
 
-def _fit_weights(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _fit_weights(
+    logs: np.ndarray, targets: np.ndarray, groups: np.ndarray | None
+) -> np.ndarray:
     """Returns the weights ``[parts]`` of one part, or of encoder and linear model.
 
     The encoder has the smallest share with a log loss within one standard error of the
@@ -233,8 +244,23 @@ def _fit_weights(logs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     candidates = [_scaled(np.asarray(m), logs, targets) for m in mixtures]
     losses = np.stack([_losses(w, logs, targets) for w in candidates])
     excess = losses - losses[losses.mean(axis=1).argmin()]  # [mixtures, rows]
-    error = excess.std(axis=1) / math.sqrt(len(targets))
-    return candidates[int((excess.mean(axis=1) <= error).argmax())]
+    errors = [_standard_error(row, groups) for row in excess]
+    return candidates[int((excess.mean(axis=1) <= errors).argmax())]
+
+
+def _standard_error(values: np.ndarray, groups: np.ndarray | None) -> float:
+    """Returns the standard error of the mean of values ``[rows]`` of some groups.
+
+    The sums over groups are independent, the rows of a group are not (Liang and Zeger,
+    1986).
+    """
+    deviations = values - values.mean()
+    if groups is not None:
+        deviations = np.bincount(groups, weights=deviations)
+        deviations = deviations[np.bincount(groups) > 0]
+    count = len(deviations)
+    variance = (deviations**2).sum() * count / max(count - 1, 1)
+    return float(math.sqrt(variance) / len(values))
 
 
 def _scaled(mixture: np.ndarray, logs: np.ndarray, targets: np.ndarray) -> np.ndarray:

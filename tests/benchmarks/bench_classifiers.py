@@ -56,11 +56,18 @@ datasets:
     clean: {{dedup: none, min_chars: 1}}
     split: {{by: source}}
 vocabulary: {{kind: wordpiece, size: 8000, learn_from: texts}}
-model: {{recipe: modern, layers: 1, width: 128, heads: 2, sequence_length: {length}}}
+model:
+  recipe: modern
+  layers: 1
+  width: 128
+  heads: 2
+  sequence_length: {length}
+  pooling: mean_and_embeddings
 stages:
   {stage}:
     task: classify
     dataset: texts
+    embeddings: texts
     train:
       epochs: 3
       global_batch: 32

@@ -60,6 +60,17 @@ def test_an_encoder_that_knows_nothing_is_left_out(targets):
     assert "answers alone" in comparison.sentence
 
 
+def test_documents_of_a_group_count_as_one_for_the_standard_error(targets):
+    first, second = (expert(targets[:300], strength=1.2, seed=s) for s in (1, 2))
+    alone = compare(first, second, targets[:300])
+    copies = np.repeat(np.arange(300), 4)
+    repeated = [np.repeat(part, 4, axis=0) for part in (first, second, targets[:300])]
+    by_row, by_group = compare(*repeated), compare(*repeated, copies)
+    assert by_row.error < 0.6 * alone.error
+    assert by_group.error == pytest.approx(alone.error, rel=0.05)
+    assert by_group.gain == pytest.approx(alone.gain, abs=0.01)
+
+
 def test_the_threshold_bounds_the_errors_with_one_more_than_there_are():
     confidence = np.array([0.95, 0.9, 0.8, 0.7, 0.6])
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
