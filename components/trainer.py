@@ -18,7 +18,7 @@ from textmill.components.artifacts import (
 from textmill.components.base import Component, Context, Input, Output
 from textmill.components.manifest import canonical_json, make_folder
 from textmill.models.config import ModelConfig
-from textmill.models.errors import IntegrityError
+from textmill.models.errors import DataError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
@@ -220,7 +220,11 @@ def _start_from_base(
 def _start_from_corpus(
     task: Task, corpus: Documents, tokenizer: Tokenizer, *, seed: int
 ) -> None:
-    """Sets the token embeddings to vectors of the corpus' co-occurrence."""
+    """Sets the token embeddings to vectors of the corpus' co-occurrence.
+
+    Raises:
+        DataError: its train split has no tokens that are neighbors.
+    """
     from textmill.models.cooccurrence import cooccurrence_vectors
     from textmill.models.inference import tokenize_texts
     from textmill.models.weights import start_from_vectors
@@ -232,6 +236,12 @@ def _start_from_corpus(
         width=task.config.width,
         seed=seed,
     )
+    if not vectors.any():
+        raise DataError(
+            "embeddings: expected documents of two tokens or more in split train of "
+            f"the corpus, found none of {corpus.splits.get('train', 0):,}; give "
+            "datasets.*.split a train share, or leave embeddings out"
+        )
     start_from_vectors(task, vectors)
 
 

@@ -9,7 +9,6 @@ a word, far ones its topic, which is better for classifiers.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import numpy as np
 from scipy import sparse
@@ -18,7 +17,8 @@ from sklearn.utils.extmath import randomized_svd
 _WINDOW = 20
 _EXPONENT = 0.5
 """Exponent of the singular values in the vectors."""
-_DOCUMENTS_A_BLOCK = 8192
+_MAX_TOKENS = 10_000_000
+_TOKENS_A_BLOCK = 500_000
 
 
 def cooccurrence_vectors(
@@ -27,7 +27,8 @@ def cooccurrence_vectors(
     """Returns vectors of mean square 1 by token; 0 for tokens without a neighbor.
 
     Args:
-        documents: token ids of each document.
+        documents: token ids of each document; the first ones, in all about 10 million
+            tokens, are counted.
         vocabulary_size: number of tokens.
         width: size of a vector; dimensions beyond the vocabulary's size are 0.
         seed: seed of the decomposition.
@@ -71,10 +72,24 @@ def _streams(
     documents: Iterable[np.ndarray],
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields the tokens of many documents in a row, and each one's document number."""
-    iterator = iter(documents)
-    while block := list(islice(iterator, _DOCUMENTS_A_BLOCK)):
-        lengths = [len(ids) for ids in block]
-        yield np.concatenate(block), np.repeat(np.arange(len(block)), lengths)
+    block: list[np.ndarray] = []
+    size, left = 0, _MAX_TOKENS
+    for ids in documents:
+        block.append(ids)
+        size += len(ids)
+        if size >= min(left, _TOKENS_A_BLOCK):
+            yield _stream(block)
+            left -= size
+            block, size = [], 0
+        if left <= 0:
+            return
+    if block:
+        yield _stream(block)
+
+
+def _stream(documents: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    lengths = [len(ids) for ids in documents]
+    return np.concatenate(documents), np.repeat(np.arange(len(documents)), lengths)
 
 
 def _positive_information(counts: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Size = Literal["small", "base"]
 
 _MODELS: dict[Size, dict[str, Any]] = {
-    "small": {"family": "bert", "layers": 1, "width": 256},
+    "small": {"family": "bert", "layers": 1, "width": 128},
     "base": {"family": "bert", "layers": 4, "width": 256, "heads": 4},
 }
 _MAX_WINDOW: dict[Size, int] = {"small": 128, "base": 256}
 _WINDOW_STEP = 32
 _BASE_ROWS = 50_000
 """Rows from which on the larger model is the default."""
-_ROWS_TRAINED = 12_000
+_ROWS_TRAINED = 8_000
 """Rows that the epochs of a small data set add up to."""
 _MOST_EPOCHS, _LEAST_EPOCHS = 60, 5
 _EPOCH_ROWS = 50_000
@@ -77,26 +77,32 @@ def starter_config(
         folder: start of relative paths; by default paths are absolute.
     """
     size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
-    model = {**_MODELS[size], "sequence_length": window(survey, size)}
-    stage_config: dict[str, Any] = {
-        "task": "classify" if survey.label else "masked_lm",
-        "dataset": "texts",
-        "train": _training(survey, budget),
-        "export": {},
-        "push": {},
-    }
-    if survey.label and budget and _is_short(budget):
-        model = {"family": "linear"}
-        del stage_config["train"]
+    model, stage = _model_and_stage(survey, budget, size)
     title = to_name(data_name(survey.title))
-    stage = name or (to_name(_label_title(survey)) if survey.label else title)
+    stage_name = name or (to_name(_label_title(survey)) if survey.label else title)
     return {
         "name": name or title,
         "datasets": {"texts": _dataset(survey, folder)},
         "vocabulary": _vocabulary(survey),
         "model": model,
-        "stages": {stage: stage_config},
+        "stages": {stage_name: stage},
     }
+
+
+def _model_and_stage(
+    survey: Survey, budget: str | None, size: Size
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the sections of the model and of its stage."""
+    task = "classify" if survey.label else "masked_lm"
+    stage = {"task": task, "dataset": "texts"}
+    delivery: dict[str, Any] = {"export": {}, "push": {}}
+    if survey.label and budget and _is_short(budget):
+        return {"family": "linear"}, {**stage, **delivery}
+    model = {**_MODELS[size], "sequence_length": window(survey, size)}
+    if survey.label:
+        model["pooling"] = "mean_and_embeddings"
+        stage["embeddings"] = "texts"
+    return model, {**stage, "train": _training(survey, budget), **delivery}
 
 
 def data_name(data: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from textmill.components.artifacts import OUT_OF_FOLD, Predictions
-from textmill.components.evaluator.rows import measure_rows
+from textmill.components.evaluator.rows import MeasuredRows, measure_rows
 from textmill.models.metrics.metric import Metric
 
 
@@ -31,17 +31,7 @@ def measure_folds(
     rows = measure_rows(predictions, metrics, chunks())
     fold = np.concatenate(folds)
     by_fold = {
-        str(number): {
-            "rows": int((fold == number).sum()),
-            "metrics": {
-                name: metrics[name].interval(
-                    np.ascontiguousarray(values[:, fold == number]),
-                    rows.facts,
-                    seed=seed,
-                )["value"]
-                for name, values in rows.statistics.items()
-            },
-        }
+        str(number): _measure_part(rows, fold == number, metrics, seed)
         for number in np.unique(fold).tolist()
     }
     return {
@@ -56,5 +46,22 @@ def measure_folds(
         "spread": {
             name: float(np.std([f["metrics"][name] for f in by_fold.values()], ddof=1))
             for name in rows.statistics
+        },
+    }
+
+
+def _measure_part(
+    rows: MeasuredRows, mask: np.ndarray, metrics: Mapping[str, Metric], seed: int
+) -> dict[str, Any]:
+    """Returns the number of masked rows, and the values of their metrics."""
+    parts = {
+        name: np.ascontiguousarray(values[:, mask])
+        for name, values in rows.statistics.items()
+    }
+    return {
+        "rows": int(mask.sum()),
+        "metrics": {
+            name: metrics[name].interval(part, rows.facts, seed=seed)["value"]
+            for name, part in parts.items()
         },
     }

@@ -44,21 +44,16 @@ def predict_splits(
     """
     target = TASKS[model.facts["task"]].target
     _check_slices(documents, target, config.slices)
-    held_out = documents.held_out_split(config.fold)
     copied = list(config.slices)
     group = config.group if target != "none" else None
     if group and group not in copied:
         copied.append(group)
     if rows is None:
-        evaluated = "test" if _has_test(documents, target) else held_out
         outputs = _of_documents(documents, model, target=target)
     else:
-        evaluated = "test" if rows.splits.get("test") else held_out
         outputs = _of_rows(rows, model, predictions, config)
-    splits = [evaluated]
-    if config.held_out and held_out != evaluated:
-        splits.append(held_out)
-    for split in splits:
+    evaluated, *others = _splits(documents, rows, target, config)
+    for split in (evaluated, *others):
         columns = _row_columns(documents, split, target=target, copied=copied)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
     predictions.facts = {
@@ -73,7 +68,18 @@ def predict_splits(
         "documents": documents.digest,
     }
     if config.fold is not None:
-        predictions.facts["held_out"] = held_out
+        predictions.facts["held_out"] = documents.held_out_split(config.fold)
+
+
+def _splits(
+    documents: Documents, rows: TokenRows | None, target: str, config: PredictorConfig
+) -> list[str]:
+    """Returns the evaluated split, and the held-out one if it is wanted as well."""
+    held_out = documents.held_out_split(config.fold)
+    has_test = rows.splits.get("test") if rows else _has_test(documents, target)
+    if not has_test:
+        return [held_out]
+    return ["test", held_out] if config.held_out else ["test"]
 
 
 def _sizes(rows: TokenRows, split: str) -> dict[str, int]:

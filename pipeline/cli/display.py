@@ -148,7 +148,7 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
     if confident := stage.get("calibration", {}).get("confident"):
         yield ["", _confident(confident)]
     if stage["pushed"]:
-        yield ["", f"{_parts(stage)}pushed to {root / stage['pushed']}"]
+        yield ["", f"pushed to {root / stage['pushed']}"]
         newest = _newer_version(stage["pushed"], root)
         if newest is not None:
             yield [
@@ -156,15 +156,6 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
                 f"version {newest}, pushed by another run, is newer: "
                 f"`textmill predict {name}` uses that one",
             ]
-
-
-def _parts(stage: Mapping[str, Any]) -> str:
-    """Returns the models that a calibrated model consists of, for its sentence."""
-    names = {"encoder": "encoder", "linear": "linear model"}
-    parts = [names[part] for part in stage.get("model", {}).get("parts", ())]
-    if not parts:
-        return ""
-    return f"{' and '.join(parts)} {'together' if len(parts) > 1 else 'alone'}, "
 
 
 def _listing(labels: Sequence[str]) -> str:

@@ -130,6 +130,7 @@ def pipeline_spec(
     ``executor`` returns the specification of a node's container, from the node's
     resources and the arguments of the entry point.
     """
+    _check_task_names(pipeline)
     settable = parameters(loaded)
     config = loaded.config
     components: dict[str, Any] = {}
@@ -137,11 +138,6 @@ def pipeline_spec(
     tasks: dict[str, Any] = {}
     for node in pipeline.nodes:
         name, resources = task_name(node.id), node_config(config.run.nodes, node.id)
-        if name in tasks:
-            raise ConfigError(
-                f"stages: {node.id} and another node are both task {name!r} on the "
-                "platform; rename the stage"
-            )
         components[f"comp-{name}"] = _component(pipeline, node, settable)
         arguments = [*node_arguments(node, resources), *ENTRY]
         executors[f"exec-{name}"] = executor(node, resources, arguments)
@@ -167,6 +163,22 @@ def pipeline_spec(
         "components": components,
         "deploymentSpec": {"executors": executors},
     }
+
+
+def _check_task_names(pipeline: Pipeline) -> None:
+    """Refuses two nodes with one name on a platform, such as those of ``a.1``, ``a_1``.
+
+    Raises:
+        ConfigError: there are two.
+    """
+    ids: dict[str, str] = {}
+    for node in pipeline.nodes:
+        other = ids.setdefault(task_name(node.id), node.id)
+        if other != node.id:
+            raise ConfigError(
+                f"stages: {other} and {node.id} are both task {task_name(node.id)!r} "
+                "on the platform; rename the stage"
+            )
 
 
 def config_text(loaded: LoadedConfig) -> str:

@@ -106,7 +106,10 @@ def remarks(survey: Survey, *, window: int | None) -> Iterator[str]:
     if survey.test:
         yield from _test_remarks(survey)
     elif survey.labels and LEAST_ROWS <= survey.num_rows < FEW_ROWS:
-        yield f"{survey.num_rows:,} labelled texts are few: expect wide intervals"
+        yield (
+            f"{survey.num_rows:,} labelled texts are few: expect wide intervals; "
+            "folds: 5 in the stage measures on all of them"
+        )
 
 
 def _label_remarks(labels: LabelStatistics, survey: Survey) -> Iterator[str]:

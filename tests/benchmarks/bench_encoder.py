@@ -81,10 +81,12 @@ RECIPES = {
     "one layer, embeddings, both pooled": Recipe(
         model=BOTH, embeddings=True, train=LARGE_BATCH
     ),
-    "the same, pre-norm, 3 epochs": Recipe(
+    "one layer, embeddings, both pooled, pre-norm, 3 epochs": Recipe(
         model={**BOTH, "norm": "pre"}, embeddings=True
     ),
-    "the same, classic, frozen": Recipe(model=BOTH, embeddings=True, train=FROZEN),
+    "one layer, frozen embeddings, both pooled": Recipe(
+        model=BOTH, embeddings=True, train=FROZEN
+    ),
 }
 
 

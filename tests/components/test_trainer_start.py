@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.conftest import write_documents
 from tests.models.pretrained.pretrained_folders import (
     BERT_SHAPE,
     bert_tensors,
@@ -22,7 +23,7 @@ from textmill.components.tokenizer import RowLayout, tokenize
 from textmill.components.trainer import Trainer, TrainerConfig, train
 from textmill.components.vocabulary_learner import VocabularyConfig, learn_vocabulary
 from textmill.models.cooccurrence import cooccurrence_vectors
-from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.errors import ConfigError, DataError, IntegrityError
 from textmill.models.inference import tokenize_texts
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tokenizers import load_tokenizer
@@ -73,6 +74,28 @@ def trained(folder, documents, tmp_path, *, words=None):
     return seal_and_return(model)
 
 
+def trained_on(documents, corpus, vocabulary, tmp_path):
+    """Returns a model from scratch, with the embeddings of a corpus."""
+    rows, model = TokenRows(tmp_path / "rows"), TrainedModel(tmp_path / "model")
+    tokenize(
+        documents=documents,
+        vocabulary=vocabulary,
+        rows=rows,
+        config=RowLayout(sequence_length=10, packing="pad", target="label"),
+        context=Context(),
+    )
+    train(
+        rows=seal_and_return(rows),
+        vocabulary=vocabulary,
+        corpus=corpus,
+        model=model,
+        logs=TrainingLogs(tmp_path / "logs"),
+        config=replace(config_of(tmp_path), init=None),
+        context=Context(),
+    )
+    return model
+
+
 def seal_and_return(artifact):
     seal(artifact)
     return artifact
@@ -90,24 +113,7 @@ def test_a_stage_starts_from_a_folder_and_lists_new_tensors(
 def test_a_stage_from_scratch_starts_from_the_vectors_of_a_corpus(
     documents, vocabulary, tmp_path
 ):
-    rows = TokenRows(tmp_path / "rows")
-    tokenize(
-        documents=documents,
-        vocabulary=vocabulary,
-        rows=rows,
-        config=RowLayout(sequence_length=10, packing="pad", target="label"),
-        context=Context(),
-    )
-    model = TrainedModel(tmp_path / "model")
-    train(
-        rows=seal_and_return(rows),
-        vocabulary=vocabulary,
-        corpus=documents,
-        model=model,
-        logs=TrainingLogs(tmp_path / "logs"),
-        config=replace(config_of(tmp_path), init=None),
-        context=Context(),
-    )
+    model = trained_on(documents, documents, vocabulary, tmp_path)
     tensors = load_file(model.path / model.WEIGHTS)
     embeddings = tensors["backbone/token_embedding/embeddings"]
     tokenizer = load_tokenizer(vocabulary.path)
@@ -122,6 +128,12 @@ def test_a_stage_from_scratch_starts_from_the_vectors_of_a_corpus(
     scale = embeddings[known].std() / vectors[known].std()
     np.testing.assert_allclose(embeddings[known], vectors[known] * scale, rtol=1e-4)
     assert embeddings[~known].any()
+
+
+def test_a_corpus_without_text_in_train_is_refused(documents, vocabulary, tmp_path):
+    empty = write_documents(tmp_path / "empty", {"train": [], "test": [{"text": "a"}]})
+    with pytest.raises(DataError, match="split train of the corpus, found none of 0"):
+        trained_on(documents, empty, vocabulary, tmp_path)
 
 
 def test_a_stage_of_other_words_does_not_start(folder, documents, tmp_path):

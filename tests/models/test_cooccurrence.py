@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.models.test_families import make
+from textmill.models import cooccurrence
 from textmill.models.cooccurrence import (
     _pair_counts,
     _positive_information,
@@ -58,6 +59,15 @@ def test_vectors_have_mean_square_1_and_lone_tokens_none():
 
 def test_equal_documents_give_equal_bytes():
     assert vectors(DOCUMENTS).tobytes() == vectors(iter(DOCUMENTS)).tobytes()
+
+
+def test_a_large_corpus_is_read_up_to_a_number_of_tokens(monkeypatch):
+    monkeypatch.setattr(cooccurrence, "_MAX_TOKENS", 6)
+    monkeypatch.setattr(cooccurrence, "_TOKENS_A_BLOCK", 3)
+    documents = iter(DOCUMENTS)
+    counts = _pair_counts(documents, 9).toarray()
+    np.testing.assert_array_equal(counts, _pair_counts(DOCUMENTS[:2], 9).toarray())
+    assert len(list(documents)) == len(DOCUMENTS) - 2
 
 
 def test_no_documents_give_no_vectors():

@@ -99,7 +99,10 @@ def test_two_nodes_with_one_name_on_a_platform_are_refused():
     other = CONFIG.partition("stages:")[2].replace("  verb:", "  verb_1:")
     other = other.replace("  pretrain:", "  other:").replace(": pretrain", ": other")
     loaded, pipeline = pipeline_of(FOLDS + other)
-    with pytest.raises(ConfigError, match="are both task 'linear-verb-1' on the"):
+    with pytest.raises(
+        ConfigError,
+        match=r"linear\.verb\.1 and linear\.verb_1 are both task 'linear-verb-1'",
+    ):
         compile_pipeline(loaded, pipeline, to="kubeflow", root="gs://bucket/root")
 
 

@@ -85,7 +85,7 @@ def file_named(path, rows):
     ("count", "split", "length"),
     [
         (60, {"train": 0.7, "eval": 0.3}, {"epochs": 60}),
-        (600, {"train": 0.7, "eval": 0.15, "test": 0.15}, {"epochs": 20}),
+        (600, {"train": 0.7, "eval": 0.15, "test": 0.15}, {"epochs": 13}),
         (3000, {"train": 0.8, "eval": 0.1, "test": 0.1}, {"epochs": 5}),
     ],
 )

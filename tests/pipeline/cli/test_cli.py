@@ -303,7 +303,6 @@ SUMMARY = {
             "intervals": {"accuracy": [0.65, 0.75]},
             "blessed": True,
             "pushed": "pushed/library/1",
-            "model": {"parts": ["encoder", "linear"]},
         },
     },
 }
@@ -317,8 +316,7 @@ def test_a_run_ends_in_metrics_places_and_the_next_step(tmp_path):
     assert out.split("\n\n")[1].splitlines() == [
         "pretrain  loss 4.25",
         "library   on 80 documents of eval: accuracy 0.7 [0.65, 0.75]; passed its gate",
-        "          encoder and linear model together, pushed to "
-        f"{tmp_path}/pushed/library/1",
+        f"          pushed to {tmp_path}/pushed/library/1",
         f"report    {page}",
         'next      textmill predict library "your text"',
     ]
