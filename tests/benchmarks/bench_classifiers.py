@@ -32,7 +32,7 @@ from textmill.models.inference import tokenize_texts
 from textmill.models.linear import LinearConfig
 from textmill.models.linear.ngrams import length_factors
 from textmill.models.linear.solvers import logistic_weights
-from textmill.models.metrics.intervals import wilson
+from textmill.models.metrics.intervals import bootstrap_ratio
 from textmill.models.tokenizers import load_tokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -266,10 +266,14 @@ def _merits(
 def _confidence(
     results: list[dict[str, Any]], hits: list[dict[str, np.ndarray]]
 ) -> list[str]:
-    """Returns the share of confident answers, and that of errors among them."""
+    """Returns the share of confident answers, and errors among them, by groups."""
     confident = np.concatenate([result["confident"] for result in results])
-    errors = 1 - np.concatenate([hit["joint"] for hit in hits])[confident]
-    share = wilson(float(errors.sum()), len(errors))
+    errors = confident * (1 - np.concatenate([hit["joint"] for hit in hits]))
+    groups = [group for result in results for group in result["groups"]]
+    _, numbers = np.unique(groups, return_inverse=True)
+    share = bootstrap_ratio(
+        np.bincount(numbers, errors), np.bincount(numbers, confident), seed=SEED
+    )
     interval = f"[{share['low']:.3f}, {share['high']:.3f}]"
     return [f"{confident.mean():.2f}", f"{share['value']:.3f} {interval}"]
 
