@@ -32,7 +32,7 @@ from textmill.models.inference import tokenize_texts
 from textmill.models.linear import LinearConfig
 from textmill.models.linear.ngrams import length_factors
 from textmill.models.linear.solvers import logistic_weights
-from textmill.models.metrics.intervals import wilson
+from textmill.models.metrics.intervals import bootstrap_ratio
 from textmill.models.tokenizers import load_tokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,7 +57,6 @@ datasets:
     split: {{by: source}}
 vocabulary: {{kind: wordpiece, size: 8000, learn_from: texts}}
 model:
-  recipe: modern
   layers: 1
   width: 128
   heads: 2
@@ -71,9 +70,8 @@ stages:
     train:
       epochs: 3
       global_batch: 32
-      learning_rate: 1e-3
+      learning_rate: 5e-4
       length_buckets: true
-      best_metric: loss
       xla: false
 """
 
@@ -132,9 +130,7 @@ def measure(name: str, split: str, examples: Iterable[Example], root: Path) -> N
     }
     answers = {m: p["probabilities"].argmax(1) for m, p in predictions.items()}
     answers["majority"] = np.full(len(test[1]), np.bincount(train[1]).argmax())
-    for peer, fit in zip(PEERS, (tfidf, nbsvm), strict=True):
-        scored = fit(train, held_out, test)
-        answers[peer] = max(scored.values(), key=lambda pair: pair[0])[1]
+    answers |= _peers(root / "peers.json", train, held_out, test)
     model = TrainedModel(run.output(f"linear.{STAGE}", "model"))
     answers[EXACT] = _exact(model, train, test)
     result = {
@@ -144,6 +140,19 @@ def measure(name: str, split: str, examples: Iterable[Example], root: Path) -> N
         "confident": predictions["joint"]["confident"].tolist(),
     }
     (root / RESULT).write_text(json.dumps(result))
+
+
+def _peers(
+    stored: Path, train: Split, held_out: Split, test: Split
+) -> dict[str, np.ndarray]:
+    """Returns the answers of scikit-learn's models, from a file if it exists."""
+    if not stored.exists():
+        answers = {}
+        for peer, fit in zip(PEERS, (tfidf, nbsvm), strict=True):
+            scored = fit(train, held_out, test)
+            answers[peer] = max(scored.values(), key=lambda pair: pair[0])[1].tolist()
+        stored.write_text(json.dumps(answers))
+    return {p: np.array(a) for p, a in json.loads(stored.read_text()).items()}
 
 
 def _texts(documents: Documents, split: str) -> Split:
@@ -190,27 +199,34 @@ def paired_p(differences: np.ndarray, groups: list[str]) -> float:
     return float((1 + (signs @ sums >= sums.sum()).sum()) / 10_000)
 
 
-def table(sets: dict[str, list[dict[str, Any]]]) -> str:
-    """Returns a row a set, from the results of its splits."""
+def tables(sets: dict[str, list[dict[str, Any]]]) -> str:
+    """Returns two tables with a row a set: accuracies, and the joint model's merits."""
     models = ("majority", *PEERS, *STEPS)
-    tail = (
-        "joint F1",
+    merits = (
         "joint - better part",
-        "p over scikit-learn",
-        "linear - exact",
+        "joint - scikit-learn",
+        "p",
+        "joint, macro F1",
         "confident",
         "errors among them",
+        "linear - exact n-grams",
     )
-    lines = [f"| {' | '.join(('set', 'texts', *models, *tail))} |"]
-    lines.append("| --- " * (2 + len(models) + len(tail)) + "|")
-    for name, results in sets.items():
-        hits = [_hits(result) for result in results]
-        cells = [_spread([hit[model].mean() for hit in hits]) for model in models]
-        texts = sum(len(result["targets"]) for result in results)
-        lines.append(
-            f"| {' | '.join([name, f'{texts:,}', *cells, *_compare(results, hits)])} |"
-        )
-    return "\n".join(lines)
+    hits = {name: [_hits(result) for result in sets[name]] for name in sets}
+    accuracies = {
+        name: [
+            f"{sum(len(result['targets']) for result in sets[name]):,}",
+            *(_spread([hit[model].mean() for hit in hits[name]]) for model in models),
+        ]
+        for name in sets
+    }
+    compared = {name: _merits(sets[name], hits[name]) for name in sets}
+    return f"{_table(('texts', *models), accuracies)}\n\n{_table(merits, compared)}"
+
+
+def _table(columns: tuple[str, ...], rows: dict[str, list[str]]) -> str:
+    lines = [("set", *columns), ("---",) * (1 + len(columns))]
+    lines += [(name, *cells) for name, cells in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _hits(result: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -225,11 +241,11 @@ def _spread(values: list[float]) -> str:
     return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1):.3f}"
 
 
-def _compare(
+def _merits(
     results: list[dict[str, Any]], hits: list[dict[str, np.ndarray]]
 ) -> list[str]:
-    """Returns macro F1 of the joint model, and the differences in points."""
-    means = {m: float(np.mean([h[m].mean() for h in hits])) for m in hits[0]}
+    """Returns differences in points, p value, macro F1, and confident answers."""
+    means = {m: 100 * float(np.mean([h[m].mean() for h in hits])) for m in hits[0]}
     answers = [(result["targets"], result["answers"]["joint"]) for result in results]
     f1 = [f1_score(*pair, average="macro") for pair in answers]
     peer = max(PEERS, key=means.__getitem__)
@@ -237,29 +253,33 @@ def _compare(
         np.concatenate([hit["joint"] - hit[peer] for hit in hits]),
         [group for result in results for group in result["groups"]],
     )
-    better_part = max(means["linear"], means["encoder"])
     return [
-        f"{np.mean(f1):.3f}",
-        f"{100 * (means['joint'] - better_part):+.1f}",
+        f"{means['joint'] - max(means['linear'], means['encoder']):+.1f}",
+        f"{means['joint'] - means[peer]:+.1f}",
         f"{p:.4f}",
-        f"{100 * (means['linear'] - means[EXACT]):+.2f}",
+        f"{np.mean(f1):.3f}",
         *_confidence(results, hits),
+        f"{means['linear'] - means[EXACT]:+.2f}",
     ]
 
 
 def _confidence(
     results: list[dict[str, Any]], hits: list[dict[str, np.ndarray]]
 ) -> list[str]:
-    """Returns the share of confident answers, and that of errors among them."""
+    """Returns the share of confident answers, and errors among them, by groups."""
     confident = np.concatenate([result["confident"] for result in results])
-    errors = 1 - np.concatenate([hit["joint"] for hit in hits])[confident]
-    share = wilson(float(errors.sum()), len(errors))
+    errors = confident * (1 - np.concatenate([hit["joint"] for hit in hits]))
+    groups = [group for result in results for group in result["groups"]]
+    _, numbers = np.unique(groups, return_inverse=True)
+    share = bootstrap_ratio(
+        np.bincount(numbers, errors), np.bincount(numbers, confident), seed=SEED
+    )
     interval = f"[{share['low']:.3f}, {share['high']:.3f}]"
     return [f"{confident.mean():.2f}", f"{share['value']:.3f} {interval}"]
 
 
 def main() -> None:
-    """Measures the splits that are not measured yet, and prints both tables."""
+    """Measures the splits that are not measured yet, and prints the tables."""
     folds = [str(number) for number in range(1, FOLDS + 1)]
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -279,10 +299,10 @@ def main() -> None:
             if not (place / RESULT).exists():
                 measure(name, split, readers[name](), place)
             result = json.loads((place / RESULT).read_text())
-            print(table({f"{name}, {split}": [result]}), file=sys.stderr, flush=True)
+            print(tables({f"{name}, {split}": [result]}), file=sys.stderr, flush=True)
             kind = GIVEN if split == GIVEN else "folds"
             results[kind].setdefault(name, []).append(result)
-    print(*(f"{kind}:\n\n{table(sets)}\n" for kind, sets in results.items() if sets))
+    print(*(f"{kind}:\n\n{tables(sets)}\n" for kind, sets in results.items() if sets))
 
 
 if __name__ == "__main__":
