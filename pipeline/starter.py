@@ -234,7 +234,7 @@ def _training(survey: Survey, budget: str | None) -> dict[str, Any]:
         "learning_rate": 1e-3,
         "length_buckets": True,
         "xla": False,  # Compiling would take most of a short training.
-        "best_metric": "loss",
+        "best_metric": "accuracy",
     }
 
 
