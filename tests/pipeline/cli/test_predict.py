@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from functools import partial
 
 import pytest
 
@@ -40,11 +41,16 @@ class Lengths(Runtime):
         ]
 
 
+ASK = partial(predict_texts, Lengths())
+
+
 def answers(tmp_path, source, output, *, column="text", number=None, size=2):
     path = tmp_path / output
     rows = _rows(None, str(source), column)
     with file_writer(path) as write:
-        _predict(Lengths(), rows, column, number, write, size=size)
+        _predict(
+            partial(predict_texts, Lengths()), rows, column, number, write, size=size
+        )
     return path.read_text()
 
 
@@ -112,7 +118,12 @@ def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
     source = tmp_path / "in.txt"
     source.write_text("tiny\nlonger\n")
     rows = _rows(None, str(source), "text")
-    assert _predict(Lengths(), rows, "text", 1, _print_json, size=8) == 2
+    assert (
+        _predict(
+            partial(predict_texts, Lengths()), rows, "text", 1, _print_json, size=8
+        )
+        == 2
+    )
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["label"] for line in lines] == ["short", "long"]
 
