@@ -5,14 +5,16 @@ import json
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 
 from textmill.components.predictor.saved_model import predict_texts
 from textmill.models.errors import ConfigError, DataError
-from textmill.models.export.format import Runtime
+from textmill.models.export.format import Explanation, Runtime
 from textmill.pipeline.cli.display import render_run
 from textmill.pipeline.cli.predict import (
     _predict,
+    _print_answer,
     _print_json,
     _prompt,
     _rows,
@@ -21,6 +23,7 @@ from textmill.pipeline.cli.predict import (
 from textmill.pipeline.cli.predict_output import file_writer
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.store import MetadataStore
+from textmill.pipeline.tables import flatten_answer
 from textmill.pipeline.text_files import read_rows
 
 
@@ -161,6 +164,34 @@ def test_a_wrong_line_or_column_is_named(tmp_path, name, text, error, words):
     with pytest.raises(error, match=words.replace("[", r"\[")):
         answers(tmp_path, tmp_path / name, "out.jsonl")
     assert not list(tmp_path.glob("*out*"))
+
+
+class Explained(Lengths):
+    """The same, with two n-grams that speak for and against every label."""
+
+    def explain(self, texts):
+        weights = np.array([[-2.0, 0, 2.0], [0.5, 0, -0.5]], np.float32)
+        rest = np.array([0.25, 0, -0.25], np.float32)
+        return [Explanation(["tiny", "ny"], weights, rest) for _ in texts]
+
+
+def test_an_explanation_has_the_terms_of_the_label_and_the_largest_first(capsys):
+    ask = partial(predict_texts, Explained(), explain=True)
+    [answer] = ask(["tiny"])
+    assert answer["because"] == {"tiny": 2.0, "ny": -0.5, "(rest)": -0.25}
+    assert list(answer["because"]) == ["tiny", "ny", "(rest)"]
+    write = partial(_print_answer, "text", True)
+    _predict(ask, [{"text": "tiny"}], "text", 1, write, size=8)
+    shown = capsys.readouterr().out.split()
+    assert shown[shown.index("because") :][:7] == [
+        *("because", "tiny", "+2.00", "ny", "-0.50", "(rest)", "-0.25")
+    ]
+    assert flatten_answer(answer)["because"] == "tiny +2.00; ny -0.50; (rest) -0.25"
+
+
+def test_a_model_without_ngrams_is_not_explained():
+    with pytest.raises(ConfigError, match="expected a classifier with n-grams"):
+        predict_texts(Lengths(), ["tiny"], explain=True)
 
 
 def test_csv_refuses_a_row_with_more_columns_than_the_first(tmp_path):
