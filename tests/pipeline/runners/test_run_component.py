@@ -45,7 +45,7 @@ stages:
   lines:
     {task: causal_lm, dataset: lines, train: {steps: 2, global_batch: 8, xla: false}}
 """
-LONG_RUN = "steps: 600, checkpoint_every: 50, log_every: 10,"
+LONG_RUN = "steps: 1000, checkpoint_every: 50, log_every: 10,"
 INGESTED = "artifacts/ingest.lines"
 
 
