@@ -141,6 +141,9 @@ def test_a_task_with_such_an_op_is_not_exported(tmp_path):
         def answer(self, text):
             return {"label": write_file(text, "/no/such")}
 
+        def signatures(self):
+            return {}
+
     class Leaky:
         def serve(self, tokenizer, options):
             return Server()

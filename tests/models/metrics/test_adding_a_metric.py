@@ -48,6 +48,7 @@ def evaluated(folder, **thresholds):
     documents, model = Documents(folder / "documents"), TrainedModel(folder / "model")
     for artifact in (documents, model):
         artifact.file("content").write_text(artifact.path.name)
+    documents.facts = {"splits": {}}
     evaluate(
         predictions=classified(folder / "predictions", language=LANGUAGES),
         documents=sealed(documents),
