@@ -228,7 +228,7 @@ def test_the_export_of_a_calibrated_model_answers_as_its_predictions(
 
 
 def test_predictions_of_another_model_are_refused(line, tmp_path):
-    with pytest.raises(IntegrityError, match="is of another model than"):
+    with pytest.raises(IntegrityError, match="predictions of another model than"):
         calibrate(
             encoder=line["linear"],
             encoder_predictions=predicted(line, tmp_path / "p"),

@@ -51,11 +51,12 @@ def is_run(command):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """The folder of the example project, after its first run."""
+    """The folder of the example project, after two runs, which can be compared."""
     folder = tmp_path_factory.mktemp("tickets")
     write_example(folder)
     with pytest.MonkeyPatch.context() as patch:
-        assert execute("textmill run tickets.yaml", folder, patch) == 0
+        for _ in range(2):
+            assert execute("textmill run tickets.yaml", folder, patch) == 0
     return folder
 
 
