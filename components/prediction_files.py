@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from textmill.components.artifacts import Predictions
+from textmill.models.errors import IntegrityError
 
 GROUP_ROWS = 8192
 """Rows of a row group: bytes do not depend on the batch of a forward pass."""
@@ -85,3 +86,21 @@ def _table(outputs: dict[str, np.ndarray], columns: list[dict[str, str]]) -> Any
             flat = pa.array(values.reshape(-1))
             arrays[name] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
     return pa.table(arrays)
+
+
+def aligned_groups(
+    predictions: Sequence[Predictions], split: str | None = None
+) -> Iterator[tuple[dict[str, Any], ...]]:
+    """Yields the row groups of several models' predictions side by side.
+
+    Raises:
+        IntegrityError: they are of different rows.
+    """
+    readers = [part.read_groups(split) for part in predictions]
+    for groups in zip(*readers, strict=True):
+        if any(group["id"] != groups[0]["id"] for group in groups):
+            paths = ", ".join(str(part.path) for part in predictions)
+            raise IntegrityError(
+                f"{paths}: predictions of different rows; run the pipeline again"
+            )
+        yield groups

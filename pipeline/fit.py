@@ -22,7 +22,7 @@ class Start:
     survey: Survey
     """The data."""
     lines: list[str]
-    """Descriptions of the data, then remarks on what looks wrong."""
+    """Sentences about the data, those about mistakes last."""
     text: str
     """The config as YAML, with comments."""
     loaded: LoadedConfig

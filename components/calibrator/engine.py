@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from textmill.components.artifacts import Predictions, TrainedModel, write_json
-from textmill.components.prediction_files import text_columns, write_rows
+from textmill.components.prediction_files import (
+    aligned_groups,
+    text_columns,
+    write_rows,
+)
 from textmill.models.calibrated.fit import (
     Calibration,
     Comparison,
@@ -27,7 +31,6 @@ from textmill.models.calibrated.model import (
     join_tensors,
     part_facts,
 )
-from textmill.models.errors import IntegrityError
 from textmill.models.weights import save_tensors
 
 _PREFIXES = {"encoder": ENCODER, "linear": LINEAR}
@@ -137,21 +140,9 @@ def _held_out_split(parts: Mapping[str, Part]) -> str:
 def _aligned(
     parts: Mapping[str, Part], split: str | None
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Yields the row groups of the parts' predictions, of the same rows.
-
-    Raises:
-        IntegrityError: they are of different rows.
-    """
-    readers = {
-        name: part.predictions.read_groups(split) for name, part in parts.items()
-    }
-    for groups in zip(*readers.values(), strict=True):
-        if any(group["id"] != groups[0]["id"] for group in groups):
-            raise IntegrityError(
-                "calibrate: the predictions of encoder and linear model are of "
-                "different rows; run the pipeline again"
-            )
-        yield dict(zip(readers, groups, strict=True))
+    """Yields the row groups of the parts' predictions, of the same rows."""
+    for groups in aligned_groups([p.predictions for p in parts.values()], split):
+        yield dict(zip(parts, groups, strict=True))
 
 
 def _write_model(

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from textmill.components.artifacts import (
     OUT_OF_FOLD,
@@ -15,11 +14,14 @@ from textmill.components.artifacts import (
     TrainedModel,
     write_json,
 )
-from textmill.components.prediction_files import text_columns, write_rows
-from textmill.models.calibrated.model import part_facts
+from textmill.components.prediction_files import (
+    aligned_groups,
+    text_columns,
+    write_rows,
+)
+from textmill.models.calibrated.model import join_tensors, part_facts
 from textmill.models.ensemble import FAMILY, MeanName, member_prefix
 from textmill.models.ensemble.mean import mean_answers
-from textmill.models.errors import IntegrityError
 from textmill.models.linear.model import LinearModel, average_models
 from textmill.models.weights import save_tensors
 
@@ -79,12 +81,11 @@ def _join(
     models: list[TrainedModel], mean: MeanName
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Returns tensors and facts of an ensemble of encoders."""
-    tensors = {
-        member_prefix(number) + name: tensor
+    weights = {
+        member_prefix(number): model.path / model.WEIGHTS
         for number, model in enumerate(models, 1)
-        for name, tensor in load_file(model.path / model.WEIGHTS).items()
     }
-    return tensors, {
+    return join_tensors(weights), {
         "model": {"family": FAMILY, "members": len(models), "mean": mean},
         "members": [part_facts(model.facts) for model in models],
         "parameters": sum(model.facts["parameters"] for model in models),
@@ -133,12 +134,6 @@ def _fold_columns(parts: Mapping[int, Predictions]) -> Iterator[dict[str, str]]:
 def _mean(
     parts: Mapping[int, Predictions], split: str, mean: MeanName
 ) -> Iterator[dict[str, np.ndarray]]:
-    readers = [part.read_groups(split) for part in parts.values()]
-    for groups in zip(*readers, strict=True):
-        if any(group["id"] != groups[0]["id"] for group in groups):
-            raise IntegrityError(
-                "ensemble: the predictions of the folds are of different rows; run "
-                "the pipeline again"
-            )
+    for groups in aligned_groups(list(parts.values()), split):
         answers = mean_answers([group["probabilities"] for group in groups], mean)
         yield {"target": groups[0]["target"], "probabilities": answers}

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from safetensors.numpy import load_file
 from typing_extensions import override
 
-from textmill.models.calibrated.fit import LOWEST_LOG_PROBABILITY, Calibration
-from textmill.models.calibrated.model import ENCODER, LINEAR, read_part
-from textmill.models.ensemble.graph import Ensemble, rebuild_encoder
+from textmill.models.calibrated.fit import Calibration
+from textmill.models.calibrated.model import ENCODER, LINEAR, tensors_of
+from textmill.models.ensemble.graph import Ensemble, bounded_log, rebuild_encoder
 from textmill.models.inference import tokenize_texts
 from textmill.models.linear.graph import NgramGraph
 from textmill.models.linear.model import LinearModel
+from textmill.models.tasks.classify import label_answers
 from textmill.models.tasks.server import Answers, Server, ServingOptions
 from textmill.models.tasks.task import Rows, Task
 from textmill.models.tokenizers import Tokenizer, load_tokenizer
@@ -44,19 +46,18 @@ def load_classifier(
     weights: Path, tokenizer: Path, facts: dict[str, Any]
 ) -> tuple[CalibratedClassifier, Tokenizer]:
     """Rebuilds a calibrated classifier and its tokenizer from files and facts."""
-    loaded = load_tokenizer(tokenizer)
+    loaded, tensors = load_tokenizer(tokenizer), load_file(weights)
     common = {"task": facts["task"], "labels": facts["labels"]}
     encoder = linear = None
     if facts["encoder"] is not None:
         encoder = rebuild_encoder(
-            read_part(weights, ENCODER),
+            tensors_of(tensors, ENCODER),
             loaded,
             {**common, **facts["encoder"]},
             source=str(weights),
         )
     if facts["linear"] is not None:
-        tensors = read_part(weights, LINEAR)
-        linear = LinearModel.of(tensors, facts["linear"]["model"])
+        linear = LinearModel.of(tensors_of(tensors, LINEAR), facts["linear"]["model"])
     calibration = Calibration(**facts["calibration"])
     classifier = CalibratedClassifier(
         encoder=encoder, linear=linear, calibration=calibration
@@ -98,12 +99,12 @@ class CalibratedServer(Server):
         calibration, total = self._calibration, 0.0
         if self._encoder is not None:
             probabilities = self._encoder.answer(rows)["probabilities"]
-            total += calibration.encoder * _bounded_log(probabilities)
+            total += calibration.encoder * bounded_log(probabilities)
         if self._ngrams is not None:
             assert self._classifier.linear is not None
             logits = self._ngrams.logits(rows["tokens"])
             scaled = tf.nn.softmax(logits / self._classifier.linear.temperature)
-            total += calibration.linear * _bounded_log(scaled)
+            total += calibration.linear * bounded_log(scaled)
         return self._answers(tf.nn.softmax(total))
 
     @override
@@ -122,11 +123,10 @@ class CalibratedServer(Server):
         rows, linear = self.rows(text), self._classifier.linear
         scale = self._calibration.linear / linear.temperature
         terms = self._ngrams.contributions(rows["tokens"])
-        rest = tf.zeros_like(self._ngrams.logits(rows["tokens"]))
-        rest += scale * self._ngrams.bias
+        rest = tf.zeros([rows["tokens"].nrows(), 1]) + scale * self._ngrams.bias
         if self._encoder is not None:
             probabilities = self._encoder.answer(rows)["probabilities"]
-            rest += self._calibration.encoder * _bounded_log(probabilities)
+            rest += self._calibration.encoder * bounded_log(probabilities)
         ids = tf.RaggedTensor.from_tensor(terms.tokens, padding=-1)
         return {
             "row": terms.row,
@@ -140,13 +140,8 @@ class CalibratedServer(Server):
         threshold = self._calibration.threshold
         # No probability reaches 2.
         lowest = tf.constant(2.0 if threshold is None else threshold, tf.float32)
-        return {
-            "label": tf.gather(
-                tf.constant(self.options.labels), tf.argmax(probabilities, -1)
-            ),
-            "probabilities": probabilities,
-            "confident": highest >= lowest,
-        }
+        answers = label_answers(probabilities, self.options.labels)
+        return answers | {"confident": highest >= lowest}
 
     @override
     def reference_answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -172,8 +167,3 @@ class CalibratedServer(Server):
 
 def _centered(terms: tf.Tensor) -> tf.Tensor:
     return terms - tf.reduce_mean(terms, -1, keepdims=True)
-
-
-def _bounded_log(probabilities: tf.Tensor) -> tf.Tensor:
-    smallest = float(np.exp(LOWEST_LOG_PROBABILITY))
-    return tf.math.log(tf.maximum(probabilities, smallest))

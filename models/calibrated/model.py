@@ -23,11 +23,11 @@ def join_tensors(parts: Mapping[str, Path]) -> dict[str, np.ndarray]:
     }
 
 
-def read_part(path: Path, prefix: str) -> dict[str, np.ndarray]:
+def tensors_of(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     """Returns the tensors of one part, by the names that they have in its own file."""
     return {
         name.removeprefix(prefix): tensor
-        for name, tensor in load_file(path).items()
+        for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
 

@@ -10,7 +10,9 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.calibrated.fit import LOWEST_LOG_PROBABILITY
+from textmill.models.calibrated.model import tensors_of
 from textmill.models.ensemble import FAMILY, MeanName, member_prefix
+from textmill.models.tasks.classify import label_answers
 from textmill.models.tasks.server import Answers, Server, ServingOptions
 from textmill.models.tasks.task import Rows, Task
 from textmill.models.tokenizers import Tokenizer
@@ -53,14 +55,15 @@ class EnsembleServer(Server):
         if self._mean == "probabilities":
             probabilities = tf.reduce_mean(probabilities, axis=0)
         else:
-            smallest = float(np.exp(LOWEST_LOG_PROBABILITY))
-            logs = tf.math.log(tf.maximum(probabilities, smallest))
+            logs = bounded_log(probabilities)
             probabilities = tf.nn.softmax(tf.reduce_mean(logs, axis=0))
-        labels = tf.constant(self.options.labels)
-        return {
-            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
-            "probabilities": probabilities,
-        }
+        return label_answers(probabilities, self.options.labels)
+
+
+def bounded_log(probabilities: tf.Tensor) -> tf.Tensor:
+    """Returns logarithms as ``log_probabilities`` computes them for stored answers."""
+    smallest = float(np.exp(LOWEST_LOG_PROBABILITY))
+    return tf.math.log(tf.maximum(probabilities, smallest))
 
 
 def rebuild_encoder(
@@ -75,11 +78,6 @@ def rebuild_encoder(
         return rebuild_task(tensors, tokenizer, facts, source=source)
     members = []
     for number, member in enumerate(facts["members"], 1):
-        prefix = member_prefix(number)
-        own = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
+        own = tensors_of(tensors, member_prefix(number))
         members.append(rebuild_task(own, tokenizer, {**facts, **member}, source=source))
     return Ensemble(members, facts["model"]["mean"])

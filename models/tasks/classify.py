@@ -21,11 +21,15 @@ class ClassifyServer(Server):
     def answer(self, rows: Rows) -> Answers:
         logits = self._task.logits(self._features(rows))
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-        labels = tf.constant(self.options.labels)
-        return {
-            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
-            "probabilities": probabilities,
-        }
+        return label_answers(probabilities, self.options.labels)
+
+
+def label_answers(probabilities: tf.Tensor, labels: Sequence[str]) -> Answers:
+    """Returns the most probable label of each row of ``[n, labels]``, and the row."""
+    return {
+        "label": tf.gather(tf.constant(labels), tf.argmax(probabilities, -1)),
+        "probabilities": probabilities,
+    }
 
 
 class Classify(Task):

@@ -61,7 +61,7 @@ class ModelConfig(models.ModelConfig):
     ngrams: bool | LinearConfig = True
     """classify: join the encoder with a linear model over token n-grams of the whole
     text, where held-out documents prefer both; a mapping sets the choices of the linear
-    model. With family linear there is no encoder."""
+    model. A model of family linear has no encoder."""
 
     def to_train(self) -> models.ModelConfig:
         """Returns the encoder: other n-grams do not train it again."""

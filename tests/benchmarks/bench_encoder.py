@@ -1,4 +1,4 @@
-"""Encoders of a small classifier: what each adds to the linear model, and its cost.
+"""Measures the gain of several encoders over the linear model, and their cost.
 
     textmill run configs/quickstart.yaml --root ROOT --until ingest.libraries
     textmill run configs/quickstart.yaml --root ROOT --until vocabulary
