@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from textmill.models.linear.model import LinearModel
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
+from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
@@ -49,7 +52,9 @@ def predict_splits(
     if group and group not in copied:
         copied.append(group)
     if rows is None:
-        outputs = _of_documents(documents, model, target=target)
+        outputs = _of_linear(documents, model, target=target)
+    elif TASKS[model.facts["task"]].predicts == "documents":
+        outputs = _of_documents(documents, model, target=target, batch=config.batch)
     else:
         outputs = _of_rows(rows, model, predictions, config)
     evaluated, *others = _splits(documents, rows, target, config)
@@ -138,6 +143,40 @@ def _of_rows(
 
 
 def _of_documents(
+    documents: Documents, model: TrainedModel, *, target: str, batch: int
+) -> Callable[[str], Iterator[dict[str, np.ndarray]]]:
+    """Returns the function from a split to the served graph's outputs of documents."""
+    task, tokenizer = load_task(
+        model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
+    )
+    server = task.serve(tokenizer, ServingOptions(labels=tuple(model.facts["labels"])))
+    field = TARGETS[target].field
+
+    def outputs(split: str) -> Iterator[dict[str, np.ndarray]]:
+        chosen = documents.read_with(field, split) if field else documents.read(split)
+        while part := list(islice(chosen, batch)):
+            columns: dict[str, Any] = dict(server.document_outputs(part))
+            if field:
+                columns = {"target": [_as_column(d[field]) for d in part]} | columns
+            yield {name: _as_array(values) for name, values in columns.items()}
+
+    return outputs
+
+
+def _as_column(value: Any) -> Any:
+    """Returns the target of a document; spans and other lists as JSON text."""
+    if isinstance(value, (str, int, float)):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _as_array(values: Any) -> np.ndarray:
+    """Returns texts as an array of objects; arrays as they are."""
+    is_text = isinstance(values, list) and isinstance(values[0], str)
+    return np.array(values, object if is_text else None)
+
+
+def _of_linear(
     documents: Documents, model: TrainedModel, *, target: str
 ) -> Callable[[str], Iterator[dict[str, np.ndarray]]]:
     """Returns the function from a split to the linear model's outputs of documents."""

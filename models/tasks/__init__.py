@@ -11,7 +11,7 @@ no TensorFlow; ``TASKS[name].load()`` does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
@@ -45,6 +45,10 @@ class TaskRow:
     """Rows mark the first token of every word."""
     writes_text: bool = False
     """The task continues texts (``Task.write``)."""
+    predicts: Literal["rows", "documents"] = "rows"
+    """Outputs of an evaluation are those of token rows (``Task.predictions``), or the
+    served graph's of whole documents (``Server.document_outputs``), for answers that a
+    row does not hold, such as a text or spans of characters."""
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:

@@ -6,7 +6,7 @@ this graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Server(tf.Module):
         super().__init__()
         self._task, self._tokenizer, self.options = task, tokenizer, options
         self._model = task.model
+        self._graph: Any = None
 
     @property
     def _length(self) -> int:
@@ -52,6 +53,27 @@ class Server(tf.Module):
     def answer(self, rows: Rows) -> Answers:
         """Answers rows."""
         raise NotImplementedError
+
+    def document_outputs(
+        self, documents: Sequence[Mapping[str, Any]]
+    ) -> dict[str, np.ndarray | list[str]]:
+        """Returns the columns that metrics need for documents, by the served graph.
+
+        Only tasks whose row in ``TASKS`` predicts documents have them. Lists, such as
+        spans, are columns of JSON text.
+        """
+        raise NotImplementedError
+
+    def call(self, *texts: Sequence[str]) -> Answers:
+        """Answers texts by the graph that exports write; traced once."""
+        if self._graph is None:
+            self._graph = tf.function(
+                lambda *texts: self.answer(self.rows(*texts)),
+                input_signature=[tf.TensorSpec([None], tf.string)] * len(texts),
+                autograph=False,
+            )
+        answers: Answers = self._graph(*(tf.constant(list(t)) for t in texts))
+        return answers
 
     def signatures(self) -> dict[str, Callable[[tf.Tensor], Answers]]:
         """Returns the further functions of texts ``[n]`` that an export offers."""

@@ -51,7 +51,7 @@ stages:
 @pytest.fixture
 def plugged_in(tmp_path, monkeypatch):
     files = TOYS / "toy_targets.py", TOYS / "toy_target_rows.py"
-    for name in ("regress", "choose"):
+    for name in ("regress", "choose", "count"):
         row = f"toy_targets_project.toy_target_rows:{name.upper()}"
         install(tmp_path / "site", "textmill.tasks", name, row, *files)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -158,6 +158,32 @@ def test_a_target_goes_from_documents_to_predictions_and_metrics(
     verbs = {document["verb"] for document in documents.read("test")}
     assert set(result["slices"]["verb"]) == verbs
     assert "confusion" not in result
+
+
+def test_a_task_may_predict_whole_documents_by_the_served_graph(
+    plugged_in, vocabulary, tmp_path
+):
+    documents = ingested(tmp_path, labels="words")
+    rows = tokenized(tmp_path, documents, vocabulary, "labels")
+    predictions = Predictions(tmp_path / "predictions")
+    predict(
+        documents=documents,
+        rows=rows,
+        model=trained(tmp_path, rows, vocabulary, "count"),
+        predictions=predictions,
+        config=PredictorConfig(slices=("verb",), batch=3),
+    )
+    seal(predictions)
+    [columns] = predictions.read_groups()
+    tested = list(documents.read("test"))
+    assert columns["copy"] == [document["text"] for document in tested]
+    assert [json.loads(words) for words in columns["target"]] == [
+        document["labels"] for document in tested
+    ]
+    assert columns["verb"] == [document["verb"] for document in tested]
+    reader = RowReader(rows.shards("test"), RowSchema.of(rows.facts))
+    lengths = np.minimum(reader.lengths(), SHAPE.sequence_length)
+    assert columns["tokens"].tolist() == lengths.tolist()
 
 
 def test_documents_with_another_target_are_refused(vocabulary, tmp_path):

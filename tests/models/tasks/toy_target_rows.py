@@ -16,3 +16,11 @@ CHOOSE = TaskRow(
     packings=("pad",),
     metrics=("loss",),
 )
+COUNT = TaskRow(
+    path="toy_targets_project.toy_targets:Count",
+    families=("bert", "lstm"),
+    target="labels",
+    packings=("pad",),
+    metrics=("loss",),
+    predicts="documents",
+)

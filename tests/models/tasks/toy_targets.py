@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from textmill.models.tasks.server import Server
 from textmill.models.tasks.task import Task
 
 
@@ -63,3 +64,20 @@ class Choose(Regress):
 
     def _losses(self, targets, logits):
         return tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+
+
+class CountServer(Server):
+    """``tokens`` int32 ``[n]``: the length of a text's row."""
+
+    def answer(self, rows):
+        return {"tokens": rows["length"]}
+
+    def document_outputs(self, documents):
+        texts = [document["text"] for document in documents]
+        return {"tokens": self.call(texts)["tokens"].numpy(), "copy": texts}
+
+
+class Count(Choose):
+    """Its predictions are the served answers to documents."""
+
+    server_class = CountServer
