@@ -27,7 +27,8 @@ from textmill.models.tasks import TASKS
 
 def load_metrics(task: str) -> dict[str, Metric]:
     """Returns the metrics of a task by name."""
-    return {name: METRICS[name].load() for name in metric_names(task)}
+    target = TASKS[task].target
+    return {name: METRICS[name].load(target) for name in metric_names(task)}
 
 
 def measure(
