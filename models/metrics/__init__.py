@@ -124,6 +124,20 @@ METRICS = Table(
         "spearman": _correlation(
             "textmill.models.metrics.spearman:SpearmanCorrelation"
         ),
+        "bleu": MetricRow(
+            path="textmill.models.metrics.bleu:Bleu",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "chrf": MetricRow(
+            path="textmill.models.metrics.chrf:Chrf",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "ter": _cost("textmill.models.metrics.ter:Ter", 0.0),
+        "rouge_1": _fraction("textmill.models.metrics.rouge:Rouge1"),
+        "rouge_2": _fraction("textmill.models.metrics.rouge:Rouge2"),
+        "rouge_l": _fraction("textmill.models.metrics.rouge:RougeL"),
     },
 )
 
