@@ -139,8 +139,10 @@ class MetadataStore:
     def folder_of(self, digest: str) -> Path | None:
         """Returns the folder of the newest result with an output of this digest."""
         rows = self._rows(
-            "SELECT node, key FROM events JOIN executions ON executions.id = execution"
-            " WHERE digest = ? AND direction = 'output' ORDER BY execution DESC LIMIT 1",
+            "SELECT node, key FROM events"
+            " JOIN executions ON executions.id = execution"
+            " WHERE digest = ? AND direction = 'output'"
+            " ORDER BY execution DESC LIMIT 1",
             digest,
         )
         return (
