@@ -27,7 +27,8 @@ from textmill.models.tasks import TASKS
 
 def load_metrics(task: str) -> dict[str, Metric]:
     """Returns the metrics of a task by name."""
-    return {name: METRICS[name].load() for name in metric_names(task)}
+    target = TASKS[task].target
+    return {name: METRICS[name].load(target) for name in metric_names(task)}
 
 
 def measure(
@@ -62,6 +63,8 @@ def measure(
         **_count_groups(rows.groups),
         "metrics": _intervals(metrics, rows, config.seed),
     }
+    if signatures := _signatures(metrics, rows):
+        result["signatures"] = signatures
     if "groups" in result:
         result["grouped_by"] = predictions.facts["group"]
     if predictions.samples:
@@ -137,6 +140,12 @@ def _intervals(
         )
         for name, values in rows.statistics.items()
     }
+
+
+def _signatures(metrics: Mapping[str, Metric], rows: MeasuredRows) -> dict[str, str]:
+    """Returns the settings of metrics that state them, by metric."""
+    signatures = {name: metrics[name].signature(rows.facts) for name in rows.statistics}
+    return {name: text for name, text in signatures.items() if text is not None}
 
 
 def _slices(

@@ -8,6 +8,7 @@ own document, whose positions begin at 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -96,23 +97,51 @@ class TransformerBlock(keras.layers.Layer):
             rotations: cosines and sines of ``rotary``, or None.
             training: apply dropout.
         """
-        is_pre_norm = self._blocks.norm == "pre"
-        parts = (
-            (
-                self._attention_norm,
-                lambda y: self._attend(y, attention_mask, rotations, training),
-            ),
-            (self._feedforward_norm, self._feed_forward),
+        return self.transform(
+            x,
+            lambda y: self._attend(y, attention_mask, rotations, training),
+            training=training,
         )
-        for layer_norm, part in parts:
-            y = part(layer_norm(x) if is_pre_norm else x)
-            x = x + self._dropout(y, training=training)
-            x = x if is_pre_norm else layer_norm(x)
-        return x
+
+    def transform(
+        self, x: Any, attention: Callable[[Any], Any], *, training: bool | None = None
+    ) -> Any:
+        """Runs the block with another attention, such as that over a cache.
+
+        Args:
+            x: hidden states ``[b, l, width]``.
+            attention: maps the input of attention to its output, both of that shape.
+            training: apply dropout.
+        """
+        x = self._add(x, attention, self._attention_norm, training)
+        return self._add(x, self._feed_forward, self._feedforward_norm, training)
+
+    def _add(
+        self,
+        x: Any,
+        part: Callable[[Any], Any],
+        layer_norm: keras.layers.Layer,
+        training: bool | None,
+    ) -> Any:
+        """Adds a part's output, with the norm before or after it."""
+        is_pre_norm = self._blocks.norm == "pre"
+        y = part(layer_norm(x) if is_pre_norm else x)
+        x = x + self._dropout(y, training=training)
+        return x if is_pre_norm else layer_norm(x)
 
     def _attend(
         self, x: Any, attention_mask: Any, rotations: Any, training: bool | None
     ) -> Any:
+        query, key, value = self.project(x, rotations)
+        return self.attend(query, key, value, attention_mask, training=training)
+
+    def project(self, x: Any, rotations: Any = None) -> tuple[Any, Any, Any]:
+        """Returns queries, keys and values ``[b, l, heads, size]`` of states.
+
+        Args:
+            x: the input of self-attention ``[b, l, width]``.
+            rotations: cosines and sines of ``rotary`` for its positions, or None.
+        """
         heads, width = self._config.heads, self._config.width
         shape = (-1, ops.shape(x)[1], heads, width // heads)
         query, key, value = (
@@ -123,14 +152,31 @@ class TransformerBlock(keras.layers.Layer):
             query, key = self._query_norm(query), self._key_norm(key)
         if rotations is not None:
             query, key = apply_rotary(query, rotations), apply_rotary(key, rotations)
-        scores = ops.einsum("bqhe,bkhe->bhqk", query, key) / math.sqrt(width // heads)
-        scores = ops.where(attention_mask[:, None], ops.cast(scores, "float32"), -1e9)
-        weights = ops.cast(ops.softmax(scores), value.dtype)
+        return query, key, value
+
+    def attend(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        attention_mask: Any,
+        *,
+        training: bool | None = None,
+    ) -> Any:
+        """Returns the output of attention ``[b, q, width]``.
+
+        Args:
+            query: ``[b, q, heads, size]``.
+            key: ``[b, k, heads, size]``, of the same states or of a cache.
+            value: like the keys.
+            attention_mask: bool ``[b, q, k]``, true where a query sees a key.
+            training: apply dropout.
+        """
+        weights = attention_weights(query, key, attention_mask)
         weights = self._attention_dropout(weights, training=training)
         context = ops.einsum("bhqk,bkhe->bqhe", weights, value)
-        return self._attention_output(
-            ops.reshape(context, (-1, ops.shape(x)[1], width))
-        )
+        shape = (-1, ops.shape(query)[1], self._config.width)
+        return self._attention_output(ops.reshape(context, shape))
 
     def _feed_forward(self, x: Any) -> Any:
         exact = self._blocks.activation == "gelu_exact"
@@ -139,6 +185,19 @@ class TransformerBlock(keras.layers.Layer):
         else:
             inner = ops.gelu(self._inner(x), approximate=not exact)
         return self._feedforward_output(inner)
+
+
+def attention_weights(query: Any, key: Any, attention_mask: Any) -> Any:
+    """Returns the shares of keys ``[b, heads, q, k]``, a softmax in float32.
+
+    Args:
+        query: ``[b, q, heads, size]``.
+        key: ``[b, k, heads, size]``.
+        attention_mask: bool ``[b, q, k]``, true where a query sees a key.
+    """
+    scores = ops.einsum("bqhe,bkhe->bhqk", query, key) / math.sqrt(query.shape[-1])
+    scores = ops.where(attention_mask[:, None], ops.cast(scores, "float32"), -1e9)
+    return ops.cast(ops.softmax(scores), key.dtype)
 
 
 def norm(

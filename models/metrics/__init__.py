@@ -1,15 +1,17 @@
 """METRICS: the light table of metrics. Adding a metric = a file and a row.
 
 Read in this order: this table; ``metric.py``, the base class (statistics by row, value
-of their sums, interval); ``intervals.py``; ``accuracy.py``, the shortest metric; and
-``confusion.py`` with the macro averages. Importing this package loads no NumPy;
+of their sums, interval); ``intervals.py``; ``accuracy.py``, the shortest metric;
+``confusion.py`` with the macro averages of one label a row; ``multilabel.py`` for
+several labels a row. Importing this package loads no NumPy;
 ``METRICS[name].load()`` does.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from textmill.models.registry import Table, load_object
@@ -37,9 +39,13 @@ class MetricRow:
     """Tasks to measure with it, in addition to the tasks whose own row names it: a
     plugged-in metric for an existing task."""
 
-    def load(self) -> Metric:
-        """Imports the metric, and with it NumPy."""
-        metric: Metric = load_object(self.path)()
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Paths of the same measure for other kinds of target, by kind: its sums are other
+    ones."""
+
+    def load(self, target: str = "none") -> Metric:
+        """Imports the metric for a kind of target, and with it NumPy."""
+        metric: Metric = load_object(self.variants.get(target, self.path))()
         return metric
 
     @property
@@ -51,13 +57,23 @@ class MetricRow:
 _TOKENS = ("vocabulary", "task_config")
 
 
-def _fraction(path: str, depends_on: tuple[str, ...] = ()) -> MetricRow:
+def _fraction(
+    path: str, depends_on: tuple[str, ...] = (), **variants: str
+) -> MetricRow:
     return MetricRow(
-        path=path, range=(0.0, 1.0), higher_is_better=True, depends_on=depends_on
+        path=path,
+        range=(0.0, 1.0),
+        higher_is_better=True,
+        depends_on=depends_on,
+        variants=variants,
     )
 
 
-def _cost(path: str, lowest: float, depends_on: tuple[str, ...]) -> MetricRow:
+def _correlation(path: str) -> MetricRow:
+    return MetricRow(path=path, range=(-1.0, 1.0), higher_is_better=True)
+
+
+def _cost(path: str, lowest: float, depends_on: tuple[str, ...] = ()) -> MetricRow:
     return MetricRow(
         path=path,
         range=(lowest, math.inf),
@@ -85,7 +101,43 @@ METRICS = Table(
             "textmill.models.metrics.macro_precision:MacroPrecision"
         ),
         "macro_recall": _fraction("textmill.models.metrics.macro_recall:MacroRecall"),
-        "macro_f1": _fraction("textmill.models.metrics.macro_f1:MacroF1"),
+        "macro_f1": _fraction(
+            "textmill.models.metrics.macro_f1:MacroF1",
+            labels="textmill.models.metrics.macro_f1:LabelsMacroF1",
+        ),
+        "micro_f1": _fraction(
+            "textmill.models.metrics.micro_f1:MicroF1",
+            labels="textmill.models.metrics.micro_f1:LabelsMicroF1",
+        ),
+        "mcc": _correlation("textmill.models.metrics.mcc:MatthewsCorrelation"),
+        "top_3_accuracy": _fraction(
+            "textmill.models.metrics.top_k_accuracy:Top3Accuracy"
+        ),
+        "top_5_accuracy": _fraction(
+            "textmill.models.metrics.top_k_accuracy:Top5Accuracy"
+        ),
+        "example_f1": _fraction("textmill.models.metrics.example_f1:ExampleF1"),
+        "lrap": _fraction("textmill.models.metrics.lrap:LabelRankingAveragePrecision"),
+        "mae": _cost("textmill.models.metrics.mae:MeanAbsoluteError", 0.0),
+        "rmse": _cost("textmill.models.metrics.rmse:RootMeanSquaredError", 0.0),
+        "pearson": _correlation("textmill.models.metrics.pearson:PearsonCorrelation"),
+        "spearman": _correlation(
+            "textmill.models.metrics.spearman:SpearmanCorrelation"
+        ),
+        "bleu": MetricRow(
+            path="textmill.models.metrics.bleu:Bleu",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "chrf": MetricRow(
+            path="textmill.models.metrics.chrf:Chrf",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "ter": _cost("textmill.models.metrics.ter:Ter", 0.0),
+        "rouge_1": _fraction("textmill.models.metrics.rouge:Rouge1"),
+        "rouge_2": _fraction("textmill.models.metrics.rouge:Rouge2"),
+        "rouge_l": _fraction("textmill.models.metrics.rouge:RougeL"),
     },
 )
 

@@ -12,13 +12,17 @@ from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFact
 class Accuracy(Metric):
     """Fraction of correct tokens (language models) or rows (classifiers).
 
-    Rows are independent trials, so a classifier's interval is Wilson's.
+    A row with any number of labels is correct if exactly these are chosen. Rows are
+    independent trials, so a classifier's interval is Wilson's.
     """
 
     @override
     def statistics(self, rows: PredictedRows) -> np.ndarray:
         if "correct" in rows:
             return np.stack([rows["correct"], rows["weight"]]).astype(np.float64)
+        if "chosen" in rows:
+            correct = np.all((rows["chosen"] > 0) == (rows["target"] > 0), axis=1)
+            return np.stack([correct, np.ones(len(rows))]).astype(np.float64)
         correct = rows["probabilities"].argmax(axis=1) == rows["target"]
         return np.stack([correct, np.ones(len(rows))]).astype(np.float64)
 

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from typing_extensions import override
 
-from textmill.models.metrics.intervals import Interval, wilson
-from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
+from textmill.models.metrics.intervals import Interval
+from textmill.models.metrics.metric import (
+    Metric,
+    PredictedRows,
+    PredictionFacts,
+    ShareMetric,
+)
 from textmill.models.metrics.resampling import Resamples, widen
 
 NUM_BINS = 15
@@ -223,21 +227,11 @@ def confident_answers(
         "coverage": (confident, np.ones_like(confident)),
     }
     return {
-        name: _Share().interval_of_groups(
+        name: ShareMetric().interval_of_groups(
             np.stack(ratio), PredictionFacts(), groups=groups, seed=seed
         )
         for name, ratio in ratios.items()
     }
-
-
-class _Share(Metric):
-    """A share of rows, each of which counts once or not at all."""
-
-    @override
-    def interval(
-        self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
-    ) -> Interval:
-        return wilson(*map(float, statistics.sum(axis=1)))
 
 
 def calibration(

@@ -43,20 +43,36 @@ def bootstrap_counts(
 
 
 def bootstrap_ratio(top: np.ndarray, bottom: np.ndarray, *, seed: int) -> Interval:
-    """Returns ``sum(top) / sum(bottom)`` over rows with its bootstrap interval.
+    """Returns ``sum(top) / sum(bottom)`` over rows with its bootstrap interval."""
+    return bootstrap_sums(
+        np.stack([top, bottom]),
+        lambda sums: sums[..., 0] / np.maximum(sums[..., 1], 1e-12),
+        seed=seed,
+    )
+
+
+def bootstrap_sums(
+    statistics: np.ndarray, metric: Callable[[np.ndarray], np.ndarray], *, seed: int
+) -> Interval:
+    """Returns a function of sums over rows with its percentile bootstrap interval.
 
     Poisson(1) counts approximate resampling with replacement and need one pass
     (Hanley and MacGibbon, 2006).
+
+    Args:
+        statistics: float64 ``[statistics, rows]``.
+        metric: maps sums ``[..., statistics]`` to values ``[...]``.
+        seed: seed of the resamples.
     """
     generator = np.random.Generator(np.random.PCG64([seed, 2]))
-    sums = np.zeros((2, _RESAMPLES))
-    for start in range(0, len(top), _ROWS_A_BLOCK):
-        block = slice(start, start + _ROWS_A_BLOCK)
-        counts = generator.poisson(1.0, (_RESAMPLES, len(top[block])))
-        sums += np.stack([counts @ top[block], counts @ bottom[block]])
-    value = np.array([top.sum() / bottom.sum()])
-    resampled = sums[0] / np.maximum(sums[1], 1e-12)
-    return _percentiles(value, resampled[:, None])[0]
+    num_statistics, num_rows = statistics.shape
+    sums = np.zeros((_RESAMPLES, num_statistics))
+    for start in range(0, num_rows, _ROWS_A_BLOCK):
+        block = statistics[:, start : start + _ROWS_A_BLOCK]
+        counts = generator.poisson(1.0, (_RESAMPLES, block.shape[1]))
+        sums += counts.astype(np.float64) @ block.T
+    value = metric(statistics.sum(axis=1))
+    return _percentiles(np.array([value]), metric(sums)[:, None])[0]
 
 
 def bootstrap_rows(

@@ -11,7 +11,8 @@ _SMALLEST = 1e-30
 
 
 class Loss(Metric):
-    """Cross-entropy in nats: of a token for language models, of a row for classifiers.
+    """Cross-entropy in nats: of a token for language models, of a row for classifiers,
+    and with any number of labels a row, the mean of their binary ones.
 
     A probability below 1e-30 counts as 1e-30, so that one row cannot make it infinite.
     """
@@ -20,6 +21,11 @@ class Loss(Metric):
     def statistics(self, rows: PredictedRows) -> np.ndarray:
         if "loss" in rows:
             return np.stack([rows["loss"], rows["weight"]]).astype(np.float64)
+        if "scores" in rows:
+            scores, true = rows["scores"].astype(np.float64), rows["target"] > 0
+            of_truth = np.where(true, scores, 1.0 - scores)
+            losses = -np.log(np.maximum(of_truth, _SMALLEST)).mean(axis=1)
+            return np.stack([losses, np.ones(len(rows))])
         probabilities = rows["probabilities"].astype(np.float64)
         of_target = probabilities[np.arange(len(rows)), rows["target"]]
         losses = -np.log(np.maximum(of_target, _SMALLEST))

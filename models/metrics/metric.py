@@ -2,7 +2,7 @@
 
 Statistics add up over rows, so one pass over the predictions serves the whole split,
 every slice and every bootstrap resample. A metric that does not add up (an area under a
-curve, BLEU) is a ``WholeMetric``.
+curve) is a ``WholeMetric``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from textmill.models.metrics.intervals import (
     bootstrap_counts,
     bootstrap_ratio,
     bootstrap_rows,
+    bootstrap_sums,
+    wilson,
 )
 from textmill.models.metrics.resampling import Resamples, widen
+from textmill.models.metrics.words import Writing
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,21 @@ class PredictionFacts:
     """Label names in the order of their indices."""
     tokens_per_byte: float | None = None
     """Tokens of the split divided by its bytes of text."""
+    writing: Writing = "spaced"
+    """How the texts of the targets are written, for metrics of texts."""
 
 
 @dataclass(frozen=True)
 class PredictedRows:
     """Predictions of some rows, by column.
 
-    ``target`` is there for tasks with a target: int32 ``[rows]`` for a label.
-    Classifiers have ``probabilities``, float32 ``[rows, labels]``; language models the
-    sums ``loss`` (nats), ``weight`` and ``correct`` of each row, float32 ``[rows]``.
+    ``target`` is there for tasks with a target: int32 ``[rows]`` for a label, uint8
+    ``[rows, labels]`` for labels, float32 ``[rows]`` for a number. Classifiers have
+    ``probabilities``, float32 ``[rows, labels]``; multilabel classifiers ``scores``,
+    float32, and ``chosen``, uint8, both ``[rows, labels]``; regressions ``number``,
+    float32 ``[rows]``; language models the sums ``loss`` (nats), ``weight`` and
+    ``correct`` of each row, float32 ``[rows]``; tasks that write have ``text``, and
+    the reference as ``target``, both strings.
     """
 
     columns: dict[str, np.ndarray]
@@ -63,6 +72,10 @@ class Metric:
     def statistics(self, rows: PredictedRows) -> np.ndarray:
         """Returns float64 ``[statistics, rows]``: here numerator and denominator."""
         raise NotImplementedError
+
+    def signature(self, facts: PredictionFacts) -> str | None:
+        """Returns the settings that a published value states, or None."""
+        return None
 
     def value(self, ratio: float, facts: PredictionFacts) -> float:
         """Maps the ratio of the sums to the value, by an increasing function."""
@@ -114,6 +127,43 @@ class Metric:
             return rows
         values = resamples.map(lambda c: self.resampled(statistics, c, facts))
         return widen(rows, *resamples.bounds(values))
+
+
+class ShareMetric(Metric):
+    """Base class: a share of rows, each of which counts once or not at all.
+
+    Such rows are independent trials, so its interval is Wilson's.
+    """
+
+    @override
+    def interval(
+        self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
+    ) -> Interval:
+        return wilson(*map(float, statistics.sum(axis=1)))
+
+
+class SumMetric(Metric):
+    """Base class: a function of any number of sums over rows.
+
+    ``statistics`` are the terms of the sums, float64 ``[statistics, rows]``.
+    """
+
+    def of_sums(self, sums: np.ndarray, facts: PredictionFacts) -> np.ndarray:
+        """Maps sums ``[..., statistics]`` to values ``[...]``."""
+        raise NotImplementedError
+
+    @override
+    def resampled(
+        self, statistics: np.ndarray, counts: np.ndarray, facts: PredictionFacts
+    ) -> np.ndarray:
+        return self.of_sums(counts @ statistics.T, facts)
+
+    @override
+    def interval(
+        self, statistics: np.ndarray, facts: PredictionFacts, *, seed: int
+    ) -> Interval:
+        """Returns the value of all sums with its 95 % bootstrap bounds."""
+        return bootstrap_sums(statistics, lambda s: self.of_sums(s, facts), seed=seed)
 
 
 def cell_counts(cells: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:

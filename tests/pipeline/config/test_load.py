@@ -101,7 +101,10 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
     text = swap("dataset: docs", "dataset: doc", text)
     text = swap("init: pretrain", "init: pretrian", text)
     text = swap("{accuracy:", "{acuracy:", text)
-    metrics = "accuracy, macro_f1, macro_precision, macro_recall or loss"
+    metrics = (
+        "accuracy, macro_f1, macro_precision, macro_recall, micro_f1, mcc, "
+        "top_3_accuracy, top_5_accuracy or loss"
+    )
     assert faults(write(text)) == [
         "6 errors in c.yaml",
         "c.yaml:2:1 sede: expected a known key, got 'sede'; did you mean 'seed'?",

@@ -1,0 +1,42 @@
+"""Matthews correlation coefficient of predicted and true labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from typing_extensions import override
+
+from textmill.models.metrics.confusion import confusion_cells
+from textmill.models.metrics.metric import CountMetric, PredictedRows, PredictionFacts
+
+
+class MatthewsCorrelation(CountMetric):
+    """The correlation of predicted and true labels, also of more than two.
+
+    Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation
+    coefficient". It is 0 for answers that do not depend on the text, however the labels
+    are distributed, and where all answers or all labels are the same.
+    """
+
+    @override
+    def statistics(self, rows: PredictedRows) -> np.ndarray:
+        return confusion_cells(rows)[None, :].astype(np.float64)
+
+    @override
+    def num_cells(self, facts: PredictionFacts) -> int:
+        return len(facts.labels) ** 2
+
+    @override
+    def of_counts(self, counts: np.ndarray, facts: PredictionFacts) -> np.ndarray:
+        size = len(facts.labels)
+        shape = (*counts.shape[:-1], size, size)
+        confusion = counts.reshape(shape).astype(np.float64)
+        total = confusion.sum(axis=(-1, -2))
+        hits = np.trace(confusion, axis1=-2, axis2=-1)
+        predicted, true = confusion.sum(axis=-2), confusion.sum(axis=-1)
+        together = hits * total - (predicted * true).sum(axis=-1)
+        spread = total**2 - (predicted**2).sum(axis=-1)
+        spread = spread * (total**2 - (true**2).sum(axis=-1))
+        correlation: np.ndarray = np.where(
+            spread > 0, together / np.sqrt(np.maximum(spread, 1e-12)), 0.0
+        )
+        return correlation
