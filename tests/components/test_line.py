@@ -279,6 +279,7 @@ def pushed(line, serving, validation, folder: Path, **knobs) -> PushedModel:
         validation=validation,
         pushed=made,
         config=PusherConfig(destinations=(str(folder / "to"), str(folder / "too"))),
+        context=Context(),
     )
     seal(made)
     return made
@@ -398,4 +399,5 @@ def test_an_evaluation_of_another_model_is_refused(line, serving, validation, tm
             validation=validation,
             pushed=PushedModel(tmp_path / "pushed"),
             config=PusherConfig(destinations=(str(tmp_path / "to"),)),
+            context=Context(),
         )
