@@ -54,6 +54,7 @@ def stage_nodes(
     base: Channel | None,
     corpus: Channel | None,
     pretraining: dict[str, Channel],
+    rows: dict[tuple[Channel, RowLayout], Channel],
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -66,6 +67,8 @@ def stage_nodes(
         base: the trained model of the stage that it starts from.
         corpus: the data set that its first token embeddings come from.
         pretraining: the other data sets that this model has learned from, by name.
+        rows: the rows of earlier stages by their documents and layout, which this
+            stage shares; its own are added.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
@@ -77,7 +80,7 @@ def stage_nodes(
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
     if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, learned, vocabulary, base, corpus)
+        nodes |= _encoder(config, name, learned, vocabulary, base, corpus, rows)
     last = "train"
     if TASKS[stage.task].target == "label":
         last = "calibrate"
@@ -200,11 +203,15 @@ def _encoder(
     vocabulary: Channel,
     base: Channel | None,
     corpus: Channel | None,
+    shared: dict[tuple[Channel, RowLayout], Channel],
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's encoder: rows, training, predictions."""
-    tokenize = _tokenizer(config, name, documents, vocabulary)
-    rows = tokenize.outputs["rows"]
-    nodes: dict[str, Component] = {"tokenize": tokenize}
+    layout = (documents, _row_layout(config, config.stages[name]))
+    nodes: dict[str, Component] = {}
+    if layout not in shared:
+        nodes["tokenize"] = _tokenizer(config, name, documents, vocabulary)
+        shared[layout] = nodes["tokenize"].outputs["rows"]
+    rows = shared[layout]
     for fold in _folds(config.stages[name]):
         train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
         nodes[_of_fold("train", fold)] = train
