@@ -172,7 +172,11 @@ class RowReader:
 
     def lengths(self) -> np.ndarray:
         """Returns the length of every row, int32 ``[rows]``."""
-        return np.concatenate([m["row"]["length"] for m in self._maps]).astype(np.int32)
+        return self.column("length").astype(np.int32)
+
+    def column(self, name: str) -> np.ndarray:
+        """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""
+        return np.concatenate([m["row"][name] for m in self._maps])
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows, as the columns of ``RowSchema.unpack``."""

@@ -1,8 +1,9 @@
 """The nodes of a stage: training, prediction, calibration, evaluation, delivery.
 
-A classifier has two parts, an encoder over token rows and a linear model over whole
-documents; ``calibrate`` joins them. With folds each part is trained once a fold, in
-nodes such as ``train.topic.1``, and ``ensemble`` makes one model of them.
+A model of a label, labels or a number has two parts, an encoder over token rows and a
+linear model over whole documents; ``calibrate`` joins them. With folds each part is
+trained once a fold, in nodes such as ``train.topic.1``, and ``ensemble`` makes one
+model of them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _STEPS = {
     ("encoder", True): ("ensemble", "ensemble"),
     ("linear", True): ("ensemble_linear", "ensemble_linear"),
 }
-"""By part of a classifier and use of folds: the steps with model and predictions."""
+"""By part of a joint model and use of folds: the steps with model and predictions."""
 
 
 def stage_nodes(
@@ -82,7 +83,7 @@ def stage_nodes(
     if FAMILIES[config.model.family].is_encoder:
         nodes |= _encoder(config, name, learned, vocabulary, base, corpus, rows)
     last = "train"
-    if TASKS[stage.task].target == "label":
+    if TASKS[stage.task].has_linear:
         last = "calibrate"
         nodes[last] = _calibrator(config, name, nodes)
     model = nodes[last].outputs["model"]
@@ -114,7 +115,7 @@ def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 def _has_linear(config: PipelineConfig, stage: StageConfig) -> bool:
     """Returns whether a linear model is part of the model, or its baseline."""
-    return TASKS[stage.task].target == "label" and (
+    return TASKS[stage.task].has_linear and (
         _joins_linear(config) or stage.evaluate.baseline == "linear"
     )
 
@@ -361,7 +362,7 @@ def _predictor(
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
-            held_out=TASKS[config.stages[name].task].target == "label",
+            held_out=TASKS[config.stages[name].task].has_linear,
             fold=fold,
         ),
         id=_of_fold(f"{step}.{name}", fold),

@@ -294,6 +294,10 @@ def render_answer(
             rows += [[f"  {label}", f"{share:7.2%}"] for label, share in ranked]
         elif isinstance(value, bool):
             rows.append([name, "yes" if value else "no"])
+        elif isinstance(value, float):
+            rows.append([name, f"{value:.4g}"])
+        elif isinstance(value, list) and all(isinstance(v, str) for v in value):
+            rows.append([name, ", ".join(value) or "(none)"])
         else:
             rows.append([name, str(value)])
     table = render_table(rows)
