@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,15 +82,23 @@ def open_shard(path: Path, *, size: int = -1) -> Iterator[Any]:
         yield writer
 
 
-def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
-    """Yields a shard's first texts, at least ``num_bytes`` of them.
+def first_texts(
+    path: Path, num_bytes: int, fields: Sequence[str] = ("text",)
+) -> Iterator[str]:
+    """Yields the texts of a shard's first documents, at least ``num_bytes`` of them.
 
     Documents in a shard are in the order of a hash, so its first texts are a fair
     sample.
+
+    Args:
+        path: the shard.
+        num_bytes: bytes to read, if there are as many.
+        fields: texts of a document to read, those that it has.
     """
     for document in read_shard(path):
-        num_bytes -= len(document["text"].encode())
-        yield document["text"]
+        for text in (document[field] for field in fields if field in document):
+            num_bytes -= len(text.encode())
+            yield text
         if num_bytes <= 0:
             return
 

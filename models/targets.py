@@ -292,10 +292,10 @@ class Pair(SecondText):
 
 
 class Text(SecondText):
-    """The text to write for a text: rows hold both as prompt and response."""
+    """The text to write for a text: rows hold both, in one sequence or in two."""
 
     field = "target_text"
-    packings = ("response",)
+    packings = ("response", "encoder_decoder")
 
 
 TARGETS: dict[str, Target] = {

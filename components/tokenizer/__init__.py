@@ -3,7 +3,7 @@
 Rows belong to no model; a task shifts and masks them when it reads them.
 
 Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
-``sentence_pairs``, ``prompt_response``, ``word_boundaries``, ``tf_example``.
+``sentence_pairs``, ``prompt_response``, ``encoder_decoder``, ``word_boundaries``, ``tf_example``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from textmill.components.base import Component, Context, Input, Output
 from textmill.models.checks import SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
-Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response", "pair"]
+Packing = Literal[
+    *("pad", "concat", "best_fit", "sentence_pair", "response", "pair"),
+    "encoder_decoder",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class TokenizeConfig:
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
     (sentence_pair); a prompt and its response (response); a text and the second text of
-    its pair (pair). Not set: concat for a language model, pad for a classifier. The
+    its pair (pair); a source and its target in two sequences (encoder_decoder). Not set: concat for a language model, pad for a classifier. The
     start token begins a row of masked_lm, not every document in it."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
@@ -85,6 +88,8 @@ class RowLayout:
     """sentence_pair: seed of its random choices."""
     target: str = "none"
     """Kind of target in the rows: see ``textmill.models.targets``."""
+    target_length: int = 0
+    """encoder_decoder: tokens of the target, special tokens included."""
     examples: bool = False
     """Also write rows as tf.Example."""
 
