@@ -459,9 +459,17 @@ def _delivery(
         return nodes
     pushed_dirs = (_pushed_dir(root, name), stage.push.to)
     nodes["push"] = Pusher(
-        PusherConfig(destinations=tuple(path for path in pushed_dirs if path)),
+        PusherConfig(
+            destinations=tuple(path for path in pushed_dirs if path),
+            keep=stage.push.keep,
+            key=stage.push.key,
+        ),
         id=f"push.{name}",
-        config_paths={"destinations": f"stages.{name}.push.to"},
+        config_paths={
+            "destinations": f"stages.{name}.push.to",
+            "keep": f"stages.{name}.push.keep",
+            "key": f"stages.{name}.push.key",
+        },
         serving=export.outputs["serving"],
         evaluation=evaluate.outputs["evaluation"],
         validation=validate.outputs["validation"],

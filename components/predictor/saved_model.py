@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.artifacts import PushedVersion, ServingModel
 from textmill.components.manifest import MANIFEST
 from textmill.components.native_logs import silence_native_logs
+from textmill.components.provenance import trusted_keys, verify_version
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
 
     Raises:
         ConfigError: the folder has no SavedModel exported by Textmill.
-        IntegrityError: a file differs from the manifest, or the graph holds an op that
-            the exporter does not write.
+        IntegrityError: a file differs from the manifest, a version in a root lacks its
+            signature, or the graph holds an op that the exporter does not write.
     """
     if not (folder / PushedVersion.MODEL).is_file():
         raise ConfigError(f"{folder}: expected a SavedModel, got none")
@@ -50,7 +51,7 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
 def _verify(folder: Path) -> None:
     """Compares a SavedModel with the manifest that covers it."""
     if (folder / MANIFEST).is_file():
-        PushedVersion(folder).verify()
+        verify_version(folder, trusted_keys(folder))
     elif (folder.parent / MANIFEST).is_file():
         ServingModel(folder.parent).verify()
     else:

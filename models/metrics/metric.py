@@ -44,9 +44,10 @@ class PredictedRows:
     ``[rows, labels]`` for labels, float32 ``[rows]`` for a number. Classifiers have
     ``probabilities``, float32 ``[rows, labels]``; multilabel classifiers ``scores``,
     float32, and ``chosen``, uint8, both ``[rows, labels]``; regressions ``number``,
-    float32 ``[rows]``; language models the sums ``loss`` (nats), ``weight`` and
-    ``correct`` of each row, float32 ``[rows]``; tasks that write have ``text``, and
-    the reference as ``target``, both strings.
+    float32 ``[rows]``; retrieval ``rank`` from 1, int32 ``[rows]``; language models
+    the sums ``loss`` (nats), ``weight`` and ``correct`` of each row, float32
+    ``[rows]``; tasks that write have ``text``, and the reference as ``target``, both
+    strings.
     """
 
     columns: dict[str, np.ndarray]

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
     cautions,
@@ -20,6 +19,7 @@ from textmill.components.reporter.headline import (
     order_baselines,
     summarize,
 )
+from textmill.components.versions import current_version
 from textmill.pipeline.progress import visible
 from textmill.pipeline.tables import top_terms
 
@@ -149,12 +149,12 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         yield ["", _confident(confident)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
-        newest = _newer_version(stage["pushed"], root)
-        if newest is not None:
+        current = _other_version(stage["pushed"], root)
+        if current is not None:
             yield [
                 "",
-                f"version {newest}, pushed by another run, is newer: "
-                f"`textmill predict {name}` uses that one",
+                f"version {current} is the current one: `textmill predict {name}` "
+                "uses that one",
             ]
 
 
@@ -166,22 +166,22 @@ def _listing(labels: Sequence[str]) -> str:
 
 def _model(name: str, pushed: str, root: Path, option: str) -> str:
     """Returns the arguments by which ``predict`` asks the model of a run."""
-    if _newer_version(pushed, root) is not None:
+    if _other_version(pushed, root) is not None:
         return f'{shlex.quote(str(root / pushed))} "your text"'
     return f'{option}{name} "your text"'
 
 
 def _served(stage: str, root: Path) -> str | None:
-    """Returns the newest pushed version of a stage, if there is one."""
-    newest = PushedVersion.all(root / "pushed" / stage)[:1]
-    return newest[0].name if newest else None
+    """Returns the current version of a stage, if there is one."""
+    current = current_version(root / "pushed" / stage)
+    return None if current is None else current.name
 
 
-def _newer_version(pushed: str, root: Path) -> str | None:
-    """Returns the newest version of a stage, if it is another than the given one."""
+def _other_version(pushed: str, root: Path) -> str | None:
+    """Returns the current version of a stage, if it is another than the given one."""
     version = root / pushed
-    newest = PushedVersion.all(version.parent)[:1]
-    return newest[0].name if newest and newest[0].name != version.name else None
+    current = current_version(version.parent)
+    return None if current in (None, version) else current.name
 
 
 def _folds(task: str | None, folds: Mapping[str, Any]) -> str:
