@@ -122,6 +122,7 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "TrainingConfig.average_decay": lambda stage, train: train.average == "ema",
     "TrainingConfig.average_from": lambda stage, train: train.average == "swa",
     "TrainingConfig.max_rollbacks": lambda stage, train: train.on_nan == "rollback",
+    "TrainingConfig.bucket_width": lambda stage, train: train.length_buckets,
     "TrainingConfig.batch_ramp": lambda stage, train: train.initial_batch is not None,
     "TrainingConfig.momentum": lambda stage, train: train.optimizer in ("sgd", "muon"),
     "TrainingConfig.beta_1": lambda stage, train: train.optimizer in _MOMENTS,
