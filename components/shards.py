@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textmill.models.errors import IntegrityError
+from textmill.models.texts import texts_of
 
 _BLOCK_BYTES = 1 << 20
 _ZSTD_LEVEL = 3
@@ -82,23 +83,20 @@ def open_shard(path: Path, *, size: int = -1) -> Iterator[Any]:
         yield writer
 
 
-def first_texts(
-    path: Path, num_bytes: int, fields: Sequence[str] = ("text",)
-) -> Iterator[str]:
-    """Yields the texts of a shard's first documents, at least ``num_bytes`` of them.
+def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
+    """Yields a shard's first texts, at least ``num_bytes`` of them.
+
+    A text to write for another one, as a translation, is among them.
 
     Documents in a shard are in the order of a hash, so its first texts are a fair
     sample.
-
-    Args:
-        path: the shard.
-        num_bytes: bytes to read, if there are as many.
-        fields: texts of a document to read, those that it has.
     """
     for document in read_shard(path):
-        for text in (document[field] for field in fields if field in document):
-            num_bytes -= len(text.encode())
-            yield text
+        texts = texts_of(document)
+        if (target := document.get("target_text")) is not None:
+            texts.append(target)
+        num_bytes -= sum(len(text.encode()) for text in texts)
+        yield from texts
         if num_bytes <= 0:
             return
 

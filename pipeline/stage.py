@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from textmill.components.base import Channel, Component
 from textmill.components.calibrator import Calibrator, CalibratorConfig
@@ -23,7 +23,12 @@ from textmill.components.infra_validator import InfraValidator, InfraValidatorCo
 from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
-from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, Tokenizer
+from textmill.components.tokenizer import (
+    RowLayout,
+    TokenizeConfig,
+    Tokenizer,
+    default_packing,
+)
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
@@ -375,7 +380,7 @@ def _group_column(dataset: DatasetConfig) -> str | None:
     """
     others: set[str | None] = {"id", "position", "source"}
     for source in dataset.named_sources().values():
-        others |= {source.text, source.id, source.target_column}
+        others |= {*source.text_columns, source.id, source.target_column}
     return None if dataset.split.by in others else dataset.split.by
 
 
@@ -404,7 +409,8 @@ def _evaluator(
 
 def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
     task = TASKS[stage.task]
-    packing = stage.tokenize.packing or cast(Packing, task.packings[0])
+    num_texts = config.datasets[stage.dataset].num_texts
+    packing = stage.tokenize.packing or default_packing(task.packings, num_texts)
     next_token = task.next_token
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
     return RowLayout(

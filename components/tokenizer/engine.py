@@ -46,6 +46,7 @@ from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.errors import DataError
 from textmill.models.rows import Parts, RowSchema, frame_rows
 from textmill.models.targets import TARGETS
+from textmill.models.texts import texts_of
 from textmill.models.tokenizers import load_tokenizer
 
 PACKERS: dict[str, type[Packer]] = {
@@ -278,7 +279,8 @@ class _TokenizeShard(beam.DoFn):
         labelled = [document for document in batch if field in document]
         if len(labelled) < len(batch):
             others = [document for document in batch if field not in document]
-            num_bytes = sum(len(document["text"].encode()) for document in others)
+            texts = [text for document in others for text in texts_of(document)]
+            num_bytes = sum(len(text.encode()) for text in texts)
             self._skipped["unlabelled"] += len(others)
             self._skipped["unlabelled_bytes"] += num_bytes
         return labelled

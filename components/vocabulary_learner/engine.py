@@ -32,7 +32,6 @@ from textmill.components.vocabulary_learner.bpe import learn_merges
 from textmill.components.vocabulary_learner.counting import COUNTERS, LONGEST_SENTENCE
 from textmill.components.vocabulary_learner.wordpiece import learn_pieces
 from textmill.models.errors import DataError
-from textmill.models.targets import TARGETS
 from textmill.models.tokenizers import (
     BYTE_PAIR_SPECIALS,
     SPECIAL_TOKENS,
@@ -47,8 +46,6 @@ from textmill.models.tokenizers import (
 _SAMPLE_BYTES = {"sentencepiece": 10_000_000}
 _SAMPLE_BYTES_ELSE = 100_000_000
 _LONGEST_WORD = 100
-_FIELDS = ("text", TARGETS["text"].field)
-"""Texts of a document: one vocabulary serves those to read and those to write."""
 _BATCH_CHARS = 1 << 20
 
 
@@ -112,7 +109,7 @@ def count_shard(
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
     with local_copy(shard) as path:
-        texts = first_texts(path, max_bytes, _FIELDS)
+        texts = first_texts(path, max_bytes)
         for batch in group(texts, len, least=_BATCH_CHARS):
             count(batch, counts)
     return dict(counts)

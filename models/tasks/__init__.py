@@ -37,8 +37,11 @@ class TaskRow:
     """Backbones that can learn it."""
     target: str = "none"
     """Kind of target that its documents carry: see ``textmill.models.targets``."""
+    texts: tuple[int, ...] = (1,)
+    """Numbers of texts that it takes of a document."""
     packings: tuple[str, ...]
-    """Packings of its rows; the first is the default."""
+    """Packings of its rows; the default is the first that takes the documents' number
+    of texts."""
     metrics: tuple[str, ...]
     """Metrics of its evaluation."""
     config: type = NoTaskConfig
@@ -105,7 +108,8 @@ TASKS = Table(
             path="textmill.models.tasks.classify:Classify",
             families=("bert", "gpt", "lstm", "linear"),
             target="label",
-            packings=("pad",),
+            texts=(1, 2),
+            packings=("pad", "pair"),
             metrics=(
                 "accuracy",
                 "macro_f1",

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from textmill.components.tokenizer import default_packing
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
 from textmill.pipeline.config.schema import PipelineConfig, dump_config
@@ -83,7 +84,8 @@ def _packs(*packings: str) -> Callable[[Any, Any], bool]:
     """Returns the condition that a stage's rows are packed in one of some ways."""
 
     def is_read(stage: Any, tokenize: Any) -> bool:
-        packing = tokenize.packing or TASKS[stage.task].packings[0]
+        row = TASKS[stage.task]
+        packing = tokenize.packing or default_packing(row.packings, row.texts[0])
         return packing in packings
 
     return is_read

@@ -349,7 +349,7 @@ def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():
     first, second = [*range(10, 20)], [*range(50, 60)]
     batch = [[[5, 6], [7]], [first, second], [[5], second], [first, [50]]]
     rows, counts, schema = pack(
-        [batch], sequence_length=9, packing="pair", target="pair"
+        [batch], sequence_length=9, packing="pair", target="none"
     )
     assert ids(rows) == [
         [2, 5, 6, 3, 7, 3],
