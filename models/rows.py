@@ -182,8 +182,12 @@ class RowReader:
     def lengths(self) -> np.ndarray:
         """Returns the length of every row, int32 ``[rows]``: of its longer sequence."""
         names = ["length", *(["target_length"] if self._schema.target_tokens else [])]
-        lengths = [np.max([m["row"][n] for n in names], axis=0) for m in self._maps]
-        return np.concatenate(lengths).astype(np.int32)
+        lengths = np.max([self.column(name) for name in names], axis=0)
+        return lengths.astype(np.int32)
+
+    def column(self, name: str) -> np.ndarray:
+        """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""
+        return np.concatenate([m["row"][name] for m in self._maps])
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows, as the columns of ``RowSchema.unpack``."""

@@ -157,7 +157,7 @@ class Labels(Target):
 
     def unpack(self, column: np.ndarray) -> np.ndarray:
         """Returns uint8 ``[n, labels]``."""
-        return column
+        return column.astype("uint8")
 
     def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
         """Returns sorted lists of names."""

@@ -1,8 +1,9 @@
 """The nodes of a stage: training, prediction, calibration, evaluation, delivery.
 
-A classifier has two parts, an encoder over token rows and a linear model over whole
-documents; ``calibrate`` joins them. With folds each part is trained once a fold, in
-nodes such as ``train.topic.1``, and ``ensemble`` makes one model of them.
+A model of a label, labels or a number has two parts, an encoder over token rows and a
+linear model over whole documents; ``calibrate`` joins them. With folds each part is
+trained once a fold, in nodes such as ``train.topic.1``, and ``ensemble`` makes one
+model of them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _STEPS = {
     ("encoder", True): ("ensemble", "ensemble"),
     ("linear", True): ("ensemble_linear", "ensemble_linear"),
 }
-"""By part of a classifier and use of folds: the steps with model and predictions."""
+"""By part of a joint model and use of folds: the steps with model and predictions."""
 
 
 def stage_nodes(
@@ -54,6 +55,7 @@ def stage_nodes(
     base: Channel | None,
     corpus: Channel | None,
     pretraining: dict[str, Channel],
+    rows: dict[tuple[Channel, RowLayout], Channel],
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -66,6 +68,8 @@ def stage_nodes(
         base: the trained model of the stage that it starts from.
         corpus: the data set that its first token embeddings come from.
         pretraining: the other data sets that this model has learned from, by name.
+        rows: the rows of earlier stages by their documents and layout, which this
+            stage shares; its own are added.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
@@ -77,9 +81,9 @@ def stage_nodes(
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
     if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, learned, vocabulary, base, corpus)
+        nodes |= _encoder(config, name, learned, vocabulary, base, corpus, rows)
     last = "train"
-    if TASKS[stage.task].target == "label":
+    if TASKS[stage.task].has_linear:
         last = "calibrate"
         nodes[last] = _calibrator(config, name, nodes)
     model = nodes[last].outputs["model"]
@@ -111,7 +115,7 @@ def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 def _has_linear(config: PipelineConfig, stage: StageConfig) -> bool:
     """Returns whether a linear model is part of the model, or its baseline."""
-    return TASKS[stage.task].target == "label" and (
+    return TASKS[stage.task].has_linear and (
         _joins_linear(config) or stage.evaluate.baseline == "linear"
     )
 
@@ -200,11 +204,15 @@ def _encoder(
     vocabulary: Channel,
     base: Channel | None,
     corpus: Channel | None,
+    shared: dict[tuple[Channel, RowLayout], Channel],
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's encoder: rows, training, predictions."""
-    tokenize = _tokenizer(config, name, documents, vocabulary)
-    rows = tokenize.outputs["rows"]
-    nodes: dict[str, Component] = {"tokenize": tokenize}
+    layout = (documents, _row_layout(config, config.stages[name]))
+    nodes: dict[str, Component] = {}
+    if layout not in shared:
+        nodes["tokenize"] = _tokenizer(config, name, documents, vocabulary)
+        shared[layout] = nodes["tokenize"].outputs["rows"]
+    rows = shared[layout]
     for fold in _folds(config.stages[name]):
         train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
         nodes[_of_fold("train", fold)] = train
@@ -355,7 +363,7 @@ def _predictor(
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
-            held_out=TASKS[config.stages[name].task].target == "label",
+            held_out=TASKS[config.stages[name].task].has_linear,
             fold=fold,
         ),
         id=_of_fold(f"{step}.{name}", fold),

@@ -190,10 +190,7 @@ def _of_linear(
         while batch := list(islice(labelled, GROUP_ROWS)):
             ids = list(tokenize_documents(tokenizer, map(texts_of, batch)))
             numbers = kind.encode([d[kind.field] for d in batch], labels)
-            yield {
-                "target": np.array(numbers, np.int32),
-                "probabilities": linear.probabilities(ids),
-            }
+            yield {"target": kind.unpack(np.array(numbers)), **linear.outputs(ids)}
 
     return outputs
 

@@ -26,9 +26,7 @@ class EncoderDecoder(Packer):
         is_whole = sizes[:, 1] < self._config.target_length - 1
         num, ones = np.arange(len(sizes)), np.ones(len(sizes), np.int64)
         buffer = self._buffer(len(sizes))
-        place(
-            buffer, flat, target=(num, ones), source=splits[:-1:2], count=source
-        )
+        place(buffer, flat, target=(num, ones), source=splits[:-1:2], count=source)
         buffer[:, 0], buffer[num, source + 1] = self._start, self._end
         rows = self._finish(buffer, source + 2)
         written = np.full((len(sizes), self._config.target_length), self._pad, np.int32)

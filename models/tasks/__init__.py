@@ -3,7 +3,8 @@
 Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
 base class (features from rows, sums by row, never means: the loop adds those of all
 rows and replicas and divides once); ``server.py``, the base class of the graph that
-answers texts; ``classify.py``, the shortest task; ``masked_lm.py`` with
+answers texts; ``pooled.py`` with ``classify.py``, the shortest task,
+``multilabel.py`` and ``regress.py``; ``masked_lm.py`` with
 ``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
 no TensorFlow; ``TASKS[name].load()`` does.
 """
@@ -34,7 +35,7 @@ class TaskRow:
     path: str
     """``package.module:Class`` of the ``Task``."""
     families: tuple[str, ...]
-    """Backbones that can learn it."""
+    """Backbones that can learn it; ``linear`` is also joined with the others."""
     target: str = "none"
     """Kind of target that its documents carry: see ``textmill.models.targets``."""
     texts: tuple[int, ...] = (1,)
@@ -73,6 +74,11 @@ class TaskRow:
                 f"{self.path}: expected packing {one_of(known)} with target "
                 f"{self.target}, got {packing}"
             )
+
+    @property
+    def has_linear(self) -> bool:
+        """True if a linear model learns it too: its baseline, and a part of it."""
+        return "linear" in self.families
 
     def load(self) -> type[Task]:
         """Imports the task, and with it TensorFlow and Keras."""
@@ -121,6 +127,27 @@ TASKS = Table(
                 "top_5_accuracy",
                 "loss",
             ),
+        ),
+        "multilabel": TaskRow(
+            path="textmill.models.tasks.multilabel:Multilabel",
+            families=("bert", "gpt", "lstm", "linear"),
+            target="labels",
+            packings=("pad",),
+            metrics=(
+                "micro_f1",
+                "macro_f1",
+                "example_f1",
+                "lrap",
+                "accuracy",
+                "loss",
+            ),
+        ),
+        "regress": TaskRow(
+            path="textmill.models.tasks.regress:Regress",
+            families=("bert", "gpt", "lstm", "linear"),
+            target="number",
+            packings=("pad",),
+            metrics=("mae", "rmse", "pearson", "spearman"),
         ),
         "seq2seq": TaskRow(
             path="textmill.models.tasks.seq2seq:Seq2Seq",

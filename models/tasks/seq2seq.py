@@ -120,6 +120,76 @@ class Seq2Seq(Task):
             smoothing=self.task_config.label_smoothing if training else 0.0,
         )
 
+    def start(self, features: Features) -> tuple[tf.Tensor, encoder_decoder.State]:
+        """Returns the logits of the first token ``[b, vocabulary]``, and the state."""
+        state = encoder_decoder.start(
+            self.backbone, self.config, features["ids"], features["mask"]
+        )
+        first = tf.fill([tf.shape(features["ids"])[0]], self.specials.start)
+        return self.step(first, state)
+
+    def step(
+        self, tokens: tf.Tensor, state: encoder_decoder.State
+    ) -> tuple[tf.Tensor, encoder_decoder.State]:
+        """Reads the tokens ``[b]``; returns the next logits ``[b, vocabulary]``."""
+        hidden, state = encoder_decoder.step(self.backbone, self.config, tokens, state)
+        return tf.cast(self._token_logits(hidden), tf.float32), state
+
+    def generate(self, features: Features) -> tf.Tensor:
+        """Returns the most likely tokens one by one, int32 ``[b, target]``.
+
+        After an end token, and where the longest target ends, all are end tokens.
+        """
+        specials, length = self.specials, self.config.longest_target - 1
+        never = {specials.pad, specials.start, specials.mask} - {None, specials.end}
+        control = tf.one_hot(sorted(never), self.vocabulary_size)
+        forbidden = -1e9 * tf.reduce_sum(control, axis=0)
+        logits, state = self.start(features)
+        batch = tf.shape(features["ids"])[0]
+        written = tf.TensorArray(tf.int32, length, clear_after_read=False)
+
+        def write(
+            i: tf.Tensor,
+            logits: tf.Tensor,
+            has_ended: tf.Tensor,
+            state: encoder_decoder.State,
+            written: tf.TensorArray,
+        ) -> tuple[Any, ...]:
+            token = tf.argmax(logits + forbidden, -1, tf.int32)
+            token = tf.where(has_ended, specials.end, token)
+            has_ended |= token == specials.end
+            logits, state = self.step(token, state)
+            return i + 1, logits, has_ended, state, written.write(i, token)
+
+        start = (tf.constant(0), logits, tf.zeros([batch], tf.bool), state, written)
+        number, *_, written = tf.while_loop(
+            lambda i, _, has_ended, *__: (i < length) & ~tf.reduce_all(has_ended),
+            write,
+            start,
+        )
+        tokens = tf.transpose(written.gather(tf.range(number)))
+        return tf.pad(
+            tokens, [[0, 0], [0, length - number]], constant_values=specials.end
+        )
+
+    @override
+    def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
+        """Returns each source, and the written text in bold."""
+        features = self.features(rows)
+        ragged = tf.RaggedTensor.from_tensor
+        texts = [
+            tokenizer.detokenize(ids).numpy()
+            for ids in (
+                ragged(rows["ids"], lengths=rows["length"]),
+                ragged(self.generate(features)),
+            )
+        ]
+        return [
+            f"{escape_markdown(source.decode(errors='replace'))} "
+            f"**{escape_markdown(written.decode(errors='replace'))}**"
+            for source, written in zip(*texts, strict=True)
+        ]
+
     @override
     def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
         length = self.config.longest_target

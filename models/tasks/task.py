@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from textmill.models.config import ModelConfig
@@ -14,6 +15,7 @@ from textmill.models.tasks.config import NoTaskConfig
 from textmill.models.tokenizers import SpecialTokens, Tokenizer
 
 if TYPE_CHECKING:
+    from textmill.models.rows import RowReader
     from textmill.models.tasks.server import Server, ServingOptions
 
 Rows = dict[str, tf.Tensor]
@@ -68,6 +70,8 @@ class Task:
             are ``unused``, once it started from one; None from scratch.
         task_config: its own knobs, an instance of its row's config class.
         server_class: the graph that answers texts.
+        constants: further tensors of the trained model, by name, which no gradient
+            changes: ``prepare`` and ``tune`` set them from rows.
     """
 
     init: dict[str, list[str]] | None = None
@@ -104,6 +108,7 @@ class Task:
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
         self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
+        self.constants: dict[str, keras.Variable] = {}
         self.family: Any = FAMILIES[config.family].load()
         self.backbone = self.family.build_backbone(
             config, vocabulary_size=vocabulary_size
@@ -128,6 +133,18 @@ class Task:
 
     def _build(self) -> keras.Model:
         raise NotImplementedError
+
+    def add_constant(self, name: str, value: np.ndarray) -> keras.Variable:
+        """Returns a new tensor of ``constants``, float32, with its first value."""
+        variable = keras.Variable(value, trainable=False, dtype="float32", name=name)
+        self.constants[name] = variable
+        return variable
+
+    def prepare(self, rows: RowReader) -> None:
+        """Sets constants from the rows to train on, before the first step."""
+
+    def tune(self, rows: RowReader, *, seed: int) -> None:
+        """Sets constants of the answers from held-out rows, after the last step."""
 
     def features(self, rows: Rows) -> Features:
         """Turns ids ``[b, l]``, length ``[b]`` and keys ``[b]`` into model inputs."""
@@ -203,7 +220,8 @@ class Task:
     def tensors(self) -> dict[str, keras.Variable]:
         """Returns the weights by a name that is the same in every process."""
         inside = {id(variable) for variable in self.backbone.weights}
-        return {
+        weights = {
             ("backbone/" if id(v) in inside else "head/") + v.path: v
             for v in self.model.weights
         }
+        return weights | {f"head/{name}": v for name, v in self.constants.items()}

@@ -20,6 +20,7 @@ from textmill.components.reporter.headline import (
     summarize,
 )
 from textmill.components.versions import current_version
+from textmill.pipeline.pipeline import subject_of
 from textmill.pipeline.progress import visible
 from textmill.pipeline.tables import top_terms
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NO_BREAK = "\u00a0"
 _NUM_LABELS = 5
 _BOUNDS = ("low", "high")
+_DATA_STEPS = ("ingest.", "profile.")
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -60,8 +62,13 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def render_plan(nodes: Sequence[NodePlan]) -> str:
-    """Returns one line per node: its id, its expected state, and why."""
+def render_plan(nodes: Sequence[NodePlan], stages: Sequence[str] = ()) -> str:
+    """Returns one line per node: its id, its expected state, and why.
+
+    Args:
+        nodes: the plan.
+        stages: the stages of the file, which get a line each if there are several.
+    """
     rows = []
     for node in nodes:
         first, *others = node.reasons or [""]
@@ -69,7 +76,22 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
         rows += [["", "", reason] for reason in others]
     up_to_date = sum(node.state == "cached" for node in nodes)
     table = render_table([["NODE", "STATE", "WHY"], *rows])
-    return f"{table}\n\n{up_to_date} of {len(nodes)} nodes are up to date."
+    total = f"{up_to_date} of {len(nodes)} nodes are up to date."
+    return "\n\n".join(filter(None, [table, _plan_of_stages(nodes, stages), total]))
+
+
+def _plan_of_stages(nodes: Sequence[NodePlan], stages: Sequence[str]) -> str:
+    """Returns a line a stage, where there are several: the nodes that would run."""
+    if len(stages) < 2:
+        return ""
+    rows = []
+    for stage in stages:
+        own = [node for node in nodes if subject_of(node.id) == stage]
+        states = [n.state for n in own if not n.id.startswith(_DATA_STEPS)]
+        num_open = sum(state != "cached" for state in states)
+        text = f"{num_open} of {len(states)} nodes" if num_open else "up to date"
+        rows.append([stage, text])
+    return render_table([["STAGE", "TO RUN"], *rows])
 
 
 def render_run(
@@ -272,6 +294,10 @@ def render_answer(
             rows += [[f"  {label}", f"{share:7.2%}"] for label, share in ranked]
         elif isinstance(value, bool):
             rows.append([name, "yes" if value else "no"])
+        elif isinstance(value, float):
+            rows.append([name, f"{value:.4g}"])
+        elif isinstance(value, list) and all(isinstance(v, str) for v in value):
+            rows.append([name, ", ".join(value) or "(none)"])
         else:
             rows.append([name, str(value)])
     table = render_table(rows)

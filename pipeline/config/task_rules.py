@@ -42,6 +42,7 @@ _KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {
     ),
 }
 """The knobs that tasks with a flag in their row read."""
+_LINEAR_TASKS = "a task with a label, labels or a number"
 
 
 def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
@@ -52,6 +53,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
         yield from _check_folds(stage, row)
         yield from _check_packing(stage, row)
         yield from _check_abilities(stage, row)
+        yield from _check_best_metric(stage, row)
         yield from _check_knobs(stage, row)
 
 
@@ -102,17 +104,19 @@ def _check_thresholds(
             yield Violation(path, expected, value)
         elif rule["other"] == "pushed" and stage.get("push") is None:
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
-        elif rule["other"] in ("majority", "encoder") and row and not _has_label(row):
+        elif rule["other"] == "majority" and row and not _has_label(row):
             yield Violation(path, "a task with a label for such a rule", value)
+        elif rule["other"] == "encoder" and row and not row.has_linear:
+            yield Violation(path, f"{_LINEAR_TASKS} for such a rule", value)
         elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
-            expected = "baseline linear and a task with a label for such a rule"
+            expected = f"baseline linear and {_LINEAR_TASKS} for such a rule"
             yield Violation(path, expected, value)
 
 
 def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
     evaluate = as_mapping(stage.get("evaluate"))
     return evaluate.get("baseline", "linear") == "linear" and (
-        row is None or _has_label(row)
+        row is None or row.has_linear
     )
 
 
@@ -180,6 +184,13 @@ def _check_knobs(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
             expected = f"a knob of task {stage['task']}"
             hint = f"; {name} belongs to task {one_of(owners)}"
             yield Violation(f"train.{name}", expected, name, hint)
+
+
+def _check_best_metric(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    best = as_mapping(stage.get("train")).get("best_metric")
+    if best == "accuracy" and "accuracy" not in row.metrics:
+        expected = f"loss for task {stage['task']}"
+        yield Violation("train.best_metric", expected, best)
 
 
 def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:

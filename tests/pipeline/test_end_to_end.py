@@ -132,6 +132,33 @@ def test_a_second_run_repeats_nothing(project):
     assert {"tensorflow", "train.verb/model", "vocabulary/vocabulary"} <= dependencies
 
 
+def test_another_product_executes_its_own_nodes_alone(project, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    with (folder / "tiny.yaml").open("a") as config:
+        config.write(
+            "  again: {task: classify, init: pretrain, dataset: lines, "
+            "train: {xla: false, steps: 4, global_batch: 8}}\n"
+        )
+    plan = textmill("plan", "tiny.yaml", "--root", "root", cwd=folder).stdout
+    assert re.search(r"(?m)^verb +up to date$", plan)
+    assert re.search(r"(?m)^again +(\d) of \1 nodes$", plan)
+    done = run(folder, "--only", "again")
+    assert done.returncode == 0, done.stderr
+    ran = {name for name, state in states(folder / "root").items() if state == "ran"}
+    assert ran == {
+        f"{step}.again"
+        for step in (
+            "train",
+            "predict",
+            "linear",
+            "predict_linear",
+            "calibrate",
+            "evaluate",
+        )
+    }
+
+
 def test_the_pushed_model_answers(project):
     text = "the baker paints warm bread."
     done = textmill("predict", "verb", text, "--root", "root", "--json", cwd=project)
