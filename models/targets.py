@@ -272,10 +272,10 @@ def _span(value: Any, text: str) -> dict[str, Any]:
 
 
 class Text(Target):
-    """The text to write for a text: rows hold both as prompt and response."""
+    """The text to write for a text: rows hold both, in one sequence or in two."""
 
     field = "target_text"
-    packings = ("response",)
+    packings = ("response", "encoder_decoder")
     suits_parts = False
 
     def parse(self, value: Any, text: str) -> str:

@@ -3,7 +3,8 @@
 Rows belong to no model; a task shifts and masks them when it reads them.
 
 Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
-``sentence_pairs``, ``prompt_response``, ``word_boundaries``, ``tf_example``.
+``sentence_pairs``, ``prompt_response``, ``encoder_decoder``, ``word_boundaries``,
+``tf_example``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from textmill.components.base import Component, Context, Input, Output
 from textmill.models.checks import SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
-Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response", "pair"]
+Packing = Literal[
+    *("pad", "concat", "best_fit", "sentence_pair", "response", "pair"),
+    "encoder_decoder",
+]
 
 TEXTS_OF: dict[str, tuple[int, ...]] = {"pair": (2,)}
 """By packing: the numbers of texts of a document that it takes; of others, one."""
@@ -43,8 +47,9 @@ class TokenizeConfig:
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
     (sentence_pair); a prompt and its response (response); the two texts of a
-    document (pair). Not set: concat for a language model; for others pad, or pair for
-    documents of two texts. The start token begins a row of masked_lm, not every
+    document (pair); a text and its target in two sequences (encoder_decoder). Not set:
+    concat for a language model, encoder_decoder for seq2seq; for others pad, or pair
+    for documents of two texts. The start token begins a row of masked_lm, not every
     document in it."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
@@ -101,6 +106,8 @@ class RowLayout:
     """sentence_pair: seed of its random choices."""
     target: str = "none"
     """Kind of target in the rows: see ``textmill.models.targets``."""
+    target_length: int = 0
+    """encoder_decoder: tokens of the target, special tokens included."""
     examples: bool = False
     """Also write rows as tf.Example."""
 
