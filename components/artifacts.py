@@ -105,7 +105,8 @@ class Documents(_Sharded):
 
     Splits are train, eval and test, or ``fold_1``, ``fold_2``, ... and test.
 
-    Every object has ``id`` and ``text``, the target under the name of its kind
+    Every object has ``id`` and ``text`` (and further texts in ``text_2`` and
+    ``text_3``), the target under the name of its kind
     (``label``, ``number``, ...; see ``textmill.models.targets``) if the source names
     one, and the source's other columns. Inside a shard, lines are in the order of a
     seeded hash.
@@ -113,7 +114,8 @@ class Documents(_Sharded):
     Facts: ``splits``; ``columns`` (names other than id, text and target); ``labels``
     (the names seen in train, sorted; empty without labels); ``target`` for kinds other
     than none and label; of folds, ``folds``: the number of groups, of duplicates and of
-    documents left out, and the labels with fewer groups than folds.
+    documents left out, and the labels with fewer groups than folds; ``texts``, their
+    number in every document where it is not one.
     """
 
     LEDGER = "ledger.json"
@@ -126,6 +128,11 @@ class Documents(_Sharded):
     def labels(self) -> list[str]:
         """Label names in the order of their indices."""
         return list(self.facts["labels"])
+
+    @property
+    def num_texts(self) -> int:
+        """Number of texts of every document."""
+        return int(self.facts.get("texts", 1))
 
     @property
     def target(self) -> str:

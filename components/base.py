@@ -234,6 +234,9 @@ class Context:
     """Beam pipeline options (``run.beam``)."""
     key: str | None = None
     """The cache key, which a checkpoint must agree with; None outside of a runner."""
+    lineage: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    """Returns the executions that the inputs came from, upstream first: ``node``,
+    ``config``, ``code``, ``libraries``, ``files`` and ``outputs`` (digests by name)."""
 
 
 class ExternalVersion(NamedTuple):

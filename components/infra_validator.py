@@ -131,7 +131,9 @@ def _differences(
         for name in first.keys() | second.keys():
             yield from _differences(first.get(name), second.get(name), name)
     elif isinstance(first, list) and isinstance(second, list):
-        for a, b in zip(first, second, strict=True):
+        if len(first) != len(second):
+            yield where, float("inf")
+        for a, b in zip(first, second, strict=False):
             yield from _differences(a, b, where)
     elif isinstance(first, float) and isinstance(second, float):
         yield where, abs(first - second)

@@ -18,6 +18,7 @@ from textmill.models.errors import DataError
 from textmill.models.linear import LinearConfig
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS, TaskName
+from textmill.models.texts import texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,8 @@ def train_linear(
     config: LinearTrainerConfig,
 ) -> None:
     """Fits the linear model to whole documents, with the choice that eval prefers.
+
+    Documents of several texts are read as one, with an end token between the texts.
 
     Raises:
         DataError: the documents to train on, or the fold, do not exist.
@@ -109,20 +112,20 @@ def _examples(
     """Returns documents up to the limits; they are in an order of hashes."""
     import numpy as np
 
-    from textmill.models.inference import tokenize_texts
+    from textmill.models.inference import tokenize_documents
 
     target = TARGETS[TASKS[config.task].target]
     labelled = documents.read_with(target.field, *splits)
     values: list[Any] = []
 
-    def texts() -> Iterator[str]:
+    def texts() -> Iterator[list[str]]:
         for document in islice(labelled, config.linear.max_documents):
             values.append(document[target.field])
-            yield document["text"]
+            yield texts_of(document)
 
     ids: list[np.ndarray] = []
     num_tokens = 0
-    for tokens in tokenize_texts(tokenizer, texts()):
+    for tokens in tokenize_documents(tokenizer, texts()):
         num_tokens += len(tokens)
         if ids and num_tokens > config.linear.max_tokens:
             break

@@ -92,10 +92,15 @@ def write_manifest(
     manifest["digest"] = content_digest(manifest)
     manifest["seal"] = manifest_seal(manifest)
     manifest["created"] = dict(created)
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    write_flushed(folder / MANIFEST, text.encode() + b"\n")
+    write_flushed(folder / MANIFEST, manifest_bytes(manifest))
     flush_folders(folder)
     return manifest
+
+
+def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Returns the bytes of a manifest's file, the same for the same fields."""
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
 
 
 def write_flushed(path: Path, data: bytes) -> None:

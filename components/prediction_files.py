@@ -45,7 +45,8 @@ def write_rows(
     finally:
         if writer is not None:
             writer.close()
-    predictions.records[name] = count
+    if count:  # a split without rows has no file
+        predictions.records[name] = count
 
 
 def text_columns(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from textmill.components.artifacts import (
     Evaluation,
@@ -19,14 +20,19 @@ from textmill.components.artifacts import (
     Validation,
     write_json,
 )
-from textmill.components.base import Component, Input, Output
+from textmill.components.base import Component, Context, Input, Output
+from textmill.components.filesystem import is_remote
 from textmill.components.manifest import flush, make_folder, write_manifest
+from textmill.components.provenance import SIGNING_KEY, write_provenance
+from textmill.components.remote_versions import remote_numbers, upload_version
+from textmill.components.signatures import create_key
+from textmill.components.versions import STAGING, advance, locked, prune
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.errors import IntegrityError
 from textmill.models.paths import FilePath
 
 _CARD = ("model", "documents", "task", "split", "metrics", "thresholds", "blessed")
 _OPTIONAL = ("vocabulary", "task_config", "rows", "groups")
-_STAGING = ".staging-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,18 @@ class PushConfig:
     """Destination of a stage's model."""
 
     to: FilePath | None = None
-    """A folder that receives every pushed version, in addition to the root."""
+    """A folder, or gs:// or s3:// URL, that receives every pushed version, in addition
+    to the root."""
+    keep: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] | None = None
+    """Number of versions to keep, in each folder; a push removes the oldest others, but
+    never the current one. Not set: all."""
+    key: FilePath | None = None
+    """PEM file of the Ed25519 key that signs versions. Not set: ``keys/push.pem`` in
+    the root, which the first push makes. Steps that work for a root in a bucket do not
+    share that one: set a key there."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +59,11 @@ class PusherConfig:
     """The folders that receive versions."""
 
     destinations: tuple[str, ...]
-    """Folders; the first numbers the versions."""
+    """Folders and URLs; the first is the root's folder, which is local."""
+    keep: int | None = None
+    """Number of versions to keep; None keeps all."""
+    key: str | None = None
+    """PEM file of the key that signs; None is the key of the root."""
 
 
 def push(
@@ -52,10 +73,12 @@ def push(
     validation: Input[Validation],
     pushed: Output[PushedModel],
     config: PusherConfig,
+    context: Context,
 ) -> None:
     """Pushes unless the evaluation does not bless the model; records the decision.
 
     Raises:
+        ConfigError: the key is not one that signs.
         IntegrityError: evaluation or validation are of another model.
     """
     _check_lineage(serving, evaluation, validation)
@@ -65,8 +88,26 @@ def push(
         card = {**evaluation.read(), **evaluation.facts}
         names = [*_CARD, *(name for name in _OPTIONAL if name in card)]
         card = {name: card[name] for name in names} | {"serving": serving.digest}
-        folders = [Path(path) for path in config.destinations]
-        version = _push_all(serving, evaluation, card, folders)
+        urls = [path for path in config.destinations if is_remote(path)]
+        folders = [Path(path) for path in config.destinations if path not in urls]
+        describe = partial(
+            write_provenance,
+            lineage=context.lineage(),
+            finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            key=_key(config),
+        )
+        version = _push_all(
+            lambda folder, version: _copy(
+                serving, evaluation, card, folder, version, describe
+            ),
+            lambda folder: _holds(folder, serving, card),
+            folders,
+            urls,
+        )
+        for folder in folders:
+            _make_current(folder, version, config.keep)
+        for url in urls:
+            upload_version(folders[0] / str(version), url, keep=config.keep)
         record = {
             "pushed": True,
             "version": version,
@@ -116,39 +157,58 @@ def _check_lineage(
             )
 
 
+def _key(config: PusherConfig) -> Path | None:
+    """Returns the key that signs; that of a root is made by its first push."""
+    if config.key is not None:
+        return Path(config.key)
+    stage = Path(config.destinations[0])
+    if stage.parent.name != "pushed":
+        return None
+    path = stage.parents[1] / SIGNING_KEY
+    create_key(path)
+    return path
+
+
 def _push_all(
-    serving: ServingModel,
-    evaluation: Evaluation,
-    card: dict[str, Any],
+    copy: Callable[[Path, int], None],
+    holds: Callable[[Path], bool],
     destinations: list[Path],
+    urls: list[str],
 ) -> int:
     """Copies the SavedModel to the same version everywhere, and returns its number.
 
     After a kill between two destinations, the second push completes the first.
+
+    Args:
+        copy: writes a version below a folder.
+        holds: returns True if a folder is an undamaged push of this model.
+        destinations: the local folders.
+        urls: folders of buckets, whose numbers are taken too.
     """
     with ExitStack() as locks:
         for folder in sorted(destinations):
             make_folder(folder)
-            locks.enter_context(_locked(folder))
-            for draft in folder.glob(f"{_STAGING}*"):
+            locks.enter_context(locked(folder))
+            for draft in folder.glob(f"{STAGING}*"):
                 shutil.rmtree(draft)
         newest = max(v for folder in destinations for v in (0, *_versions(folder)))
-        holders = [f for f in destinations if _holds(f / str(newest), serving, card)]
+        taken = max((n for url in urls for n in remote_numbers(url)), default=0)
+        holders = [f for f in destinations if holds(f / str(newest))]
         others = [folder for folder in destinations if folder not in holders]
         # A version that another destination has, damaged or of another model, stays.
         is_free = not any((folder / str(newest)).exists() for folder in others)
-        can_complete = bool(holders) and is_free
-        version = newest if can_complete else newest + 1
+        can_complete = bool(holders) and is_free and taken <= newest
+        version = newest if can_complete else max(newest, taken) + 1
         for folder in others if can_complete else destinations:
-            _copy(serving, evaluation, card, folder, version)
+            copy(folder, version)
     return version
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _make_current(folder: Path, version: int, keep: int | None) -> None:
+    with locked(folder):
+        advance(folder, version)
+        if keep is not None:
+            prune(folder, keep)
 
 
 def _versions(folder: Path) -> list[int]:
@@ -173,14 +233,16 @@ def _copy(
     card: dict[str, Any],
     folder: Path,
     version: int,
+    describe: Callable[[Path], None],
 ) -> None:
     """Copies under a hidden name, seals, and renames: readers never see a part."""
-    staging = folder / f"{_STAGING}{version}"
+    staging = folder / f"{STAGING}{version}"
     shutil.copytree(serving.path / serving.SAVED_MODEL, staging)
     (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
     write_json(staging / PushedVersion.CARD, card)
     for rows in evaluation.files(evaluation.ROWS):
         shutil.copyfile(rows, staging / PushedVersion.ROWS)
+    describe(staging)
     facts = {"serving": serving.seal}
     write_manifest(staging, kind=PushedVersion.__name__, facts=facts)
     staging.rename(folder / str(version))

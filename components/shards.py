@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from textmill.models.errors import IntegrityError
+from textmill.models.texts import texts_of
 
 _BLOCK_BYTES = 1 << 20
 _ZSTD_LEVEL = 3
@@ -85,12 +86,17 @@ def open_shard(path: Path, *, size: int = -1) -> Iterator[Any]:
 def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
     """Yields a shard's first texts, at least ``num_bytes`` of them.
 
+    A text to write for another one, as a translation, is among them.
+
     Documents in a shard are in the order of a hash, so its first texts are a fair
     sample.
     """
     for document in read_shard(path):
-        num_bytes -= len(document["text"].encode())
-        yield document["text"]
+        texts = texts_of(document)
+        if (target := document.get("target_text")) is not None:
+            texts.append(target)
+        num_bytes -= sum(len(text.encode()) for text in texts)
+        yield from texts
         if num_bytes <= 0:
             return
 

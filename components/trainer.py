@@ -103,6 +103,7 @@ def train(
             vocabulary=vocabulary,
             base=base,
             corpus=corpus,
+            train_rows=train_rows,
         ),
         rows=train_rows,
         eval_rows=eval_rows,
@@ -119,6 +120,7 @@ def train(
     )
     context.report({"phase": "saving"})
     if is_chief:
+        run.task.tune(eval_rows, seed=config.seed)
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
         _write_logs(run.history, logs, live)
 
@@ -175,6 +177,7 @@ def _make_task(
     vocabulary: Vocabulary,
     base: TrainedModel | None,
     corpus: Documents | None,
+    train_rows: RowReader,
 ) -> Task:
     shape = config.model
     if config.train.dropout is not None:
@@ -198,6 +201,7 @@ def _make_task(
         task.init = start_from_folder(task, config.init, tokenizer)
     elif corpus is not None:
         _start_from_corpus(task, corpus, tokenizer, seed=config.seed)
+    task.prepare(train_rows)
     return task
 
 

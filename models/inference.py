@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -63,6 +63,20 @@ def tokenize_texts(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[np.nd
     while batch := list(islice(remaining, _TEXTS_A_CALL)):
         ids = tokenizer(tf.constant(batch))
         yield from np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
+
+
+def tokenize_documents(
+    tokenizer: Tokenizer, documents: Iterable[Sequence[str]]
+) -> Iterator[np.ndarray]:
+    """Yields the int32 token ids of documents, an end token between their texts."""
+    remaining = iter(documents)
+    end = np.array([tokenizer.specials.end], np.int32)
+    while batch := list(islice(remaining, _TEXTS_A_CALL)):
+        ids = tokenize_texts(tokenizer, (text for texts in batch for text in texts))
+        for texts in batch:
+            first, *others = islice(ids, len(texts))
+            parts = [part for other in others for part in (end, other)]
+            yield np.concatenate([first, *parts]) if parts else first
 
 
 def sample_rows(task: Task, rows: RowReader, tokenizer: Tokenizer) -> str:

@@ -40,6 +40,7 @@ class RowSchema:
         words: the first token of every word is marked.
         target: the kind of target of a row's document, by its name in ``TARGETS``.
         num_labels: for kind ``labels``, the number of names.
+        target_tokens: tokens of a second sequence, that a decoder writes; 0 without.
     """
 
     sequence_length: int
@@ -48,6 +49,7 @@ class RowSchema:
     words: bool = False
     target: str = "none"
     num_labels: int = 0
+    target_tokens: int = 0
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> RowSchema:
@@ -64,6 +66,8 @@ class RowSchema:
         if self.target in ("none", "label"):
             del facts["target"], facts["num_labels"]
             facts["labelled"] = self.target == "label"
+        if not self.target_tokens:
+            del facts["target_tokens"]
         return facts
 
     @property
@@ -82,6 +86,9 @@ class RowSchema:
             fields.append(("word_starts", *bits))
         if self.parts == "sentences":
             fields.append(("follows", "u1"))
+        if self.target_tokens:
+            fields.append(("target_ids", ids, (self.target_tokens,)))
+            fields.append(("target_length", "<u4"))
         return np.dtype(fields)
 
     @property
@@ -105,11 +112,13 @@ class RowSchema:
             documents, ``segments`` int32 ``[n, length]``, counted from 1, 0 for
             padding; for sentences and pairs, ``types`` int32 ``[n, length]``, 1 in the
             second; for sentences, ``follows`` int32 ``[n]``; for answers, ``answer``
-            int32 ``[n, length]``, 1 inside; ``word_starts`` uint8 ``[n, length]``.
+            int32 ``[n, length]``, 1 inside; ``word_starts`` uint8 ``[n, length]``;
+            ``target_ids`` int32 ``[n, target_tokens]`` and ``target_length`` int32
+            ``[n]``.
         """
         columns = {
             name: rows[name].astype(np.int32)
-            for name in ("ids", "length", "follows")
+            for name in ("ids", "length", "follows", "target_ids", "target_length")
             if name in (rows.dtype.names or ())
         }
         target = TARGETS[self.target]
@@ -171,8 +180,14 @@ class RowReader:
         return self._schema.sequence_length
 
     def lengths(self) -> np.ndarray:
-        """Returns the length of every row, int32 ``[rows]``."""
-        return np.concatenate([m["row"]["length"] for m in self._maps]).astype(np.int32)
+        """Returns the length of every row, int32 ``[rows]``: of its longer sequence."""
+        names = ["length", *(["target_length"] if self._schema.target_tokens else [])]
+        lengths = np.max([self.column(name) for name in names], axis=0)
+        return lengths.astype(np.int32)
+
+    def column(self, name: str) -> np.ndarray:
+        """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""
+        return np.concatenate([m["row"][name] for m in self._maps])
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows, as the columns of ``RowSchema.unpack``."""

@@ -25,9 +25,9 @@ def load_servable(
 ) -> tuple[Servable, Tokenizer]:
     """Rebuilds a trained model and its tokenizer from files and facts."""
     if facts["model"]["family"] == FAMILY:
-        from textmill.models.calibrated.classifier import load_classifier
+        from textmill.models.calibrated.joint import load_joint
 
-        return load_classifier(weights, tokenizer, facts)
+        return load_joint(weights, tokenizer, facts)
     from textmill.models.weights import load_task
 
     return load_task(weights, tokenizer, facts)

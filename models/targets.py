@@ -41,6 +41,7 @@ class Target:
         "best_fit",
         "sentence_pair",
         "response",
+        "pair",
     )
     has_labels = False
     suits_parts = True
@@ -93,7 +94,7 @@ class Label(Target):
     """One name of several: int32 in rows."""
 
     field = "label"
-    packings = ("pad",)
+    packings = ("pad", "pair")
     has_labels = True
 
     def parse(self, value: Any, text: str) -> str:
@@ -130,7 +131,7 @@ class Labels(Target):
     """Any number of names: one uint8 for each in rows, 1 where the document has it."""
 
     field = "labels"
-    packings = ("pad",)
+    packings = ("pad", "pair")
     has_labels = True
 
     def parse(self, value: Any, text: str) -> list[str]:
@@ -156,7 +157,7 @@ class Labels(Target):
 
     def unpack(self, column: np.ndarray) -> np.ndarray:
         """Returns uint8 ``[n, labels]``."""
-        return column
+        return column.astype("uint8")
 
     def decode(self, column: np.ndarray, labels: Sequence[str]) -> list[list[str]]:
         """Returns sorted lists of names."""
@@ -185,7 +186,7 @@ class Number(Target):
     """A number, for regression: float32 in rows."""
 
     field = "number"
-    packings = ("pad",)
+    packings = ("pad", "pair")
 
     def is_missing(self, value: Any) -> bool:
         """Returns True without a number; pandas writes NaN as a text."""
@@ -270,9 +271,11 @@ def _span(value: Any, text: str) -> dict[str, Any]:
     return {"start": start, "end": end, "label": label}
 
 
-class SecondText(Target):
-    """Base class: another text, cleaned like the first; tokens in rows."""
+class Text(Target):
+    """The text to write for a text: rows hold both, in one sequence or in two."""
 
+    field = "target_text"
+    packings = ("response", "encoder_decoder")
     suits_parts = False
 
     def parse(self, value: Any, text: str) -> str:
@@ -284,27 +287,12 @@ class SecondText(Target):
         return value
 
 
-class Pair(SecondText):
-    """The second text of a pair: rows hold both as two segments."""
-
-    field = "pair"
-    packings = ("pair",)
-
-
-class Text(SecondText):
-    """The text to write for a text: rows hold both as prompt and response."""
-
-    field = "target_text"
-    packings = ("response",)
-
-
 TARGETS: dict[str, Target] = {
     "none": Target(),
     "label": Label(),
     "labels": Labels(),
     "number": Number(),
     "tags": Tags(),
-    "pair": Pair(),
     "text": Text(),
 }
 """Every kind by the name under which rows of ``TASKS`` give it."""

@@ -2,7 +2,7 @@
 
 A data set is ingested and profiled; one vocabulary is learned; a stage is tokenized,
 trained, evaluated, and, if it is exported, validated and pushed (``stage.py``); a
-report comes last.
+report comes last. Stages with one data set and one layout share their rows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from textmill.components.base import Channel, Component
 from textmill.components.ingester import Ingester, IngesterConfig
 from textmill.components.profiler import Profiler, ProfilerConfig
 from textmill.components.reporter import Reporter, ReporterConfig
+from textmill.components.tokenizer import RowLayout
 from textmill.components.vocabulary_learner import VocabularyLearner
 from textmill.models.tasks import TASKS
 from textmill.pipeline.config.load import LoadedConfig
@@ -43,6 +44,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
         for name, node in ingesters.items()
     }
     stages: dict[str, dict[str, Component]] = {}
+    rows: dict[tuple[Channel, RowLayout], Channel] = {}
     for name, base in _stages_in_order(config):
         corpus = config.stages[name].embeddings
         stages[name] = stage_nodes(
@@ -56,6 +58,7 @@ def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
                 dataset: ingesters[dataset].outputs["documents"]
                 for dataset in _pretraining_datasets(config, name)
             },
+            rows=rows,
             root=root,
         )
     nodes: list[Component] = [*ingesters.values(), *profilers.values(), vocabulary]

@@ -70,28 +70,46 @@ class Pipeline:
         """Returns this graph with only those nodes selected that meet every bound.
 
         Args:
-            only: these nodes.
+            only: these nodes, by id; the name of a stage or a data set, here and below,
+                means all of its nodes.
             start: this node and all downstream nodes.
             until: this node and all upstream nodes.
 
         Raises:
-            ConfigError: an id is unknown, or no node meets every bound.
+            ConfigError: a name is unknown, or no node meets every bound.
         """
-        selected = {self.node(id).id for id in only} or set(self._by_id)
+        selected = {id for name in only for id in self._named(name)} or set(self._by_id)
         if start is not None:
             downstream: dict[str, set[str]] = {id: set() for id in self._by_id}
             for node in self.nodes:
                 for id in node.upstream():
                     downstream[id].add(node.id)
-            selected &= _reachable(self.node(start).id, downstream)
+            selected &= _all_reachable(self._named(start), downstream)
         if until is not None:
             upstream = {node.id: node.upstream() for node in self.nodes}
-            selected &= _reachable(self.node(until).id, upstream)
+            selected &= _all_reachable(self._named(until), upstream)
         if not selected:
             raise ConfigError(f"{self.name}: no node lies between these bounds")
         selection = Pipeline(self.name, self.nodes)
         selection.selected = frozenset(selected)
         return selection
+
+    def _named(self, name: str) -> set[str]:
+        """Returns the ids of the node of this id, or of a stage's or data set's nodes.
+
+        Raises:
+            ConfigError: the name is unknown.
+        """
+        if name in self._by_id:
+            return {name}
+        subjects: dict[str, set[str]] = {}
+        for id in self._by_id:
+            if (subject := subject_of(id)) is not None:
+                subjects.setdefault(subject, set()).add(id)
+        if name not in subjects:
+            hint = did_you_mean(name, [*subjects, *self._by_id])
+            raise ConfigError(f"{self.name}: has no node or stage {name!r}{hint}")
+        return subjects[name]
 
     def needed(self) -> frozenset[str]:
         """Returns the selected nodes and all their upstream nodes."""
@@ -129,6 +147,21 @@ class Pipeline:
             _, id = heapq.heappop(ready)
             sorter.done(id)
             yield id
+
+
+def subject_of(id: str) -> str | None:
+    """Returns the stage or data set of a node, None where it belongs to all.
+
+    It is the second part of an id: ``topic`` of ``train.topic`` and ``train.topic.1``.
+    """
+    _, _, rest = id.partition(".")
+    return rest.partition(".")[0] or None
+
+
+def _all_reachable(
+    starts: Iterable[str], edges: Mapping[str, Iterable[str]]
+) -> set[str]:
+    return set().union(*(_reachable(start, edges) for start in starts))
 
 
 def _reachable(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:

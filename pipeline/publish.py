@@ -266,3 +266,44 @@ def _problem(artifact: Artifact, seal: str | None) -> str | None:
         if size != file["size"]:
             return f"{path} has {size} bytes, not {file['size']}"
     return artifact.missing_reason()
+
+
+def read_lineage(
+    folder_of: Callable[[str], Path | None], inputs: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Returns the executions that made some inputs, each once, upstream first.
+
+    An execution whose record is not in this root, as on a platform, is left out with
+    those before it.
+
+    Args:
+        folder_of: returns the folder of a result with an output of a digest.
+        inputs: digests by name, or by name and key.
+    """
+    lineage: dict[tuple[str, str], dict[str, Any]] = {}
+    _collect_lineage(folder_of, inputs, lineage)
+    return list(lineage.values())
+
+
+def _collect_lineage(
+    folder_of: Callable[[str], Path | None],
+    inputs: Mapping[str, Any],
+    lineage: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    for value in inputs.values():
+        for digest in value.values() if isinstance(value, Mapping) else [value]:
+            folder = folder_of(digest)
+            if folder is None or not (folder / EXECUTION).is_file():
+                continue
+            execution = json.loads((folder / EXECUTION).read_bytes())
+            name = (execution["node"], execution["key"])
+            if name in lineage:
+                continue
+            _collect_lineage(folder_of, execution["inputs"], lineage)
+            parts = execution["parts"]
+            names = ("config", "code", "libraries", "files")
+            lineage[name] = {
+                "node": execution["node"],
+                "outputs": execution["outputs"],
+                **{part: parts[part] for part in names},
+            }

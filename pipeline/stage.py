@@ -1,8 +1,9 @@
 """The nodes of a stage: training, prediction, calibration, evaluation, delivery.
 
-A classifier has two parts, an encoder over token rows and a linear model over whole
-documents; ``calibrate`` joins them. With folds each part is trained once a fold, in
-nodes such as ``train.topic.1``, and ``ensemble`` makes one model of them.
+A model of a label, labels or a number has two parts, an encoder over token rows and a
+linear model over whole documents; ``calibrate`` joins them. With folds each part is
+trained once a fold, in nodes such as ``train.topic.1``, and ``ensemble`` makes one
+model of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from textmill.components.base import Channel, Component
 from textmill.components.calibrator import Calibrator, CalibratorConfig
@@ -23,7 +24,12 @@ from textmill.components.infra_validator import InfraValidator, InfraValidatorCo
 from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
 from textmill.components.predictor import Predictor, PredictorConfig
 from textmill.components.pusher import Pusher, PusherConfig
-from textmill.components.tokenizer import Packing, RowLayout, TokenizeConfig, Tokenizer
+from textmill.components.tokenizer import (
+    RowLayout,
+    TokenizeConfig,
+    Tokenizer,
+    default_packing,
+)
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
@@ -37,7 +43,7 @@ _STEPS = {
     ("encoder", True): ("ensemble", "ensemble"),
     ("linear", True): ("ensemble_linear", "ensemble_linear"),
 }
-"""By part of a classifier and use of folds: the steps with model and predictions."""
+"""By part of a joint model and use of folds: the steps with model and predictions."""
 
 
 def stage_nodes(
@@ -49,6 +55,7 @@ def stage_nodes(
     base: Channel | None,
     corpus: Channel | None,
     pretraining: dict[str, Channel],
+    rows: dict[tuple[Channel, RowLayout], Channel],
     root: Path,
 ) -> dict[str, Component]:
     """Returns a stage's nodes by step.
@@ -61,6 +68,8 @@ def stage_nodes(
         base: the trained model of the stage that it starts from.
         corpus: the data set that its first token embeddings come from.
         pretraining: the other data sets that this model has learned from, by name.
+        rows: the rows of earlier stages by their documents and layout, which this
+            stage shares; its own are added.
         root: the root folder; pushed models go below it.
     """
     stage = config.stages[name]
@@ -72,9 +81,9 @@ def stage_nodes(
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
     if FAMILIES[config.model.family].is_encoder:
-        nodes |= _encoder(config, name, learned, vocabulary, base, corpus)
+        nodes |= _encoder(config, name, learned, vocabulary, base, corpus, rows)
     last = "train"
-    if TASKS[stage.task].target == "label":
+    if TASKS[stage.task].has_linear:
         last = "calibrate"
         nodes[last] = _calibrator(config, name, nodes)
     model = nodes[last].outputs["model"]
@@ -106,7 +115,7 @@ def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
 
 def _has_linear(config: PipelineConfig, stage: StageConfig) -> bool:
     """Returns whether a linear model is part of the model, or its baseline."""
-    return TASKS[stage.task].target == "label" and (
+    return TASKS[stage.task].has_linear and (
         _joins_linear(config) or stage.evaluate.baseline == "linear"
     )
 
@@ -195,11 +204,15 @@ def _encoder(
     vocabulary: Channel,
     base: Channel | None,
     corpus: Channel | None,
+    shared: dict[tuple[Channel, RowLayout], Channel],
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's encoder: rows, training, predictions."""
-    tokenize = _tokenizer(config, name, documents, vocabulary)
-    rows = tokenize.outputs["rows"]
-    nodes: dict[str, Component] = {"tokenize": tokenize}
+    layout = (documents, _row_layout(config, config.stages[name]))
+    nodes: dict[str, Component] = {}
+    if layout not in shared:
+        nodes["tokenize"] = _tokenizer(config, name, documents, vocabulary)
+        shared[layout] = nodes["tokenize"].outputs["rows"]
+    rows = shared[layout]
     for fold in _folds(config.stages[name]):
         train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
         nodes[_of_fold("train", fold)] = train
@@ -226,6 +239,7 @@ def _tokenizer(
         config_paths={
             "packing": f"stages.{name}.tokenize.packing",
             "sequence_length": "model.sequence_length",
+            "target_length": "model.target_length",
             "": f"stages.{name}.task",
         },
         after=(f"profile.{stage.dataset}",) if fails else (),
@@ -349,7 +363,7 @@ def _predictor(
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
-            held_out=TASKS[config.stages[name].task].target == "label",
+            held_out=TASKS[config.stages[name].task].has_linear,
             fold=fold,
         ),
         id=_of_fold(f"{step}.{name}", fold),
@@ -374,7 +388,7 @@ def _group_column(dataset: DatasetConfig) -> str | None:
     """
     others: set[str | None] = {"id", "position", "source"}
     for source in dataset.named_sources().values():
-        others |= {source.text, source.id, source.target_column}
+        others |= {*source.text_columns, source.id, source.target_column}
     return None if dataset.split.by in others else dataset.split.by
 
 
@@ -403,7 +417,8 @@ def _evaluator(
 
 def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
     task = TASKS[stage.task]
-    packing = stage.tokenize.packing or cast(Packing, task.packings[0])
+    num_texts = config.datasets[stage.dataset].num_texts
+    packing = stage.tokenize.packing or default_packing(task.packings, num_texts)
     next_token = task.next_token
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
     return RowLayout(
@@ -419,6 +434,9 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
         dupe_factor=pairs.dupe_factor,
         seed=config.seed if packing == "sentence_pair" else 0,
         target=task.target,
+        target_length=(
+            config.model.longest_target if packing == "encoder_decoder" else 0
+        ),
         examples=stage.tokenize.examples,
     )
 
@@ -455,9 +473,17 @@ def _delivery(
         return nodes
     pushed_dirs = (_pushed_dir(root, name), stage.push.to)
     nodes["push"] = Pusher(
-        PusherConfig(destinations=tuple(path for path in pushed_dirs if path)),
+        PusherConfig(
+            destinations=tuple(path for path in pushed_dirs if path),
+            keep=stage.push.keep,
+            key=stage.push.key,
+        ),
         id=f"push.{name}",
-        config_paths={"destinations": f"stages.{name}.push.to"},
+        config_paths={
+            "destinations": f"stages.{name}.push.to",
+            "keep": f"stages.{name}.push.keep",
+            "key": f"stages.{name}.push.key",
+        },
         serving=export.outputs["serving"],
         evaluation=evaluate.outputs["evaluation"],
         validation=validate.outputs["validation"],

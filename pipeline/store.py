@@ -136,6 +136,19 @@ class MetadataStore:
         )
         return [dict(row) for row in rows]
 
+    def folder_of(self, digest: str) -> Path | None:
+        """Returns the folder of the newest result with an output of this digest."""
+        rows = self._rows(
+            "SELECT node, key FROM events"
+            " JOIN executions ON executions.id = execution"
+            " WHERE digest = ? AND direction = 'output'"
+            " ORDER BY execution DESC LIMIT 1",
+            digest,
+        )
+        return (
+            self.root / "artifacts" / rows[0]["node"] / rows[0]["key"] if rows else None
+        )
+
     def record_run(self, summary: Mapping[str, Any]) -> None:
         """Stores or updates the summary of a run."""
         with self._transaction():

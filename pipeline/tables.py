@@ -155,12 +155,19 @@ def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
 
 
 def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns an answer as columns: ``probability`` of its label, ``p_<label>``."""
+    """Returns an answer as columns: ``probability`` of its label, ``p_<label>``.
+
+    Several labels are one text, with ``|`` between them, and have ``score_<label>``.
+    """
     row: dict[str, Any] = {}
     for name, value in answer.items():
         if name == "probabilities":
             row["probability"] = max(value.values())
             row |= {f"p_{label}": value[label] for label in sorted(value)}
+        elif name == "scores":
+            row |= {f"score_{label}": value[label] for label in sorted(value)}
+        elif name == "labels":
+            row[name] = "|".join(value)
         elif name == "because":
             terms = top_terms(value).items()
             row[name] = "; ".join(f"{ngram} {weight:+.2f}" for ngram, weight in terms)

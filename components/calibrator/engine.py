@@ -1,4 +1,4 @@
-"""Fits the calibration, and writes the classifier and its predictions.
+"""Fits the calibration, and writes the joint model and its predictions.
 
 The predictions of the joint model follow from those of its parts: no forward pass.
 """
@@ -19,10 +19,14 @@ from textmill.components.prediction_files import (
 from textmill.models.calibrated.fit import (
     Calibration,
     Comparison,
-    compare,
     cross_fitted,
-    fit_calibration,
     log_probabilities,
+)
+from textmill.models.calibrated.kinds import (
+    JOINED_OUTPUT,
+    JointCalibration,
+    compare_parts,
+    fit_parts,
 )
 from textmill.models.calibrated.model import (
     ENCODER,
@@ -31,6 +35,8 @@ from textmill.models.calibrated.model import (
     join_tensors,
     part_facts,
 )
+from textmill.models.targets import TARGETS
+from textmill.models.tasks import TASKS
 from textmill.models.weights import save_tensors
 
 _PREFIXES = {"encoder": ENCODER, "linear": LINEAR}
@@ -65,56 +71,68 @@ def join_parts(
     predictions: Predictions,
     risk: float,
 ) -> None:
-    """Writes the calibrated classifier of parts, and its predictions.
+    """Writes the joint model of parts, and its predictions.
 
     Args:
         parts: ``encoder``, ``linear``, or both.
-        model: the classifier to write.
+        model: the joint model to write.
         predictions: its predictions to write.
         risk: highest share of errors among confident answers.
 
     Raises:
         IntegrityError: the predictions of the parts are of different rows.
     """
-    targets, held_out = _read_held_out(parts)
+    kind = _kind(parts)
+    targets, held_out = _read_held_out(parts, JOINED_OUTPUT[kind])
     groups = _read_groups(next(iter(parts.values())).predictions)
     comparison = None
     if len(parts) == 2 and len(targets) > 1:
-        comparison = compare(held_out["encoder"], held_out["linear"], targets, groups)
+        comparison = compare_parts(kind, held_out, targets, groups)
         if not comparison.joint_is_better:
             parts = {"linear": parts["linear"]}
     held_out = {name: held_out[name] for name in parts}
-    calibration = fit_calibration(
-        held_out["encoder"] if "encoder" in parts else None,
-        held_out["linear"] if "linear" in parts else None,
-        targets,
-        risk=risk,
-        groups=groups,
-    )
+    calibration = fit_parts(kind, held_out, targets, risk=risk, groups=groups)
     _write_model(parts, model, calibration, comparison, rows=len(targets))
-    logs = log_probabilities(list(held_out.values()))
     _write_predictions(
         parts,
         predictions,
         calibration,
-        out_of_fold=lambda: cross_fitted(logs, targets, groups),
+        out_of_fold=lambda: cross_fitted(
+            log_probabilities(list(held_out.values())), targets, groups
+        ),
     )
 
 
+def _kind(parts: Mapping[str, Part]) -> str:
+    """Returns the kind of target of the parts."""
+    return TASKS[next(iter(parts.values())).model.facts["task"]].target
+
+
 def _read_held_out(
-    parts: Mapping[str, Part],
+    parts: Mapping[str, Part], output: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Returns targets ``[rows]`` and probabilities ``[rows, labels]`` by part."""
-    targets: list[np.ndarray] = [np.zeros(0, np.int32)]
-    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in parts}
+    """Returns targets ``[rows, ...]``, and an output ``[rows, ...]`` by part."""
+    targets: list[np.ndarray] = []
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in parts}
     for groups in _aligned(parts, _held_out_split(parts)):
         targets.append(next(iter(groups.values()))["target"])
         for name, group in groups.items():
-            probabilities[name].append(group["probabilities"])
+            outputs[name].append(group[output])
+    if not targets:
+        return _no_rows(parts)
     return np.concatenate(targets), {
-        name: np.concatenate(groups or [np.zeros((0, 1), np.float32)])
-        for name, groups in probabilities.items()
+        name: np.concatenate(groups) for name, groups in outputs.items()
     }
+
+
+def _no_rows(parts: Mapping[str, Part]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns the targets and outputs of a split without rows."""
+    kind = _kind(parts)
+    num_labels = len(next(iter(parts.values())).model.facts["labels"])
+    column = np.zeros((0, num_labels) if kind == "labels" else 0)
+    shape = 0 if kind == "number" else (0, num_labels)
+    outputs = {name: np.zeros(shape, np.float32) for name in parts}
+    return TARGETS[kind].unpack(column), outputs
 
 
 def _read_groups(predictions: Predictions) -> np.ndarray | None:
@@ -148,7 +166,7 @@ def _aligned(
 def _write_model(
     parts: Mapping[str, Part],
     model: TrainedModel,
-    calibration: Calibration,
+    calibration: JointCalibration,
     comparison: Comparison | None,
     *,
     rows: int,
@@ -184,13 +202,14 @@ def _write_model(
 def _write_predictions(
     parts: Mapping[str, Part],
     predictions: Predictions,
-    calibration: Calibration,
+    calibration: JointCalibration,
     *,
     out_of_fold: Callable[[], np.ndarray],
 ) -> None:
     first = next(iter(parts.values())).predictions
     outputs = {}
     if "folds" in first.facts:
+        assert isinstance(calibration, Calibration), "folds are of labels"
         outputs[first.held_out_split] = _of_folds(first, calibration, out_of_fold())
     if first.facts["split"] not in outputs:
         outputs[first.facts["split"]] = _joined(parts, calibration)
@@ -223,14 +242,11 @@ def _of_folds(
 
 
 def _joined(
-    parts: Mapping[str, Part], calibration: Calibration
+    parts: Mapping[str, Part], calibration: JointCalibration
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields targets and calibrated answers of the evaluated split."""
+    """Yields targets and joint answers of the evaluated split."""
+    output = JOINED_OUTPUT[_kind(parts)]
     for groups in _aligned(parts, None):
-        given = {name: group["probabilities"] for name, group in groups.items()}
-        joined = calibration.probabilities(given.get("encoder"), given.get("linear"))
-        yield {
-            "target": next(iter(groups.values()))["target"],
-            "probabilities": joined,
-            "confident": calibration.is_confident(joined),
-        }
+        given = {name: group[output] for name, group in groups.items()}
+        joined = calibration.outputs(given.get("encoder"), given.get("linear"))
+        yield {"target": next(iter(groups.values()))["target"], **joined}

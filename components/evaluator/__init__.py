@@ -45,8 +45,9 @@ class EvaluateConfig:
     passes. ``majority``, ``linear`` and ``encoder`` are compared alike."""
     baseline: Literal["linear", "none"] = "linear"
     """Simple model of the same documents, whose metrics are shown next to this one's:
-    ``linear``, a logistic regression over token n-grams of the whole text, for tasks
-    with a label; or ``none``. The most frequent label is always shown."""
+    ``linear``, a logistic or ridge regression over token n-grams of the whole text, for
+    tasks with a label, labels or a number; or ``none``. The most frequent label is
+    always shown."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200

@@ -63,6 +63,8 @@ def measure(
         **_count_groups(rows.groups),
         "metrics": _intervals(metrics, rows, config.seed),
     }
+    if signatures := _signatures(metrics, rows):
+        result["signatures"] = signatures
     if "groups" in result:
         result["grouped_by"] = predictions.facts["group"]
     if predictions.samples:
@@ -138,6 +140,12 @@ def _intervals(
         )
         for name, values in rows.statistics.items()
     }
+
+
+def _signatures(metrics: Mapping[str, Metric], rows: MeasuredRows) -> dict[str, str]:
+    """Returns the settings of metrics that state them, by metric."""
+    signatures = {name: metrics[name].signature(rows.facts) for name in rows.statistics}
+    return {name: text for name, text in signatures.items() if text is not None}
 
 
 def _slices(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
 from textmill.components.shards import read_shard
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
+from textmill.models.texts import texts_of
 
 _MOST_READ = 200_000
 """Documents of train that are read; from more, the number is extrapolated."""
@@ -26,7 +28,7 @@ def documents_seen(
 ) -> dict[str, dict[str, Any]]:
     """Returns ``documents`` and ``share`` of those measured, by data set with them.
 
-    A document is seen if train of the data set has the same text. Shards are samples,
+    A document is seen if train of the data set has all its texts. Shards are samples,
     since the hash of the id decides about a document's shard.
 
     Args:
@@ -39,20 +41,21 @@ def documents_seen(
     splits = documents.splits_of(predictions.facts["split"])
     field = TARGETS[TASKS[predictions.facts["task"]].target].field or "text"
     measured = documents.read_with(field, *splits)
-    texts = {_key(document["text"]) for document in measured}
+    documents_keys = {tuple(map(_key, texts_of(document))) for document in measured}
+    wanted = set(chain.from_iterable(documents_keys))
     seen = {}
     for name, other in pretraining.items():
         num_read, common = 0, set[bytes]()
         for document in _first_shards(other):
             num_read += 1
-            if (key := _key(document["text"])) in texts:
-                common.add(key)
-        if not common:
+            common.update(wanted.intersection(map(_key, texts_of(document))))
+        num_seen = sum(map(common.issuperset, documents_keys))
+        if not num_seen:
             continue
         whole = other.splits["train"]
-        share = min(1.0, len(common) * whole / num_read / len(texts))
+        share = min(1.0, num_seen * whole / num_read / len(documents_keys))
         seen[name] = {
-            "documents": round(share * len(texts)),
+            "documents": round(share * len(documents_keys)),
             "share": share,
             "is_estimate": num_read < whole,
         }

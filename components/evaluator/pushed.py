@@ -27,6 +27,7 @@ from textmill.models.metrics.metric import Metric
 from textmill.models.metrics.resampling import group_codes
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
+from textmill.models.texts import texts_of
 
 _LEAST_SHARE = 0.5
 """Share of the new model's rows that the pushed one must have been measured on."""
@@ -44,7 +45,7 @@ def row_keys(
     read: list[str] = []
     splits = documents.splits_of(predictions.facts["split"])
     for document in documents.read_with(field, *splits):
-        content = canonical_json([document["text"], document[field]])
+        content = canonical_json([*texts_of(document), document[field]])
         number = seen[content]
         seen[content] += 1
         digest = hashlib.blake2b(content + b"%d" % number, digest_size=8).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from textmill.models.metrics.calibration import Answers, answer_rows, answers_of
 from textmill.models.metrics.confusion import confusion_cells
 from textmill.models.metrics.metric import Metric, PredictedRows, PredictionFacts
 from textmill.models.metrics.resampling import group_codes
+from textmill.models.metrics.words import writing
 from textmill.models.tasks import TASKS
 
 Statistics = dict[str, np.ndarray]
@@ -40,9 +42,13 @@ def prediction_facts(predictions: Predictions) -> PredictionFacts:
     """Returns the facts that metrics need."""
     facts = predictions.facts
     size = facts["bytes"]
+    texts: Iterable[str] = ()
+    if TASKS[facts["task"]].target == "text":
+        texts = chain.from_iterable(g["target"] for g in predictions.read_groups())
     return PredictionFacts(
         labels=tuple(facts["labels"]),
         tokens_per_byte=facts["tokens"] / size if size else None,
+        writing=writing(texts),
     )
 
 

@@ -27,6 +27,7 @@ from textmill.components.text.duplicate_clusters import DuplicateClusters
 from textmill.components.text.minhash import band_keys, signatures
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import DataError
+from textmill.models.texts import joined_text, texts_of
 
 _POOLED = ("train", "eval")
 _BANDS, _HASHES = 32, 4
@@ -90,7 +91,7 @@ def _pooled(documents: Documents) -> Iterator[Batch]:
 
 
 def _keys(batch: Batch, documents: Documents, config: FoldSplitterConfig) -> Keys:
-    texts = [document["text"] for document in batch]
+    texts = list(map(joined_text, batch))
     numbers = {label: number for number, label in enumerate(documents.labels)}
     key = str(config.seed).encode()
     ids = b"".join(_hash(document["id"], key=key) for document in batch)
@@ -195,7 +196,7 @@ def _write(
             for document in batch:
                 fold = fold_of[position]
                 position += 1
-                num_bytes[fold] += len(document["text"].encode())
+                num_bytes[fold] += sum(len(t.encode()) for t in texts_of(document))
                 line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
                 shards[fold].write(line)
     counts = np.bincount(fold_of, minlength=num_folds).tolist()

@@ -64,6 +64,7 @@ class DatasetConfig:
             raise ValueError(f"the same kind of target in every source, got {got}")
         kind, target = self.target, TARGETS[self.target]
         self._check_labels(kind)
+        self._check_texts()
         if self.augment is not None and (kind == "none" or not target.suits_parts):
             raise ValueError(
                 f"a label, labels or number column for augment, got {kind}"
@@ -79,6 +80,20 @@ class DatasetConfig:
                 f"may not change, got {self.clean.repeated_passages}"
             )
 
+    def _check_texts(self) -> None:
+        """Refuses sources of unlike numbers of texts, and steps that need one text."""
+        sources = self.named_sources().items()
+        counts = {name: len(source.text_columns) for name, source in sources}
+        if len(set(counts.values())) > 1:
+            got = ", ".join(f"{number} in {name}" for name, number in counts.items())
+            raise ValueError(f"the same number of texts in every source, got {got}")
+        for name, is_used in (
+            ("augment", self.augment is not None),
+            ("split.by: position", self.split.by == "position"),
+        ):
+            if is_used and self.num_texts > 1:
+                raise ValueError(f"one text a document for {name}, got several")
+
     def _check_labels(self, kind: str) -> None:
         if kind == "none" and self.labels != LabelsConfig():
             raise ValueError("a target column in the source for labels, got none")
@@ -92,6 +107,11 @@ class DatasetConfig:
         if self.source is not None:
             return {"": self.source}
         return dict(sorted(self.sources.items()))
+
+    @property
+    def num_texts(self) -> int:
+        """The number of texts of every document."""
+        return len(next(iter(self.named_sources().values())).text_columns)
 
     @property
     def target(self) -> str:

@@ -18,6 +18,7 @@ from textmill.components.ingester.cleaning.text_pipeline import (
 from textmill.components.ingester.config import DatasetConfig
 from textmill.components.ingester.dedup.decontamination import contamination
 from textmill.components.ingester.dedup.passages import Passages, span_hashes
+from textmill.components.ingester.document_texts import DocumentTexts
 from textmill.components.ingester.labels import LabelRules
 from textmill.components.ingester.readers import READERS
 from textmill.components.ingester.readers.records import BadRecord, Record
@@ -28,7 +29,8 @@ from textmill.components.scratch import cached_path
 from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import DataError, did_you_mean
-from textmill.models.targets import TARGETS, SecondText, Tags, mismatch
+from textmill.models.targets import TARGETS, Tags, Text, mismatch
+from textmill.models.texts import TEXT_FIELDS
 
 INDEX = np.dtype(
     [
@@ -53,7 +55,7 @@ INDEX = np.dtype(
 """One document: hashes of its id, text and split key, and the place of its line."""
 
 _NO_HASH = bytes(16)
-_OWN = ("id", "text", "label")
+_OWN = ("id", *TEXT_FIELDS, "label")
 
 
 class DocumentBatch(NamedTuple):
@@ -100,6 +102,7 @@ class DocumentBuilder:
         self._key = None if split.by in ("id", "position", "source") else split.by
         self._by_position = split.by == "position"
         self._pipeline = TextPipeline(clean, seed=self.seed)
+        self._document_texts = DocumentTexts(self._source, clean, self._pipeline)
         self.removed, self.personal = self._pipeline.removed, self._pipeline.personal
         self._exact = clean.dedup != "none"
         self._near = clean.near if clean.dedup == "near" else None
@@ -120,6 +123,7 @@ class DocumentBuilder:
         self.num_pending_bytes = 0
         self._lines: list[bytes] = []
         self._texts: list[str] = []
+        self._first_texts: list[str] = []
         self._digests: list[bytes] = []
         self._numbers: list[tuple[int, int, int, int, bool]] = []
 
@@ -135,33 +139,31 @@ class DocumentBuilder:
             BadRecord: a column is missing or not of its type.
             DataError: a tag would overwrite a column.
         """
-        row, source = record.row, self._source
-        text = self._field(row, source.text)
-        if text is None:  # as csv's empty text, which is too short
+        row = record.row
+        values = [self._field(row, column) for column in self._source.text_columns]
+        texts = self._document_texts.read(values[0], values[1:])
+        if texts is None:
             self.num_read += 1
             self.dropped["no_text"] += 1
             return
-        if type(text) is not str:
-            raise _wrong_type("text", source.text, text, "a string")
-        if "\0" in text:
-            raise BadRecord("nul", "holds a NUL character")
         identity = self._identity(record, name)
-        target = self._target_value(row, text)
+        target = self._target_value(row, texts[0])
         if target is None and self._source.target_column and not self.keep_unlabelled:
             self.num_read += 1
             self.dropped[f"no_{self._target.field}"] += 1
             return
-        key = self._split_key(row, identity if self._id_column else text)
+        key = self._split_key(row, identity if self._id_column else texts[0])
         code = SPLITS.index(split) if split else self._splitter.split_of(key)
         others = {column: row[column] for column in self._others(row)}
         if self.source_name:
             others.setdefault("source", self.source_name)
         if not self._by_position:
-            self._emit(identity, text, target, others, code, key)
+            self._emit(identity, texts, target, others, code, key)
             return
-        text = self._pipeline.apply(text, identity, others)[0]
+        text = self._pipeline.apply(texts[0], identity, others)[0]
         for code, piece in self._splitter.split_text(text):
-            self._emit(f"{identity}#{SPLITS[code]}", piece, target, others, code, key)
+            name = f"{identity}#{SPLITS[code]}"
+            self._emit(name, [piece], target, others, code, key)
 
     def take(self) -> DocumentBatch:
         """Returns the documents built since the last call."""
@@ -199,30 +201,32 @@ class DocumentBuilder:
 
     def _find_spans(self) -> Passages | None:
         repeats = self.dataset.clean.repeated_passages
-        return None if repeats == "keep" else span_hashes(self._texts, repeats)
+        return None if repeats == "keep" else span_hashes(self._first_texts, repeats)
 
     def _emit(
         self,
         identity: str,
-        text: str,
+        texts: list[str],
         target: Any,
         others: dict[str, Any],
         split: int,
         key: str,
     ) -> None:
         if self._by_position:
-            reason = length_reason(text, self.dataset.clean)
+            reason = length_reason(texts[0], self.dataset.clean)
         else:
-            original = text
-            text, reason = self._pipeline.apply(text, identity, others)
+            original = texts[0]
+            texts, reason = self._document_texts.clean(texts, identity, others)
             if not reason:
-                changed = text != original
+                changed = texts[0] != original
                 target, reason = self._clean_target(target, identity, others, changed)
         self.num_read += 1
         if reason:
             self.dropped[reason] += 1
             return
-        document: dict[str, Any] = {"id": identity, "text": text}
+        document: dict[str, Any] = {"id": identity}
+        document |= zip(TEXT_FIELDS, texts, strict=False)
+        text = texts[0] if len(texts) == 1 else "\n".join(texts)
         code = -1
         if target is not None:
             document[self._target.field] = target
@@ -235,12 +239,13 @@ class DocumentBuilder:
         self.num_pending_bytes += len(line)
         if self._needs_texts:
             self._texts.append(text)
+            self._first_texts.append(texts[0])
         self._digests.append(_hash(identity.encode(), 24, self._order_key))
         self._digests.append(text_key(text) if self._exact else _NO_HASH)
         self._digests.append(
             _hash(key.encode(), 8, b"") if self._group else _NO_HASH[:8]
         )
-        size = len(text) if text.isascii() else len(text.encode())
+        size = sum(map(_num_bytes, texts))
         self._numbers.append((len(line), size, code, split, target is not None))
 
     def _field(self, row: dict[str, Any], column: str) -> Any:
@@ -294,7 +299,7 @@ class DocumentBuilder:
     ) -> tuple[Any, str | None]:
         """Returns the target of a cleaned text, and the reason to drop it or None.
 
-        A second text is cleaned like the first.
+        A text as target is cleaned like a document's further texts.
         """
         if changed and isinstance(self._target, Tags):
             raise BadRecord(
@@ -302,13 +307,9 @@ class DocumentBuilder:
                 "cleaning changed a text whose tags count its characters; clean it "
                 "beforehand, or turn the step of clean off",
             )
-        if not isinstance(self._target, SecondText) or target is None:
+        if not isinstance(self._target, Text) or target is None:
             return target, None
-        first = others.get("personal")
-        target, reason = self._pipeline.clean(target, identity, others)
-        if first is not None and self.dataset.clean.privacy == "tag":
-            kinds = {*str(first).split(","), *others["personal"].split(",")}
-            others["personal"] = ",".join(sorted(kinds))
+        target, reason = self._document_texts.clean_further(target, identity, others)
         return target, reason or (None if target.strip() else "too_short")
 
     def _split_key(self, row: dict[str, Any], identity: str) -> str:
@@ -325,7 +326,7 @@ class DocumentBuilder:
         others = self._other_names.get(names)
         if others is None:
             source = self._source
-            columns = (source.text, source.target_column, self._id_column)
+            columns = (*source.text_columns, source.target_column, self._id_column)
             taken = {*_OWN, *columns, self._target.field}
             self._check_tags(names)
             others = self._other_names[names] = sorted(set(names) - taken)
@@ -368,6 +369,10 @@ def duplicates(rows: np.ndarray, order: np.ndarray, *keys: str) -> np.ndarray:
     mask = np.zeros(len(rows), bool)
     mask[order[1:][same]] = True
     return mask
+
+
+def _num_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _hash(value: bytes, size: int, key: bytes) -> bytes:

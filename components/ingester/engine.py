@@ -47,6 +47,7 @@ from textmill.components.worker_errors import (
     recording_errors,
 )
 from textmill.models.errors import ConfigError, DataError
+from textmill.models.texts import joined_text
 
 _OUTCOME = "outcome.json"
 _NUM_SAMPLED = 100
@@ -140,7 +141,9 @@ def _index_evaluation(
         other = against[name]
         splits = [split for split in other.splits if split != "train"]
         texts = (
-            doc["text"] for split in splits or ["train"] for doc in other.read(split)
+            joined_text(document)
+            for split in splits or ["train"]
+            for document in other.read(split)
         )
         while batch := list(islice(texts, 1000)):
             hashes.append(np.unique(ngram_hashes(batch, config.ngrams).values))

@@ -13,6 +13,7 @@ from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.spill_files import SpillFiles
 from textmill.models.errors import DataError
 from textmill.models.targets import TARGETS
+from textmill.models.texts import texts_of
 
 _NUM_COMPARED = 200
 """Pairs of documents with one id whose texts are compared."""
@@ -118,7 +119,7 @@ def check_ids(
             (lines.document(rows[first]), lines.document(rows[second]))
             for first, second in zip(firsts[sample], order[sample], strict=True)
         ]
-    different = [a for a, b in pairs if a["text"] != b["text"]]
+    different = [a for a, b in pairs if texts_of(a) != texts_of(b)]
     if num_repeated * len(different) / len(pairs) <= allowed:
         return
     raise DataError(

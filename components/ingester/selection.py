@@ -83,6 +83,8 @@ def select(
     shards = make_shards(rules.rows, rules.spills, dataset.num_shards)
     records = {shard.name: len(shard.length) for shard in shards}
     facts = _make_facts(parts, rules, names, dataset.target)
+    if dataset.num_texts > 1:
+        facts["texts"] = dataset.num_texts
     return Selection(shards, facts, ledger, records)
 
 

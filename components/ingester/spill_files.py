@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from textmill.components.scratch import cached_path, uploading
+from textmill.models.texts import texts_of
 
 Edit = Callable[[int, dict[str, Any]], None]
 """Takes a row's position and its document, and changes the document in place."""
@@ -62,6 +63,7 @@ def rewrite(
             line = orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
             rows["part"][index], rows["offset"][index] = len(places), file.tell()
             rows["length"][index] = len(line)
-            rows["text_bytes"][index] = len(document["text"].encode())
+            num_bytes = sum(len(text.encode()) for text in texts_of(document))
+            rows["text_bytes"][index] = num_bytes
             file.write(line)
     places.append(target)

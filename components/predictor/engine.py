@@ -19,12 +19,13 @@ from textmill.components.artifacts import (
 from textmill.components.prediction_files import GROUP_ROWS, write_rows
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
-from textmill.models.inference import predict_rows, tokenize_texts
+from textmill.models.inference import predict_rows, tokenize_documents
 from textmill.models.linear.model import LinearModel
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.server import ServingOptions
+from textmill.models.texts import texts_of
 from textmill.models.tokenizers import load_tokenizer
 from textmill.models.weights import load_task
 
@@ -187,12 +188,9 @@ def _of_linear(
     def outputs(split: str) -> Iterator[dict[str, np.ndarray]]:
         labelled = documents.read_with(kind.field, split)
         while batch := list(islice(labelled, GROUP_ROWS)):
-            ids = list(tokenize_texts(tokenizer, (d["text"] for d in batch)))
+            ids = list(tokenize_documents(tokenizer, map(texts_of, batch)))
             numbers = kind.encode([d[kind.field] for d in batch], labels)
-            yield {
-                "target": np.array(numbers, np.int32),
-                "probabilities": linear.probabilities(ids),
-            }
+            yield {"target": kind.unpack(np.array(numbers)), **linear.outputs(ids)}
 
     return outputs
 

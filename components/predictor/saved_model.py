@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.artifacts import PushedVersion, ServingModel
 from textmill.components.manifest import MANIFEST
 from textmill.components.native_logs import silence_native_logs
+from textmill.components.provenance import trusted_keys, verify_version
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 REST = "(rest)"
 """The term of an answer that no n-gram has: of the encoder, and the bias."""
 _BATCH = 64
-_FIRST = ("label", "probabilities")
+_FIRST = ("label", "labels", "probabilities", "scores")
+_BY_LABEL = ("probabilities", "scores")
+"""Answers that are a number for each label."""
 
 
 def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
@@ -29,8 +32,8 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
 
     Raises:
         ConfigError: the folder has no SavedModel exported by Textmill.
-        IntegrityError: a file differs from the manifest, or the graph holds an op that
-            the exporter does not write.
+        IntegrityError: a file differs from the manifest, a version in a root lacks its
+            signature, or the graph holds an op that the exporter does not write.
     """
     if not (folder / PushedVersion.MODEL).is_file():
         raise ConfigError(f"{folder}: expected a SavedModel, got none")
@@ -50,7 +53,7 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
 def _verify(folder: Path) -> None:
     """Compares a SavedModel with the manifest that covers it."""
     if (folder / MANIFEST).is_file():
-        PushedVersion(folder).verify()
+        verify_version(folder, trusted_keys(folder))
     elif (folder.parent / MANIFEST).is_file():
         ServingModel(folder.parent).verify()
     else:
@@ -64,10 +67,10 @@ def _verify(folder: Path) -> None:
 def predict_texts(
     model: Runtime, texts: Sequence[str], *, explain: bool = False
 ) -> list[dict[str, Any]]:
-    """Returns an answer for each text; probabilities by label, highest first.
+    """Returns an answer for each text; numbers by label are sorted, highest first.
 
-    Fields are in one order: label, probabilities, then others by name. A SavedModel
-    has its outputs in any order, another one in every process.
+    Fields are in one order: label or labels, their numbers, then others by name. A
+    SavedModel has its outputs in any order, another one in every process.
 
     Args:
         model: the loaded export.
@@ -88,9 +91,10 @@ def predict_texts(
             ):
                 answer["because"] = _because(terms, model.labels.index(answer["label"]))
     for answer in answers:
-        if "probabilities" in answer:
-            pairs = zip(model.labels, answer["probabilities"], strict=True)
-            answer["probabilities"] = dict(sorted(pairs, key=lambda pair: -pair[1]))
+        for name in _BY_LABEL:
+            if name in answer:
+                pairs = zip(model.labels, answer[name], strict=True)
+                answer[name] = dict(sorted(pairs, key=lambda pair: -pair[1]))
     return [{name: answer[name] for name in _in_order(answer)} for answer in answers]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from textmill.models.texts import TEXT_FIELDS
+
 MAX_DISTINCT = 1000
 """Largest number of distinct values to count."""
 MAX_VALUE_CHARACTERS = 200
@@ -121,10 +123,10 @@ def _category(value: Any) -> str:
 def add_columns(
     columns: dict[str, Column], documents: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Counts every column of some documents except ``id`` and ``text``."""
+    """Counts every column of some documents except ``id`` and the texts."""
     names = dict.fromkeys(name for document in documents for name in document)
     for name in names:
-        if name in ("id", "text"):
+        if name in ("id", *TEXT_FIELDS):
             continue
         values = [document.get(name) for document in documents]
         present = [value for value in values if value is not None]

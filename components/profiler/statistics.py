@@ -22,13 +22,17 @@ from textmill.components.profiler.text_stats import NO_SCRIPT, SCRIPTS, count_te
 from textmill.components.scratch import local_copy
 from textmill.components.shards import group, read_shard
 from textmill.models.targets import TARGETS
+from textmill.models.texts import joined_text
 
 _BLOCK_CHARACTERS = 1 << 18
 
 
 @dataclass
 class Statistics:
-    """Counts over documents; those of two shards add up to those of both."""
+    """Counts over documents; those of two shards add up to those of both.
+
+    The texts of a document are counted as one, with line breaks between them.
+    """
 
     num_documents: int = 0
     num_bytes: int = 0
@@ -49,7 +53,7 @@ class Statistics:
         self, documents: Sequence[Mapping[str, Any]], target: str = "label"
     ) -> None:
         """Counts a block of documents with a kind of target."""
-        texts = [document["text"] for document in documents]
+        texts = list(map(joined_text, documents))
         encoded = [text.encode() for text in texts]
         block = count_texts(texts, self.terms)
         self.num_documents += len(texts)
@@ -118,7 +122,7 @@ def count_shard(shard: ShardFile) -> tuple[ShardFile, Statistics]:
 
 
 def _size(document: dict[str, Any]) -> int:
-    return len(document["text"]) + 1
+    return len(joined_text(document)) + 1
 
 
 def by_split(

@@ -13,6 +13,7 @@ from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
 from textmill.models.tasks import TASKS
+from textmill.models.texts import texts_of
 
 MAX_CHARACTERS = 400
 
@@ -65,7 +66,7 @@ def _texts(
     splits = documents.splits_of(predictions.facts["split"])
     for document in documents.read(*splits):
         if document["id"] in ids:
-            texts[document["id"]] = shorten(document["text"])
+            texts[document["id"]] = shorten("\n".join(texts_of(document)))
             if len(texts) == len(ids):
                 break
     return texts

@@ -41,7 +41,14 @@ def size(num_bytes: int) -> str:
 
 def words(name: str) -> str:
     """Returns a name of the config or of a metric in words: ``macro F1``."""
-    abbreviations = {"f1": "F1", "lm": "LM"}
+    abbreviations = {
+        "f1": "F1",
+        "lm": "LM",
+        "bleu": "BLEU",
+        "chrf": "chrF",
+        "ter": "TER",
+        "rouge": "ROUGE",
+    }
     return " ".join(abbreviations.get(word, word) for word in name.split("_"))
 
 

@@ -45,6 +45,7 @@ class StageLine:
     metric: str | None
     interval: Interval | None
     measured: str | None
+    compared: str | None
     gates: list[Mapping[str, Any]]
     bound: float | None
     blessed: bool | None
@@ -132,6 +133,7 @@ def _line(stage: Mapping[str, Any], run_stage: Mapping[str, Any]) -> StageLine:
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
         measured=measured_on(task, evaluation),
+        compared=compared_with(metric, evaluation),
         gates=list(gates),
         bound=_bound(gates, metric),
         blessed=evaluation.get("blessed"),
@@ -151,6 +153,7 @@ def _summary_line(name: str, stage: Mapping[str, Any]) -> StageLine:
         metric=metric,
         interval=interval(metrics[metric]) if metric else None,
         measured=measured_on(task, stage),
+        compared=compared_with(metric, stage),
         gates=list(gates),
         bound=_bound(gates, metric),
         blessed=stage.get("blessed"),
@@ -183,6 +186,32 @@ def measured_on(task: str | None, evaluation: Mapping[str, Any]) -> str | None:
         noun = "group" if groups == 1 else "groups"
         text += f" in {groups:,} {noun} by {evaluation['grouped_by']}"
     return text
+
+
+def compared_with(metric: str | None, evaluation: Mapping[str, Any]) -> str | None:
+    """Returns ``linear model 0.829, difference +0.0104 [+0.00173, +0.0195]``.
+
+    The baseline is the most complex one that is not a part of the model.
+
+    Args:
+        metric: the stage's main metric.
+        evaluation: an evaluation, or its summary.
+    """
+    baselines = evaluation.get("baselines") or {}
+    names = [n for n in order_baselines(baselines) if n != "encoder"]
+    for name in sorted(names, key=lambda name: name == "majority"):
+        measured = baselines[name]["metrics"].get(metric)
+        if measured is None:
+            continue
+        text = f"{baseline_title(name)} {interval(measured).value:.4g}"
+        bounds = baselines[name].get("differences", {}).get(metric)
+        if bounds is not None:
+            text += (
+                f", difference {bounds['value']:+.3g} [{bounds['low']:+.3g}, "
+                f"{bounds['high']:+.3g}]"
+            )
+        return text
+    return None
 
 
 def cautions(evaluation: Mapping[str, Any]) -> Iterator[str]:

@@ -3,20 +3,39 @@
 Rows belong to no model; a task shifts and masks them when it reads them.
 
 Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
-``sentence_pairs``, ``prompt_response``, ``word_boundaries``, ``tf_example``.
+``sentence_pairs``, ``prompt_response``, ``encoder_decoder``, ``word_boundaries``,
+``tf_example``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
 from textmill.models.checks import SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
-Packing = Literal["pad", "concat", "best_fit", "sentence_pair", "response", "pair"]
+Packing = Literal[
+    *("pad", "concat", "best_fit", "sentence_pair", "response", "pair"),
+    "encoder_decoder",
+]
+
+TEXTS_OF: dict[str, tuple[int, ...]] = {"pair": (2,)}
+"""By packing: the numbers of texts of a document that it takes; of others, one."""
+
+
+def takes(packing: str, num_texts: int) -> bool:
+    """Returns whether a packing takes documents of a number of texts."""
+    return num_texts in TEXTS_OF.get(packing, (1,))
+
+
+def default_packing(packings: Sequence[str], num_texts: int) -> Packing:
+    """Returns the first packing that takes a number of texts; the first without one."""
+    fitting = [packing for packing in packings if takes(packing, num_texts)]
+    return cast(Packing, [*fitting, *packings][0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +46,11 @@ class TokenizeConfig:
     """How documents share rows: one truncated document per row (pad); a stream with an
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
-    (sentence_pair); a prompt and its response (response); a text and the second text of
-    its pair (pair). Not set: concat for a language model, pad for a classifier. The
-    start token begins a row of masked_lm, not every document in it."""
+    (sentence_pair); a prompt and its response (response); the two texts of a
+    document (pair); a text and its target in two sequences (encoder_decoder). Not set:
+    concat for a language model, encoder_decoder for seq2seq; for others pad, or pair
+    for documents of two texts. The start token begins a row of masked_lm, not every
+    document in it."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
     to the whole row, as in nanoGPT."""
@@ -85,6 +106,8 @@ class RowLayout:
     """sentence_pair: seed of its random choices."""
     target: str = "none"
     """Kind of target in the rows: see ``textmill.models.targets``."""
+    target_length: int = 0
+    """encoder_decoder: tokens of the target, special tokens included."""
     examples: bool = False
     """Also write rows as tf.Example."""
 
@@ -115,6 +138,12 @@ def tokenize(
             f"{documents.path}: expected documents with target {config.target}, got "
             f"{documents.target}; name their column {TARGETS[config.target].field!r} "
             "in the data set's source"
+        )
+    if not takes(config.packing, documents.num_texts):
+        raise DataError(
+            f"{documents.path}: expected documents that packing {config.packing} "
+            f"takes, got {documents.num_texts} texts in each; name other columns in "
+            "the data set's source.text"
         )
     num_documents = sum(documents.splits.values())
     context.report({"phase": f"tokenizing {num_documents:,} documents"})

@@ -37,6 +37,7 @@ from textmill.components.scratch import (
 from textmill.components.shards import read_batches
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import BestFit
+from textmill.components.tokenizer.encoder_decoder import EncoderDecoder
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair, TextPair
@@ -45,6 +46,7 @@ from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.errors import DataError
 from textmill.models.rows import Parts, RowSchema, frame_rows
 from textmill.models.targets import TARGETS
+from textmill.models.texts import texts_of
 from textmill.models.tokenizers import load_tokenizer
 
 PACKERS: dict[str, type[Packer]] = {
@@ -54,6 +56,7 @@ PACKERS: dict[str, type[Packer]] = {
     "sentence_pair": SentencePair,
     "response": Response,
     "pair": TextPair,
+    "encoder_decoder": EncoderDecoder,
 }
 EXAMPLES = "examples"
 _COUNTS = "counts.json"
@@ -82,6 +85,7 @@ def schema_of(
         words=config.words is not None,
         target=config.target,
         num_labels=num_labels if config.target == "labels" else 0,
+        target_tokens=config.target_length,
     )
 
 
@@ -182,7 +186,7 @@ def _record(
         "labels": documents.labels if TARGETS[schema.target].has_labels else [],
         "vocabulary": vocabulary.digest,
     }
-    if schema.parts == "answer":
+    if schema.parts == "answer" or schema.target_tokens:
         rows.facts["answers"] = {split: _answers(totals[split]) for split in splits}
     unlabelled = {split: totals[split]["unlabelled"] for split in splits}
     if any(unlabelled.values()):
@@ -275,7 +279,8 @@ class _TokenizeShard(beam.DoFn):
         labelled = [document for document in batch if field in document]
         if len(labelled) < len(batch):
             others = [document for document in batch if field not in document]
-            num_bytes = sum(len(document["text"].encode()) for document in others)
+            texts = [text for document in others for text in texts_of(document)]
+            num_bytes = sum(len(text.encode()) for text in texts)
             self._skipped["unlabelled"] += len(others)
             self._skipped["unlabelled_bytes"] += num_bytes
         return labelled

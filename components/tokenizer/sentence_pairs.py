@@ -15,6 +15,7 @@ from textmill.components.text.sentences import sentences
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer
 from textmill.models.hashing import StatelessRandom
+from textmill.models.texts import texts_of
 
 _WINDOW_TOKENS = 1 << 22
 
@@ -145,7 +146,7 @@ class TextPair(SentencePair):
 
     def texts(self, batch: Batch) -> list[str]:
         """Returns first and second texts, alternating."""
-        return [d[field] for d in batch for field in ("text", "pair")]
+        return [text for document in batch for text in texts_of(document)]
 
     def add(self, flat: np.ndarray, splits: np.ndarray, batch: Batch) -> np.ndarray:
         """Packs both texts of every document into a row."""

@@ -1,10 +1,14 @@
-"""The calibrated classifier: encoder and linear model, joined, with honest confidence.
+"""The joint model: encoder and linear model answer together.
 
-The answer to a text is ``softmax(a * log p_encoder + b * log p_linear)``. Both weights
-are at least zero and are fitted on held-out predictions, so they set the temperature
-too. A model without one of the parts is calibrated alone. Reading order: this file (its
-knobs), ``fit.py`` (weights and threshold from predictions), ``model.py`` (files),
-``classifier.py`` (the served graph). Importing this package loads no TensorFlow.
+The answer of a classifier is ``softmax(a * log p_encoder + b * log p_linear)``. Both
+weights are at least zero and are fitted on held-out predictions, so they set the
+temperature too. Labels that are decided one by one have the same two weights for their
+log odds; a number is the weighted mean of two. A model without one of the parts is
+calibrated alone. Reading order: this file (its knobs); ``fit.py`` (weights and
+threshold from predictions), ``labels.py`` and ``number.py`` (the other targets),
+``kinds.py`` (the three by name); ``model.py`` (files); ``server.py`` with
+``classifier.py``, ``multilabel.py`` and ``regression.py`` (the served graphs);
+``joint.py`` (the loaded model). Importing this package loads no TensorFlow.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from scipy.special import log_softmax, softmax
 LOWEST_LOG_PROBABILITY = -69.0
 """Lower bound of log probabilities: float32 holds exp(-69)."""
 _LARGEST_WEIGHT = 20.0
-_NUM_SHARES = 21
-_PARTS = 5
+NUM_SHARES = 21
+PARTS = 5
+"""Parts of held-out documents, each of which is answered by weights of the others."""
 _THRESHOLD_STEPS = 10_000
 
 
@@ -54,6 +55,13 @@ class Calibration:
         weights = np.array([getattr(self, name) for name in given])
         return _join(log_probabilities(list(given.values())), weights)
 
+    def outputs(
+        self, encoder: np.ndarray | None, linear: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """Returns the columns of predictions: ``probabilities`` and ``confident``."""
+        joined = self.probabilities(encoder, linear)
+        return {"probabilities": joined, "confident": self.is_confident(joined)}
+
     def is_confident(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns bool ``[rows]`` for probabilities ``[rows, labels]``."""
         if self.threshold is None:
@@ -64,21 +72,23 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Compares held-out log loss of the joint model and of the linear model alone.
+    """Compares held-out loss of the joint model and of the linear model alone.
 
     Attributes:
-        gain: the linear model's mean log loss minus the joint model's, in nats.
+        gain: the linear model's mean loss minus the joint model's.
         error: standard error of ``gain`` over documents.
-        accuracy: of the joint model.
-        linear_accuracy: of the linear model.
         rows: number of documents.
+        accuracy: of the joint model; None for numbers.
+        linear_accuracy: of the linear model; None for numbers.
+        measure: name of the loss: ``log loss``, in nats, or ``squared error``.
     """
 
     gain: float
     error: float
-    accuracy: float
-    linear_accuracy: float
     rows: int
+    accuracy: float | None = None
+    linear_accuracy: float | None = None
+    measure: str = "log loss"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -96,9 +106,9 @@ class Comparison:
         who = "encoder and linear model answer together"
         if not self.joint_is_better:
             who = "the linear model answers alone"
-        change = f"lowers its log loss by {self.gain:.4f}"
+        change = f"lowers its {self.measure} by {self.gain:.4f}"
         if self.gain <= 0:
-            change = f"does not lower its log loss ({abs(self.gain):.4f} more)"
+            change = f"does not lower its {self.measure} ({abs(self.gain):.4f} more)"
         return (
             f"{who}: the encoder {change}, standard error {self.error:.4f}, on "
             f"{self.rows:,} held-out documents"
@@ -136,7 +146,7 @@ def compare(
     gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
     return Comparison(
         gain=float(gains.mean()),
-        error=_standard_error(gains, groups),
+        error=standard_error(gains, groups),
         accuracy=float((joint.argmax(axis=1) == targets).mean()),
         linear_accuracy=float((alone.argmax(axis=1) == targets).mean()),
         rows=len(rows),
@@ -171,7 +181,7 @@ def fit_calibration(
     probabilities = _join(logs, fitted)
     weights |= dict(zip(parts, fitted.tolist(), strict=True))
     # The answers of the same documents would look more certain than they are.
-    if len(targets) >= 2 * _PARTS:
+    if len(targets) >= 2 * PARTS:
         probabilities = cross_fitted(logs, targets, groups)
     threshold = confidence_threshold(probabilities, targets, risk=risk)
     return Calibration(**weights, threshold=threshold, risk=risk)
@@ -217,11 +227,11 @@ def cross_fitted(
     logs: np.ndarray, targets: np.ndarray, groups: np.ndarray | None = None
 ) -> np.ndarray:
     """Returns probabilities of each document by weights fitted on other groups."""
-    if groups is None or len(np.unique(groups)) < _PARTS:
+    if groups is None or len(np.unique(groups)) < PARTS:
         groups = np.arange(len(targets))
-    part_of = groups % _PARTS
+    part_of = groups % PARTS
     probabilities = np.zeros(logs.shape[1:], np.float32)
-    for part in range(_PARTS):
+    for part in range(PARTS):
         inside = part_of == part
         weights = _fit_weights(logs[:, ~inside], targets[~inside], groups[~inside])
         probabilities[inside] = _join(logs[:, inside], weights)
@@ -239,16 +249,16 @@ def _fit_weights(
     opinion lowers the loss of answers that are too certain, but a worse one also
     changes right answers into wrong ones.
     """
-    shares = np.linspace(0.0, 1.0, _NUM_SHARES)
+    shares = np.linspace(0.0, 1.0, NUM_SHARES)
     mixtures = np.stack([shares, 1.0 - shares], axis=1) if len(logs) > 1 else [[1.0]]
     candidates = [_scaled(np.asarray(m), logs, targets) for m in mixtures]
     losses = np.stack([_losses(w, logs, targets) for w in candidates])
     excess = losses - losses[losses.mean(axis=1).argmin()]  # [mixtures, rows]
-    errors = [_standard_error(row, groups) for row in excess]
+    errors = [standard_error(row, groups) for row in excess]
     return candidates[int((excess.mean(axis=1) <= errors).argmax())]
 
 
-def _standard_error(values: np.ndarray, groups: np.ndarray | None) -> float:
+def standard_error(values: np.ndarray, groups: np.ndarray | None) -> float:
     """Returns the standard error of the mean of values ``[rows]`` of some groups.
 
     The sums over groups are independent, the rows of a group are not (Liang and Zeger,

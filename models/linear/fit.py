@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
+from textmill.models.label_thresholds import tune_thresholds
 from textmill.models.linear import LinearConfig
 from textmill.models.linear.model import LinearKind, LinearModel, summable
 from textmill.models.linear.ngrams import (
@@ -39,7 +40,7 @@ def fit_linear(
         targets: label numbers ``[documents]`` of kind label, 0 or 1
             ``[documents, labels]`` of labels, numbers ``[documents]`` of number.
         eval_documents: token ids of the documents that choose order and cost, and set
-            the temperature; without any, the middle choices are taken.
+            temperature and thresholds; without any, the middle choices are taken.
         eval_targets: their targets.
         kind: kind of target.
         num_outputs: number of labels; 1 for numbers.
@@ -50,7 +51,8 @@ def fit_linear(
     fits = _Fits(kind, num_outputs, vocabulary_size, config, seed)
     if not len(eval_documents):
         middle = config.costs[len(config.costs) // 2]
-        return next(fits.models(documents, targets, config.orders[-1:], (middle,)))
+        best = next(fits.models(documents, targets, config.orders[-1:], (middle,)))
+        return _with_thresholds(best, eval_documents, targets[:0])
     size = config.choice_documents
     candidates = fits.models(
         documents[:size], targets[:size], config.orders, config.costs
@@ -60,7 +62,17 @@ def fit_linear(
     if len(documents) > size:
         [best] = fits.models(documents, targets, (best.order,), (best.cost,))
         best, _ = calibrate(best, best.logits(eval_documents), eval_targets)
-    return best
+    return _with_thresholds(best, eval_documents, eval_targets)
+
+
+def _with_thresholds(
+    model: LinearModel, documents: Sequence[np.ndarray], targets: np.ndarray
+) -> LinearModel:
+    """Returns a model of labels with thresholds for held-out documents."""
+    if model.kind != "labels":
+        return model
+    thresholds = tune_thresholds(model.probabilities(documents), targets)
+    return replace(model, thresholds=tuple(thresholds.tolist()))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class LinearModel:
         weights: float32 ``[ngrams, outputs]``, as ``summable`` returns them.
         bias: float32 ``[outputs]``: one for each label, or for the number.
         temperature: divides the logits of probabilities.
+        thresholds: of kind labels: lowest score of each label in an answer.
         order: longest n-gram.
         cost: inverse strength of the penalty that it was fitted with.
         vocabulary_size: number of tokens.
@@ -43,6 +44,7 @@ class LinearModel:
     cost: float
     vocabulary_size: int
     ngrams_left_out: int = 0
+    thresholds: tuple[float, ...] = ()
 
     @classmethod
     def load(cls, path: Path, facts: Mapping[str, Any]) -> LinearModel:
@@ -54,7 +56,7 @@ class LinearModel:
         cls, tensors: Mapping[str, np.ndarray], facts: Mapping[str, Any]
     ) -> LinearModel:
         """Returns the model of its tensors and facts."""
-        known = {f.name for f in fields(cls)} - tensors.keys()
+        known = ({f.name for f in fields(cls)} - tensors.keys()) & facts.keys()
         return cls(**tensors, **{name: facts[name] for name in known})
 
     @property
@@ -96,6 +98,20 @@ class LinearModel:
         scaled = self.logits(documents) / self.temperature
         share = softmax(scaled, axis=1) if self.kind == "label" else expit(scaled)
         return share.astype(np.float32)
+
+    def outputs(self, documents: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the columns of predictions that metrics need, by kind of target.
+
+        They are ``probabilities`` of a label; ``scores`` and ``chosen`` of labels; or
+        ``number``, float32 ``[documents]``.
+        """
+        if self.kind == "number":
+            return {"number": self.logits(documents)[:, 0].astype(np.float32)}
+        probabilities = self.probabilities(documents)
+        if self.kind == "label":
+            return {"probabilities": probabilities}
+        chosen = probabilities >= np.array(self.thresholds, np.float32)
+        return {"scores": probabilities, "chosen": chosen.astype(np.uint8)}
 
 
 def average_models(models: Sequence[LinearModel]) -> LinearModel:

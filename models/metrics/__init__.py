@@ -118,11 +118,36 @@ METRICS = Table(
         ),
         "example_f1": _fraction("textmill.models.metrics.example_f1:ExampleF1"),
         "lrap": _fraction("textmill.models.metrics.lrap:LabelRankingAveragePrecision"),
+        "recall_1": _fraction("textmill.models.metrics.recall:RecallAt1"),
+        "recall_5": _fraction("textmill.models.metrics.recall:RecallAt5"),
+        "recall_10": _fraction("textmill.models.metrics.recall:RecallAt10"),
+        "mrr": _fraction("textmill.models.metrics.mrr:MeanReciprocalRank"),
+        "ndcg_10": _fraction("textmill.models.metrics.ndcg:NdcgAt10"),
         "mae": _cost("textmill.models.metrics.mae:MeanAbsoluteError", 0.0),
         "rmse": _cost("textmill.models.metrics.rmse:RootMeanSquaredError", 0.0),
         "pearson": _correlation("textmill.models.metrics.pearson:PearsonCorrelation"),
         "spearman": _correlation(
             "textmill.models.metrics.spearman:SpearmanCorrelation"
+        ),
+        "bleu": MetricRow(
+            path="textmill.models.metrics.bleu:Bleu",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "chrf": MetricRow(
+            path="textmill.models.metrics.chrf:Chrf",
+            range=(0.0, 100.0),
+            higher_is_better=True,
+        ),
+        "ter": _cost("textmill.models.metrics.ter:Ter", 0.0),
+        "rouge_1": _fraction("textmill.models.metrics.rouge:Rouge1"),
+        "rouge_2": _fraction("textmill.models.metrics.rouge:Rouge2"),
+        "rouge_l": _fraction("textmill.models.metrics.rouge:RougeL"),
+        "exact_match": _fraction("textmill.models.metrics.exact_match:ExactMatch"),
+        "repetition_rate": MetricRow(
+            path="textmill.models.metrics.repetition_rate:RepetitionRate",
+            range=(0.0, 1.0),
+            higher_is_better=False,
         ),
     },
 )

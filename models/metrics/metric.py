@@ -21,6 +21,7 @@ from textmill.models.metrics.intervals import (
     wilson,
 )
 from textmill.models.metrics.resampling import Resamples, widen
+from textmill.models.metrics.words import Writing
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class PredictionFacts:
     """Label names in the order of their indices."""
     tokens_per_byte: float | None = None
     """Tokens of the split divided by its bytes of text."""
+    writing: Writing = "spaced"
+    """How the texts of the targets are written, for metrics of texts."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class PredictedRows:
     ``[rows, labels]`` for labels, float32 ``[rows]`` for a number. Classifiers have
     ``probabilities``, float32 ``[rows, labels]``; multilabel classifiers ``scores``,
     float32, and ``chosen``, uint8, both ``[rows, labels]``; regressions ``number``,
-    float32 ``[rows]``; language models the sums ``loss`` (nats), ``weight`` and
-    ``correct`` of each row, float32 ``[rows]``.
+    float32 ``[rows]``; retrieval ``rank`` from 1, int32 ``[rows]``; language models
+    the sums ``loss`` (nats), ``weight`` and ``correct`` of each row, float32
+    ``[rows]``; tasks that write have ``text``, and the reference as ``target``, both
+    strings.
     """
 
     columns: dict[str, np.ndarray]
@@ -68,6 +73,10 @@ class Metric:
     def statistics(self, rows: PredictedRows) -> np.ndarray:
         """Returns float64 ``[statistics, rows]``: here numerator and denominator."""
         raise NotImplementedError
+
+    def signature(self, facts: PredictionFacts) -> str | None:
+        """Returns the settings that a published value states, or None."""
+        return None
 
     def value(self, ratio: float, facts: PredictionFacts) -> float:
         """Maps the ratio of the sums to the value, by an increasing function."""

@@ -3,7 +3,8 @@
 Read in this order: this table; ``config.py``, the knobs of each task; ``task.py``, the
 base class (features from rows, sums by row, never means: the loop adds those of all
 rows and replicas and divides once); ``server.py``, the base class of the graph that
-answers texts; ``classify.py``, the shortest task; ``masked_lm.py`` with
+answers texts; ``pooled.py`` with ``classify.py``, the shortest task,
+``multilabel.py`` and ``regress.py``; ``masked_lm.py`` with
 ``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
 no TensorFlow; ``TASKS[name].load()`` does.
 """
@@ -16,7 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
 from textmill.models.targets import TARGETS
-from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
+from textmill.models.tasks.config import (
+    CausalLMConfig,
+    MaskedLMConfig,
+    NoTaskConfig,
+    Seq2SeqConfig,
+)
 
 if TYPE_CHECKING:
     from textmill.models.tasks.task import Task
@@ -29,11 +35,14 @@ class TaskRow:
     path: str
     """``package.module:Class`` of the ``Task``."""
     families: tuple[str, ...]
-    """Backbones that can learn it."""
+    """Backbones that can learn it; ``linear`` is also joined with the others."""
     target: str = "none"
     """Kind of target that its documents carry: see ``textmill.models.targets``."""
+    texts: tuple[int, ...] = (1,)
+    """Numbers of texts that it takes of a document."""
     packings: tuple[str, ...]
-    """Packings of its rows; the first is the default."""
+    """Packings of its rows; the default is the first that takes the documents' number
+    of texts."""
     metrics: tuple[str, ...]
     """Metrics of its evaluation."""
     config: type = NoTaskConfig
@@ -66,6 +75,11 @@ class TaskRow:
                 f"{self.target}, got {packing}"
             )
 
+    @property
+    def has_linear(self) -> bool:
+        """True if a linear model learns it too: its baseline, and a part of it."""
+        return "linear" in self.families
+
     def load(self) -> type[Task]:
         """Imports the task, and with it TensorFlow and Keras."""
         task: type[Task] = load_object(self.path)
@@ -73,6 +87,7 @@ class TaskRow:
 
 
 _LANGUAGE_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
+_TEXT_METRICS = ("bleu", "chrf", "ter", "rouge_1", "rouge_2", "rouge_l")
 
 TASKS = Table(
     "textmill.tasks",
@@ -99,7 +114,8 @@ TASKS = Table(
             path="textmill.models.tasks.classify:Classify",
             families=("bert", "gpt", "lstm", "linear"),
             target="label",
-            packings=("pad",),
+            texts=(1, 2),
+            packings=("pad", "pair"),
             metrics=(
                 "accuracy",
                 "macro_f1",
@@ -111,6 +127,36 @@ TASKS = Table(
                 "top_5_accuracy",
                 "loss",
             ),
+        ),
+        "multilabel": TaskRow(
+            path="textmill.models.tasks.multilabel:Multilabel",
+            families=("bert", "gpt", "lstm", "linear"),
+            target="labels",
+            packings=("pad",),
+            metrics=(
+                "micro_f1",
+                "macro_f1",
+                "example_f1",
+                "lrap",
+                "accuracy",
+                "loss",
+            ),
+        ),
+        "regress": TaskRow(
+            path="textmill.models.tasks.regress:Regress",
+            families=("bert", "gpt", "lstm", "linear"),
+            target="number",
+            packings=("pad",),
+            metrics=("mae", "rmse", "pearson", "spearman"),
+        ),
+        "seq2seq": TaskRow(
+            path="textmill.models.tasks.seq2seq:Seq2Seq",
+            families=("encoder_decoder",),
+            target="text",
+            packings=("encoder_decoder",),
+            metrics=(*_TEXT_METRICS, *_LANGUAGE_METRICS),
+            config=Seq2SeqConfig,
+            predicts="documents",
         ),
     },
 )

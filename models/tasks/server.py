@@ -39,6 +39,8 @@ class Server(tf.Module):
         super().__init__()
         self._task, self._tokenizer, self.options = task, tokenizer, options
         self._model = task.model
+        # An export holds the tensors of a server's attributes.
+        self._constants = dict(task.constants)
         self._graph: Any = None
 
     @property
@@ -107,11 +109,20 @@ def padded_rows(rows: list[list[int]], *, length: int, pad: int) -> Rows:
 
 
 def to_python(answers: dict[str, tf.Tensor], count: int) -> list[dict[str, Any]]:
-    """Returns one dict a text: strings, floats, and lists of floats by output name."""
+    """Returns one dict a text: strings, floats, and lists of them by output name.
+
+    The empty strings at the end of lists are padding.
+    """
     columns = {}
     for name, value in answers.items():
         items = value.numpy().tolist()
         if value.dtype == tf.string:
-            items = [item.decode(errors="replace") for item in items]
+            items = [_strings(item) for item in items]
         columns[name] = items
     return [{name: c[i] for name, c in columns.items()} for i in range(count)]
+
+
+def _strings(item: bytes | list[bytes]) -> str | list[str]:
+    if isinstance(item, bytes):
+        return item.decode(errors="replace")
+    return [part.decode(errors="replace") for part in item if part]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from textmill.models.config import ModelConfig
@@ -14,6 +15,7 @@ from textmill.models.tasks.config import NoTaskConfig
 from textmill.models.tokenizers import SpecialTokens, Tokenizer
 
 if TYPE_CHECKING:
+    from textmill.models.rows import RowReader
     from textmill.models.tasks.server import Server, ServingOptions
 
 Rows = dict[str, tf.Tensor]
@@ -21,19 +23,27 @@ Features = dict[str, tf.Tensor]
 
 
 def cross_entropy(
-    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    *,
+    smoothing: float = 0.0,
 ) -> dict[str, tf.Tensor]:
     """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``."""
-    losses, hits = token_losses(logits, targets)
+    losses, hits = token_losses(logits, targets, smoothing=smoothing)
     sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
     inner = list(range(1, len(weights.shape)))
     return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
 
 
-def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def token_losses(
+    logits: tf.Tensor, targets: tf.Tensor, *, smoothing: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns loss in nats and hits, float32, of logits ``[..., vocabulary]``.
 
-    A hit is a target with the single highest logit; a tie is a miss.
+    A hit is a target with the single highest logit; a tie is a miss. With label
+    smoothing (Szegedy et al., 2016) a share of the target's probability is spread
+    evenly over the vocabulary.
     """
     logits = tf.cast(logits, tf.float32)
     highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
@@ -41,7 +51,11 @@ def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.T
     # A masked sum fuses with the other sums; a gather or an argmax does not.
     is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
     target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
-    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
+    wanted = target
+    if smoothing:
+        evenly = tf.reduce_mean(logits, -1)
+        wanted = (1.0 - smoothing) * target + smoothing * evenly
+    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - wanted
     num_highest = tf.reduce_sum(tf.cast(logits >= 0.0, tf.float32), -1)
     return losses, tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
 
@@ -56,6 +70,8 @@ class Task:
             are ``unused``, once it started from one; None from scratch.
         task_config: its own knobs, an instance of its row's config class.
         server_class: the graph that answers texts.
+        constants: further tensors of the trained model, by name, which no gradient
+            changes: ``prepare`` and ``tune`` set them from rows.
     """
 
     init: dict[str, list[str]] | None = None
@@ -92,16 +108,21 @@ class Task:
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
         self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
+        self.constants: dict[str, keras.Variable] = {}
         self.family: Any = FAMILIES[config.family].load()
         self.backbone = self.family.build_backbone(
             config, vocabulary_size=vocabulary_size
         )
         self._inputs = {
             name: keras.Input((None,), dtype="int32", name=name)
-            for name in ("ids", "mask", *(["types"] * next_sentence))
+            for name in self._input_names()
         }
         self._hidden = self._encode(**self._inputs)
         self.model = self._build()
+
+    def _input_names(self) -> tuple[str, ...]:
+        """Returns the model's inputs, each int32 ``[batch, length]``."""
+        return ("ids", "mask", *(("types",) if self.next_sentence else ()))
 
     def _encode(self, ids: Any, mask: Any, **types: Any) -> Any:
         if self.attention == "document":
@@ -112,6 +133,18 @@ class Task:
 
     def _build(self) -> keras.Model:
         raise NotImplementedError
+
+    def add_constant(self, name: str, value: np.ndarray) -> keras.Variable:
+        """Returns a new tensor of ``constants``, float32, with its first value."""
+        variable = keras.Variable(value, trainable=False, dtype="float32", name=name)
+        self.constants[name] = variable
+        return variable
+
+    def prepare(self, rows: RowReader) -> None:
+        """Sets constants from the rows to train on, before the first step."""
+
+    def tune(self, rows: RowReader, *, seed: int) -> None:
+        """Sets constants of the answers from held-out rows, after the last step."""
 
     def features(self, rows: Rows) -> Features:
         """Turns ids ``[b, l]``, length ``[b]`` and keys ``[b]`` into model inputs."""
@@ -187,7 +220,8 @@ class Task:
     def tensors(self) -> dict[str, keras.Variable]:
         """Returns the weights by a name that is the same in every process."""
         inside = {id(variable) for variable in self.backbone.weights}
-        return {
+        weights = {
             ("backbone/" if id(v) in inside else "head/") + v.path: v
             for v in self.model.weights
         }
+        return weights | {f"head/{name}": v for name, v in self.constants.items()}

@@ -2,8 +2,8 @@
 
 One file per command group: start at ``run.py``, whose commands start, plan and select
 nodes; ``init.py`` and ``fit.py`` begin with data; ``runs.py``, ``data.py`` and
-``vocabulary.py`` read results, ``predict.py`` uses them, ``compile.py`` and
-``submit.py`` take a pipeline to a platform. ``options.py``,
+``vocabulary.py`` read results, ``push.py`` manages pushed versions, ``predict.py`` uses
+them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
 ``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
@@ -31,6 +31,7 @@ from textmill.pipeline.cli.gc import collect_garbage
 from textmill.pipeline.cli.init import init
 from textmill.pipeline.cli.options import REFUSED_BY_MACHINE
 from textmill.pipeline.cli.predict import predict
+from textmill.pipeline.cli.push import push_app, verify
 from textmill.pipeline.cli.run import plan, run
 from textmill.pipeline.cli.runs import report, runs_app
 from textmill.pipeline.cli.submit import submit
@@ -55,6 +56,7 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(data_app, name="data")
 app.add_typer(vocabulary_app, name="vocabulary")
+app.add_typer(push_app, name="push")
 app.command(epilog=examples("init"))(init)
 app.command(epilog=examples("fit"))(fit)
 app.command(epilog=examples("run"))(run)
@@ -63,6 +65,7 @@ app.command("compile", epilog=examples("compile"))(compile_file)
 app.command(epilog=examples("submit"))(submit)
 app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("predict"))(predict)
+app.command(epilog=examples("verify"))(verify)
 app.command(epilog=examples("tensorboard"))(tensorboard)
 app.command("gc", epilog=examples("gc"))(collect_garbage)
 app.command(epilog=examples("doctor"))(doctor)

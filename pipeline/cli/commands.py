@@ -19,7 +19,7 @@ _OTHER_NAMES = {
     "evaluate": "run FILE.yaml",
     "eval": "run FILE.yaml",
     "export": "run FILE.yaml",
-    "push": "run FILE.yaml",
+    "rollback": "push rollback STAGE",
     "new": "init FILE.csv",
     "create": "init FILE.csv",
     "quickstart": "init FILE.csv",
@@ -91,6 +91,18 @@ EXAMPLES = {
     "tensorboard": ("textmill tensorboard", "textmill tensorboard --port 0"),
     "gc": ("textmill gc", "textmill gc --keep 2 --yes"),
     "doctor": ("textmill doctor", "textmill doctor --root /mnt/textmill/root"),
+    "push": ("textmill push list", "textmill push rollback topic"),
+    "push list": ("textmill push list", "textmill push list topic --json"),
+    "push rollback": (
+        "textmill push rollback topic",
+        "textmill push rollback topic --to 3",
+    ),
+    "push pin": ("textmill push pin topic", "textmill push pin topic --version 3"),
+    "push unpin": ("textmill push unpin topic", "textmill push unpin topic --json"),
+    "verify": (
+        "textmill verify topic",
+        "textmill verify models/topic/3 --key push.pub",
+    ),
     "runs": ("textmill runs list", "textmill runs diff"),
     "runs list": ("textmill runs list", "textmill runs list --json"),
     "runs show": (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import SPLITS
 from textmill.components.reporter.formats import size
+from textmill.models.texts import TEXT_FIELDS, texts_of
 from textmill.pipeline.progress import visible
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ _NUM_TERMS = 20
 
 
 def render_document(document: Mapping[str, Any], *, around: str | None = None) -> str:
-    """Returns a document: its id and columns on a line, then its text.
+    """Returns a document: its id and columns on a line, then its texts.
 
     Args:
         document: the document.
         around: text in whose surroundings a long document is shown.
     """
-    columns = [f"{k} {v}" for k, v in document.items() if k not in ("id", "text")]
-    text = document["text"]
+    own = ("id", *TEXT_FIELDS)
+    columns = [f"{k} {v}" for k, v in document.items() if k not in own]
+    text = "\n\n".join(texts_of(document))
     start = 0
     if around is not None:
         offset = text.casefold().find(around.casefold())

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.artifacts import PushedVersion
 from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import (
     cautions,
@@ -20,6 +19,8 @@ from textmill.components.reporter.headline import (
     order_baselines,
     summarize,
 )
+from textmill.components.versions import current_version
+from textmill.pipeline.pipeline import subject_of
 from textmill.pipeline.progress import visible
 from textmill.pipeline.tables import top_terms
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NO_BREAK = "\u00a0"
 _NUM_LABELS = 5
 _BOUNDS = ("low", "high")
+_DATA_STEPS = ("ingest.", "profile.")
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
@@ -60,8 +62,13 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def render_plan(nodes: Sequence[NodePlan]) -> str:
-    """Returns one line per node: its id, its expected state, and why."""
+def render_plan(nodes: Sequence[NodePlan], stages: Sequence[str] = ()) -> str:
+    """Returns one line per node: its id, its expected state, and why.
+
+    Args:
+        nodes: the plan.
+        stages: the stages of the file, which get a line each if there are several.
+    """
     rows = []
     for node in nodes:
         first, *others = node.reasons or [""]
@@ -69,7 +76,22 @@ def render_plan(nodes: Sequence[NodePlan]) -> str:
         rows += [["", "", reason] for reason in others]
     up_to_date = sum(node.state == "cached" for node in nodes)
     table = render_table([["NODE", "STATE", "WHY"], *rows])
-    return f"{table}\n\n{up_to_date} of {len(nodes)} nodes are up to date."
+    total = f"{up_to_date} of {len(nodes)} nodes are up to date."
+    return "\n\n".join(filter(None, [table, _plan_of_stages(nodes, stages), total]))
+
+
+def _plan_of_stages(nodes: Sequence[NodePlan], stages: Sequence[str]) -> str:
+    """Returns a line a stage, where there are several: the nodes that would run."""
+    if len(stages) < 2:
+        return ""
+    rows = []
+    for stage in stages:
+        own = [node for node in nodes if subject_of(node.id) == stage]
+        states = [n.state for n in own if not n.id.startswith(_DATA_STEPS)]
+        num_open = sum(state != "cached" for state in states)
+        text = f"{num_open} of {len(states)} nodes" if num_open else "up to date"
+        rows.append([stage, text])
+    return render_table([["STAGE", "TO RUN"], *rows])
 
 
 def render_run(
@@ -149,12 +171,12 @@ def _stage(name: str, summary: Mapping[str, Any], root: Path) -> Iterator[list[s
         yield ["", _confident(confident)]
     if stage["pushed"]:
         yield ["", f"pushed to {root / stage['pushed']}"]
-        newest = _newer_version(stage["pushed"], root)
-        if newest is not None:
+        current = _other_version(stage["pushed"], root)
+        if current is not None:
             yield [
                 "",
-                f"version {newest}, pushed by another run, is newer: "
-                f"`textmill predict {name}` uses that one",
+                f"version {current} is the current one: `textmill predict {name}` "
+                "uses that one",
             ]
 
 
@@ -166,22 +188,22 @@ def _listing(labels: Sequence[str]) -> str:
 
 def _model(name: str, pushed: str, root: Path, option: str) -> str:
     """Returns the arguments by which ``predict`` asks the model of a run."""
-    if _newer_version(pushed, root) is not None:
+    if _other_version(pushed, root) is not None:
         return f'{shlex.quote(str(root / pushed))} "your text"'
     return f'{option}{name} "your text"'
 
 
 def _served(stage: str, root: Path) -> str | None:
-    """Returns the newest pushed version of a stage, if there is one."""
-    newest = PushedVersion.all(root / "pushed" / stage)[:1]
-    return newest[0].name if newest else None
+    """Returns the current version of a stage, if there is one."""
+    current = current_version(root / "pushed" / stage)
+    return None if current is None else current.name
 
 
-def _newer_version(pushed: str, root: Path) -> str | None:
-    """Returns the newest version of a stage, if it is another than the given one."""
+def _other_version(pushed: str, root: Path) -> str | None:
+    """Returns the current version of a stage, if it is another than the given one."""
     version = root / pushed
-    newest = PushedVersion.all(version.parent)[:1]
-    return newest[0].name if newest and newest[0].name != version.name else None
+    current = current_version(version.parent)
+    return None if current in (None, version) else current.name
 
 
 def _folds(task: str | None, folds: Mapping[str, Any]) -> str:
@@ -272,6 +294,10 @@ def render_answer(
             rows += [[f"  {label}", f"{share:7.2%}"] for label, share in ranked]
         elif isinstance(value, bool):
             rows.append([name, "yes" if value else "no"])
+        elif isinstance(value, float):
+            rows.append([name, f"{value:.4g}"])
+        elif isinstance(value, list) and all(isinstance(v, str) for v in value):
+            rows.append([name, ", ".join(value) or "(none)"])
         else:
             rows.append([name, str(value)])
     table = render_table(rows)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.versions import POINTER, current_version, read_pointer
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.cli.predict_output import (
@@ -223,14 +224,14 @@ def _prompt(column: str) -> Iterator[dict[str, Any]]:
 
 
 def find_model(target: str, mirror: Mirror) -> Path:
-    """Returns the folder of a SavedModel: a stage's newest version, or the given one.
+    """Returns the folder of a SavedModel: a stage's current version, or the given one.
 
     A name without a slash is a stage's, never a folder of the working directory.
 
     Raises:
         ConfigError: neither exists.
     """
-    stages = _newest(mirror)
+    stages = _current(mirror)
     if target in stages:
         folder = f"pushed/{target}/{stages[target]}"
         mirror.fetch(folder)
@@ -238,8 +239,8 @@ def find_model(target: str, mirror: Mirror) -> Path:
     if "/" in target:
         if (Path(target) / PushedVersion.MODEL).is_file():
             return Path(target)
-        if versions := PushedVersion.all(Path(target)):
-            return versions[0]
+        if (version := current_version(Path(target))) is not None:
+            return version
     known = "a pushed stage"
     hint = f"; nothing was pushed below {mirror.root}: run a pipeline first"
     if stages:
@@ -251,10 +252,10 @@ def find_model(target: str, mirror: Mirror) -> Path:
 
 
 def report_newer_version(stage: str, mirror: Mirror) -> None:
-    """Says on stderr that the newest version is not that of the newest run."""
+    """Says on stderr that the current version is not that of the newest run."""
     from textmill.pipeline.store import STORE, MetadataStore
 
-    version = _newest(mirror).get(stage)
+    version = _current(mirror).get(stage)
     if version is None or mirror.is_remote or not (mirror.path / STORE).is_file():
         return
     with MetadataStore(mirror.path) as store:
@@ -266,23 +267,32 @@ def report_newer_version(stage: str, mirror: Mirror) -> None:
             return
     if pushed != f"pushed/{stage}/{version}":
         print(
-            f"textmill: {stage} is version {version}, the newest; the newest run, "
+            f"textmill: {stage} is version {version}; the newest run, "
             f"{run['run_id']}, has {pushed}: to ask that one, name its folder",
             file=sys.stderr,
         )
 
 
-def _newest(mirror: Mirror) -> dict[str, int]:
-    """Returns the newest version of every pushed stage."""
-    names = mirror.sizes("pushed")
-    if not mirror.is_remote:
+def _current(mirror: Mirror) -> dict[str, int]:
+    """Returns the number of the current version of every pushed stage."""
+    if mirror.is_remote:
+        names = mirror.sizes("pushed")
+        mirror.fetch("pushed", wanted=lambda name: name.endswith(f"/{POINTER}"))
+    else:
         models = mirror.path.glob(f"pushed/*/*/{PushedVersion.MODEL}")
         names = {path.relative_to(mirror.path).as_posix(): 0 for path in models}
-    newest: dict[str, int] = {}
+    numbers: dict[str, list[int]] = {}
     for name in names:
         if match := _VERSION.fullmatch(name):
-            newest[match[1]] = max(int(match[2]), newest.get(match[1], 0))
-    return newest
+            numbers.setdefault(match[1], []).append(int(match[2]))
+    current = {}
+    for stage, known in numbers.items():
+        pointer = read_pointer(mirror.path / "pushed" / stage)
+        if pointer is not None and pointer.version in known:
+            current[stage] = pointer.version
+        else:
+            current[stage] = max(known)
+    return current
 
 
 def read_texts(arguments: Sequence[str] | None) -> list[str]:

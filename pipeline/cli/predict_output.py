@@ -28,10 +28,14 @@ class Writer(Protocol):
 
 def top(answer: Mapping[str, Any], number: int | None) -> dict[str, Any]:
     """Returns an answer with its most probable labels alone; None keeps all."""
-    if number is None or "probabilities" not in answer:
+    if number is None:
         return dict(answer)
-    shares = dict(islice(answer["probabilities"].items(), number))
-    return {**answer, "probabilities": shares}
+    return {
+        name: dict(islice(value.items(), number))
+        if name in ("probabilities", "scores")
+        else value
+        for name, value in answer.items()
+    }
 
 
 def merge(row: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:

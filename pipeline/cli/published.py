@@ -19,6 +19,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Artifact, Component
 from textmill.models.errors import ConfigError, did_you_mean, one_of
+from textmill.models.texts import joined_text
 
 if TYPE_CHECKING:
     from textmill.pipeline.config.load import LoadedConfig
@@ -231,7 +232,7 @@ def first_documents(
         rows = documents.read(split)
     if containing is not None:
         pattern = containing.casefold()
-        rows = (row for row in rows if pattern in row["text"].casefold())
+        rows = (row for row in rows if pattern in joined_text(row).casefold())
     return islice(rows, number)
 
 

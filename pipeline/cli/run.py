@@ -27,15 +27,24 @@ if TYPE_CHECKING:
 Runner = Literal["local", "kubeflow-local"]
 Only = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="Runs only this node; may be repeated."),
+    typer.Option(
+        metavar="NODE",
+        help="Runs only this node, or the nodes of this stage; may be repeated.",
+    ),
 ]
 Start = Annotated[
     str | None,
-    typer.Option("--from", metavar="NODE", help="Runs it and all downstream nodes."),
+    typer.Option(
+        "--from",
+        metavar="NODE",
+        help="Runs this node, or stage, and all downstream nodes.",
+    ),
 ]
 Until = Annotated[
     str | None,
-    typer.Option(metavar="NODE", help="Runs this node and all upstream nodes."),
+    typer.Option(
+        metavar="NODE", help="Runs this node, or stage, and all upstream nodes."
+    ),
 ]
 RequireBlessed = Annotated[
     bool,
@@ -169,7 +178,7 @@ def plan(
     if as_json:
         print_json([asdict(node) for node in nodes])
     else:
-        print(render_plan(nodes))
+        print(render_plan(nodes, list(loaded.config.stages)))
 
 
 def _wire(

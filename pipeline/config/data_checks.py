@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textmill.models.errors import did_you_mean
 from textmill.models.targets import TARGETS
+from textmill.models.texts import TEXT_FIELDS
 from textmill.pipeline.config.errors import Violations
 from textmill.pipeline.config.load import LoadedConfig
 from textmill.pipeline.config.yaml import Tree
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from textmill.components.ingester.sources.config import SourceConfig
     from textmill.pipeline.config.schema import DatasetConfig, StageConfig
 
-_MADE = ("id", "text", "language", "personal", "cluster", "contaminated", "source")
+_MADE = (
+    *("id", *TEXT_FIELDS),
+    *("language", "personal", "cluster", "contaminated", "source"),
+)
 """Columns of documents that ingestion may write itself."""
 _NUM_NAMED = 12
 
@@ -87,7 +91,9 @@ def _check_dataset(
 def _check_source(
     source: SourceConfig, columns: FileColumns, path: str, violations: Violations
 ) -> None:
-    _check(source.text, [columns], f"{path}.text", violations, is_required=True)
+    for index, text in enumerate(source.text_columns):
+        key = f"{path}.text" if isinstance(source.text, str) else f"{path}.text.{index}"
+        _check(text, [columns], key, violations, is_required=True)
     if source.id is not None:
         _check(source.id, [columns], f"{path}.id", violations, is_required=True)
     if source.target_column is not None:

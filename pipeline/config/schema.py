@@ -59,9 +59,9 @@ class ModelConfig(models.ModelConfig):
     """The encoder, and the n-grams of classifiers."""
 
     ngrams: bool | LinearConfig = True
-    """classify: join the encoder with a linear model over token n-grams of the whole
-    text, where held-out documents prefer both; a mapping sets the choices of the linear
-    model. A model of family linear has no encoder."""
+    """Tasks with a label, labels or a number: join the encoder with a linear model over
+    token n-grams of the whole text, where held-out documents prefer both; a mapping
+    sets the choices of the linear model. A model of family linear has no encoder."""
 
     def to_train(self) -> models.ModelConfig:
         """Returns the encoder: other n-grams do not train it again."""
@@ -78,7 +78,8 @@ class StageConfig:
     """One model of the file: its task, data, training, evaluation and delivery."""
 
     task: TaskName
-    """masked_lm and causal_lm learn from text alone; classify from labels."""
+    """The kind of the model: masked_lm and causal_lm learn from text alone, classify
+    from one label a text, multilabel from any number of them, regress from a number."""
     dataset: str
     """The data set of the stage."""
     train: TrainingConfig | None = None

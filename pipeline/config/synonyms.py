@@ -87,6 +87,8 @@ KEYS = {
     "data": "datasets.NAME.source",
     "path": "datasets.NAME.source",
     "text_column": "datasets.NAME.source.text",
+    "pair": "datasets.NAME.source.text: [A, B]",
+    "text_pair": "datasets.NAME.source.text: [A, B]",
     "label_column": "datasets.NAME.source.label",
     "target": "datasets.NAME.source.label",
     "test_size": "datasets.NAME.split.test",

@@ -9,7 +9,12 @@ from typing import Any, get_args
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.evaluator.thresholds import RULE
 from textmill.components.exporter import ExportConfig
-from textmill.components.tokenizer import Packing, TokenizeConfig
+from textmill.components.tokenizer import (
+    Packing,
+    TokenizeConfig,
+    default_packing,
+    takes,
+)
 from textmill.models.calibrated import CalibrateConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
@@ -37,6 +42,7 @@ _KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {
     ),
 }
 """The knobs that tasks with a flag in their row read."""
+_LINEAR_TASKS = "a task with a label, labels or a number"
 
 
 def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
@@ -47,6 +53,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
         yield from _check_folds(stage, row)
         yield from _check_packing(stage, row)
         yield from _check_abilities(stage, row)
+        yield from _check_best_metric(stage, row)
         yield from _check_knobs(stage, row)
 
 
@@ -68,6 +75,7 @@ def check_task_fits(
         yield Violation("task", expected, stage["task"])
     if row.target != "none":
         yield from _check_target(stage, row.target, config)
+    yield from _check_texts(stage, row, config)
     yield from _check_fold_data(stage, config)
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
@@ -96,17 +104,19 @@ def _check_thresholds(
             yield Violation(path, expected, value)
         elif rule["other"] == "pushed" and stage.get("push") is None:
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
-        elif rule["other"] in ("majority", "encoder") and row and not _has_label(row):
+        elif rule["other"] == "majority" and row and not _has_label(row):
             yield Violation(path, "a task with a label for such a rule", value)
+        elif rule["other"] == "encoder" and row and not row.has_linear:
+            yield Violation(path, f"{_LINEAR_TASKS} for such a rule", value)
         elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
-            expected = "baseline linear and a task with a label for such a rule"
+            expected = f"baseline linear and {_LINEAR_TASKS} for such a rule"
             yield Violation(path, expected, value)
 
 
 def _has_linear_baseline(stage: Mapping[str, Any], row: TaskRow | None) -> bool:
     evaluate = as_mapping(stage.get("evaluate"))
     return evaluate.get("baseline", "linear") == "linear" and (
-        row is None or _has_label(row)
+        row is None or row.has_linear
     )
 
 
@@ -129,7 +139,7 @@ def _has_label(row: TaskRow) -> bool:
 
 def _check_packing(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
     tokenize = as_mapping(stage.get("tokenize"))
-    packing = tokenize.get("packing") or row.packings[0]
+    packing = tokenize.get("packing") or default_packing(row.packings, row.texts[0])
     if packing not in get_args(Packing):
         return
     if packing not in row.packings:
@@ -174,6 +184,13 @@ def _check_knobs(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
             expected = f"a knob of task {stage['task']}"
             hint = f"; {name} belongs to task {one_of(owners)}"
             yield Violation(f"train.{name}", expected, name, hint)
+
+
+def _check_best_metric(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    best = as_mapping(stage.get("train")).get("best_metric")
+    if best == "accuracy" and "accuracy" not in row.metrics:
+        expected = f"loss for task {stage['task']}"
+        yield Violation("train.best_metric", expected, best)
 
 
 def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
@@ -229,12 +246,46 @@ def _check_fold_data(
 def _check_target(
     stage: Mapping[str, Any], kind: str, config: Mapping[str, Any]
 ) -> Iterator[Violation]:
-    name = stage.get("dataset")
-    dataset = as_mapping(as_mapping(config.get("datasets")).get(str(name)))
-    sources = [dataset.get("source"), *as_mapping(dataset.get("sources")).values()]
-    given = [source for source in sources if isinstance(source, dict)]
+    name, given = stage.get("dataset"), _sources(stage, config)
     key = TARGETS[kind].field
     if given and all(source.get(key) is None for source in given):
         expected = f"a data set with a {key} column for task {stage['task']}"
         hint = f"; name the column in datasets.{name}.source.{key}"
         yield Violation("dataset", expected, name, hint)
+
+
+def _check_texts(
+    stage: Mapping[str, Any], row: TaskRow, config: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields a number of texts that the task, or the packing of its rows, lacks."""
+    name = stage.get("dataset")
+    for source in _sources(stage, config):
+        columns = source.get("text")
+        number = len(columns) if isinstance(columns, list) else 1
+        packing = as_mapping(stage.get("tokenize")).get("packing")
+        fitting = [packing for packing in row.packings if takes(packing, number)]
+        if number not in row.texts:
+            taken = " or ".join(map(str, row.texts))
+            plural = "" if row.texts == (1,) else "s"
+            expected = (
+                f"a data set with {taken} text{plural} a document for task "
+                f"{stage['task']}"
+            )
+            hint = f"; name the columns in datasets.{name}.source.text"
+            yield Violation("dataset", expected, f"{name}, which has {number}", hint)
+        elif packing in row.packings and packing not in fitting:
+            expected = f"{one_of(fitting)} for documents of {number} texts"
+            yield Violation("tokenize.packing", expected, packing)
+        else:
+            continue
+        return
+
+
+def _sources(
+    stage: Mapping[str, Any], config: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """Returns the sources of a stage's data set."""
+    name = str(stage.get("dataset"))
+    dataset = as_mapping(as_mapping(config.get("datasets")).get(name))
+    sources = [dataset.get("source"), *as_mapping(dataset.get("sources")).values()]
+    return [source for source in sources if isinstance(source, Mapping)]

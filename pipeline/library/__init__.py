@@ -222,7 +222,7 @@ def _to_run(summary: dict[str, Any], root: Path) -> Run:
 
 
 def load(path: str | Path, *, trust: bool = False) -> Model:
-    """Returns a pushed model: of one version, or the newest version of a stage.
+    """Returns a pushed model: of one version, or the current version of a stage.
 
     Args:
         path: ``<root>/pushed/<stage>``, ``<root>/pushed/<stage>/<version>``, or any
@@ -234,11 +234,12 @@ def load(path: str | Path, *, trust: bool = False) -> Model:
         ConfigError: the folder has no pushed model.
     """
     from textmill.components.artifacts import PushedVersion
+    from textmill.components.versions import current_version
     from textmill.models.errors import ConfigError
 
     folder = Path(path)
     if (folder / PushedVersion.MODEL).is_file():
         return Model(folder, trust)
-    if versions := PushedVersion.all(folder):
-        return Model(versions[0], trust)
+    if (version := current_version(folder)) is not None:
+        return Model(version, trust)
     raise ConfigError(f"{folder}: expected a pushed model, got none")

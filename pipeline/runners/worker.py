@@ -22,6 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TextIO
@@ -202,9 +203,15 @@ def _execute(job: Job, send: Send, should_stop: Callable[[], bool]) -> Outcome:
                 should_stop=should_stop,
                 beam=job.beam,
                 key=job.key,
+                lineage=partial(_lineage, job),
             )
             _execute_and_publish(job, component, config, inputs, context)
     return Outcome("ran")
+
+
+def _lineage(job: Job) -> list[dict[str, Any]]:
+    with MetadataStore(job.root) as store:
+        return publish.read_lineage(store.folder_of, job.parts["inputs"])
 
 
 def _execute_and_publish(

@@ -108,8 +108,10 @@ def predicted(line, folder: Path, *, name="classify", **knobs) -> Predictions:
 
 def evaluated(line, folder: Path, **thresholds) -> Evaluation:
     evaluation = Evaluation(folder / "evaluation")
+    if "predictions" not in line:
+        line["predictions"] = predicted(line, line["root"] / "predictions")
     evaluate(
-        predictions=predicted(line, folder / "predictions"),
+        predictions=line["predictions"],
         documents=line["documents"],
         model=line["classify"],
         evaluation=evaluation,
@@ -279,6 +281,7 @@ def pushed(line, serving, validation, folder: Path, **knobs) -> PushedModel:
         validation=validation,
         pushed=made,
         config=PusherConfig(destinations=(str(folder / "to"), str(folder / "too"))),
+        context=Context(),
     )
     seal(made)
     return made
@@ -345,7 +348,8 @@ def test_a_push_killed_between_two_destinations_is_completed(
     made = pushed(line, serving, validation, tmp_path)
     assert made.facts["version"] == 1
     for folder in ("to", "too"):
-        assert sorted(p.name for p in (tmp_path / folder).iterdir()) == [".lock", "1"]
+        names = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert names == [".lock", "1", "current.json"]
         PushedVersion(tmp_path / folder / "1").verify()
 
 
@@ -398,4 +402,5 @@ def test_an_evaluation_of_another_model_is_refused(line, serving, validation, tm
             validation=validation,
             pushed=PushedModel(tmp_path / "pushed"),
             config=PusherConfig(destinations=(str(tmp_path / "to"),)),
+            context=Context(),
         )

@@ -51,7 +51,7 @@ stages:
 @pytest.fixture
 def plugged_in(tmp_path, monkeypatch):
     files = TOYS / "toy_targets.py", TOYS / "toy_target_rows.py"
-    for name in ("regress", "choose", "count"):
+    for name in ("measure", "choose", "count"):
         row = f"toy_targets_project.toy_target_rows:{name.upper()}"
         install(tmp_path / "site", "textmill.tasks", name, row, *files)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -114,7 +114,7 @@ def trained(folder, rows, vocabulary, task):
     ("task", "kind", "column", "dtype"),
     [
         ("choose", "labels", "words", np.uint8),
-        ("regress", "number", "size", np.float32),
+        ("measure", "number", "size", np.float32),
     ],
 )
 def test_a_target_goes_from_documents_to_predictions_and_metrics(
@@ -197,7 +197,7 @@ def test_documents_with_another_target_are_refused(vocabulary, tmp_path):
 
 
 def test_a_data_set_without_the_tasks_target_is_a_config_error(plugged_in, tmp_path):
-    for task, key in (("regress", "number"), ("choose", "labels")):
+    for task, key in (("measure", "number"), ("choose", "labels")):
         with pytest.raises(ConfigError) as error:
             parse_config(CONFIG % (", label: label", task), tmp_path / "toys.yaml")
         expected = f"expected a data set with a {key} column for task {task}"

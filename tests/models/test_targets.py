@@ -32,7 +32,6 @@ TEXT = "Ada lives in Rome."
             ],
         ),
         ("tags", [], []),
-        ("pair", "Where does Ada live?", "Where does Ada live?"),
         ("text", "Ada vit à Rome.", "Ada vit à Rome."),
     ],
 )
@@ -66,7 +65,7 @@ def test_a_value_is_read_as_its_kind(kind, value, parsed):
             [[2, 6, "b"], [0, 3, "a"]],
             "expected spans that do not overlap, got 0 to 3 and 2 to 6",
         ),
-        ("pair", "", "expected a string, got an empty string"),
+        ("text", "", "expected a string, got an empty string"),
         ("text", ["a"], "expected a string, got list"),
         ("text", "a\0", "expected a string without NUL characters"),
     ],
@@ -105,7 +104,7 @@ def test_labels_are_the_names_in_a_value():
     assert TARGETS["labels"].labels_of(["a", "b"]) == ("a", "b")
     spans = TARGETS["tags"].parse([[0, 3, "y"], [4, 9, "x"], [13, 17, "y"]], TEXT)
     assert TARGETS["tags"].labels_of(spans) == ("x", "y")
-    for kind in ("none", "number", "pair", "text"):
+    for kind in ("none", "number", "text"):
         assert TARGETS[kind].labels_of(None) == ()
         assert not TARGETS[kind].has_labels
 
@@ -115,7 +114,7 @@ def test_labels_are_the_names_in_a_value():
     [
         ("lable", "pad", "expected a kind of target (none, label, labels, number, "),
         ("tags", "pad", "rows do not hold the target tags yet; expected a task with "),
-        ("number", "concat", "expected packing pad with target number, got concat"),
+        ("number", "concat", "expected packing pad or pair with target number, got "),
         ("text", "pad", "expected packing response with target text, got pad"),
     ],
 )

@@ -18,6 +18,9 @@ import pytest
 
 from tests.conftest import sentences
 from textmill.components.manifest import MANIFEST
+from textmill.components.provenance import FILE as PROVENANCE
+from textmill.components.provenance import trusted_keys, verify_version
+from textmill.components.signatures import open_envelope
 
 REPO = Path(__file__).parents[2]
 ADDRESS = r"http://\S+/"
@@ -116,7 +119,44 @@ def test_a_second_run_repeats_nothing(project):
     assert stage["blessed"] is True
     assert (stage["task"], stage["split"]) == ("classify", "test")
     assert [gate["metric"] for gate in stage["thresholds"]] == ["loss"]
-    assert (project / "root" / stage["pushed"] / "saved_model.pb").is_file()
+    version = project / "root" / stage["pushed"]
+    assert (version / "saved_model.pb").is_file()
+    assert verify_version(version, trusted_keys(version)).trusted
+    statement, *_ = open_envelope(version / PROVENANCE)
+    build = statement["predicate"]["buildDefinition"]
+    steps = set(summary["nodes"]) - {"push.verb", "report"}
+    assert set(build["externalParameters"]) >= {
+        step for step in steps if step.endswith(".verb")
+    }
+    dependencies = {entry["name"] for entry in build["resolvedDependencies"]}
+    assert {"tensorflow", "train.verb/model", "vocabulary/vocabulary"} <= dependencies
+
+
+def test_another_product_executes_its_own_nodes_alone(project, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    with (folder / "tiny.yaml").open("a") as config:
+        config.write(
+            "  again: {task: classify, init: pretrain, dataset: lines, "
+            "train: {xla: false, steps: 4, global_batch: 8}}\n"
+        )
+    plan = textmill("plan", "tiny.yaml", "--root", "root", cwd=folder).stdout
+    assert re.search(r"(?m)^verb +up to date$", plan)
+    assert re.search(r"(?m)^again +(\d) of \1 nodes$", plan)
+    done = run(folder, "--only", "again")
+    assert done.returncode == 0, done.stderr
+    ran = {name for name, state in states(folder / "root").items() if state == "ran"}
+    assert ran == {
+        f"{step}.again"
+        for step in (
+            "train",
+            "predict",
+            "linear",
+            "predict_linear",
+            "calibrate",
+            "evaluate",
+        )
+    }
 
 
 def test_the_pushed_model_answers(project):
@@ -189,11 +229,11 @@ def test_a_changed_byte_with_the_same_size_and_time_is_detected(project):
     assert planned(project) == {}
 
 
-def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
+def test_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
     write_project(tmp_path)
     random_pause = random.Random(4)
     finished: set[str] = set()
-    for _ in range(5):
+    for _ in range(3):
         runner = subprocess.Popen(
             [sys.executable, *RUN],
             cwd=tmp_path,
@@ -202,7 +242,7 @@ def test_five_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        time.sleep(random_pause.uniform(3, 14))
+        time.sleep(random_pause.uniform(3, 12))
         os.killpg(runner.pid, signal.SIGKILL)
         runner.wait()
         published = {

@@ -65,6 +65,28 @@ def test_a_selection_meets_every_bound_and_keeps_the_graph(bounds, selected):
     assert ids(selection) == ["a", "c", "b", "d", "e"]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "selected"),
+    [
+        ({"only": ["topic"]}, {"train.topic.1", "push.topic"}),
+        ({"only": ["topic", "report"]}, {"train.topic.1", "push.topic", "report"}),
+        ({"until": "mood"}, {"ingest.mails", "train.mood"}),
+        ({"start": "mails"}, {"ingest.mails", "train.topic.1", "push.topic"}),
+    ],
+)
+def test_a_stage_or_a_data_set_stands_for_its_nodes(bounds, selected):
+    graph = [
+        node("ingest.mails"),
+        node("train.topic.1", "ingest.mails"),
+        node("push.topic", "train.topic.1"),
+        node("train.mood", "ingest.mails"),
+        node("report", "push.topic", "train.mood"),
+    ]
+    if "start" in bounds:
+        selected |= {"train.mood", "report"}
+    assert Pipeline("p", graph).select(**bounds).selected == selected
+
+
 def test_needed_nodes_are_the_selected_and_all_that_they_rest_on():
     assert Pipeline("p", DIAMOND).select(only=["c", "e"]).needed() == {"a", "c", "e"}
 
@@ -97,7 +119,9 @@ def test_an_output_that_the_producer_lacks_is_refused():
 
 
 def test_an_unknown_node_is_named_with_the_nearest():
-    with pytest.raises(ConfigError, match=r"no node 'train.libary'; did you mean"):
+    with pytest.raises(
+        ConfigError, match=r"node or stage 'train.libary'; did you mean"
+    ):
         Pipeline("p", [node("train.library")]).select(only=["train.libary"])
 
 

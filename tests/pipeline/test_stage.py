@@ -80,6 +80,28 @@ def test_a_classifier_joins_the_parts_that_its_model_has(
     assert set(compared) - baselines <= {"majority"}
 
 
+def test_stages_of_one_data_set_and_layout_share_their_rows(tmp_path):
+    stages = {"b": "", "c": "", "d": "tokenize: {examples: true}, ", "e": "folds: 2, "}
+    text = CONFIG.format(model="{width: 16}", stage="train: {steps: 3}") + "".join(
+        f"  {name}: {{task: classify, dataset: mails, {more}train: {{steps: 4}}}}\n"
+        for name, more in stages.items()
+    )
+    pipeline = create_pipeline(parse_config(text, tmp_path / "tiny.yaml"), tmp_path)
+    rows = {
+        node.id: node.inputs["rows"].producer
+        for node in pipeline.nodes
+        if node.id.startswith("train.")
+    }
+    assert rows == {
+        "train.topic": "tokenize.topic",
+        "train.b": "tokenize.topic",
+        "train.c": "tokenize.topic",
+        "train.d": "tokenize.d",
+        "train.e.1": "tokenize.e",
+        "train.e.2": "tokenize.e",
+    }
+
+
 def test_other_ngrams_do_not_train_the_encoder_again(tmp_path):
     plain, others = (
         nodes_of(tmp_path, f"{{width: 16, ngrams: {ngrams}}}", "train: {steps: 3}")

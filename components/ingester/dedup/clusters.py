@@ -14,6 +14,7 @@ from textmill.components.scratch import cached_path
 from textmill.components.text.duplicate_clusters import DuplicateClusters
 from textmill.components.text.minhash import at_least
 from textmill.components.text.shingles import ngram_hashes
+from textmill.models.texts import joined_text
 
 
 def keep_order(rows: np.ndarray, *, by_split: bool) -> tuple[np.ndarray, ...]:
@@ -41,7 +42,7 @@ def find_clusters(
     with SpillFiles(spills) as lines:
 
         def shingles(index: int) -> np.ndarray:
-            text = lines.document(rows[index])["text"]
+            text = joined_text(lines.document(rows[index]))
             return np.unique(ngram_hashes([text], config.ngrams).values)
 
         for band in range(config.bands):

@@ -163,7 +163,7 @@ class TsvReader(TableReader):
         self, part: FileRange, columns: Columns, fields: list[str]
     ) -> None:
         """Refuses a header of one field that another delimiter would separate."""
-        text = self.source.text
+        [text, *_] = self.source.text_columns
         for delimiter in DELIMITERS:
             if len(fields) == 1 and text in fields[0].split(delimiter)[:-1]:
                 raise DataError(
@@ -290,13 +290,14 @@ class CsvReader(TableReader):
         self, part: FileRange, dialect: Dialect, columns: Columns, texts: list[str]
     ) -> None:
         """Refuses a delimiter that hides the text's column."""
-        if self.source.text in columns.names:
+        [text, *_] = self.source.text_columns
+        if text in columns.names:
             return
         for delimiter in DELIMITERS:
             records = replace(dialect, delimiter=delimiter).records(texts)
-            if self.source.text in records[0]:
+            if text in records[0]:
                 raise DataError(
-                    f"{part.path}: expected column {self.source.text!r} in the header, "
+                    f"{part.path}: expected column {text!r} in the header, "
                     f"got {', '.join(map(repr, columns.names))} with source.delimiter "
                     f"{dialect.delimiter!r}; {delimiter!r} would fit"
                 )

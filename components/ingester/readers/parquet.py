@@ -146,13 +146,14 @@ class ParquetReader(Reader):
         Raises:
             DataError: the text is nested.
         """
-        text, needed = self.source.text, self.needed_columns
-        if text in schema.names and is_nested(schema.field(text).type):
-            raise DataError(
-                f"{part.path}: expected text in column {text!r}, got "
-                f"{schema.field(text).type}; write its text to a column of its own, "
-                "and name that in source.text"
-            )
+        needed = self.needed_columns
+        for text in self.source.text_columns:
+            if text in schema.names and is_nested(schema.field(text).type):
+                raise DataError(
+                    f"{part.path}: expected text in column {text!r}, got "
+                    f"{schema.field(text).type}; write its text to a column of its "
+                    "own, and name that in source.text"
+                )
         return [
             field.name
             for field in schema

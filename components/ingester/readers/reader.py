@@ -94,7 +94,8 @@ class Reader(ABC):
     def needed_columns(self) -> set[str]:
         """The columns that a document is made of."""
         source = self.source
-        return {n for n in (source.text, source.target_column, source.id) if n}
+        columns = (*source.text_columns, source.target_column, source.id)
+        return {name for name in columns if name}
 
     def ranges(self, file: SourceFile) -> Iterator[tuple[int, int | None, int]]:
         """Yields begin, end and stored bytes of ranges that workers can read alone."""

@@ -15,6 +15,7 @@ from textmill.models.errors import did_you_mean
 from textmill.models.paths import FilePath
 from textmill.models.registry import NameIn
 from textmill.models.targets import TARGETS
+from textmill.models.texts import TEXT_FIELDS
 
 Files = FilePath | Mapping[str, FilePath | tuple[FilePath, ...]] | tuple[FilePath, ...]
 """A path or glob, several, or one of both for each of train, eval and test."""
@@ -80,11 +81,14 @@ class SourceConfig:
     """Reads this version of the span instead of its newest."""
     document: Literal["line", "paragraph", "file"] = "line"
     """For txt: a document is a line, a blank-line paragraph, or a whole file."""
-    text: str = "text"
-    """The column that holds the text."""
+    text: str | tuple[str, ...] = "text"
+    """The column that holds the text, or a list of two or three columns: [premise,
+    hypothesis]. The texts of a document are cleaned alike, and none of the further ones
+    may be empty. Filters, language and repeated passages look at the first; duplicates
+    and decontamination at all of them, joined."""
     label: str | None = None
     """The column of the target, for tasks that learn one label of several. A source
-    has one target at most, of this kind or of one of the next five. Where the data has
+    has one target at most, of this kind or of one of the next four. Where the data has
     no such column, ``directory`` is the name of the file's folder, and a folder named
     ``key=value`` gives the column ``key``."""
     labels: str | None = None
@@ -98,8 +102,6 @@ class SourceConfig:
     """The column of the tagged spans of the text: a list of ``[start, end, label]``, or
     of objects with these keys, counted in characters. No cleaning may change a text
     with tags."""
-    pair: str | None = None
-    """The column of a second text that belongs to the text."""
     target_text: str | None = None
     """The column of the text to write for the text: a summary, a translation, an
     answer."""
@@ -188,6 +190,7 @@ class SourceConfig:
                     f"{name} with {' or '.join(formats)} only, got {self.reader}"
                 )
         self._check_text_format()
+        self._check_texts()
         kinds = [kind for kind in TARGETS if self._column_of(kind) is not None]
         if len(kinds) > 1:
             fields = " and ".join(TARGETS[kind].field for kind in kinds)
@@ -200,6 +203,12 @@ class SourceConfig:
                 raise ValueError(f"a {kind} column for {name}, got {self.target}")
         if self.labels_separator == "":
             raise ValueError("a text as labels_separator, got an empty one")
+
+    def _check_texts(self) -> None:
+        names = self.text_columns
+        if not 1 <= len(names) <= len(TEXT_FIELDS) or len(set(names)) < len(names):
+            got = ", ".join(names) or "none"
+            raise ValueError(f"one to three different columns as text, got {got}")
 
     def _check_text_format(self) -> None:
         if self.header is False and self.columns is None:
@@ -218,6 +227,11 @@ class SourceConfig:
             raise ValueError("different characters as delimiter and escape")
         if self.encoding is not None:
             canonical_encoding(self.encoding)
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns of the texts, in their order."""
+        return (self.text,) if isinstance(self.text, str) else tuple(self.text)
 
     @property
     def target(self) -> str:

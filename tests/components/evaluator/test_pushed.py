@@ -17,6 +17,7 @@ from textmill.components.artifacts import (
     TrainedModel,
     Validation,
 )
+from textmill.components.base import Context
 from textmill.components.evaluator import EvaluatorConfig, evaluate
 from textmill.components.evaluator.thresholds import Baseline, check_thresholds
 from textmill.components.pusher import PusherConfig, push
@@ -89,6 +90,7 @@ def served(tmp_path):
         validation=sealed(validation),
         pushed=PushedModel(tmp_path / "push"),
         config=PusherConfig(destinations=(str(tmp_path / "served"),)),
+        context=Context(),
     )
     return tmp_path / "served"
 

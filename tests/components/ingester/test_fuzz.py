@@ -1,4 +1,4 @@
-"""A hundred thousand fuzzed records: each is kept, dropped or a dead letter."""
+"""Fuzzed records: each is kept, dropped or a dead letter."""
 
 import json
 import random
@@ -14,7 +14,8 @@ from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
 
-NUM_RECORDS = 34_000
+NUM_RECORDS = (6_000, pytest.param(34_000, marks=pytest.mark.slow))
+"""Of each format; the slow tests read a hundred thousand in all."""
 SNIPPETS = (
     b"\0",
     b"\r",
@@ -95,6 +96,7 @@ def hostile_table(separator):
     return line
 
 
+@pytest.mark.parametrize("num_records", NUM_RECORDS)
 @pytest.mark.parametrize(
     ("kind", "line"),
     [
@@ -103,11 +105,13 @@ def hostile_table(separator):
         ("tsv", hostile_table("\t")),
     ],
 )
-def test_every_fuzzed_record_is_kept_dropped_or_a_dead_letter(tmp_path, kind, line):
+def test_every_fuzzed_record_is_kept_dropped_or_a_dead_letter(
+    tmp_path, kind, line, num_records
+):
     letters = random.Random(f"fuzz {kind}")
     path = tmp_path / f"x.{kind}"
     with path.open("wb") as file:
-        for _ in range(NUM_RECORDS):
+        for _ in range(num_records):
             file.write(fuzz(letters, line(letters)) + letters.choice((b"\n", b"\r\n")))
     tables = {} if kind == "jsonl" else {"columns": ("text", "label", "id", "n")}
     documents = Documents(tmp_path / "documents")
@@ -128,5 +132,5 @@ def test_every_fuzzed_record_is_kept_dropped_or_a_dead_letter(tmp_path, kind, li
     letters = (documents.path / Documents.DEAD_LETTERS).read_bytes().splitlines()
     assert sum(json.loads(one).get("records", 1) for one in letters) == parts[2]
     if kind != "csv":
-        assert NUM_RECORDS * 0.9 < ledger["read"] <= NUM_RECORDS
+        assert num_records * 0.9 < ledger["read"] <= num_records
     assert len(ledger["bad"]) >= {"jsonl": 8, "csv": 5, "tsv": 4}[kind]

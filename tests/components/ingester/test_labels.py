@@ -122,10 +122,10 @@ def test_values_for_no_label_are_compared_as_they_are_read(run):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("number", None), ("number", "NaN"), ("pair", "")]
+    ("key", "value"), [("number", None), ("number", "NaN"), ("target_text", "")]
 )
 def test_other_targets_can_be_missing_too(run, key, value):
-    good = {"number": 1, "pair": "other"}[key]
+    good = {"number": 1, "target_text": "other"}[key]
     documents = run(rows_with(good, value), key=key)
     assert documents.ledger["dropped"] == {f"no_{key}": 1}
 

@@ -115,10 +115,10 @@ def test_parquet_labels_that_are_no_text_are_dead_letters(run, tmp_path):  # noq
     assert reasons == ["invalid_utf8", "record_too_long"]
 
 
-def test_tags_pairs_and_target_texts_reach_the_documents(run, write):  # noqa: F811
+def test_tags_and_target_texts_reach_the_documents(run, write):  # noqa: F811
     text = "Ada lives in Rome."
     row = {"text": text, "id": "a", "spans": [[13, 17, "place"], [0, 3, "name"]]}
-    row |= {"other": "Rome is a town.", "french": "Ada vit a\u0300 Rome."}
+    row |= {"french": "Ada vit a\u0300 Rome."}
     file = write(row)
     spans = [
         {"start": 0, "end": 3, "label": "name"},
@@ -126,7 +126,6 @@ def test_tags_pairs_and_target_texts_reach_the_documents(run, write):  # noqa: F
     ]
     for column, key, value, labels in (
         ("spans", "tags", spans, ["name", "place"]),
-        ("other", "pair", "Rome is a town.", []),
         ("french", "target_text", "Ada vit \u00e0 Rome.", []),
     ):
         source = SourceConfig(jsonl=file, id="id", **{key: column})
@@ -135,13 +134,13 @@ def test_tags_pairs_and_target_texts_reach_the_documents(run, write):  # noqa: F
         assert documents.facts["labels"] == labels
 
 
-def test_a_second_text_loses_personal_data_like_the_first(run, write):  # noqa: F811
+def test_a_target_text_loses_personal_data_like_the_text(run, write):  # noqa: F811
     row = {"text": "Write to a@b.example.", "of": "Or to c@d.example.", "id": "x"}
-    source = SourceConfig(jsonl=write(row), id="id", pair="of")
+    source = SourceConfig(jsonl=write(row), id="id", target_text="of")
     masked = run(source, split=ALL_TRAIN, clean=CleanConfig(privacy="mask"))
     [document] = read(masked).values()
     assert "@b.example" not in document["text"]
-    assert "@d.example" not in document["pair"]
+    assert "@d.example" not in document["target_text"]
     dropped = run(
         SourceConfig(jsonl=write(row, row | {"of": "No.", "text": "Yes.", "id": "y"})),
         split=ALL_TRAIN,
@@ -157,7 +156,7 @@ def test_a_second_text_loses_personal_data_like_the_first(run, write):  # noqa: 
         ("number", "many", "column 'of': expected a finite number, got str"),
         ("labels", [1.5], "column 'of': expected a string or an integer, got float"),
         ("tags", [[3, 99, "x"]], "inside a text of 4 characters, got 3 to 99"),
-        ("pair", 7, "column 'of': expected a string, got int"),
+        ("target_text", 7, "column 'of': expected a string, got int"),
     ],
 )
 def test_a_value_of_another_kind_is_a_dead_letter(
@@ -167,7 +166,7 @@ def test_a_value_of_another_kind_is_a_dead_letter(
     run,  # noqa: F811
     write,  # noqa: F811
 ):
-    good = {"number": 1, "labels": [], "tags": [], "pair": "b"}[key]
+    good = {"number": 1, "labels": [], "tags": [], "target_text": "b"}[key]
     rows = [{"text": "okay", "of": good}, {"text": "mill", "of": value}]
     source = SourceConfig(jsonl=write(*rows), **{key: "of"})
     documents = run(source, split=ALL_TRAIN, limits=FORGIVING)
@@ -224,9 +223,9 @@ def test_a_source_has_one_target_and_its_own_knobs(knobs, message):
     ("key", "parts", "message"),
     [
         (
-            "pair",
+            "target_text",
             {"augment": AugmentConfig(swap=0.1)},
-            "number column for augment, got pair",
+            "number column for augment, got text",
         ),
         (
             "id",

@@ -91,6 +91,23 @@ def test_headline_follows_gate_and_push(data, blessed, pushed, title, tone):
     assert (headline.title, headline.tone) == (title, tone)
 
 
+def test_a_stage_is_compared_with_its_linear_model(data):
+    majority = {"metrics": {"accuracy": {"value": 0.4}}}
+    difference = {"value": 0.0104, "low": 0.0017, "high": 0.0195}
+    linear = {
+        "metrics": {"accuracy": {"value": 0.829}},
+        "differences": {"accuracy": difference},
+    }
+    data["stages"][0]["evaluation"]["baselines"] = {"majority": majority}
+    assert summarize(data).stages[0].compared == "most frequent label 0.4"
+    baselines = {"majority": majority, "linear": linear, "encoder": linear}
+    data["stages"][0]["evaluation"]["baselines"] = baselines
+    sentence = "linear model 0.829, difference +0.0104 [+0.0017, +0.0195]"
+    assert summarize(data).stages[0].compared == sentence
+    data["stages"][0]["evaluation"]["baselines"] = {}
+    assert summarize(data).stages[0].compared is None
+
+
 def test_headline_names_all_stages_that_passed(data):
     second = copy.deepcopy(data["stages"][0])
     data["stages"].append(second | {"name": "tone"})

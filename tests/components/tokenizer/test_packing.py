@@ -29,7 +29,7 @@ def pack(batches, *, flags=0, names=None, **knobs):
             for i in range(len(batch))
         ]
         number += len(batch)
-        if config.packing in ("sentence_pair", "response", "pair"):
+        if config.packing in ("sentence_pair", "response", "pair", "encoder_decoder"):
             packer._sentences = [len(d) for d in batch]
             batch = [part for d in batch for part in d]
         splits = np.cumsum([0, *map(len, batch)])
@@ -345,11 +345,32 @@ def test_a_task_with_a_target_text_takes_the_text_as_prompt():
     assert (packer.counts["answer_tokens"], packer.counts["answer_bytes"]) == (2, 5)
 
 
+def test_source_and_target_are_two_sequences_of_a_row():
+    rows, counts, schema = pack(
+        [[[[5, 6], [7, 8]], [[], []], [[*range(5, 15)], [*range(50, 60)]]]],
+        names={"target_text": "né"},
+        sequence_length=6,
+        packing="encoder_decoder",
+        target="text",
+        target_length=5,
+    )
+    # A source is framed as in serving; a target that does not fit has no end.
+    assert ids(rows) == [[2, 5, 6, 3], [2, 3], [2, 5, 6, 7, 8, 3]]
+    columns = schema.unpack(rows)
+    assert columns["target_length"].tolist() == [4, 2, 5]
+    assert columns["target_ids"].tolist() == (
+        [[2, 7, 8, 3, 0], [2, 3, 0, 0, 0], [2, 50, 51, 52, 53]]
+    )
+    assert ledger(counts) == {"in": 24, "out": 12, "dropped": 12}
+    assert (counts["documents"], counts["truncated"]) == (3, 1)
+    assert (counts["answer_tokens"], counts["answer_bytes"]) == (15, 9)
+
+
 def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():
     first, second = [*range(10, 20)], [*range(50, 60)]
     batch = [[[5, 6], [7]], [first, second], [[5], second], [first, [50]]]
     rows, counts, schema = pack(
-        [batch], sequence_length=9, packing="pair", target="pair"
+        [batch], sequence_length=9, packing="pair", target="none"
     )
     assert ids(rows) == [
         [2, 5, 6, 3, 7, 3],

@@ -2,8 +2,8 @@
 
 from textmill.models.tasks import TaskRow
 
-REGRESS = TaskRow(
-    path="toy_targets_project.toy_targets:Regress",
+MEASURE = TaskRow(
+    path="toy_targets_project.toy_targets:Measure",
     families=("bert", "lstm"),
     target="number",
     packings=("pad",),

@@ -7,7 +7,7 @@ from textmill.models.tasks.server import Server
 from textmill.models.tasks.task import Task
 
 
-class Regress(Task):
+class Measure(Task):
     """Predicts a number from the pooled hidden states."""
 
     @property
@@ -52,7 +52,7 @@ class Regress(Task):
         }
 
 
-class Choose(Regress):
+class Choose(Measure):
     """Predicts which labels a text has."""
 
     @property

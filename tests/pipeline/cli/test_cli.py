@@ -286,6 +286,19 @@ def test_a_plan_gives_every_reason_a_line():
     )
 
 
+def test_a_plan_of_several_stages_has_a_line_for_each():
+    nodes = [
+        Node("ingest.mood", "cached", []),
+        Node("train.topic", "run", ["first run"]),
+        Node("push.topic", "waits", ["waits for train.topic"]),
+        Node("train.mood", "cached", []),
+    ]
+    assert render_plan(nodes, ["topic", "mood"]).split("\n\n")[1:] == [
+        "STAGE  TO RUN\ntopic  2 of 2 nodes\nmood   up to date",
+        "2 of 4 nodes are up to date.",
+    ]
+
+
 SUMMARY = {
     "run_id": "r1",
     "status": "succeeded",

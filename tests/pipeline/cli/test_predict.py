@@ -244,9 +244,7 @@ def test_a_run_whose_version_is_not_the_newest_says_so(tmp_path):
     )
     push(tmp_path, "s", 2)
     out = render_run(run, tmp_path, is_default_root=True)
-    assert (
-        "version 2, pushed by another run, is newer: `textmill predict s` uses" in out
-    )
+    assert "version 2 is the current one: `textmill predict s` uses that one" in out
     assert f'next  textmill predict {tmp_path}/pushed/s/1 "your text"' in out
 
 
@@ -260,7 +258,7 @@ def test_predict_says_that_the_newest_run_pushed_an_older_version(tmp_path, caps
         store.record_run(summary("back", "pushed/s/1"))
     report_newer_version("s", Mirror(str(tmp_path)))
     assert capsys.readouterr().err == (
-        "textmill: s is version 2, the newest; the newest run, back, has pushed/s/1: "
+        "textmill: s is version 2; the newest run, back, has pushed/s/1: "
         "to ask that one, name its folder\n"
     )
     report_newer_version("./model", Mirror(str(tmp_path)))

@@ -153,7 +153,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "family: bert",
             "family: brt",
-            "a family (bert, gpt, lstm, linear), got 'brt'; did",
+            "a family (bert, gpt, encoder_decoder, lstm, linear), got 'brt'; did",
         ),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
         (
@@ -305,7 +305,7 @@ def test_a_pretrained_folder_that_cannot_be_is_refused(write, old, new, fault):
 def test_packing_rows_of_a_classifier_is_refused(write):
     text = swap("{epochs: 4}", "{epochs: 4}\n    tokenize: {packing: concat}")
     [line] = faults(write(text))
-    assert "tokenize.packing: expected pad for task classify" in line
+    assert "tokenize.packing: expected pad or pair for task classify" in line
 
 
 @pytest.mark.parametrize(

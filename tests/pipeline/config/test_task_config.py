@@ -8,6 +8,7 @@ import pytest
 
 from tests.plugins import install
 from textmill.models.errors import ConfigError
+from textmill.models.tasks import TASKS
 from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.load import parse_config
@@ -183,8 +184,8 @@ def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
         (
             "masked",
             "mask_rate: 0.3",
-            "8:5 stages.one.task: expected a task (masked_lm, causal_lm, classify, "
-            "copy), got 'masked'; did you mean 'masked_lm'?",
+            f"8:5 stages.one.task: expected a task ({', '.join(TASKS)}, copy), got "
+            "'masked'; did you mean 'masked_lm'?",
         ),
     ],
 )
