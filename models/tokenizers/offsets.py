@@ -20,6 +20,7 @@ import tensorflow as tf
 from textmill.models.tokenizers.gpt2_pretokenizer import row_of_values
 
 _SPACES = r"[\s\p{Z}\p{Cc}\p{Cf}]"
+_WHITE_SPACE = r"[\s\x0b\x1c-\x1f\x{85}\p{Z}]"  # as Python's ``isspace``
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,16 @@ class Characters:
         unique, index = tf.unique(self.points)
         characters = tf.strings.unicode_encode(unique[:, None], "UTF-8")
         return tf.gather(tf.strings.regex_full_match(characters, pattern), index)
+
+    def without_spaces(self, ranges: Ranges) -> Ranges:
+        """Returns ranges of characters without the white space around them."""
+        others = tf.cast(tf.where(~self.matching(_WHITE_SPACE))[:, 0], tf.int32)
+        padded = tf.concat([[0], others + 1, tf.size(self.points)[None] + 1], 0)
+        # Of the characters that are not space: the first one in a range, and the last.
+        first = tf.searchsorted(others, ranges.starts, side="left")
+        last = tf.searchsorted(others, ranges.ends, side="left")
+        starts = tf.minimum(tf.gather(padded, first + 1) - 1, ranges.ends)
+        return Ranges(starts, tf.maximum(tf.gather(padded, last), starts))
 
 
 def utf8_lengths(points: tf.Tensor) -> tf.Tensor:
@@ -181,10 +192,33 @@ def code_points(
     broken part of UTF-8 counts as one, the U+FFFD that replaces it.
     """
     given = Characters.of(texts)
-    ranges = Ranges(through_texts(starts, texts), through_texts(ends, texts))
-    ranges = characters_of_bytes(given.ends - given.starts, ranges)
-    first = tf.gather(given.splits, row_of_values(starts.row_splits))
+    splits = starts.row_splits
+    ranges = char_ranges(texts, given, starts.flat_values, ends.flat_values, splits)
+    first = tf.gather(given.splits, row_of_values(splits))
     return (
         starts.with_flat_values(ranges.starts - first),
         ends.with_flat_values(ranges.ends - first),
+    )
+
+
+def char_ranges(
+    texts: tf.Tensor,
+    given: Characters,
+    starts: tf.Tensor,
+    ends: tf.Tensor,
+    splits: tf.Tensor,
+) -> Ranges:
+    """Returns the characters of texts ``[n]`` for bytes of them, ``[tokens]`` each.
+
+    Args:
+        texts: the texts.
+        given: their characters.
+        starts: first bytes, int32.
+        ends: the bytes after the last ones, int32.
+        splits: where the tokens of each text start and end, int64 ``[n + 1]``.
+    """
+    bases = tf.cumsum(tf.strings.length(texts), exclusive=True)
+    base = tf.gather(bases, row_of_values(splits))
+    return characters_of_bytes(
+        given.ends - given.starts, Ranges(starts + base, ends + base)
     )
