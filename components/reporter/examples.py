@@ -36,7 +36,9 @@ def read_examples(
         key=lambda row: (-row["probability"], row["id"]),
     )
     samples = list(islice(_rows(predictions), count))
-    texts = read_texts(predictions, documents, {row["id"] for row in [*errors, *samples]})
+    texts = read_texts(
+        predictions, documents, {row["id"] for row in [*errors, *samples]}
+    )
     return {
         name: [{**row, "text": texts[row["id"]]} for row in rows]
         for name, rows in (("errors", errors), ("samples", samples))
