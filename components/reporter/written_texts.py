@@ -18,7 +18,7 @@ def read_written(
 ) -> dict[str, list[dict[str, Any]]]:
     """Returns some ``worst_written`` and ``written``: source, reference, text, chrF.
 
-    The worst have the lowest chrF; the others are the first documents of the split,
+    The worst have the lowest chrF; ``written`` are the first documents of the split,
     whose order is that of a hash.
     """
     worst = heapq.nsmallest(
