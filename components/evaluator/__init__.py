@@ -1,9 +1,9 @@
 """Evaluation: metrics of a model's predictions, and the thresholds that bless it.
 
 Reading order: this file (config, verb, noun), ``rows.py`` (predictions become
-statistics by row), ``engine.py`` (metrics), ``majority.py`` and ``overlap.py`` (what to
-hold them against), ``thresholds.py`` and ``pushed.py`` (the gate). The metrics
-themselves are in ``textmill.models.metrics``.
+statistics by row), ``engine.py`` (metrics) with ``span_labels.py``, ``majority.py``,
+``lookup.py`` and ``overlap.py`` (what to hold them against), ``thresholds.py`` and
+``pushed.py`` (the gate). The metrics themselves are in ``textmill.models.metrics``.
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ class EvaluateConfig:
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
     different model: the whole 95 % interval of the difference, row by row where both
     have the rows, must be at -0.01 or above. The first model has no baseline and
-    passes. ``majority``, ``linear`` and ``encoder`` are compared alike."""
+    passes. ``majority``, ``lookup``, ``linear`` and ``encoder`` are compared
+    alike."""
     baseline: Literal["linear", "none"] = "linear"
     """Simple model of the same documents, whose metrics are shown next to this one's:
     ``linear``, a logistic or ridge regression over token n-grams of the whole text, for
     tasks with a label, labels or a number; or ``none``. The most frequent label is
-    always shown."""
+    always shown, and for tag a look-up of every word's most frequent tag in train."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
@@ -94,6 +95,7 @@ def evaluate(
         IntegrityError: baselines are for other rows, or a pushed version was altered.
     """
     from textmill.components.evaluator.engine import load_metrics, measure
+    from textmill.components.evaluator.lookup import lookup_chunks
     from textmill.components.evaluator.majority import label_shares
     from textmill.components.evaluator.overlap import documents_seen
     from textmill.components.evaluator.pushed import row_keys, write_rows
@@ -104,7 +106,12 @@ def evaluate(
     rows = measure_rows(predictions, load_metrics(predictions.facts["task"]))
     shares = label_shares(documents, predictions)
     result = measure(
-        predictions, config, baselines or {}, label_shares=shares, rows=rows
+        predictions,
+        config,
+        baselines or {},
+        label_shares=shares,
+        lookup=lookup_chunks(documents, predictions),
+        rows=rows,
     )
     if seen := documents_seen(documents, predictions, pretraining or {}):
         result["seen_in_pretraining"] = seen

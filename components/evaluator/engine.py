@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,7 @@ from textmill.components.evaluator import EvaluatorConfig
 from textmill.components.evaluator.folds import measure_folds
 from textmill.components.evaluator.majority import majority_chunks
 from textmill.components.evaluator.rows import MeasuredRows, Statistics, measure_rows
+from textmill.components.evaluator.span_labels import measure_labels
 from textmill.models.errors import DataError, IntegrityError
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.calibration import calibration, calibration_scores
@@ -37,6 +38,7 @@ def measure(
     baselines: Mapping[str, Predictions] = MappingProxyType({}),
     *,
     label_shares: np.ndarray | None = None,
+    lookup: Iterable[dict[str, Any]] | None = None,
     rows: MeasuredRows | None = None,
 ) -> dict[str, Any]:
     """Returns task, rows and metrics; for classifiers, slices and confusion matrix too.
@@ -48,6 +50,7 @@ def measure(
             metrics, and the model's minus theirs.
         label_shares: each label's share of train, which makes the baseline
             ``majority``.
+        lookup: columns of predictions with the spans of the baseline ``lookup``.
         rows: the measured rows of the predictions, if they are at hand.
 
     Raises:
@@ -73,6 +76,8 @@ def measure(
     if label_shares is not None:
         chunks = majority_chunks(predictions, label_shares)
         others["majority"] = measure_rows(predictions, metrics, chunks)
+    if lookup is not None:
+        others["lookup"] = measure_rows(predictions, metrics, lookup)
     if others:
         result["baselines"] = {
             name: _compare(name, other, metrics, rows, config.seed)
@@ -80,6 +85,8 @@ def measure(
         }
     if rows.cells is not None:
         result |= _confusion(rows, config.seed)
+    if TASKS[task].target == "tags":
+        result |= measure_labels(predictions, rows, config.seed)
     if rows.answers is not None:
         result["calibration"] = calibration(
             rows.answers, groups=rows.groups, seed=config.seed

@@ -109,6 +109,11 @@ METRICS = Table(
             "textmill.models.metrics.micro_f1:MicroF1",
             labels="textmill.models.metrics.micro_f1:LabelsMicroF1",
         ),
+        "span_f1": _fraction("textmill.models.metrics.span_f1:SpanF1"),
+        "span_precision": _fraction(
+            "textmill.models.metrics.span_precision:SpanPrecision"
+        ),
+        "span_recall": _fraction("textmill.models.metrics.span_recall:SpanRecall"),
         "mcc": _correlation("textmill.models.metrics.mcc:MatthewsCorrelation"),
         "top_3_accuracy": _fraction(
             "textmill.models.metrics.top_k_accuracy:Top3Accuracy"

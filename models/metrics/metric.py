@@ -46,8 +46,9 @@ class PredictedRows:
     float32, and ``chosen``, uint8, both ``[rows, labels]``; regressions ``number``,
     float32 ``[rows]``; retrieval ``rank`` from 1, int32 ``[rows]``; language models
     the sums ``loss`` (nats), ``weight`` and ``correct`` of each row, float32
-    ``[rows]``; tasks that write have ``text``, and the reference as ``target``, both
-    strings.
+    ``[rows]``; taggers ``spans``, a JSON list of starts, ends and labels, which
+    ``target`` is as well; tasks that write have ``text``, and the reference as
+    ``target``, both strings.
     """
 
     columns: dict[str, np.ndarray]

@@ -150,6 +150,14 @@ TASKS = Table(
             packings=("pad", "pair"),
             metrics=("mae", "rmse", "pearson", "spearman"),
         ),
+        "tag": TaskRow(
+            path="textmill.models.tasks.tag:Tag",
+            families=("bert", "gpt", "lstm"),
+            target="tags",
+            packings=("strides", "pad"),
+            metrics=("span_f1", "span_precision", "span_recall"),
+            predicts="documents",
+        ),
         "seq2seq": TaskRow(
             path="textmill.models.tasks.seq2seq:Seq2Seq",
             families=("encoder_decoder",),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textmill.models.tokenizers import Tokenizer
 
 Answers = dict[str, tf.Tensor]
+_SPAN = "span_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +188,8 @@ def padded_rows(rows: list[list[int]], *, length: int, pad: int) -> Rows:
 def to_python(answers: dict[str, tf.Tensor], count: int) -> list[dict[str, Any]]:
     """Returns one dict a text: strings, floats, and lists of them by output name.
 
-    The empty strings at the end of lists are padding.
+    The empty strings at the end of lists are padding. Outputs of spans are one list,
+    ``spans``, of a dict each.
     """
     columns = {}
     for name, value in answers.items():
@@ -195,7 +197,19 @@ def to_python(answers: dict[str, tf.Tensor], count: int) -> list[dict[str, Any]]
         if value.dtype == tf.string:
             items = [_strings(item) for item in items]
         columns[name] = items
-    return [{name: c[i] for name, c in columns.items()} for i in range(count)]
+    rows = [{name: c[i] for name, c in columns.items()} for i in range(count)]
+    return list(map(_with_spans, rows)) if f"{_SPAN}label" in columns else rows
+
+
+def _with_spans(row: dict[str, Any]) -> dict[str, Any]:
+    """Joins the lists of spans' parts, of which labels have no padding."""
+    parts = {k.removeprefix(_SPAN): v for k, v in row.items() if k.startswith(_SPAN)}
+    spans = [
+        {name: values[i] for name, values in parts.items()}
+        for i in range(len(parts["label"]))
+    ]
+    others = {k: v for k, v in row.items() if not k.startswith(_SPAN)}
+    return others | {"spans": spans}
 
 
 def _strings(item: bytes | list[bytes]) -> str | list[str]:

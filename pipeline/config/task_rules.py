@@ -106,6 +106,8 @@ def _check_thresholds(
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
         elif rule["other"] == "majority" and row and not _has_label(row):
             yield Violation(path, "a task with a label for such a rule", value)
+        elif rule["other"] == "lookup" and row and row.target != "tags":
+            yield Violation(path, "a task with spans for such a rule", value)
         elif rule["other"] == "encoder" and row and not row.has_linear:
             yield Violation(path, f"{_LINEAR_TASKS} for such a rule", value)
         elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
