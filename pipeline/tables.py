@@ -7,6 +7,7 @@ recognized by its methods.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -167,7 +168,8 @@ def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
 def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     """Returns an answer as columns: ``probability`` of its label, ``p_<label>``.
 
-    Several labels are one text, with ``|`` between them, and have ``score_<label>``.
+    Several labels are one text, with ``|`` between them, and have ``score_<label>``;
+    spans are a list as JSON text.
     """
     row: dict[str, Any] = {}
     for name, value in answer.items():
@@ -178,6 +180,8 @@ def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
             row |= {f"score_{label}": value[label] for label in sorted(value)}
         elif name == "labels":
             row[name] = "|".join(value)
+        elif name == "spans":
+            row[name] = json.dumps(value, ensure_ascii=False)
         elif name == "because":
             terms = top_terms(value).items()
             row[name] = "; ".join(f"{ngram} {weight:+.2f}" for ngram, weight in terms)

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
+from textmill.components.reporter.tagged_texts import read_tagged
 from textmill.models.tasks import TASKS
 from textmill.models.texts import texts_of
 
@@ -24,9 +25,11 @@ def read_examples(
     """Returns some ``errors`` and ``samples``: text, label, answer and probability.
 
     Errors are the answers that the model was most certain of; samples are the first
-    documents of the split, whose order is that of a hash. Empty for tasks that do not
-    learn one label.
+    documents of the split, whose order is that of a hash. Spans are in their texts:
+    see ``read_tagged``. Empty for tasks that learn neither.
     """
+    if TASKS[predictions.facts["task"]].target == "tags":
+        return read_tagged(predictions, documents, count=count)
     if TASKS[predictions.facts["task"]].target != "label":
         return {}
     errors = heapq.nsmallest(

@@ -64,12 +64,14 @@ def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
         "calibration": describe_calibration(evaluation),
         "confusion": _confusion(labels, evaluation.get("confusion")),
         "per_class": _per_class(labels, evaluation.get("per_class") or {}),
+        "support": "Spans" if task == "tag" else "Documents",
         "slices": {
             column: [(value, _slice(task, values[value])) for value in values]
             for column, values in (evaluation.get("slices") or {}).items()
         },
         "samples": evaluation.get("samples") or [],
-        "examples": {"errors": [], "samples": []} | (stage.get("examples") or {}),
+        "examples": {"errors": [], "samples": [], "worst_tagged": [], "tagged": []}
+        | (stage.get("examples") or {}),
         "pushed": push.get("version") if push.get("pushed") else None,
     }
 

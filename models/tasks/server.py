@@ -203,7 +203,8 @@ def to_python(answers: dict[str, tf.Tensor], count: int) -> list[dict[str, Any]]
 
 def _with_spans(row: dict[str, Any]) -> dict[str, Any]:
     """Joins the lists of spans' parts, of which labels have no padding."""
-    parts = {k.removeprefix(_SPAN): v for k, v in row.items() if k.startswith(_SPAN)}
+    # A SavedModel has its outputs in any order.
+    parts = {k.removeprefix(_SPAN): row[k] for k in sorted(row) if k.startswith(_SPAN)}
     spans = [
         {name: values[i] for name, values in parts.items()}
         for i in range(len(parts["label"]))

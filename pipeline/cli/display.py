@@ -296,9 +296,24 @@ def render_answer(
             rows.append([name, "yes" if value else "no"])
         elif isinstance(value, float):
             rows.append([name, f"{value:.4g}"])
+        elif name == "spans":
+            rows += _render_spans(value)
         elif isinstance(value, list) and all(isinstance(v, str) for v in value):
             rows.append([name, ", ".join(value) or "(none)"])
         else:
             rows.append([name, str(value)])
     table = render_table(rows)
     return visible(table if is_only_one else f"> {text}\n{table}\n")
+
+
+def _render_spans(spans: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Returns a row for each span: its text, label, characters and score."""
+    if not spans:
+        return [["spans", "(none)"]]
+    return [
+        [
+            f"  {span['text']}",
+            f"{span['label']}  {span['start']}-{span['end']}  {span['score']:.2%}",
+        ]
+        for span in spans
+    ]
