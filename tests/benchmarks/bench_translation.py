@@ -62,7 +62,10 @@ def train(folder: Path, root: Path, values: list[str]) -> TrainedModel:
         "datasets.pairs.source.id=id",
         "datasets.pairs.clean={dedup: none}",
         "datasets.pairs.split={by: source}",
-        *(values or ["stages.german.train.epochs=null", "stages.german.train.budget=40m"]),
+        *(
+            values
+            or ["stages.german.train.epochs=null", "stages.german.train.budget=40m"]
+        ),
     ]
     command = [sys.executable, "-m", "textmill.pipeline.cli", "run", str(CONFIG)]
     command += ["--root", str(root), "--until", "train.german"]

@@ -10,7 +10,12 @@ from textmill.components.evaluator import EvaluatorConfig
 from textmill.components.evaluator.engine import measure
 
 TEXTS = ["A dog runs.", "Two men talk now.", "She reads", "It is late already."]
-REFERENCES = ["A dog is running.", "Two men talk now.", "She is reading.", "It is late."]
+REFERENCES = [
+    "A dog is running.",
+    "Two men talk now.",
+    "She is reading.",
+    "It is late.",
+]
 
 
 def measured(folder, texts=TEXTS, references=REFERENCES):
