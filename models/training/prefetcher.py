@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmill.models.rows import RowReader
+from textmill.models.rows import TOKEN_COLUMNS, RowReader
 from textmill.models.training.sampler import Sampler, padded_lengths
 from textmill.models.training.strategy import ReplicaContext
 
@@ -30,7 +30,7 @@ class StepBlock(NamedTuple):
     @property
     def width(self) -> int:
         """Tokens per row, padding included."""
-        return int(self.rows["ids"].shape[2])
+        return int(self.rows["ids"].shape[-1])
 
 
 class Prefetcher:
@@ -53,14 +53,14 @@ class Prefetcher:
     ) -> None:
         self._rows, self._sampler = rows, sampler
         self._replicas, self._truncate = replicas, truncate
-        self._lengths = rows.lengths()
+        self._lengths, self._widths = rows.lengths(), rows.widths()
         self._thread = ThreadPoolExecutor(1, "prefetch")
         self._pending: tuple[int, int, Future[list[StepBlock]]] | None = None
 
     @property
     def num_widths(self) -> int:
         """Number of widths that batches may have."""
-        return len(np.unique(padded_lengths(self._lengths))) if self._truncate else 1
+        return len(np.unique(padded_lengths(self._widths))) if self._truncate else 1
 
     def prepare(self, start: int, stop: int) -> None:
         """Starts gathering the steps from ``start`` to ``stop``."""
@@ -89,7 +89,7 @@ class Prefetcher:
 
     def _blocks(self, start: int, stop: int) -> Iterator[StepBlock]:
         indices, keys = self._sampler.rows(start, stop)
-        lengths = self._lengths[indices]
+        lengths, widths = self._lengths[indices], self._widths[indices]
         row_slice = self._replicas.worker_slice(indices.shape[1])
         indices, keys = indices[:, row_slice], keys[:, row_slice]
         taken = self._rows.take(indices.reshape(-1))
@@ -100,12 +100,14 @@ class Prefetcher:
         if not self._truncate:
             yield StepBlock(rows, int(lengths.sum()))
             return
-        longest = padded_lengths(lengths.max(axis=1))
+        longest = padded_lengths(widths.max(axis=1))
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
             truncated = {
-                name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
+                name: value[steps][..., :width]
+                if name in TOKEN_COLUMNS
+                else value[steps]
                 for name, value in rows.items()
             }
             yield StepBlock(truncated, int(lengths[steps].sum()))
