@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
 from textmill.models.targets import TARGETS
-from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
+from textmill.models.tasks.config import (
+    CausalLMConfig,
+    MaskedLMConfig,
+    NoTaskConfig,
+    Seq2SeqConfig,
+)
 
 if TYPE_CHECKING:
     from textmill.models.tasks.task import Task
@@ -82,6 +87,7 @@ class TaskRow:
 
 
 _LANGUAGE_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
+_TEXT_METRICS = ("bleu", "chrf", "ter", "rouge_1", "rouge_2", "rouge_l")
 
 TASKS = Table(
     "textmill.tasks",
@@ -142,6 +148,15 @@ TASKS = Table(
             target="number",
             packings=("pad",),
             metrics=("mae", "rmse", "pearson", "spearman"),
+        ),
+        "seq2seq": TaskRow(
+            path="textmill.models.tasks.seq2seq:Seq2Seq",
+            families=("encoder_decoder",),
+            target="text",
+            packings=("encoder_decoder",),
+            metrics=(*_TEXT_METRICS, *_LANGUAGE_METRICS),
+            config=Seq2SeqConfig,
+            predicts="documents",
         ),
     },
 )
