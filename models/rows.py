@@ -28,9 +28,9 @@ _NUMBERS = ("ids", "length", "lengths", "follows", "target_ids", "target_length"
 
 Parts = Literal["none", "documents", "sentences", "pair", "answer"]
 
-TOKEN_COLUMNS = (
+TOKEN_COLUMNS = {
     *("ids", "target_ids", "segments", "types", "answer", "word_starts", "tags"),
-)
+}
 """Columns of ``RowSchema.unpack`` whose last axis is that of tokens."""
 
 

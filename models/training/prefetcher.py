@@ -107,10 +107,7 @@ class Prefetcher:
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
-            truncated = {
-                name: value[steps][..., :width]
-                if name in TOKEN_COLUMNS
-                else value[steps]
-                for name, value in rows.items()
-            }
+            truncated = {name: value[steps] for name, value in rows.items()}
+            for name in truncated.keys() & TOKEN_COLUMNS:
+                truncated[name] = truncated[name][..., :width]
             yield StepBlock(truncated, int(lengths[steps].sum()))
