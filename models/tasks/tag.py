@@ -31,8 +31,9 @@ class TagServer(Server):
     """
 
     @override
-    def rows(self, text: tf.Tensor) -> Rows:
+    def rows(self, *texts: tf.Tensor) -> Rows:
         """Packs windows: ids ``[windows, longest]``; the texts; places of tokens."""
+        [text] = texts
         ids, starts, ends = self._tokenizer.tokenize_with_offsets(text)
         windows = Windows.of(ids, self._tokenizer.specials, self._length)
         return {
@@ -91,7 +92,7 @@ class TagServer(Server):
         }
 
     @override
-    def reference_rows(self, texts: Sequence[str]) -> Rows:
+    def reference_rows(self, texts: Sequence[str | Sequence[str]]) -> Rows:
         """Packs texts one at a time, and pads windows to the full length."""
         alone = [self.rows(tf.constant([text])) for text in texts]
         width, pad = self._length, self._tokenizer.specials.pad
