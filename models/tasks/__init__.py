@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
 from textmill.models.targets import TARGETS
-from textmill.models.tasks.config import CausalLMConfig, MaskedLMConfig, NoTaskConfig
+from textmill.models.tasks.config import (
+    CausalLMConfig,
+    EmbedConfig,
+    MaskedLMConfig,
+    NoTaskConfig,
+)
 
 if TYPE_CHECKING:
     from textmill.models.tasks.task import Task
@@ -54,6 +59,10 @@ class TaskRow:
     served graph's of whole documents (``Server.document_outputs``), for answers that a
     row does not hold, such as a text or spans of characters."""
 
+    retrieves: bool = False
+    """It finds the second text of a document among those of a split: predictions have
+    its ``rank``, and evaluations the baseline ``bm25``."""
+
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             expected = f"a kind of target ({one_of(list(TARGETS))})"
@@ -69,6 +78,11 @@ class TaskRow:
                 f"{self.path}: expected packing {one_of(known)} with target "
                 f"{self.target}, got {packing}"
             )
+
+    @property
+    def has_document_rows(self) -> bool:
+        """True if the rows of its predictions are documents, one each."""
+        return self.target != "none" or self.predicts == "documents"
 
     @property
     def has_linear(self) -> bool:
@@ -142,6 +156,16 @@ TASKS = Table(
             target="number",
             packings=("pad",),
             metrics=("mae", "rmse", "pearson", "spearman"),
+        ),
+        "embed": TaskRow(
+            path="textmill.models.tasks.embed:Embed",
+            families=("bert", "gpt", "lstm"),
+            texts=(2, 3),
+            packings=("texts",),
+            metrics=("recall_1", "recall_5", "recall_10", "mrr", "ndcg_10"),
+            config=EmbedConfig,
+            predicts="documents",
+            retrieves=True,
         ),
     },
 )
