@@ -18,6 +18,7 @@ from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
 from textmill.models.targets import TARGETS
 from textmill.models.tasks.config import (
+    AnswerConfig,
     CausalLMConfig,
     EmbedConfig,
     MaskedLMConfig,
@@ -156,6 +157,16 @@ TASKS = Table(
             target="number",
             packings=("pad",),
             metrics=("mae", "rmse", "pearson", "spearman"),
+        ),
+        "answer": TaskRow(
+            path="textmill.models.tasks.answer:Answer",
+            families=("bert",),
+            target="answer",
+            texts=(2,),
+            packings=("strides",),
+            metrics=("exact_match", "token_f1"),
+            config=AnswerConfig,
+            predicts="documents",
         ),
         "embed": TaskRow(
             path="textmill.models.tasks.embed:Embed",

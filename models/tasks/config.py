@@ -57,6 +57,17 @@ class EmbedConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerConfig:
+    """The spans that may be an answer."""
+
+    max_answer_tokens: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 30
+    """Longest answer in tokens."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CausalLMConfig:
     """Memory use of the loss."""
 
