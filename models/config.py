@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, ClassVar, Literal
 
 from textmill.models.checks import Bounds, check_bounds
+from textmill.models.errors import one_of
 from textmill.models.families import FAMILIES
 from textmill.models.registry import NameIn
 
@@ -57,16 +58,20 @@ class ModelConfig:
 
     family: FamilyName = "bert"
     """``bert`` is bidirectional (masked_lm, classify), ``gpt`` causal (causal_lm,
-    classify), ``lstm`` a cheap encoder (classify); ``linear`` has token n-grams of the
-    whole text and no encoder (classify): it learns in seconds."""
+    classify), ``lstm`` a cheap encoder (classify), ``encoder_decoder`` writes a text
+    for a text (seq2seq); ``linear`` has token n-grams of the whole text and no encoder
+    (classify): it learns in seconds."""
     layers: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
-    """Transformer blocks, or LSTM layers."""
+    """Transformer blocks (of the encoder and of the decoder each), or LSTM layers."""
     width: Annotated[int, Bounds(at_least=1, at_most=100_000)] = 128
     """Size of a token's hidden state."""
     heads: Annotated[int, Bounds(at_least=1, at_most=1_000)] = 2
     """Attention heads; must divide the width. lstm ignores it."""
     sequence_length: Annotated[int, Bounds(at_least=3, at_most=1_000_000)] = 128
     """The longest input in tokens, special tokens included."""
+    target_length: Annotated[int, Bounds(at_least=3, at_most=1_000_000)] | None = None
+    """encoder_decoder: the longest output in tokens, special tokens included. Not set:
+    sequence_length."""
     feed_forward: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] | None = None
     """Hidden size of the feed-forward layers. Not set: 4 x width, or with geglu 8/3 x
     width (as many weights), rounded up to a multiple of 32."""
@@ -124,6 +129,11 @@ class ModelConfig:
         return BlockConfig(norm=norm)
 
     @property
+    def longest_target(self) -> int:
+        """The longest output of a decoder in tokens, special tokens included."""
+        return self.target_length or self.sequence_length
+
+    @property
     def feed_forward_size(self) -> int:
         """Hidden size of the feed-forward layers."""
         if self.feed_forward is not None:
@@ -137,6 +147,10 @@ class ModelConfig:
         self._check_blocks()
 
     def _check_blocks(self) -> None:
+        if self.target_length is not None and self.family != "encoder_decoder":
+            raise ValueError(
+                f"family encoder_decoder with target_length, got {self.family}"
+            )
         if FAMILIES[self.family].norm is None:
             for name in (
                 "recipe",
@@ -144,7 +158,8 @@ class ModelConfig:
                 *(f.name for f in fields(BlockConfig)),
             ):
                 if getattr(self, name) not in (None, False, "classic"):
-                    raise ValueError(f"a transformer (bert or gpt) with {name}")
+                    families = one_of([n for n, f in FAMILIES.items() if f.norm])
+                    raise ValueError(f"a transformer ({families}) with {name}")
             return
         if self.width % self.heads:
             raise ValueError(f"heads that divide width {self.width}, got {self.heads}")

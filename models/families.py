@@ -16,7 +16,7 @@ class Family:
 
     module: str
     """An encoder's defines ``build_backbone``, ``inputs``, ``sequence`` and
-    ``pooled``."""
+    ``pooled``, which an encoder-decoder has not."""
     is_encoder: bool = True
     """It has hidden states, and learns by gradient steps over token rows."""
     norm: Literal["post", "pre"] | None = None
@@ -33,6 +33,9 @@ FAMILIES = Table(
     {
         "bert": Family(module="textmill.models.backbones.bert", norm="post"),
         "gpt": Family(module="textmill.models.backbones.gpt", norm="pre"),
+        "encoder_decoder": Family(
+            module="textmill.models.backbones.encoder_decoder", norm="post"
+        ),
         "lstm": Family(module="textmill.models.backbones.lstm"),
         "linear": Family(module="textmill.models.linear", is_encoder=False),
     },

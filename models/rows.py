@@ -24,10 +24,13 @@ import numpy as np
 from textmill.models.targets import TARGETS
 
 _CRC_MASK_DELTA = 0xA282EAD8
+_NUMBERS = ("ids", "length", "lengths", "follows", "target_ids", "target_length")
 
 Parts = Literal["none", "documents", "sentences", "pair", "answer"]
 
-TOKEN_COLUMNS = ("ids", "segments", "types", "answer", "word_starts", "tags")
+TOKEN_COLUMNS = (
+    *("ids", "target_ids", "segments", "types", "answer", "word_starts", "tags"),
+)
 """Columns of ``RowSchema.unpack`` whose last axis is that of tokens."""
 
 
@@ -45,6 +48,7 @@ class RowSchema:
         target: the kind of target of a row's document, by its name in ``TARGETS``.
         num_labels: for kind ``labels``, the number of names.
         texts: texts per row, each with its own tokens.
+        target_tokens: tokens of a second sequence, that a decoder writes; 0 without.
     """
 
     sequence_length: int
@@ -54,6 +58,7 @@ class RowSchema:
     target: str = "none"
     num_labels: int = 0
     texts: int = 1
+    target_tokens: int = 0
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> RowSchema:
@@ -72,6 +77,8 @@ class RowSchema:
             facts["labelled"] = self.target == "label"
         if self.texts == 1:
             del facts["texts"]
+        if not self.target_tokens:
+            del facts["target_tokens"]
         return facts
 
     @property
@@ -98,6 +105,9 @@ class RowSchema:
             fields.append(("word_starts", *bits))
         if self.parts == "sentences":
             fields.append(("follows", "u1"))
+        if self.target_tokens:
+            fields.append(("target_ids", ids, (self.target_tokens,)))
+            fields.append(("target_length", "<u4"))
         return np.dtype(fields)
 
     @property
@@ -123,11 +133,12 @@ class RowSchema:
             length]``, counted from 1, 0 for padding; for sentences and pairs, ``types``
             int32 ``[n, length]``, 1 in the second; for sentences, ``follows`` int32
             ``[n]``; for answers, ``answer`` int32 ``[n, length]``, 1 inside;
-            ``word_starts`` uint8 ``[n, length]``.
+            ``word_starts`` uint8 ``[n, length]``; ``target_ids`` int32 ``[n,
+            target_tokens]`` and ``target_length`` int32 ``[n]``.
         """
         columns = {
             name: rows[name].astype(np.int32)
-            for name in ("ids", "length", "lengths", "follows")
+            for name in _NUMBERS
             if name in (rows.dtype.names or ())
         }
         if self.texts > 1:
@@ -193,13 +204,17 @@ class RowReader:
 
     def lengths(self) -> np.ndarray:
         """Returns the number of tokens of every row, int32 ``[rows]``."""
-        return self.column("length").astype(np.int32)
+        lengths = self.column("length").astype(np.int32)
+        if self._schema.target_tokens:
+            lengths += self.column("target_length").astype(np.int32)
+        return lengths
 
     def widths(self) -> np.ndarray:
-        """Returns the tokens of the longest text of every row, int32 ``[rows]``."""
-        if self._schema.texts == 1:
-            return self.lengths()
-        return self.column("lengths").max(axis=1).astype(np.int32)
+        """Returns the tokens of the longest sequence of every row, int32 ``[rows]``."""
+        if self._schema.texts > 1:
+            return self.column("lengths").max(axis=1).astype(np.int32)
+        names = ["length", *(["target_length"] if self._schema.target_tokens else [])]
+        return np.max([self.column(name) for name in names], axis=0).astype(np.int32)
 
     def column(self, name: str) -> np.ndarray:
         """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""

@@ -299,10 +299,10 @@ class Answer(Target):
 
 
 class Text(Target):
-    """The text to write for a text: rows hold both as prompt and response."""
+    """The text to write for a text: rows hold both, in one sequence or in two."""
 
     field = "target_text"
-    packings = ("response",)
+    packings = ("response", "encoder_decoder")
     suits_parts = False
 
     def parse(self, value: Any, text: str) -> str:

@@ -239,6 +239,7 @@ def _tokenizer(
         config_paths={
             "packing": f"stages.{name}.tokenize.packing",
             "sequence_length": "model.sequence_length",
+            "target_length": "model.target_length",
             "": f"stages.{name}.task",
         },
         after=(f"profile.{stage.dataset}",) if fails else (),
@@ -435,6 +436,9 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
         stride=stage.tokenize.stride if packing == "strides" else None,
         seed=config.seed if packing == "sentence_pair" else 0,
         target=task.target,
+        target_length=(
+            config.model.longest_target if packing == "encoder_decoder" else 0
+        ),
         examples=stage.tokenize.examples,
     )
 

@@ -3,8 +3,8 @@
 Rows belong to no model; a task shifts and masks them when it reads them.
 
 Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
-``sentence_pairs``, ``several_texts``, ``prompt_response``, ``span_rows``,
-``word_boundaries``, ``tf_example``.
+``sentence_pairs``, ``several_texts``, ``prompt_response``, ``encoder_decoder``,
+``span_rows``, ``word_boundaries``, ``tf_example``.
 """
 
 from __future__ import annotations
@@ -19,14 +19,8 @@ from textmill.models.checks import COUNT, SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
 Packing = Literal[
-    "pad",
-    "concat",
-    "best_fit",
-    "sentence_pair",
-    "response",
-    "pair",
-    "texts",
-    "strides",
+    *("pad", "concat", "best_fit", "sentence_pair", "response", "pair"),
+    *("texts", "strides", "encoder_decoder"),
 ]
 
 TEXTS_OF: dict[str, tuple[int, ...]] = {
@@ -59,8 +53,9 @@ class TokenizeConfig:
     (sentence_pair); a prompt and its response (response); the two texts of a
     document (pair); each text of a document with ``sequence_length`` tokens of its own
     (texts); windows of a long text, with the second text, a question, in each
-    (strides). Not set: concat for a language model; for others pad, or pair for
-    documents of two texts. The start token begins a row of masked_lm, not every
+    (strides); a text and its target in two sequences (encoder_decoder). Not set:
+    concat for a language model, encoder_decoder for seq2seq; for others pad, or pair
+    for documents of two texts. The start token begins a row of masked_lm, not every
     document in it."""
     attention: Literal["document", "row"] = "document"
     """concat, best_fit: tokens attend to their own document, with positions from 0, or
@@ -124,6 +119,8 @@ class RowLayout:
     """sentence_pair: seed of its random choices."""
     target: str = "none"
     """Kind of target in the rows: see ``textmill.models.targets``."""
+    target_length: int = 0
+    """encoder_decoder: tokens of the target, special tokens included."""
     examples: bool = False
     """Also write rows as tf.Example."""
 

@@ -37,6 +37,7 @@ from textmill.components.scratch import (
 from textmill.components.shards import read_batches
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.best_fit import BestFit
+from textmill.components.tokenizer.encoder_decoder import EncoderDecoder
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair, TextPair
@@ -64,6 +65,7 @@ PACKERS: dict[str, type[Packer]] = {
     "pair": TextPair,
     "texts": Texts,
     "strides": Strides,
+    "encoder_decoder": EncoderDecoder,
 }
 EXAMPLES = "examples"
 _COUNTS = "counts.json"
@@ -93,6 +95,7 @@ def schema_of(
         target=config.target,
         num_labels=num_labels if config.target == "labels" else 0,
         texts=config.texts if config.packing == "texts" else 1,
+        target_tokens=config.target_length,
     )
 
 
@@ -195,7 +198,7 @@ def _record(
         "labels": documents.labels if TARGETS[schema.target].has_labels else [],
         "vocabulary": vocabulary.digest,
     }
-    if schema.parts == "answer":
+    if schema.parts == "answer" or schema.target_tokens:
         rows.facts["answers"] = {split: _answers(totals[split]) for split in splits}
     unlabelled = {split: totals[split]["unlabelled"] for split in splits}
     if any(unlabelled.values()):

@@ -16,7 +16,8 @@ from textmill.models.tokenizers import SpecialTokens
 
 WORD, PART = 1 << 30, 1 << 29
 """Flags: a token begins a word; a token begins a part of its row."""
-_ID = PART - 1
+ID = PART - 1
+"""The bits of an id, below the flags."""
 
 COUNTS = (
     *("in", "out", "dropped", "documents", "truncated", "rows", "used", "parts"),
@@ -84,7 +85,7 @@ class Packer:
 
     def _finish(self, buffer: np.ndarray, length: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(buffer), self._schema.dtype)
-        rows["ids"], rows["length"] = buffer & _ID, length
+        rows["ids"], rows["length"] = buffer & ID, length
         if self._schema.parts != "none":
             starts = (buffer & PART) != 0
             rows["part_starts"] = np.packbits(starts, axis=1)

@@ -26,12 +26,21 @@ def checkpoint_activations(layer: keras.layers.Layer) -> None:
             return call(x, *rest, training=training, **options)
         states = [v for v in layer.variables if "seed_generator" in v.path]
         seeds = [tf.identity(state.value) for state in states]
+        # Gradients flow to arguments alone, not to tensors that the function captures.
+        inputs = [i for i, value in enumerate(rest) if _has_gradient(value)]
 
-        def recompute(x: Any) -> Any:
+        def recompute(x: Any, *values: Any) -> Any:
             for state, value in zip(states, seeds, strict=True):
                 state.assign(value)
-            return call(x, *rest, training=training, **options)
+            others = list(rest)
+            for i, value in zip(inputs, values, strict=True):
+                others[i] = value
+            return call(x, *others, training=training, **options)
 
-        return tf.recompute_grad(recompute)(x)
+        return tf.recompute_grad(recompute)(x, *(rest[i] for i in inputs))
 
     layer.call = checkpointed
+
+
+def _has_gradient(value: Any) -> bool:
+    return tf.is_tensor(value) and value.dtype.is_floating

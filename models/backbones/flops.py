@@ -20,10 +20,15 @@ def train_flops(config: ModelConfig, *, length: int, head: int) -> float:
 
     Args:
         config: the model's dimensions.
-        length: tokens of the row, padding included.
+        length: tokens of the row, padding included; of an encoder-decoder's source,
+            and of its target up to its longest.
         head: operations of the task's head: ``Task.head_flops``.
     """
     forward = length * config.layers * _block_flops(config, length) + head
+    if config.family == "encoder_decoder":
+        target = min(length, config.longest_target)
+        decoder = _block_flops(config, target) + _cross_flops(config, length)
+        forward += config.layers * (target * decoder + length * _memory_flops(config))
     return float(_FORWARD_AND_BACKWARD * forward)
 
 
@@ -37,3 +42,13 @@ def _block_flops(config: ModelConfig, length: int) -> int:
     projections = 4 * 2 * width * width
     attention = 2 * 2 * width * length
     return projections + attention + matrices * 2 * width * inner
+
+
+def _cross_flops(config: ModelConfig, length: int) -> int:
+    """Returns one target token's operations in attention to a source."""
+    return 2 * 2 * config.width * config.width + 2 * 2 * config.width * length
+
+
+def _memory_flops(config: ModelConfig) -> int:
+    """Returns one source token's operations for a decoder block's keys and values."""
+    return 2 * 2 * config.width * config.width

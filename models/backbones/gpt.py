@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import keras_hub
 
-from textmill.models.backbones import transformer
+from textmill.models.backbones import gpt_cache, transformer
 from textmill.models.backbones.attention import (
     document_mask_and_positions,
     document_model,
@@ -58,6 +58,9 @@ def with_document_mask(backbone: keras.Model) -> keras.Model:
         return backbone.layer_norm(x)
 
     return document_model(encode)
+
+
+start, step = gpt_cache.start, gpt_cache.step
 
 
 def sequence(outputs: keras.KerasTensor) -> keras.KerasTensor:

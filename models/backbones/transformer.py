@@ -22,7 +22,7 @@ from textmill.models.backbones.attention import (
 )
 from textmill.models.config import ModelConfig
 
-_BASE_WIDTH, _BASE_DEVIATION = 768, 0.02
+_BASE_WIDTH, EMBEDDING_DEVIATION = 768, 0.02
 _EPSILON = 1e-6
 _LONGEST_PERIOD = 10_000.0
 
@@ -30,7 +30,7 @@ _LONGEST_PERIOD = 10_000.0
 def initializer(config: ModelConfig) -> keras.initializers.Initializer:
     """Returns the initializer of kernels: BERT's, scaled by 1/sqrt(width)."""
     factor = math.sqrt(_BASE_WIDTH / config.width)
-    return keras.initializers.TruncatedNormal(stddev=_BASE_DEVIATION * factor)
+    return keras.initializers.TruncatedNormal(stddev=EMBEDDING_DEVIATION * factor)
 
 
 def output_initializer(config: ModelConfig) -> keras.initializers.Initializer:
@@ -75,7 +75,7 @@ class TransformerBlock(keras.layers.Layer):
         inner = (None, None, self._config.feed_forward_size)
         for layer in self._flatten_layers(include_self=False, recursive=False):
             shape = x_shape
-            if layer.name in ("query_norm", "key_norm"):
+            if layer.name.endswith(("query_norm", "key_norm")):
                 shape = head
             elif layer is self._feedforward_output:
                 shape = inner
@@ -275,7 +275,7 @@ def build(config: ModelConfig, *, vocabulary_size: int, causal: bool) -> keras.M
 def _embed(
     config: ModelConfig, inputs: dict[str, Any], positions: Any, *, vocabulary_size: int
 ) -> Any:
-    start = keras.initializers.TruncatedNormal(stddev=_BASE_DEVIATION)
+    start = keras.initializers.TruncatedNormal(stddev=EMBEDDING_DEVIATION)
     x = tokens = keras_hub.layers.ReversibleEmbedding(
         vocabulary_size,
         config.width,

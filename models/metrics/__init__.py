@@ -143,6 +143,12 @@ METRICS = Table(
         "rouge_1": _fraction("textmill.models.metrics.rouge:Rouge1"),
         "rouge_2": _fraction("textmill.models.metrics.rouge:Rouge2"),
         "rouge_l": _fraction("textmill.models.metrics.rouge:RougeL"),
+        "exact_match": _fraction("textmill.models.metrics.exact_match:ExactMatch"),
+        "repetition_rate": MetricRow(
+            path="textmill.models.metrics.repetition_rate:RepetitionRate",
+            range=(0.0, 1.0),
+            higher_is_better=False,
+        ),
     },
 )
 

@@ -23,6 +23,7 @@ from textmill.models.tasks.config import (
     EmbedConfig,
     MaskedLMConfig,
     NoTaskConfig,
+    Seq2SeqConfig,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class TaskRow:
 
 
 _LANGUAGE_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
+_TEXT_METRICS = ("bleu", "chrf", "ter", "rouge_1", "rouge_2", "rouge_l")
 
 TASKS = Table(
     "textmill.tasks",
@@ -177,6 +179,15 @@ TASKS = Table(
             config=EmbedConfig,
             predicts="documents",
             retrieves=True,
+        ),
+        "seq2seq": TaskRow(
+            path="textmill.models.tasks.seq2seq:Seq2Seq",
+            families=("encoder_decoder",),
+            target="text",
+            packings=("encoder_decoder",),
+            metrics=(*_TEXT_METRICS, *_LANGUAGE_METRICS),
+            config=Seq2SeqConfig,
+            predicts="documents",
         ),
     },
 )

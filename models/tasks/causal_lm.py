@@ -9,7 +9,9 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.backbones.transformer import output_initializer
-from textmill.models.generation import generate
+from textmill.models.generation.decoder import Rules, State
+from textmill.models.generation.generate import generate
+from textmill.models.generation.sampling import GREEDY, Sampling, prompt_keys
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
 from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.markdown import escape_markdown
@@ -48,8 +50,7 @@ class WriteServer(Server):
         sums = self._task.loss_sums(self._task.features(rows), training=False)
         ids, length = rows["ids"], rows["length"]
         full = length[:, None] > self._length
-        written = generate(
-            self._task,
+        written = self._task.generate(
             tf.where(full, ids[:, 1:], ids[:, :-1]),
             tf.minimum(length, self._length),
             num_tokens=self.options.num_tokens,
@@ -121,13 +122,72 @@ class CausalLM(Task):
             "weights": tf.cast(counts, tf.float32),
         }
 
+    def start(
+        self, ids: tf.Tensor, length: tf.Tensor, *, num_tokens: int | tf.Tensor
+    ) -> tuple[tf.Tensor, State]:
+        """Reads prompts; returns the logits of their next token, and the state.
+
+        Args:
+            ids: int32 ``[b, l]``, padded on the right.
+            length: int32 ``[b]``, at least 1.
+            num_tokens: the steps that will follow at most.
+        """
+        states, state = self.family.start(
+            self.backbone, self.config, ids, length, num_tokens=num_tokens
+        )
+        return self._token_logits(states), state
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Reads tokens int32 ``[b]``; returns the next logits, and the state."""
+        states, state = self.family.step(self.backbone, self.config, tokens, state)
+        return self._token_logits(states), state
+
+    def _token_logits(self, states: tf.Tensor) -> tf.Tensor:
+        if self.config.blocks.tied_embeddings:
+            return tf.cast(self._output(states, reverse=True), tf.float32)
+        return tf.cast(self._output(states), tf.float32)
+
+    @property
+    def rules(self) -> Rules:
+        """The tokens that generation treats specially."""
+        return Rules.of(self.specials, self.vocabulary_size)
+
+    def generate(
+        self,
+        ids: tf.Tensor,
+        length: tf.Tensor,
+        *,
+        num_tokens: int,
+        sampling: Sampling = GREEDY,
+        keys: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Continues prompts, int32 ``[b, num_tokens]``; after an end, end tokens.
+
+        Args:
+            ids: int32 ``[b, l]``, padded on the right.
+            length: int32 ``[b]``, at least 1.
+            num_tokens: number of tokens to write.
+            sampling: the choice of a token.
+            keys: int32 ``[b]``, of the samples; None takes those of the prompts.
+        """
+        logits, state = self.start(ids, length, num_tokens=num_tokens)
+        return generate(
+            self.step,
+            logits,
+            state,
+            rules=self.rules,
+            num_tokens=num_tokens,
+            sampling=sampling,
+            keys=prompt_keys(ids, length) if keys is None else keys,
+        )
+
     @override
     def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
         """Returns the first half of each row, then its continuation in bold."""
         window = self.config.sequence_length
         ids, length = rows["ids"][:, :window], tf.minimum(rows["length"], window)
         prompt_length = tf.maximum(1, length // 2)
-        written = generate(self, ids, prompt_length, num_tokens=_SAMPLE_TOKENS)
+        written = self.generate(ids, prompt_length, num_tokens=_SAMPLE_TOKENS)
         prompts = tf.RaggedTensor.from_tensor(ids, lengths=prompt_length)
         pairs = zip(_texts(prompts, tokenizer), _texts(written, tokenizer), strict=True)
         return [
@@ -140,13 +200,12 @@ class CausalLM(Task):
         self, tokenizer: Tokenizer, *, count: int, num_tokens: int, seed: int
     ) -> list[str]:
         """Returns texts that follow an end token."""
-        ids = tf.function(generate, autograph=False)(
-            self,
-            tf.fill([count, self.config.sequence_length], tokenizer.specials.end),
+        ids = tf.function(self.generate, autograph=False)(
+            tf.fill([count, 1], tokenizer.specials.end),
             tf.ones([count], tf.int32),
             num_tokens=num_tokens,
-            temperature=_TEMPERATURE,
-            seed=seed,
+            sampling=Sampling(temperature=_TEMPERATURE, seed=seed),
+            keys=tf.range(count),
         )
         return _texts(ids, tokenizer)
 

@@ -81,3 +81,19 @@ class CausalLMConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seq2SeqConfig:
+    """The loss of the target's tokens."""
+
+    UNMEASURED: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    """Knobs that no metric depends on."""
+
+    label_smoothing: Annotated[float, Bounds(at_least=0, below=1)] = 0.1
+    """Share of a target token's probability that training spreads evenly over the
+    vocabulary, which keeps a small model from being too sure (Szegedy et al., 2016).
+    Evaluations measure the loss without it."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

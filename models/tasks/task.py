@@ -23,19 +23,27 @@ Features = dict[str, tf.Tensor]
 
 
 def cross_entropy(
-    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    *,
+    smoothing: float = 0.0,
 ) -> dict[str, tf.Tensor]:
     """Sums loss in nats, weights and weighted hits of each row: float32 ``[batch]``."""
-    losses, hits = token_losses(logits, targets)
+    losses, hits = token_losses(logits, targets, smoothing=smoothing)
     sums = {"loss": losses * weights, "weight": weights, "correct": hits * weights}
     inner = list(range(1, len(weights.shape)))
     return {name: tf.reduce_sum(value, inner) for name, value in sums.items()}
 
 
-def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def token_losses(
+    logits: tf.Tensor, targets: tf.Tensor, *, smoothing: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns loss in nats and hits, float32, of logits ``[..., vocabulary]``.
 
-    A hit is a target with the single highest logit; a tie is a miss.
+    A hit is a target with the single highest logit; a tie is a miss. With label
+    smoothing (Szegedy et al., 2016) a share of the target's probability is spread
+    evenly over the vocabulary.
     """
     logits = tf.cast(logits, tf.float32)
     highest = tf.stop_gradient(tf.reduce_max(logits, -1, keepdims=True))
@@ -43,7 +51,11 @@ def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.T
     # A masked sum fuses with the other sums; a gather or an argmax does not.
     is_target = tf.range(tf.shape(logits)[-1]) == targets[..., None]
     target = tf.reduce_sum(tf.where(is_target, logits, 0.0), -1)
-    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - target
+    wanted = target
+    if smoothing:
+        evenly = tf.reduce_mean(logits, -1)
+        wanted = (1.0 - smoothing) * target + smoothing * evenly
+    losses = tf.math.log(tf.reduce_sum(tf.exp(logits), -1)) - wanted
     num_highest = tf.reduce_sum(tf.cast(logits >= 0.0, tf.float32), -1)
     return losses, tf.cast((target >= 0.0) & (num_highest == 1.0), tf.float32)
 
@@ -103,10 +115,14 @@ class Task:
         )
         self._inputs = {
             name: keras.Input((None,), dtype="int32", name=name)
-            for name in ("ids", "mask", *(["types"] * next_sentence))
+            for name in self._input_names()
         }
         self._hidden = self._encode(**self._inputs)
         self.model = self._build()
+
+    def _input_names(self) -> tuple[str, ...]:
+        """Returns the model's inputs, each int32 ``[batch, length]``."""
+        return ("ids", "mask", *(("types",) if self.next_sentence else ()))
 
     def _encode(self, ids: Any, mask: Any, **types: Any) -> Any:
         if self.attention == "document":

@@ -122,6 +122,9 @@ class BatchConfig:
     length_buckets: bool = False
     """Batch rows of similar length, and truncate their padding: faster on padded rows,
     with the same tokens, each of the same weight in the run."""
+    bucket_width: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 32
+    """length_buckets: padded lengths are multiples of it; a smaller one pads short rows
+    less and compiles the step for more lengths."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -87,7 +87,10 @@ class TrainingRun:
             num_eval_rows=len(eval_rows) if eval_rows else 0,
         )
         self._prefetcher = Prefetcher(
-            rows, self._sampler, replicas=self._replicas, truncate=config.length_buckets
+            rows,
+            self._sampler,
+            replicas=self._replicas,
+            truncate=config.bucket_width if config.length_buckets else None,
         )
         self._validator = Validator(
             self.task,

@@ -40,7 +40,8 @@ class Prefetcher:
         rows: the training rows.
         sampler: selects the rows of every step.
         replicas: selects this worker's rows.
-        truncate: truncate batches to the padded length of their longest row.
+        truncate: truncate batches to a multiple of this length, that of their longest
+            row; None leaves rows whole.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Prefetcher:
         sampler: Sampler,
         *,
         replicas: ReplicaContext,
-        truncate: bool,
+        truncate: int | None,
     ) -> None:
         self._rows, self._sampler = rows, sampler
         self._replicas, self._truncate = replicas, truncate
@@ -60,7 +61,9 @@ class Prefetcher:
     @property
     def num_widths(self) -> int:
         """Number of widths that batches may have."""
-        return len(np.unique(padded_lengths(self._widths))) if self._truncate else 1
+        if self._truncate is None:
+            return 1
+        return len(np.unique(padded_lengths(self._widths, self._truncate)))
 
     def prepare(self, start: int, stop: int) -> None:
         """Starts gathering the steps from ``start`` to ``stop``."""
@@ -97,10 +100,10 @@ class Prefetcher:
             name: value.reshape(indices.shape + value.shape[1:])
             for name, value in taken.items()
         } | {"keys": keys}
-        if not self._truncate:
+        if self._truncate is None:
             yield StepBlock(rows, int(lengths.sum()))
             return
-        longest = padded_lengths(widths.max(axis=1))
+        longest = padded_lengths(widths.max(axis=1), self._truncate)
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]

@@ -17,7 +17,6 @@ from textmill.models.hashing import splitmix64
 from textmill.models.training.config import BatchConfig
 
 _WINDOW_STEPS = 32
-_BUCKET = 32
 
 
 class _Stretch(NamedTuple):
@@ -37,9 +36,9 @@ def row_keys(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
     return (keys >> np.uint64(32)).astype(np.uint32).view(np.int32)
 
 
-def padded_lengths(lengths: np.ndarray) -> np.ndarray:
-    """Rounds lengths up to the lengths that ``length_buckets`` truncates batches to."""
-    rounded: np.ndarray = -(-lengths // _BUCKET) * _BUCKET
+def padded_lengths(lengths: np.ndarray, width: int) -> np.ndarray:
+    """Rounds lengths up to multiples of a width, ``bucket_width``."""
+    rounded: np.ndarray = -(-lengths // width) * width
     return rounded
 
 
@@ -66,7 +65,7 @@ class Sampler:
         self._num_rows, self._seed = num_rows, seed
         self._lengths = None
         if config.length_buckets and lengths is not None:
-            self._lengths = padded_lengths(lengths)
+            self._lengths = padded_lengths(lengths, config.bucket_width)
         self._key_epochs = key_epochs
         self._epoch, self._permutation = -1, np.arange(0)
         batch = config.initial_batch or config.global_batch

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from textmill.components.tokenizer import default_packing
+from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
 from textmill.pipeline.config.schema import PipelineConfig, dump_config
 
@@ -98,6 +99,10 @@ def _of_family(*families: str) -> Callable[[Any, Any], bool]:
     return lambda file, model: model.family in families
 
 
+def _has_blocks(file: Any, model: Any) -> bool:
+    return FAMILIES[model.family].norm is not None
+
+
 _MOMENTS = ("adamw", "lamb", "lion", "muon")
 _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "CleanConfig.near": lambda dataset, clean: clean.dedup == "near",
@@ -120,14 +125,16 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "TrainingConfig.average_decay": lambda stage, train: train.average == "ema",
     "TrainingConfig.average_from": lambda stage, train: train.average == "swa",
     "TrainingConfig.max_rollbacks": lambda stage, train: train.on_nan == "rollback",
+    "TrainingConfig.bucket_width": lambda stage, train: train.length_buckets,
     "TrainingConfig.batch_ramp": lambda stage, train: train.initial_batch is not None,
     "TrainingConfig.momentum": lambda stage, train: train.optimizer in ("sgd", "muon"),
     "TrainingConfig.beta_1": lambda stage, train: train.optimizer in _MOMENTS,
     "TrainingConfig.beta_2": lambda stage, train: train.optimizer in _MOMENTS,
     "ModelConfig.pooling": _of_family("bert"),
-    "ModelConfig.heads": _of_family("bert", "gpt"),
-    "ModelConfig.recipe": _of_family("bert", "gpt"),
-    "ModelConfig.activation_checkpointing": _of_family("bert", "gpt"),
+    "ModelConfig.target_length": _of_family("encoder_decoder"),
+    "ModelConfig.heads": _has_blocks,
+    "ModelConfig.recipe": _has_blocks,
+    "ModelConfig.activation_checkpointing": _has_blocks,
     "VocabularyConfig.size": lambda file, vocabulary: vocabulary.file is None,
     "RunConfig.kubeflow": lambda file, run: not _is_default(run.kubeflow),
     "RunConfig.vertex": lambda file, run: not _is_default(run.vertex),

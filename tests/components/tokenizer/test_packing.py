@@ -30,7 +30,7 @@ def pack(batches, *, flags=0, names=None, **knobs):
         ]
         number += len(batch)
         if config.packing in (
-            *("sentence_pair", "response", "pair", "texts"),
+            *("sentence_pair", "response", "pair", "texts", "encoder_decoder"),
             *("strides",) * (config.texts == 2),
         ):
             packer._sentences = [len(d) for d in batch]
@@ -346,6 +346,27 @@ def test_a_task_with_a_target_text_takes_the_text_as_prompt():
     assert packer.texts(batch) == ["long", "short"]
     packer.add(np.array([5, 6, 7], np.int32), np.array([0, 2, 3]), batch)
     assert (packer.counts["answer_tokens"], packer.counts["answer_bytes"]) == (2, 5)
+
+
+def test_source_and_target_are_two_sequences_of_a_row():
+    rows, counts, schema = pack(
+        [[[[5, 6], [7, 8]], [[], []], [[*range(5, 15)], [*range(50, 60)]]]],
+        names={"target_text": "né"},
+        sequence_length=6,
+        packing="encoder_decoder",
+        target="text",
+        target_length=5,
+    )
+    # A source is framed as in serving; a target that does not fit has no end.
+    assert ids(rows) == [[2, 5, 6, 3], [2, 3], [2, 5, 6, 7, 8, 3]]
+    columns = schema.unpack(rows)
+    assert columns["target_length"].tolist() == [4, 2, 5]
+    assert columns["target_ids"].tolist() == (
+        [[2, 7, 8, 3, 0], [2, 3, 0, 0, 0], [2, 50, 51, 52, 53]]
+    )
+    assert ledger(counts) == {"in": 24, "out": 12, "dropped": 12}
+    assert (counts["documents"], counts["truncated"]) == (3, 1)
+    assert (counts["answer_tokens"], counts["answer_bytes"]) == (15, 9)
 
 
 def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():

@@ -13,7 +13,7 @@ from textmill.models.tasks import TASKS
 from textmill.models.tokenizers import SpecialTokens
 
 SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
-VOCABULARY, LENGTH, SLOTS = 8000, 128, 20
+VOCABULARY, LENGTH, SLOTS, TARGET = 8000, 128, 20, 64
 
 _DOT = re.compile(
     r" = \w+\[([\d,]*)\]\S* dot\(\w+\[([\d,]*)\].*lhs_contracting_dims=\{([\d,]*)\}"
@@ -39,9 +39,11 @@ def compiled(shape, task_name, *, training=False):
     """Returns the HLO of a task's sums, or of their gradient, for one row."""
     task = make(shape, task_name)
     slots = {"masked_lm": [1, SLOTS], "causal_lm": [1, LENGTH], "classify": [1]}
+    slots["seq2seq"] = [1, TARGET]
     features = {
         "ids": tf.fill([1, LENGTH], 7),
         "mask": tf.ones([1, LENGTH], tf.int32),
+        "target_ids": tf.fill([1, TARGET], 8),
         "positions": tf.zeros(slots[task_name], tf.int32),
         "targets": tf.zeros(slots[task_name], tf.int32),
         "weights": tf.ones(slots[task_name]),
@@ -68,6 +70,7 @@ GPT = ModelConfig(
 
 LSTM = replace(BERT, family="lstm", layers=1)
 MODERN = replace(GPT, recipe="modern")
+SEQ2SEQ = replace(BERT, family="encoder_decoder", target_length=TARGET)
 
 
 def formula(shape, task):
@@ -82,6 +85,7 @@ def formula(shape, task):
         (BERT, "classify"),
         (GPT, "causal_lm"),
         (MODERN, "causal_lm"),
+        (SEQ2SEQ, "seq2seq"),
     ],
 )
 def test_the_forward_pass_has_the_products_that_xla_compiles(shape, task):

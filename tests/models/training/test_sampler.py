@@ -46,7 +46,7 @@ def test_keys_differ_by_row_epoch_and_seed():
 def test_rows_of_one_padded_length_share_a_batch():
     lengths = np.random.default_rng(0).integers(1, 97, 640)
     rows, _ = sampler(640, 10, lengths=lengths).rows(0, 64)
-    padded = padded_lengths(lengths)[rows]
+    padded = padded_lengths(lengths, 32)[rows]
     mixed = np.ptp(padded, axis=1) > 0
     # At most one batch a limit between two lengths, in each of the two windows.
     assert mixed.sum() <= 4

@@ -153,7 +153,7 @@ def test_six_mistakes_of_every_kind_are_six_lines_in_the_order_of_the_file(write
         (
             "family: bert",
             "family: brt",
-            "a family (bert, gpt, lstm, linear), got 'brt'; did",
+            "a family (bert, gpt, encoder_decoder, lstm, linear), got 'brt'; did",
         ),
         ("{steps: 8,", "{steps: 8, xla: yes,", "expected true or false, got 'yes'"),
         (

@@ -1,0 +1,189 @@
+"""Sequence to sequence: writes a text for a text, as in translation and summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from typing_extensions import override
+
+from textmill.models.backbones import encoder_decoder
+from textmill.models.backbones.transformer import output_initializer
+from textmill.models.generation.beam import beam_search
+from textmill.models.generation.decoder import Rules, State
+from textmill.models.generation.generate import generate
+from textmill.models.tasks.config import Seq2SeqConfig
+from textmill.models.tasks.markdown import escape_markdown
+from textmill.models.tasks.server import Answers, Server
+from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
+from textmill.models.tokenizers import Tokenizer
+
+
+class Seq2SeqServer(Server):
+    """``text`` string ``[n]``: the text that the model writes.
+
+    A source longer than the window loses its end.
+    """
+
+    _task: Seq2Seq
+
+    @override
+    def answer(self, rows: Rows) -> Answers:
+        written = self._task.generate(self._features(rows))
+        texts = self._tokenizer.detokenize(tf.RaggedTensor.from_tensor(written))
+        return {"text": texts}
+
+    @override
+    def document_outputs(
+        self, documents: Sequence[Mapping[str, Any]]
+    ) -> dict[str, np.ndarray | list[str]]:
+        """Returns the served texts, and the loss sums of the references."""
+        texts, targets = ([d[f] for d in documents] for f in ("text", "target_text"))
+        answers = self.call(texts)["text"].numpy().tolist()
+        rows = self.rows(tf.constant(texts)) | target_rows(
+            self._tokenizer, targets, length=self._task.config.longest_target
+        )
+        sums = self._task.loss_sums(self._task.features(rows), training=False)
+        return {
+            "text": [text.decode(errors="replace") for text in answers],
+            **{name: value.numpy() for name, value in sums.items()},
+        }
+
+
+def target_rows(tokenizer: Tokenizer, targets: Sequence[str], *, length: int) -> Rows:
+    """Returns ``target_ids`` ``[n, length]`` and ``target_length`` as rows hold them.
+
+    A target begins with the start token, and ends with the end token if it fits.
+    """
+    s = tokenizer.specials
+    tokens = tokenizer(tf.constant(list(targets), tf.string))
+    ends = tf.fill([len(targets), 1], s.end)
+    starts = tf.fill([len(targets), 1], s.start)
+    row = tf.concat([starts, tokens, ends], axis=1)[:, :length]
+    return {
+        "target_ids": row.to_tensor(s.pad, shape=[None, length]),
+        "target_length": tf.cast(row.row_lengths(), tf.int32),
+    }
+
+
+class Seq2Seq(Task):
+    """Predicts every token of the target from the source and the tokens before it."""
+
+    task_config: Seq2SeqConfig = Seq2SeqConfig()
+    server_class = Seq2SeqServer
+
+    @override
+    def _input_names(self) -> tuple[str, ...]:
+        return ("ids", "mask", "target_ids")
+
+    def _build(self) -> keras.Model:
+        hidden = self.family.sequence(self._hidden)
+        self._output = None
+        if not self.config.blocks.tied_embeddings:
+            self._output = keras.layers.Dense(
+                self.vocabulary_size,
+                use_bias=False,
+                kernel_initializer=output_initializer(self.config),
+                name="token_logits",
+            )
+        return keras.Model(self._inputs, self._token_logits(hidden))
+
+    def _token_logits(self, hidden: Any) -> Any:
+        if self._output is None:
+            return self.backbone.token_embedding(hidden, reverse=True)
+        return self._output(hidden)
+
+    @override
+    def head_flops(self, length: int) -> int:
+        target = min(length, self.config.longest_target)
+        return target * 2 * self.config.width * self.vocabulary_size
+
+    @override
+    def features(self, rows: Rows) -> Features:
+        ids, target_ids = rows["ids"], rows["target_ids"]
+        positions = tf.range(tf.shape(target_ids)[1] - 1)[None, :]
+        counts = positions + 1 < rows["target_length"][:, None]
+        return {
+            "ids": ids,
+            "mask": self._mask(rows, tf.shape(ids)[1]),
+            "target_ids": target_ids[:, :-1],
+            "targets": target_ids[:, 1:],
+            "weights": tf.cast(counts, tf.float32),
+        }
+
+    @override
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        return cross_entropy(
+            self.logits(features, training=training),
+            features["targets"],
+            features["weights"],
+            smoothing=self.task_config.label_smoothing if training else 0.0,
+        )
+
+    def start(self, features: Features) -> tuple[tf.Tensor, State]:
+        """Returns the logits of the first token ``[b, vocabulary]``, and the state."""
+        state = encoder_decoder.start(
+            self.backbone, self.config, features["ids"], features["mask"]
+        )
+        first = tf.fill([tf.shape(features["ids"])[0]], self.specials.start)
+        return self.step(first, state)
+
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Reads the tokens ``[b]``; returns the next logits ``[b, vocabulary]``."""
+        hidden, state = encoder_decoder.step(self.backbone, self.config, tokens, state)
+        return tf.cast(self._token_logits(hidden), tf.float32), state
+
+    def generate(
+        self, features: Features, *, beams: int = 1, alpha: float = 0.6
+    ) -> tf.Tensor:
+        """Returns tokens int32 ``[b, target]``; end tokens after an end.
+
+        Args:
+            features: the sources.
+            beams: hypotheses of beam search; 1 takes the likeliest token at each step.
+            alpha: strength of beam search's length penalty.
+        """
+        logits, state = self.start(features)
+        rules = Rules.of(self.specials, self.vocabulary_size)
+        num_tokens = self.config.longest_target - 1
+        if beams == 1:
+            return generate(
+                self.step, logits, state, rules=rules, num_tokens=num_tokens
+            )
+        tokens, _ = beam_search(
+            self.step,
+            logits,
+            state,
+            rules=rules,
+            num_tokens=num_tokens,
+            beams=beams,
+            alpha=alpha,
+        )
+        return tokens
+
+    @override
+    def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:
+        """Returns each source, and the written text in bold."""
+        features = self.features(rows)
+        ragged = tf.RaggedTensor.from_tensor
+        texts = [
+            tokenizer.detokenize(ids).numpy()
+            for ids in (
+                ragged(rows["ids"], lengths=rows["length"]),
+                ragged(self.generate(features)),
+            )
+        ]
+        return [
+            f"{escape_markdown(source.decode(errors='replace'))} "
+            f"**{escape_markdown(written.decode(errors='replace'))}**"
+            for source, written in zip(*texts, strict=True)
+        ]
+
+    @override
+    def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
+        length = self.config.longest_target
+        targets = target_rows(tokenizer, list(texts)[::-1], length=length)
+        return {**super().example_rows(tokenizer, texts), **targets}
