@@ -184,6 +184,10 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
+TOKEN_COLUMNS = {"ids", "segments", "types", "answer", "word_starts", "tags"}
+"""Unpacked columns whose last axis is the tokens of a row."""
+
+
 class RowReader:
     """Reads rows of one split by index, over its files in order."""
 
