@@ -48,9 +48,7 @@ def token_f1(answer: str, reference: str) -> float:
     return 2.0 * shared / (len(words) + len(wanted))
 
 
-def best_scores(
-    rows: PredictedRows, score: Callable[[str, str], float]
-) -> np.ndarray:
+def best_scores(rows: PredictedRows, score: Callable[[str, str], float]) -> np.ndarray:
     """Returns the best score over the references of each row, float64 ``[rows]``.
 
     Without a reference, the right answer is the empty text.

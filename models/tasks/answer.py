@@ -132,7 +132,9 @@ class AnswerServer(Server):
         return {
             "answer": texts,
             "score": answers["score"].numpy(),
-            "references": [json.dumps(_references(d), ensure_ascii=False) for d in documents],
+            "references": [
+                json.dumps(_references(d), ensure_ascii=False) for d in documents
+            ],
         }
 
 
@@ -255,12 +257,11 @@ class Answer(Task):
         start, end = tf.unstack(tf.where(allowed[:, None], logits, _EXCLUDED), axis=1)
         length = tf.shape(start)[1]
         pairs = start[:, :, None] + end[:, None, :]  # [batch, first, last]
-        longest = self.task_config.max_answer_tokens
-        fits = tf.linalg.band_part(tf.ones_like(pairs[0]), 0, longest - 1) > 0.0
+        position = tf.range(length)
+        size = position[None, :] - position[:, None] + 1  # [first, last]
+        fits = (size > 0) & (size <= self.task_config.max_answer_tokens)
         fits &= allowed[:, :, None] & allowed[:, None, :]
-        flat = tf.reshape(
-            tf.where(fits, pairs, 2 * _EXCLUDED), [-1, length * length]
-        )
+        flat = tf.reshape(tf.where(fits, pairs, 2 * _EXCLUDED), [-1, length * length])
         best = tf.argmax(flat, axis=1, output_type=tf.int32)
         score = tf.reduce_max(flat, axis=1) - none
         return best // length, best % length, score
@@ -279,9 +280,7 @@ class Answer(Task):
                 np.concatenate(part) for part in zip(*columns, strict=True)
             )
             document = np.cumsum(opens) - 1
-            self.threshold.assign(
-                tune_threshold(score, right, has, document=document)
-            )
+            self.threshold.assign(tune_threshold(score, right, has, document=document))
 
     def _judged_rows(
         self, rows: RowReader, seed: int

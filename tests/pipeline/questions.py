@@ -2,14 +2,45 @@
 
 import random
 
-_FILLER = (
-    "the mill by river grinds wheat each day and boats wait under old trees while "
-    "children play near water or bake bread for market"
-).split()
+_FILLER = [
+    "the",
+    "mill",
+    "by",
+    "river",
+    "grinds",
+    "wheat",
+    "each",
+    "day",
+    "and",
+    "boats",
+    "wait",
+    "under",
+    "old",
+    "trees",
+    "while",
+    "children",
+    "play",
+    "near",
+    "water",
+    "or",
+    "bake",
+    "bread",
+    "for",
+    "market",
+]
 _KINDS = {
-    "who": "Anna Boris Clara Dmitri Elena Farid Greta Hugo".split(),
-    "where": "Lisbon Vienna Oslo Quito Nairobi Osaka Perth Tunis".split(),
-    "when": "1912 1923 1934 1945 1956 1967 1978 1989".split(),
+    "who": ["Anna", "Boris", "Clara", "Dmitri", "Elena", "Farid", "Greta", "Hugo"],
+    "where": [
+        "Lisbon",
+        "Vienna",
+        "Oslo",
+        "Quito",
+        "Nairobi",
+        "Osaka",
+        "Perth",
+        "Tunis",
+    ],
+    "when": ["1912", "1923", "1934", "1945", "1956", "1967", "1978", "1989"],
 }
 _NO_ANSWER = 0.25
 

@@ -14,7 +14,8 @@ CONFIG = """\
 name: questions
 datasets:
   questions:
-    source: {{jsonl: questions.jsonl, id: id, text: [passage, question], answers: answers}}
+    source:
+      {{jsonl: questions.jsonl, id: id, text: [passage, question], answers: answers}}
     clean: {{dedup: none, min_chars: 1}}
     split: {{train: 0.8, eval: 0.1, test: 0.1}}
 vocabulary: {{kind: wordpiece, size: 200, learn_from: questions}}
@@ -56,9 +57,7 @@ def test_the_evaluation_is_of_the_served_answers(project):
     folder = output(project, "predict.find", "predictions")
     table = pq.read_table(folder / "test.parquet").to_pydict()
     assert table["id"] == [d["id"] for d in read]
-    rights = [
-        [d["text"][a["start"] : a["end"]] for a in d["answers"]] for d in read
-    ]
+    rights = [[d["text"][a["start"] : a["end"]] for a in d["answers"]] for d in read]
     assert [json.loads(r) for r in table["references"]] == rights
     metrics = measured(project)
     hits = [

@@ -43,7 +43,9 @@ def test_scores_are_those_of_the_published_rules(name, column):
     statistics = METRICS[name].load("answer").statistics(rows())
     wanted = [case[column] for case in CASES]
     np.testing.assert_allclose(statistics, [wanted, np.ones(len(CASES))])
-    result = METRICS[name].load("answer").interval(statistics, PredictionFacts(), seed=17)
+    result = (
+        METRICS[name].load("answer").interval(statistics, PredictionFacts(), seed=17)
+    )
     assert result["low"] < result["value"] == pytest.approx(np.mean(wanted))
 
 

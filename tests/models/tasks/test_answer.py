@@ -27,9 +27,7 @@ PAIRS = [
 
 
 def make(*, threshold=None, **knobs):
-    shape = ModelConfig(
-        layers=1, width=8, heads=2, sequence_length=16, dropout=0.0
-    )
+    shape = ModelConfig(layers=1, width=8, heads=2, sequence_length=16, dropout=0.0)
     task = Answer(
         shape,
         vocabulary_size=TOKENIZER.size,
@@ -91,7 +89,9 @@ def test_windows_are_the_rows_that_training_reads():
 def test_the_best_span_is_that_of_all_pairs_of_tokens():
     task = make(max_answer_tokens=3)
     rows = windows(TOKENIZER, *columns(PAIRS), length=16)
-    features = task.features({**rows, "span": tf.zeros([len(rows["ids"]), 2], tf.int32)})
+    features = task.features(
+        {**rows, "span": tf.zeros([len(rows["ids"]), 2], tf.int32)}
+    )
     ends = task.logits(features).numpy().astype(np.float64)
     first, last, score = (part.numpy() for part in task.best_spans(features))
     for i, (logits, types, length) in enumerate(
