@@ -251,7 +251,7 @@ def _start_from_corpus(
 
 
 def _parts(rows: TokenRows) -> str:
-    """Returns what the parts of a row are: see ``RowSchema``."""
+    """Returns the kind of the parts of a row: see ``RowSchema``."""
     parts: str = rows.facts["schema"]["parts"]
     return parts
 

@@ -103,7 +103,7 @@ class Task:
             attention: tokens attend to the whole row or, in rows of several documents,
                 to their own document. The weights are the same.
             next_sentence: masked_lm: also predict if the second sentence follows.
-            pair: rows hold two texts, which a bert tells apart by their types.
+            pair: rows hold two texts; family bert also reads their types.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
