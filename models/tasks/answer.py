@@ -109,9 +109,11 @@ class AnswerServer(Server):
         def step(begin: tf.Tensor, *arrays: tf.TensorArray) -> tuple[tf.Tensor, ...]:
             part = {
                 name: rows[name][begin : begin + _WINDOWS_A_CALL]
-                for name in ("ids", "types", "length")
+                for name in ("ids", "types", "length", "continues")
             }
-            best = self._task.best_spans(self._features(part))
+            best = self._task.best_spans(
+                self._features(part) | {"continues": part["continues"]}
+            )
             index = begin // _WINDOWS_A_CALL
             written = [a.write(index, b) for a, b in zip(arrays, best, strict=True)]
             return begin + _WINDOWS_A_CALL, *written
@@ -178,6 +180,18 @@ def _without_spaces(
     all_bytes, without_first, kept_bytes = sizes
     start += all_bytes - without_first
     return start, start + kept_bytes
+
+
+def _cut_ends(tokens: tf.Tensor, continues: tf.Tensor) -> tf.Tensor:
+    """Marks the first and last token of windows where the passage goes on.
+
+    Args:
+        tokens: the passage's tokens, bool ``[b, length]``, without gaps.
+        continues: whether it goes on before and after, bool ``[b, 2]``.
+    """
+    before = tf.pad(tokens[:, :-1], [[0, 0], [1, 0]])
+    after = tf.pad(tokens[:, 1:], [[0, 0], [0, 1]])
+    return (~before & continues[:, :1]) | (~after & continues[:, 1:])
 
 
 class Answer(Task):
@@ -249,10 +263,13 @@ class Answer(Task):
     def best_spans(self, features: Features) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns first token, last token and score of each row's best span, ``[b]``.
 
-        A row without a token of the passage has the span of token 0, and a very low
-        score.
+        At an end of a window where the passage goes on, a span may be cut, and is whole
+        in the next window: there, none begins or ends (feature ``continues``, bool
+        ``[b, 2]``). A row without a token of the passage has the span of token 0, and a
+        very low score.
         """
         logits, allowed = self._end_logits(features)
+        allowed &= ~_cut_ends(allowed, features["continues"])
         none = tf.reduce_sum(logits[:, :, 0], axis=1)
         start, end = tf.unstack(tf.where(allowed[:, None], logits, _EXCLUDED), axis=1)
         length = tf.shape(start)[1]
@@ -287,9 +304,13 @@ class Answer(Task):
     ) -> Iterator[tuple[np.ndarray, ...]]:
         """Yields scores, right answers, and rows that hold one, or open a document."""
         call = tf.function(self.predictions, autograph=False)
-        for batch in row_batches(rows, _BATCH, seed):
+        opens = rows.column("opens") > 0
+        continues = np.stack([~opens, ~np.append(opens[1:], True)], axis=1)
+        for number, batch in enumerate(row_batches(rows, _BATCH, seed)):
             size = int(batch["valid"].sum())
             features = self.features({k: tf.constant(v) for k, v in batch.items()})
+            index = np.minimum(number * _BATCH + np.arange(_BATCH), len(rows) - 1)
+            features["continues"] = tf.constant(continues[index])
             outputs = {k: v.numpy()[:size] for k, v in call(features).items()}
             span = batch["span"][:size]
             right = np.all(outputs["span"] == span, axis=1)

@@ -44,16 +44,16 @@ class VectorServer(Server):
         ``similarity``, float32, is that of both texts, and ``nearest`` the nearest text
         that competes with the second one, which is itself for rank 1.
         """
-        rest, kept = iter(documents), list[Document]()
+        rest, read = iter(documents), list[Document]()
         parts: list[np.ndarray] = []
         while part := list(islice(rest, batch)):
-            kept += part
+            read += part
             parts.append(self._vectors(part, "text"))
-        if not kept:
+        if not read:
             return
         retrieval = Retrieval.of(
-            [document["text"] for document in kept],
-            [document["text_2"] for document in kept],
+            [document["text"] for document in read],
+            [document["text_2"] for document in read],
         )
         queries, texts = np.concatenate(parts), retrieval.texts
         corpus = np.concatenate(
@@ -64,10 +64,10 @@ class VectorServer(Server):
         )
         ranks, nearest = retrieval.ranks(lambda block: queries[block] @ corpus.T)
         similarity = np.sum(queries * corpus[retrieval.own], axis=1)
-        for i in range(0, len(kept), batch):
+        for i in range(0, len(read), batch):
             rows = slice(i, i + batch)
             yield (
-                kept[rows],
+                read[rows],
                 {
                     "rank": ranks[rows],
                     "similarity": similarity[rows],
@@ -180,7 +180,7 @@ def _hash(ids: tf.Tensor) -> tf.Tensor:
 
 
 def _excluded(hashes: tf.Tensor, weights: tf.Tensor, *, num_texts: int) -> tf.Tensor:
-    """Returns the texts that are no negatives, bool ``[groups, size, others]``.
+    """Marks texts that do not count as negatives: bool ``[groups, size, others]``.
 
     These are texts that equal a row's first or second one, second texts of rows with
     the same first text, and texts of rows without weight.

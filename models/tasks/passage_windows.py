@@ -36,8 +36,10 @@ def windows(
 
     Returns:
         ``ids`` and ``types`` int32 ``[windows, longest]``, ``length`` and ``document``
-        int32 ``[windows]``; ``starts`` and ``ends`` int32 ``[windows, longest]``, the
-        bytes of the passage's tokens in it, else 0; and ``passage`` itself.
+        int32 ``[windows]``; ``continues`` bool ``[windows, 2]``: the passage goes on
+        before, and after the window; ``starts`` and ``ends`` int32 ``[windows,
+        longest]``, the bytes of the passage's tokens in it, else 0; and ``passage``
+        itself.
     """
     ids, starts, ends = tokenizer.tokenize_with_offsets(passage)
     asked = tokenizer.tokenize_untrusted(question)[:, : (length - 3) // 2]
@@ -62,6 +64,13 @@ def windows(
         "types": tf.cast(is_second, tf.int32),
         "length": total,
         "document": layout.document,
+        "continues": tf.stack(
+            [
+                layout.begin > 0,
+                layout.begin + layout.count < tf.gather(_sizes(ids), layout.document),
+            ],
+            axis=1,
+        ),
         "starts": _take(starts.flat_values, place, inside),
         "ends": _take(ends.flat_values, place, inside),
         "passage": passage,
@@ -124,6 +133,7 @@ def reference_windows(
                     "starts": [*before, *starts[part]],
                     "ends": [*before, *ends[part]],
                     "document": document,
+                    "continues": [begin > 0, begin + room < len(ids)],
                 }
             )
             if begin + room >= len(ids):
@@ -137,6 +147,7 @@ def reference_windows(
         **columns,
         "length": tf.constant([len(row["ids"]) for row in rows], tf.int32),
         "document": tf.constant([row["document"] for row in rows], tf.int32),
+        "continues": tf.constant([row["continues"] for row in rows], tf.bool),
         "passage": tf.constant(list(passages), tf.string),
     }
 

@@ -2,45 +2,14 @@
 
 import random
 
-_FILLER = [
-    "the",
-    "mill",
-    "by",
-    "river",
-    "grinds",
-    "wheat",
-    "each",
-    "day",
-    "and",
-    "boats",
-    "wait",
-    "under",
-    "old",
-    "trees",
-    "while",
-    "children",
-    "play",
-    "near",
-    "water",
-    "or",
-    "bake",
-    "bread",
-    "for",
-    "market",
-]
+_FILLER = (
+    *("the", "mill", "by", "river", "grinds", "wheat", "each", "day", "and", "boats"),
+    *("wait", "under", "old", "trees", "while", "children", "play", "near", "water"),
+)
 _KINDS = {
-    "who": ["Anna", "Boris", "Clara", "Dmitri", "Elena", "Farid", "Greta", "Hugo"],
-    "where": [
-        "Lisbon",
-        "Vienna",
-        "Oslo",
-        "Quito",
-        "Nairobi",
-        "Osaka",
-        "Perth",
-        "Tunis",
-    ],
-    "when": ["1912", "1923", "1934", "1945", "1956", "1967", "1978", "1989"],
+    "who": ("Anna", "Boris", "Clara", "Dmitri", "Elena", "Farid", "Greta", "Hugo"),
+    "where": ("Lisbon", "Vienna", "Oslo", "Quito", "Nairobi", "Osaka", "Perth"),
+    "when": ("Monday", "Tuesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
 _NO_ANSWER = 0.25
 

@@ -51,7 +51,7 @@ def check_equal(graph, reference):
         wanted = reference[name].numpy()
         np.testing.assert_array_equal(graph[name], wanted[:, :width], name)
         assert not np.any(reference["types"].numpy()[:, width:])
-    for name in ("length", "document", "passage"):
+    for name in ("length", "document", "continues", "passage"):
         np.testing.assert_array_equal(graph[name], reference[name], name)
 
 
@@ -92,12 +92,15 @@ def test_the_best_span_is_that_of_all_pairs_of_tokens():
     features = task.features(
         {**rows, "span": tf.zeros([len(rows["ids"]), 2], tf.int32)}
     )
+    features["continues"] = rows["continues"]
     ends = task.logits(features).numpy().astype(np.float64)
     first, last, score = (part.numpy() for part in task.best_spans(features))
     for i, (logits, types, length) in enumerate(
         zip(ends, rows["types"].numpy(), rows["length"].numpy(), strict=True)
     ):
         inside = [j for j in range(length - 1) if types[j]]
+        before, after = rows["continues"].numpy()[i]
+        inside = inside[int(before) : len(inside) - int(after)]
         scores = {
             (a, b): logits[a, 0] + logits[b, 1] - logits[0].sum()
             for a in inside
