@@ -28,9 +28,9 @@ _NUMBERS = ("ids", "length", "lengths", "follows", "target_ids", "target_length"
 
 Parts = Literal["none", "documents", "sentences", "pair", "answer"]
 
-TOKEN_COLUMNS = (
+TOKEN_COLUMNS = {
     *("ids", "target_ids", "segments", "types", "answer", "word_starts", "tags"),
-)
+}
 """Columns of ``RowSchema.unpack`` whose last axis is that of tokens."""
 
 
@@ -182,10 +182,6 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     crc = ((crc >> np.uint64(15)) | (crc << np.uint64(17))) & np.uint64(0xFFFFFFFF)
     frames["row_crc"] = (crc + np.uint64(_CRC_MASK_DELTA)).astype(np.uint32)
     return frames.tobytes()
-
-
-TOKEN_COLUMNS = {"ids", "segments", "types", "answer", "word_starts", "tags"}
-"""Unpacked columns whose last axis is the tokens of a row."""
 
 
 class RowReader:

@@ -146,7 +146,7 @@ def test_labels_are_the_names_in_a_value():
         ("lable", "pad", "expected a kind of target (none, label, labels, number, "),
         ("tags", "pair", "expected packing pad or strides with target tags, got pair"),
         ("number", "concat", "expected packing pad, pair or texts with target number"),
-        ("text", "pad", "expected packing response with target text, got pad"),
+        ("text", "pad", "expected packing response or encoder_decoder with target"),
     ],
 )
 def test_a_task_whose_rows_cannot_hold_its_target_is_refused(target, packing, message):
