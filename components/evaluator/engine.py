@@ -39,6 +39,7 @@ def measure(
     *,
     label_shares: np.ndarray | None = None,
     lookup: Iterable[dict[str, Any]] | None = None,
+    bm25: Iterable[dict[str, Any]] | None = None,
     rows: MeasuredRows | None = None,
 ) -> dict[str, Any]:
     """Returns task, rows and metrics; for classifiers, slices and confusion matrix too.
@@ -51,6 +52,7 @@ def measure(
         label_shares: each label's share of train, which makes the baseline
             ``majority``.
         lookup: columns of predictions with the spans of the baseline ``lookup``.
+        bm25: columns of predictions with the ranks of the baseline ``bm25``.
         rows: the measured rows of the predictions, if they are at hand.
 
     Raises:
@@ -78,6 +80,8 @@ def measure(
         others["majority"] = measure_rows(predictions, metrics, chunks)
     if lookup is not None:
         others["lookup"] = measure_rows(predictions, metrics, lookup)
+    if bm25 is not None:
+        others["bm25"] = measure_rows(predictions, metrics, bm25)
     if others:
         result["baselines"] = {
             name: _compare(name, other, metrics, rows, config.seed)
@@ -93,7 +97,7 @@ def measure(
         )
     if "folds" in predictions.facts:
         result["folds"] = measure_folds(predictions, metrics, seed=config.seed)
-    if TASKS[task].target != "none":
+    if TASKS[task].has_document_rows:
         result["slices"] = {
             column: _slices(values, metrics, rows, config.seed)
             for column, values in rows.slices.items()

@@ -20,6 +20,7 @@ FEW_GROUPS = 10
 _BASELINES = {
     "majority": "most frequent label",
     "lookup": "tags of known words",
+    "bm25": "BM25",
     "linear": "linear model",
     "encoder": "encoder alone",
 }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -12,7 +11,13 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.targets import Tags
-from textmill.models.tasks.server import Answers, Server, to_python
+from textmill.models.tasks.server import (
+    Answers,
+    Columns,
+    Document,
+    Server,
+    to_python,
+)
 from textmill.models.tasks.tagged_spans import dense_spans
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tasks.viterbi import IMPOSSIBLE, best_tags
@@ -79,9 +84,7 @@ class TagServer(Server):
         )
 
     @override
-    def document_outputs(
-        self, documents: Sequence[Mapping[str, Any]]
-    ) -> dict[str, np.ndarray | list[str]]:
+    def document_outputs(self, documents: Sequence[Document]) -> Columns:
         """Returns ``spans``: JSON lists of start, end, label, score and text."""
         answers = self.call([document["text"] for document in documents])
         return {

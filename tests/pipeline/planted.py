@@ -6,7 +6,23 @@ names have two or three words.
 
 import random
 
-SYLLABLES = "bra ken dol mir tas vel nor pim sul gar lin hof rey cas tul".split()
+SYLLABLES = [
+    "bra",
+    "ken",
+    "dol",
+    "mir",
+    "tas",
+    "vel",
+    "nor",
+    "pim",
+    "sul",
+    "gar",
+    "lin",
+    "hof",
+    "rey",
+    "cas",
+    "tul",
+]
 TITLES = ("Ms", "Mr", "Dr")
 FIRMS = ("Works", "Mills & Sons", "Bank")
 RIVERS = ("Upper", "Lower", "Saint")
