@@ -25,6 +25,7 @@ from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.path_columns import DIRECTORY, path_columns
+from textmill.components.ingester.tagged_tokens import join_tokens
 from textmill.components.scratch import cached_path
 from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes, text_key
@@ -142,6 +143,15 @@ class DocumentBuilder:
         """
         row = record.row
         values = [self._field(row, column) for column in self._source.text_columns]
+        if isinstance(values[0], list) and isinstance(self._target, Tags):
+            column = str(self._source.target_column)
+            separator = self._source.token_separator
+            values[0], spans = join_tokens(
+                values[0],
+                self._field(row, column),
+                " " if separator is None else separator,
+            )
+            row = row | {column: spans}
         texts = self._document_texts.read(values[0], values[1:])
         if texts is None:
             self.num_read += 1
