@@ -142,7 +142,7 @@ class HeldOut:
         targets: np.ndarray,
         groups: np.ndarray | None = None,
     ) -> HeldOut:
-        """Returns the outputs of one or both parts; None where there is no part."""
+        """Returns the outputs of one or both parts, without those that are None."""
         given = {"encoder": encoder, "linear": linear}
         parts = {name: value for name, value in given.items() if value is not None}
         return cls(parts=parts, targets=targets, groups=groups)
