@@ -161,6 +161,12 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
+TEACHER = "teacher"
+"""Column of the probabilities that a student learns, float32 ``[n, labels]``."""
+_OF_LABELS = ("labels", TEACHER)
+"""Columns with a value for each label; others of two axes have one for each token."""
+
+
 class RowReader:
     """Reads rows of one split by index, over its files in order."""
 
@@ -189,6 +195,11 @@ class RowReader:
         """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""
         return np.concatenate([m["row"][name] for m in self._maps])
 
+    @staticmethod
+    def is_of_tokens(name: str, values: np.ndarray) -> bool:
+        """Returns True for a column ``[steps, batch, tokens]``."""
+        return values.ndim > 2 and name not in _OF_LABELS
+
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows, as the columns of ``RowSchema.unpack``."""
         file = np.searchsorted(self._ends, indices, side="right")
@@ -198,3 +209,24 @@ class RowReader:
             in_file = file == number
             rows[in_file] = self._maps[number]["row"][offset[in_file]]
         return self._schema.unpack(rows)
+
+
+class TaughtRows(RowReader):
+    """Rows with the column ``teacher``.
+
+    Args:
+        paths: as of ``RowReader``.
+        schema: as of ``RowReader``.
+        teacher: float32 ``[rows, labels]``, in the order of the rows.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], schema: RowSchema, teacher: np.ndarray
+    ) -> None:
+        super().__init__(paths, schema)
+        assert len(teacher) == len(self), (len(teacher), len(self))
+        self._teacher = teacher
+
+    def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Gathers rows, with the teacher's probabilities."""
+        return super().take(indices) | {TEACHER: self._teacher[indices]}

@@ -108,7 +108,9 @@ class Prefetcher:
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
             truncated = {
-                name: value[steps][:, :, :width] if value.ndim == 3 else value[steps]
+                name: value[steps][:, :, :width]
+                if self._rows.is_of_tokens(name, value)
+                else value[steps]
                 for name, value in rows.items()
             }
             yield StepBlock(truncated, int(lengths[steps].sum()))
