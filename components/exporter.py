@@ -16,6 +16,7 @@ from textmill.components.artifacts import (
 from textmill.components.base import Component, Input, Output
 from textmill.models.checks import Bounds, check_bounds
 from textmill.models.export import FORMATS, FormatName
+from textmill.models.texts import texts_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,9 @@ def export(
     options = ServingOptions(labels=tuple(labels), num_tokens=config.max_tokens)
     for name in config.formats:
         FORMATS[name].load().write(trained, tokenizer, serving.path / name, options)
-    texts = list(_some_texts(documents, config.parity_texts))
-    answers = trained.serve(tokenizer, options).reference_answers(texts)
+    server = trained.serve(tokenizer, options)
+    texts = list(_some_texts(documents, config.parity_texts, server.num_texts))
+    answers = server.reference_answers(texts)
     write_json(serving.file(serving.PARITY), {"texts": texts, "answers": answers})
     serving.facts = {
         "task": model.facts["task"],
@@ -67,11 +69,15 @@ def export(
     serving.facts["formats"] = list(config.formats)
 
 
-def _some_texts(documents: Documents, count: int) -> Iterator[str]:
+def _some_texts(
+    documents: Documents, count: int, num_texts: int
+) -> Iterator[str | list[str]]:
     split = "test" if documents.splits.get("test") else "eval"
     if not documents.splits.get(split):
         split = "train"
-    return (d["text"] for d in islice(documents.read(split), count))
+    for document in islice(documents.read(split), count):
+        texts = texts_of(document)[:num_texts]
+        yield texts[0] if num_texts == 1 else texts
 
 
 class Exporter(Component, executor=export):

@@ -145,7 +145,7 @@ def _answer(name: str, folder: Path, request: Path) -> None:
     skip_optional_imports()
     runtime = FORMATS[name].load().load(folder)
     for text in _HOSTILE:
-        runtime.answer([text])
+        runtime.answer([(text,) * runtime.num_texts])
     sys.stdout.write("\n" + json.dumps(runtime.answer(read_json(request))))
 
 

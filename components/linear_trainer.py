@@ -90,6 +90,7 @@ def train_linear(
         "vocabulary": vocabulary.digest,
         "parameters": int(fitted.weights.size + fitted.bias.size),
         "documents_left_out": train.left_out,
+        "texts": documents.num_texts,
     }
     model.facts, model.identity = facts, {"tensors": digest, **facts}
     write_json(model.file("model.json"), facts)

@@ -225,7 +225,8 @@ def _make_task(
         num_labels=len(rows.facts["labels"]),
         task_config=config.task_config or row.config(),
         attention=rows.facts["attention"],
-        next_sentence=_has_pairs(rows),
+        next_sentence=_parts(rows) == "sentences",
+        pair=_parts(rows) == "pair",
     )
     if base is not None:
         task.init = _start_from_base(task, base, vocabulary)
@@ -283,8 +284,10 @@ def _start_from_corpus(
     start_from_vectors(task, vectors)
 
 
-def _has_pairs(rows: TokenRows) -> bool:
-    return bool(rows.facts["schema"]["parts"] == "sentences")
+def _parts(rows: TokenRows) -> str:
+    """Returns the kind of the parts of a row: see ``RowSchema``."""
+    parts: str = rows.facts["schema"]["parts"]
+    return parts
 
 
 def _write_model(
@@ -307,7 +310,9 @@ def _write_model(
         "parameters": task.model.count_params(),
         "task_config": asdict(task.task_config),
         "attention": rows.facts["attention"],
-        "next_sentence": _has_pairs(rows),
+        "next_sentence": task.next_sentence,
+        "pair": task.pair,
+        "texts": 2 if task.pair else 1,
         "init": task.init,
     }
     model.facts, model.identity = facts, {"tensors": tensors, **facts}

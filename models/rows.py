@@ -161,10 +161,15 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
+<<<<<<< HEAD
 TEACHER = "teacher"
 """Column of the probabilities that a student learns, float32 ``[n, labels]``."""
 _OF_LABELS = ("labels", TEACHER)
 """Columns with a value for each label; others of two axes have one for each token."""
+=======
+TOKEN_COLUMNS = {"ids", "segments", "types", "answer", "word_starts", "tags"}
+"""Unpacked columns whose last axis is the tokens of a row."""
+>>>>>>> main
 
 
 class RowReader:

@@ -93,6 +93,7 @@ def rebuild_task(
         task_config=row.config(**facts["task_config"]),
         attention=attention,
         next_sentence=facts["next_sentence"],
+        pair=facts.get("pair", False),
     )
     load_weights(task, tensors, source=source)
     return task

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,21 +148,25 @@ class Run:
         return make_table(rows, ("stage", "step", "name", "value"))
 
     def predict(
-        self, data: Any, *, text: str | None = None, stage: str | None = None
+        self,
+        data: Any,
+        *,
+        text: str | Sequence[str] | None = None,
+        stage: str | None = None,
     ) -> Any:
         """Returns the answers of the model that this run pushed.
 
         Args:
             data: texts, dicts, or a DataFrame, as in ``Model.predict``.
-            text: the column of the texts in dicts or a DataFrame; by default the one
-                that the run learned from.
+            text: the column of the texts in dicts or a DataFrame, or both of a model
+                of pairs; by default those that the run learned from.
             stage: the stage, where a run pushed several.
 
         Raises:
             ConfigError: the run pushed no model, or several and no stage is given.
         """
         stage, folder = self._pushed(stage)
-        return _model(folder).predict(data, text=text or self._text_column(stage))
+        return _model(folder).predict(data, text=text or self._text_columns(stage))
 
     def _pushed(self, stage: str | None) -> tuple[str, Path]:
         from textmill.models.errors import ConfigError, one_of
@@ -177,14 +182,14 @@ class Run:
             )
         return stage, folder
 
-    def _text_column(self, stage: str) -> str:
+    def _text_columns(self, stage: str) -> list[str]:
         from textmill.pipeline.config.yaml import read_yaml
 
         values = read_yaml(self.config, "config.yaml").value
         dataset = values["datasets"][values["stages"][stage]["dataset"]]
         sources = [dataset.get("source"), *(dataset.get("sources") or {}).values()]
         names = [source.get("text") or "text" for source in sources if source]
-        return str(names[0])
+        return [names[0]] if isinstance(names[0], str) else list(names[0])
 
     def _output(self, step: str, stage: str, output: str) -> Path | None:
         node = self.summary["nodes"].get(f"{step}.{stage}", {})
@@ -212,17 +217,26 @@ class Model:
         """Label names of a classifier; empty for other models."""
         return list(self._runtime.labels)
 
-    def predict(self, data: Any, *, text: str = "text", explain: bool = False) -> Any:
+    def predict(
+        self,
+        data: Any,
+        *,
+        text: str | Sequence[str] | None = None,
+        explain: bool = False,
+    ) -> Any:
         """Returns one answer per text, in order.
 
         A classifier answers ``label``, ``probabilities`` by label, highest first, and
-        whether it is ``confident``.
+        whether it is ``confident``; of any number of labels, ``labels`` and ``scores``
+        by label; a regression ``number``.
         For a pandas DataFrame or Series they are a DataFrame with its index, and a
         column ``p_<label>`` for the probability of each label.
 
         Args:
-            data: a list or Series of texts, a list of dicts, or a DataFrame.
-            text: the column of the texts in dicts or a DataFrame.
+            data: a list or Series of texts, a list of dicts, or a DataFrame; for a
+                model of pairs also a list of tuples.
+            text: the column of the texts in dicts or a DataFrame, or both of a model
+                of pairs; by default ``text``, and ``text_2``.
             explain: adds ``because`` to the answers of a classifier with n-grams: the
                 terms of the label's logit by n-gram, the largest first.
 
@@ -231,9 +245,11 @@ class Model:
             TypeError: a value is not a text.
         """
         from textmill.components.predictor.saved_model import predict_texts
+        from textmill.models.texts import TEXT_FIELDS
         from textmill.pipeline.tables import answers_like, to_texts
 
-        texts = to_texts(data, text)
+        columns = [text] if isinstance(text, str) else text
+        texts = to_texts(data, *(columns or TEXT_FIELDS[: self._runtime.num_texts]))
         return answers_like(data, predict_texts(self._runtime, texts, explain=explain))
 
 

@@ -105,8 +105,10 @@ def _plain(value: Any) -> str | None:
     return None if text in ("NaT", "<NA>") else text
 
 
-def to_texts(data: Any, column: str) -> list[str]:
-    """Returns the texts of a list of texts, or of a column of a table.
+def to_texts(data: Any, *columns: str) -> list[str | list[str]]:
+    """Returns the texts of a list of texts, or of columns of a table.
+
+    Several columns, or a list of tuples, give lists of texts.
 
     Raises:
         ConfigError: the table has no such column.
@@ -116,14 +118,22 @@ def to_texts(data: Any, column: str) -> list[str]:
         raise TypeError("predict: expected a list of texts, got one text")
     rows = to_rows(data) if hasattr(data, "columns") else list(data)
     if rows and isinstance(rows[0], Mapping):
-        check_columns("predict", rows[0], column)
-    texts = [row[column] if isinstance(row, Mapping) else row for row in rows]
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(
-                f"predict: expected a text, got {type(text).__name__} in row {index}"
-            )
-    return texts
+        check_columns("predict", rows[0], *columns)
+    texts = [_texts_of(row, columns) for row in rows]
+    for index, parts in enumerate(texts):
+        for text in parts:
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"predict: expected a text, got {type(text).__name__} in row "
+                    f"{index}"
+                )
+    return [parts[0] if len(parts) == 1 else parts for parts in texts]
+
+
+def _texts_of(row: Any, columns: Sequence[str]) -> list[Any]:
+    if isinstance(row, Mapping):
+        return [row[column] for column in columns]
+    return list(row) if isinstance(row, tuple | list) else [row]
 
 
 def check_columns(where: str, columns: Iterable[Any], *wanted: str) -> None:

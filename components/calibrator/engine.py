@@ -183,6 +183,7 @@ def _write_model(
         "model": {"family": FAMILY},
         "labels": first.facts["labels"],
         "vocabulary": first.facts["vocabulary"],
+        "texts": first.facts.get("texts", 1),
         "parameters": sum(part.model.facts["parameters"] for part in parts.values()),
         **{
             name: part_facts(parts[name].model.facts) if name in parts else None

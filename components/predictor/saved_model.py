@@ -13,10 +13,12 @@ from textmill.components.provenance import trusted_keys, verify_version
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
-    from textmill.models.export.format import Explanation, Runtime
+    from textmill.models.export.format import Explanation, Runtime, Texts
 
 REST = "(rest)"
 """The term of an answer that no n-gram has: of the encoder, and the bias."""
+BETWEEN = "(between texts)"
+"""The n-gram of the end token between the texts of a pair."""
 _BATCH = 64
 _FIRST = ("label", "labels", "probabilities", "scores")
 _BY_LABEL = ("probabilities", "scores")
@@ -65,7 +67,7 @@ def _verify(folder: Path) -> None:
 
 
 def predict_texts(
-    model: Runtime, texts: Sequence[str], *, explain: bool = False
+    model: Runtime, texts: Sequence[Texts], *, explain: bool = False
 ) -> list[dict[str, Any]]:
     """Returns an answer for each text; numbers by label are sorted, highest first.
 
@@ -74,7 +76,7 @@ def predict_texts(
 
     Args:
         model: the loaded export.
-        texts: the texts.
+        texts: the texts, or for a model of pairs, lists of two.
         explain: adds ``because``: the terms of the label's logit by n-gram, the
             largest first, and ``(rest)``, that of the encoder and the bias.
 
@@ -103,7 +105,8 @@ def _because(terms: Explanation, label: int) -> dict[str, float]:
     because = {REST: float(terms.rest[label])}
     for ngram, weight in zip(terms.ngrams, terms.weights[:, label], strict=True):
         # Tokens that are written alike share a line.
-        because[ngram] = because.get(ngram, 0.0) + float(weight)
+        name = ngram or BETWEEN
+        because[name] = because.get(name, 0.0) + float(weight)
     ranked = sorted(because.items(), key=lambda term: (-abs(term[1]), term[0]))
     return dict(ranked)
 

@@ -15,7 +15,7 @@ from textmill.components.text.sentences import sentences
 from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.packing import PART, Batch, Packer
 from textmill.models.hashing import StatelessRandom
-from textmill.models.texts import texts_of
+from textmill.models.texts import pair_sizes, texts_of
 
 _WINDOW_TOKENS = 1 << 22
 
@@ -153,7 +153,7 @@ class TextPair(SentencePair):
         texts = [flat[begin:end] for begin, end in pairwise(splits)]
         pairs = []
         for first, second in zip(texts[::2], texts[1::2], strict=True):
-            a, b = _sizes(len(first), len(second), self._room)
+            a, b = pair_sizes(len(first), len(second), self._room)
             pairs.append(_Pair(first[:a], second[:b], follows=True))
             given = len(first) + len(second)
             self._count(in_=given, out=a + b, dropped=given - a - b)
@@ -196,14 +196,8 @@ def _shorten(
     """Drops tokens of the longer segment, at a random end each time."""
     if len(first) + len(second) <= room:
         return first, second
-    sizes = _sizes(len(first), len(second), room)
+    sizes = pair_sizes(len(first), len(second), room)
     return _trim(first, sizes[0], random), _trim(second, sizes[1], random)
-
-
-def _sizes(first: int, second: int, room: int) -> tuple[int, int]:
-    """Returns the sizes of two segments in a room, taken from the longer one."""
-    second = min(second, max(room // 2, room - first))
-    return min(first, room - second), second
 
 
 def _trim(tokens: np.ndarray, size: int, random: StatelessRandom) -> np.ndarray:

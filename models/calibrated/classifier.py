@@ -45,10 +45,10 @@ class ClassifierServer(JointServer):
         return answers | {"confident": tf.constant(columns["confident"])}
 
     @override
-    def signatures(self) -> dict[str, Callable[[tf.Tensor], Answers]]:
+    def signatures(self) -> dict[str, Callable[..., Answers]]:
         return {} if self._ngrams is None else {"explain": self.explain}
 
-    def explain(self, text: tf.Tensor) -> Answers:
+    def explain(self, *texts: tf.Tensor) -> Answers:
         """Returns the terms of the answers' logits, which add up exactly.
 
         ``row`` int64 ``[m]``, ``ngram`` string ``[m]`` and ``weights`` float32
@@ -57,7 +57,7 @@ class ClassifierServer(JointServer):
         terms is its probabilities; each term has mean 0 over the labels.
         """
         assert self._ngrams is not None and self._linear is not None
-        rows = self.rows(text)
+        rows = self.rows(*texts)
         scale = self._calibration.linear / self._linear.temperature
         terms = self._ngrams.contributions(rows["tokens"])
         rest = tf.zeros([rows["tokens"].nrows(), 1]) + scale * self._ngrams.bias

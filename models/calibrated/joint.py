@@ -46,10 +46,11 @@ class JointModel:
         encoder: Task | Ensemble | None,
         linear: LinearModel | None,
         calibration: Any,
+        num_texts: int = 1,
     ) -> None:
         assert encoder is not None or linear is not None
         self.kind, self.encoder, self.linear = kind, encoder, linear
-        self.calibration = calibration
+        self.calibration, self.num_texts = calibration, num_texts
 
     def serve(self, tokenizer: Tokenizer, options: ServingOptions) -> Server:
         """Returns the graph that answers texts."""
@@ -59,6 +60,7 @@ class JointModel:
             encoder=self.encoder,
             linear=self.linear,
             calibration=self.calibration,
+            num_texts=self.num_texts,
         )
 
 
@@ -84,5 +86,6 @@ def load_joint(
         encoder=encoder,
         linear=linear,
         calibration=_KINDS[kind].calibration(**facts["calibration"]),
+        num_texts=facts.get("texts", 1),
     )
     return model, loaded

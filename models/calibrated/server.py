@@ -10,11 +10,12 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.ensemble.graph import Ensemble
-from textmill.models.inference import tokenize_texts
+from textmill.models.inference import tokenize_documents
 from textmill.models.linear.graph import NgramGraph
 from textmill.models.linear.model import LinearModel
 from textmill.models.tasks.server import Answers, Server, ServingOptions, to_python
 from textmill.models.tasks.task import Rows, Task
+from textmill.models.texts import text_columns
 from textmill.models.tokenizers import Tokenizer
 
 
@@ -35,11 +36,12 @@ class JointServer(Server):
         encoder: Task | Ensemble | None,
         linear: LinearModel | None,
         calibration: Any,
+        num_texts: int = 1,
     ) -> None:
         tf.Module.__init__(self)
         self._tokenizer, self.options = tokenizer, options
         self._linear, self._calibration = linear, calibration
-        self._graph = None
+        self._graph, self._num_texts = None, num_texts
         self._encoder: Server | None = None
         if encoder is not None:
             self._encoder = encoder.serve(tokenizer, options)
@@ -47,12 +49,26 @@ class JointServer(Server):
         if linear is not None:
             self._ngrams = NgramGraph(linear)
 
+    @property
     @override
-    def rows(self, text: tf.Tensor) -> Rows:
-        rows = {} if self._encoder is None else self._encoder.rows(text)
+    def num_texts(self) -> int:
+        return self._num_texts
+
+    @override
+    def rows(self, *texts: tf.Tensor) -> Rows:
+        rows = {} if self._encoder is None else self._encoder.rows(*texts)
         if self._ngrams is not None:
-            rows["tokens"] = self._tokenizer.tokenize_untrusted(text)
+            rows["tokens"] = self._all_tokens(texts)
         return rows
+
+    def _all_tokens(self, texts: Sequence[tf.Tensor]) -> tf.RaggedTensor:
+        """Returns the tokens of whole documents, an end token between their texts."""
+        first, *others = (self._tokenizer.tokenize_untrusted(text) for text in texts)
+        if not others:
+            return first
+        end = tf.fill([first.nrows(), 1], self._tokenizer.specials.end)
+        parts = [part for tokens in others for part in (end, tokens)]
+        return tf.concat([first, *parts], axis=1)
 
     @override
     def answer(self, rows: Rows) -> Answers:
@@ -73,14 +89,17 @@ class JointServer(Server):
         raise NotImplementedError
 
     @override
-    def reference_answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def reference_answers(
+        self, texts: Sequence[str | Sequence[str]]
+    ) -> list[dict[str, Any]]:
         """Returns the answers of the parts as they were trained, joined by NumPy."""
         encoder = linear = None
         if self._encoder is not None:
             answers = self._encoder.reference_answers(texts)
             encoder = np.array([a[self.output] for a in answers], np.float32)
         if self._linear is not None:
-            tokens = list(tokenize_texts(self._tokenizer, texts))
+            documents = zip(*text_columns(texts, self.num_texts), strict=True)
+            tokens = list(tokenize_documents(self._tokenizer, documents))
             linear = self._linear.outputs(tokens)[self.output]
         columns = self._calibration.outputs(encoder, linear)
         return to_python(self.describe(columns), len(texts))

@@ -41,11 +41,16 @@ class EnsembleServer(Server):
         self._members = [task.serve(tokenizer, options) for task in ensemble.members]
 
     @override
-    def rows(self, text: tf.Tensor) -> Rows:
-        return self._members[0].rows(text)
+    def rows(self, *texts: tf.Tensor) -> Rows:
+        return self._members[0].rows(*texts)
+
+    @property
+    @override
+    def num_texts(self) -> int:
+        return self._members[0].num_texts
 
     @override
-    def reference_rows(self, texts: Sequence[str]) -> Rows:
+    def reference_rows(self, texts: Sequence[str | Sequence[str]]) -> Rows:
         return self._members[0].reference_rows(texts)
 
     @override

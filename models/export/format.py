@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from textmill.models.tokenizers import Tokenizer
 
 
+Texts = str | bytes | Sequence[str | bytes]
+"""The texts for an answer: one, or several as a tuple or list."""
+
+
 class Explanation(NamedTuple):
     """The terms of the logits of an answer; the softmax of their sum is the answer.
 
@@ -35,15 +39,21 @@ class Runtime:
 
     Attributes:
         labels: names of a classifier's labels; empty for other models.
+        num_texts: number of texts for an answer.
     """
 
     labels: Sequence[str] = ()
+    num_texts: int = 1
 
-    def answer(self, texts: Sequence[str | bytes]) -> list[dict[str, Any]]:
-        """Answers texts, which may be any bytes: one dict a text."""
+    def answer(self, texts: Sequence[Texts]) -> list[dict[str, Any]]:
+        """Answers texts, which may be any bytes: one dict a text, or a pair of texts.
+
+        Raises:
+            ConfigError: the model takes another number of texts.
+        """
         raise NotImplementedError
 
-    def explain(self, texts: Sequence[str | bytes]) -> list[Explanation]:
+    def explain(self, texts: Sequence[Texts]) -> list[Explanation]:
         """Explains the answers to texts by their n-grams.
 
         Raises:

@@ -1,6 +1,7 @@
 """SavedModel: takes raw strings, with the tokenizer inside.
 
-``serving_default`` maps ``text`` (string ``[n]``) to the answers of the task's server.
+``serving_default`` maps ``text`` (string ``[n]``) to the answers of the task's server;
+a model of pairs also takes ``text_2``.
 Loading needs ``import tensorflow_text`` for the tokenizer's ops.
 """
 
@@ -17,9 +18,10 @@ import tensorflow_text  # noqa: F401  (registers the tokenizers' ops)
 from typing_extensions import override
 
 from textmill.models.errors import ConfigError, IntegrityError
-from textmill.models.export.format import Explanation, Format, Runtime
+from textmill.models.export.format import Explanation, Format, Runtime, Texts
 from textmill.models.export.graph_ops import foreign_ops
 from textmill.models.tasks.server import to_python
+from textmill.models.texts import TEXT_FIELDS, text_columns
 
 if TYPE_CHECKING:
     from textmill.models.servable import Servable
@@ -42,10 +44,13 @@ class SavedModel(Format):
         options: ServingOptions,
     ) -> None:
         server = model.serve(tokenizer, options)
-        text = tf.TensorSpec([None], tf.string, name="text")
+        texts = [
+            tf.TensorSpec([None], tf.string, name=name)
+            for name in TEXT_FIELDS[: server.num_texts]
+        ]
         serve = tf.function(
-            lambda text: server.answer(server.rows(text)),
-            input_signature=[text],
+            lambda *texts: server.answer(server.rows(*texts)),
+            input_signature=texts,
             autograph=False,
         )
         labels = tf.function(
@@ -55,7 +60,7 @@ class SavedModel(Format):
         )
         signatures = {"serving_default": serve, "labels": labels}
         for name, function in server.signatures().items():
-            signatures[name] = tf.function(function, input_signature=[text])
+            signatures[name] = tf.function(function, input_signature=texts)
         tf.saved_model.save(server, str(folder), signatures=signatures)
         if foreign := foreign_ops(folder):
             raise ConfigError(
@@ -88,17 +93,25 @@ class SavedModelRuntime(Runtime):
         self._serve = self._model.signatures["serving_default"]
         labels = self._model.signatures["labels"]()["labels"].numpy()
         self.labels = [label.decode() for label in labels]
+        _, inputs = self._serve.structured_input_signature
+        self.num_texts = len(inputs)
+
+    def _inputs(self, texts: Sequence[Texts]) -> dict[str, tf.Tensor]:
+        columns = text_columns(texts, self.num_texts)
+        return {
+            name: tf.constant(column, tf.string)
+            for name, column in zip(TEXT_FIELDS, columns, strict=False)
+        }
 
     @override
-    def answer(self, texts: Sequence[str | bytes]) -> list[dict[str, Any]]:
-        answers = self._serve(text=tf.constant(list(texts), tf.string))
-        return to_python(answers, len(texts))
+    def answer(self, texts: Sequence[Texts]) -> list[dict[str, Any]]:
+        return to_python(self._serve(**self._inputs(texts)), len(texts))
 
     @override
-    def explain(self, texts: Sequence[str | bytes]) -> list[Explanation]:
+    def explain(self, texts: Sequence[Texts]) -> list[Explanation]:
         if (explain := self._model.signatures.get("explain")) is None:
             return super().explain(texts)
-        outputs = explain(text=tf.constant(list(texts), tf.string))
+        outputs = explain(**self._inputs(texts))
         values = {name: value.numpy() for name, value in outputs.items()}
         bounds = np.searchsorted(values["row"], np.arange(len(texts) + 1))
         return [

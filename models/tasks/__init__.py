@@ -146,7 +146,8 @@ TASKS = Table(
             path="textmill.models.tasks.regress:Regress",
             families=("bert", "gpt", "lstm", "linear"),
             target="number",
-            packings=("pad",),
+            texts=(1, 2),
+            packings=("pad", "pair"),
             metrics=("mae", "rmse", "pearson", "spearman"),
         ),
         "seq2seq": TaskRow(

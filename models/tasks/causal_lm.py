@@ -17,6 +17,7 @@ from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.markdown import escape_markdown
 from textmill.models.tasks.server import Answers, Server, padded_rows
 from textmill.models.tasks.task import Features, Rows, Task
+from textmill.models.texts import text_columns
 from textmill.models.tokenizers import Tokenizer
 
 _SAMPLE_TOKENS = 24
@@ -30,7 +31,8 @@ class WriteServer(Server):
     """
 
     @override
-    def rows(self, text: tf.Tensor) -> Rows:
+    def rows(self, *texts: tf.Tensor) -> Rows:
+        [text] = texts
         s = self._tokenizer.specials
         tokens = self._tokenizer.tokenize_untrusted(text)[:, -self._length :]
         row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
@@ -39,9 +41,10 @@ class WriteServer(Server):
         return {"ids": ids, "length": length}
 
     @override
-    def reference_rows(self, texts: Sequence[str]) -> Rows:
+    def reference_rows(self, texts: Sequence[str | Sequence[str]]) -> Rows:
         s = self._tokenizer.specials
-        tokens = [self._tokenizer(tf.constant([t])).to_list()[0] for t in texts]
+        [column] = text_columns(texts, self.num_texts)
+        tokens = [self._tokens(text) for text in column]
         rows = [[s.end, *ids[-self._length :]] for ids in tokens]
         return padded_rows(rows, length=self._length + 1, pad=s.pad)
 

@@ -75,9 +75,11 @@ class PooledTask(Task):
     @override
     def features(self, rows: Rows) -> Features:
         targets = rows[self.target_column]
+        types = {"types": rows["types"]} if "types" in self._inputs else {}
         return {
             "ids": rows["ids"],
             "mask": self._mask(rows, tf.shape(rows["ids"])[1]),
+            **types,
             "targets": targets,
             "weights": tf.ones([tf.shape(targets)[0]]),
         }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from textmill.models.texts import pair_sizes, text_columns
+
 if TYPE_CHECKING:
     from textmill.models.tasks.task import Rows, Task
     from textmill.models.tokenizers import Tokenizer
@@ -47,9 +49,19 @@ class Server(tf.Module):
     def _length(self) -> int:
         return self._task.config.sequence_length
 
-    def rows(self, text: tf.Tensor) -> Rows:
-        """Packs texts ``[n]`` to ids ``[n, longest]`` and length ``[n]``."""
-        ids, length = self._tokenizer.pack(text, self._length)
+    @property
+    def num_texts(self) -> int:
+        """Number of texts for an answer."""
+        return 2 if self._task.pair else 1
+
+    def rows(self, *texts: tf.Tensor) -> Rows:
+        """Packs texts, each ``[n]``, to ids ``[n, longest]`` and length ``[n]``.
+
+        Pairs also have types ``[n, longest]``, 1 in the second text.
+        """
+        if len(texts) == 2:
+            return pack_pairs(self._tokenizer, *texts, length=self._length)
+        ids, length = self._tokenizer.pack(*texts, self._length)
         return {"ids": ids, "length": length}
 
     def answer(self, rows: Rows) -> Answers:
@@ -77,18 +89,42 @@ class Server(tf.Module):
         answers: Answers = self._graph(*(tf.constant(list(t)) for t in texts))
         return answers
 
-    def signatures(self) -> dict[str, Callable[[tf.Tensor], Answers]]:
+    def signatures(self) -> dict[str, Callable[..., Answers]]:
         """Returns the further functions of texts ``[n]`` that an export offers."""
         return {}
 
-    def reference_rows(self, texts: Sequence[str]) -> Rows:
-        """Packs texts as training does: offline, one at a time, to the full length."""
-        s = self._tokenizer.specials
-        tokens = [self._tokenizer(tf.constant([t])).to_list()[0] for t in texts]
-        rows = [[s.start, *ids[: self._length - 2], s.end] for ids in tokens]
-        return padded_rows(rows, length=self._length, pad=s.pad)
+    def reference_rows(self, texts: Sequence[str | Sequence[str]]) -> Rows:
+        """Packs texts as training does: offline, one at a time, to the full length.
 
-    def reference_answers(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        Args:
+            texts: single texts, or pairs.
+        """
+        s, tokens = self._tokenizer.specials, self._tokens
+        columns = text_columns(texts, self.num_texts)
+        if len(columns) == 1:
+            rows = [
+                [s.start, *tokens(text)[: self._length - 2], s.end]
+                for text in columns[0]
+            ]
+            return padded_rows(rows, length=self._length, pad=s.pad)
+        pairs = [
+            _fitted(tokens(first), tokens(second), self._length - 3)
+            for first, second in zip(*columns, strict=True)
+        ]
+        rows = [[s.start, *first, s.end, *second, s.end] for first, second in pairs]
+        packed = padded_rows(rows, length=self._length, pad=s.pad)
+        types = np.zeros((len(rows), self._length), np.int32)
+        for row, (first, second) in zip(types, pairs, strict=True):
+            row[len(first) + 2 : len(first) + len(second) + 3] = 1
+        return packed | {"types": tf.constant(types)}
+
+    def _tokens(self, text: str | bytes) -> list[int]:
+        ids: list[int] = self._tokenizer(tf.constant([text])).to_list()[0]
+        return ids
+
+    def reference_answers(
+        self, texts: Sequence[str | Sequence[str]]
+    ) -> list[dict[str, Any]]:
         """Returns the trained model's answers, computed without the exported graph."""
         answers = tf.function(self.answer, autograph=False)(self.reference_rows(texts))
         return to_python(answers, len(texts))
@@ -96,7 +132,47 @@ class Server(tf.Module):
     def _features(self, rows: Rows) -> dict[str, tf.Tensor]:
         positions = tf.range(tf.shape(rows["ids"])[1])[None, :]
         mask = tf.cast(positions < rows["length"][:, None], tf.int32)
-        return {"ids": rows["ids"], "mask": mask}
+        types = {"types": rows["types"]} if "types" in rows else {}
+        return {"ids": rows["ids"], "mask": mask, **types}
+
+
+def _fitted(
+    first: list[int], second: list[int], room: int
+) -> tuple[list[int], list[int]]:
+    a, b = pair_sizes(len(first), len(second), room)
+    return first[:a], second[:b]
+
+
+def pack_pairs(
+    tokenizer: Tokenizer, first: tf.Tensor, second: tf.Tensor, *, length: int
+) -> Rows:
+    """Packs pairs of texts ``[n]`` to rows: start, first, end, second, end.
+
+    Pairs that are too long lose tokens at the end of the longer text, as in training.
+
+    Returns:
+        int32 ids and types ``[n, <= length]``, and lengths ``[n]``.
+    """
+    specials, room = tokenizer.specials, length - 3
+    a, b = (tokenizer.tokenize_untrusted(text) for text in (first, second))
+    sizes = a.row_lengths(), b.row_lengths()
+    b_size = tf.minimum(sizes[1], tf.maximum(room - sizes[0], room // 2))
+    a_size = tf.minimum(sizes[0], room - b_size)
+    start = tf.fill([a.nrows(), 1], specials.start)
+    end = tf.fill([a.nrows(), 1], specials.end)
+    packed = tf.concat([start, _heads(a, a_size), end, _heads(b, b_size), end], axis=1)
+    lengths = tf.cast(packed.row_lengths(), tf.int32)
+    ids = packed.to_tensor(specials.pad)
+    position = tf.range(tf.shape(ids)[1])[None, :]
+    is_second = position >= tf.cast(a_size, tf.int32)[:, None] + 2
+    is_second &= position < lengths[:, None]
+    return {"ids": ids, "length": lengths, "types": tf.cast(is_second, tf.int32)}
+
+
+def _heads(tokens: tf.RaggedTensor, sizes: tf.Tensor) -> tf.RaggedTensor:
+    """Returns the first tokens of each row."""
+    position = tf.ragged.range(tokens.row_lengths())
+    return tf.ragged.boolean_mask(tokens, position < sizes[:, None])
 
 
 def padded_rows(rows: list[list[int]], *, length: int, pad: int) -> Rows:

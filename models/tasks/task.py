@@ -89,6 +89,7 @@ class Task:
         task_config: Any = None,
         attention: Literal["document", "row"] = "row",
         next_sentence: bool = False,
+        pair: bool = False,
     ) -> None:
         """Builds the model.
 
@@ -102,12 +103,14 @@ class Task:
             attention: tokens attend to the whole row or, in rows of several documents,
                 to their own document. The weights are the same.
             next_sentence: masked_lm: also predict if the second sentence follows.
+            pair: rows hold two texts; family bert also reads their types.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
         self.vocabulary_size, self.num_labels = vocabulary_size, num_labels
         self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
+        self.pair = pair
         self.constants: dict[str, keras.Variable] = {}
         self.family: Any = FAMILIES[config.family].load()
         self.backbone = self.family.build_backbone(
@@ -122,7 +125,8 @@ class Task:
 
     def _input_names(self) -> tuple[str, ...]:
         """Returns the model's inputs, each int32 ``[batch, length]``."""
-        return ("ids", "mask", *(("types",) if self.next_sentence else ()))
+        has_types = self.next_sentence or (self.pair and self.config.family == "bert")
+        return ("ids", "mask", *(("types",) if has_types else ()))
 
     def _encode(self, ids: Any, mask: Any, **types: Any) -> Any:
         if self.attention == "document":

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from textmill.models.rows import RowReader
+from textmill.models.rows import TOKEN_COLUMNS, RowReader
 from textmill.models.training.sampler import Sampler, padded_lengths
 from textmill.models.training.strategy import ReplicaContext
 
@@ -107,10 +107,16 @@ class Prefetcher:
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
+<<<<<<< HEAD
             truncated = {
                 name: value[steps][:, :, :width]
                 if self._rows.is_of_tokens(name, value)
                 else value[steps]
                 for name, value in rows.items()
             }
+=======
+            truncated = {name: value[steps] for name, value in rows.items()}
+            for name in truncated.keys() & TOKEN_COLUMNS:
+                truncated[name] = truncated[name][..., :width]
+>>>>>>> main
             yield StepBlock(truncated, int(lengths[steps].sum()))

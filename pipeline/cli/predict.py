@@ -14,7 +14,8 @@ import typer
 
 from textmill.components.artifacts import PushedVersion
 from textmill.components.versions import POINTER, current_version, read_pointer
-from textmill.models.errors import ConfigError, did_you_mean
+from textmill.models.errors import ConfigError, DataError, did_you_mean
+from textmill.models.texts import TEXT_FIELDS
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.cli.predict_output import (
     Writer,
@@ -47,7 +48,8 @@ Texts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TEXT]...",
-        help="Texts; if none is given, lines of stdin, or a prompt on a terminal.",
+        help="Texts; if none is given, lines of stdin, or a prompt on a terminal. A "
+        "model of pairs takes two at a time, or lines with a tab between them.",
     ),
 ]
 Input = Annotated[
@@ -69,8 +71,14 @@ Output = Annotated[
         help="A .jsonl or .csv file for the predictions, with the input's columns.",
     ),
 ]
-Column = Annotated[
-    str, typer.Option("--text", metavar="COLUMN", help="The input's column of texts.")
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="COLUMN",
+        help="The input's column of texts, by default text; repeated for a model of "
+        "pairs, by default text and text_2.",
+    ),
 ]
 Top = Annotated[
     int | None,
@@ -99,7 +107,7 @@ def predict(
     root: RootOrUrl = str(DEFAULT_ROOT),
     source: Input = None,
     output: Output = None,
-    column: Column = "text",
+    columns: Columns = None,
     number: Top = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Prints one JSON object per text.")
@@ -122,24 +130,40 @@ def predict(
     folder = find_model(target, mirror)
     report_newer_version(target, mirror)
     is_prompt = not texts and source is None and sys.stdin.isatty()
-    rows = _prompt(column) if is_prompt else _rows(texts, source, column)
     from textmill.components.predictor.saved_model import (
         load_saved_model,
         predict_texts,
     )
 
     model = load_saved_model(folder, trust=trust)
+    columns = _text_columns(columns, model.num_texts)
+    rows = _prompt(columns) if is_prompt else _rows(texts, source, columns)
     ask = partial(predict_texts, model, explain=explain)
     size = 1 if is_prompt else _BATCH
     if output is not None:
         with file_writer(output) as write:
-            num_texts = _predict(ask, rows, column, number, write, size=size)
+            num_texts = _predict(ask, rows, columns, number, write, size=size)
         print(f"textmill: {output}: {num_texts:,} predictions", file=sys.stderr)
         return
-    is_only_one = is_prompt or len(texts or ()) == 1
-    as_text = partial(_print_answer, column, is_only_one)
+    is_only_one = is_prompt or len(texts or ()) == model.num_texts
+    as_text = partial(_print_answer, columns, is_only_one)
     write = _print_json if as_json or source is not None else as_text
-    _predict(ask, rows, column, number, write, size=size)
+    _predict(ask, rows, columns, number, write, size=size)
+
+
+def _text_columns(given: Sequence[str] | None, num_texts: int) -> list[str]:
+    """Returns the columns of a model's texts.
+
+    Raises:
+        ConfigError: another number of them is given.
+    """
+    columns = list(given or TEXT_FIELDS[:num_texts])
+    if len(columns) != num_texts:
+        raise ConfigError(
+            f"--text: expected {num_texts} column{'s' if num_texts > 1 else ''}, which "
+            f"the model takes, got {len(columns)}"
+        )
+    return columns
 
 
 def _check_options(
@@ -160,9 +184,9 @@ def _check_options(
 
 
 def _predict(
-    ask: Callable[[list[str]], list[dict[str, Any]]],
+    ask: Callable[[list[str | list[str]]], list[dict[str, Any]]],
     rows: Iterable[dict[str, Any]],
-    column: str,
+    columns: Sequence[str],
     number: int | None,
     write: Writer,
     *,
@@ -171,7 +195,8 @@ def _predict(
     """Answers rows in batches, and returns their number."""
     num_texts = 0
     for batch in batches(rows, size):
-        answers = ask([row[column] for row in batch])
+        texts = [[row[column] for column in columns] for row in batch]
+        answers = ask([text[0] if len(text) == 1 else text for text in texts])
         for row, answer in zip(batch, answers, strict=True):
             write(row, top(answer, number))
         num_texts += len(batch)
@@ -183,44 +208,81 @@ def _print_json(row: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
 
 
 def _print_answer(
-    column: str, is_only_one: bool, row: Mapping[str, Any], answer: Mapping[str, Any]
+    columns: Sequence[str],
+    is_only_one: bool,
+    row: Mapping[str, Any],
+    answer: Mapping[str, Any],
 ) -> None:
     from textmill.pipeline.cli.display import render_answer
 
-    print(render_answer(row[column], answer, is_only_one=is_only_one))
+    text = "\n> ".join(row[column] for column in columns)
+    print(render_answer(text, answer, is_only_one=is_only_one))
 
 
 def _rows(
-    texts: Sequence[str] | None, source: str | None, column: str
+    texts: Sequence[str] | None, source: str | None, columns: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the rows to predict, each with a text in a column."""
+    """Yields the rows to predict, each with a text in every column."""
     if source is None or source == "-":
-        yield from ({column: text} for text in read_texts(texts))
+        yield from _typed_rows(texts, columns)
         return
     [format] = file_source(source)
-    options = {} if format == "txt" else {"text": column}
+    options: dict[str, Any] = {"text": list(columns) if columns[1:] else columns[0]}
+    if format == "txt":
+        options = {}
     if (encoding := fitting_encoding(Path(source))) is not None:
         print(f"textmill: {source}: read as {encoding}", file=sys.stderr)
         options["encoding"] = encoding
     for number, row in enumerate(read_rows(Path(source), **options), start=1):
+        where = f"{source}, row {number}"
         if format == "txt":
-            row = {column: row["text"]}
-        yield row | {column: text_of(row, column, f"{source}, row {number}")}
+            row = _split_line(row["text"], columns, where)
+        yield row | {column: text_of(row, column, where) for column in columns}
 
 
-def _prompt(column: str) -> Iterator[dict[str, Any]]:
+def _typed_rows(
+    texts: Sequence[str] | None, columns: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of the command line's texts, or of the lines of stdin."""
+    given, size = read_texts(texts), len(columns)
+    if not texts:
+        for number, line in enumerate(given, 1):
+            yield _split_line(line, columns, f"stdin, line {number}")
+        return
+    if len(given) % size:
+        names = " and ".join(columns)
+        raise ConfigError(
+            f"predict: expected {size} texts ({names}) for each answer, got "
+            f"{len(given)} in all"
+        )
+    for start in range(0, len(given), size):
+        yield dict(zip(columns, given[start : start + size], strict=True))
+
+
+def _split_line(line: str, columns: Sequence[str], where: str) -> dict[str, Any]:
+    """Returns the texts of a line by column: several have a tab between them."""
+    parts = line.split("\t") if columns[1:] else [line]
+    if len(parts) != len(columns):
+        raise DataError(
+            f"{where}: expected {len(columns)} texts with a tab between them, got "
+            f"{len(parts)}"
+        )
+    return dict(zip(columns, parts, strict=True))
+
+
+def _prompt(columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yields the texts that a user types, until Ctrl-D or Ctrl-C."""
     print("textmill: type a text, then Enter; Ctrl-D ends", file=sys.stderr)
     with suppress(ImportError):
         import readline  # noqa: F401  (makes input() editable)
     while True:
         try:
-            text = input("> ")
+            texts = [input("> ") for _ in columns]
         except (EOFError, KeyboardInterrupt):
             print()
             return
-        if text.strip():
-            yield {column: text}
+        if all(text.strip() for text in texts):
+            yield dict(zip(columns, texts, strict=True))
 
 
 def find_model(target: str, mirror: Mirror) -> Path:

@@ -49,10 +49,10 @@ ASK = partial(predict_texts, Lengths())
 
 def answers(tmp_path, source, output, *, column="text", number=None, size=2):
     path = tmp_path / output
-    rows = _rows(None, str(source), column)
+    rows = _rows(None, str(source), [column])
     with file_writer(path) as write:
         _predict(
-            partial(predict_texts, Lengths()), rows, column, number, write, size=size
+            partial(predict_texts, Lengths()), rows, [column], number, write, size=size
         )
     return path.read_text()
 
@@ -120,10 +120,10 @@ def test_a_file_in_another_encoding_is_read_and_said(tmp_path, capsys):
 def test_lines_of_a_text_file_are_texts(tmp_path, capsys):
     source = tmp_path / "in.txt"
     source.write_text("tiny\nlonger\n")
-    rows = _rows(None, str(source), "text")
+    rows = _rows(None, str(source), ["text"])
     assert (
         _predict(
-            partial(predict_texts, Lengths()), rows, "text", 1, _print_json, size=8
+            partial(predict_texts, Lengths()), rows, ["text"], 1, _print_json, size=8
         )
         == 2
     )
@@ -180,8 +180,8 @@ def test_an_explanation_has_the_terms_of_the_label_and_the_largest_first(capsys)
     [answer] = ask(["tiny"])
     assert answer["because"] == {"tiny": 2.0, "ny": -0.5, "(rest)": -0.25}
     assert list(answer["because"]) == ["tiny", "ny", "(rest)"]
-    write = partial(_print_answer, "text", True)
-    _predict(ask, [{"text": "tiny"}], "text", 1, write, size=8)
+    write = partial(_print_answer, ["text"], True)
+    _predict(ask, [{"text": "tiny"}], ["text"], 1, write, size=8)
     shown = capsys.readouterr().out.split()
     assert shown[shown.index("because") :][:7] == [
         *("because", "tiny", "+2.00", "ny", "-0.50", "(rest)", "-0.25")
@@ -215,7 +215,7 @@ def test_a_missing_input_and_a_wrong_output_are_named(tmp_path):
 
 def test_the_prompt_yields_texts_until_its_end(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("first\n\n  \nsecond\n"))
-    assert list(_prompt("body")) == [{"body": "first"}, {"body": "second"}]
+    assert list(_prompt(["body"])) == [{"body": "first"}, {"body": "second"}]
     assert capsys.readouterr().err.startswith("textmill: type a text")
 
 
