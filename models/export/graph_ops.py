@@ -40,8 +40,9 @@ _ARRAYS = """
 _TEXT = """
     AsString DecodeRaw FastBertNormalize FastWordpieceTokenizeWithOffsets
     NormalizeUTF8 ReduceJoin RegexFullMatch RegexReplace SentencepieceOp
-    SentencepieceTokenizeOp StaticRegexFullMatch StaticRegexReplace StringFormat
-    StringJoin StringLength StringLower StringSplitV2 StringStrip
+    SentencepieceTokenizeOp SentencepieceTokenizeWithOffsetsOp StaticRegexFullMatch
+    StaticRegexReplace StringFormat StringJoin StringLength StringLower StringSplitV2
+    StringStrip
     StringToHashBucketFast StringToNumber StringUpper Substr
     TFText>FastSentencepieceDetokenize TFText>FastSentencepieceTokenize
     TFText>FastWordpieceDetokenize UnicodeDecode UnicodeDecodeWithOffsets

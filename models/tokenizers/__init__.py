@@ -2,7 +2,8 @@
 
 Read ``tokenizer.py``, the base class; ``wordpiece.py``, the shortest kind;
 ``character.py``, ``sentencepiece.py`` and ``byte_pair.py`` with
-``gpt2_pretokenizer.py``; then ``loading.py`` (a stored vocabulary),
+``gpt2_pretokenizer.py``; ``offsets.py`` (from tokens back to the text as given); then
+``loading.py`` (a stored vocabulary),
 ``huggingface_import.py`` (files of other libraries) and ``export.py`` (files for them).
 One class per kind. A tokenizer is a ``tf.Module`` of graph ops only, including Unicode
 normalization: training rows and served models use the same one.

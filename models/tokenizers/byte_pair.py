@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text as tf_text
-from tensorflow_text.python.ops.sentencepiece_tokenizer import (
-    gen_sentencepiece_tokenizer,
-)
 from typing_extensions import override
 
 from textmill.models.tokenizers.gpt2_pretokenizer import ByteWords, letters_and_numbers
+from textmill.models.tokenizers.offsets import Characters, Ranges, bytes_of_characters
 from textmill.models.tokenizers.sentencepiece_proto import (
     BPE,
     CONTROL,
@@ -24,10 +20,12 @@ from textmill.models.tokenizers.sentencepiece_proto import (
     UNKNOWN,
     ModelProto,
 )
+from textmill.models.tokenizers.sentencepiece_resource import named_tokenizer
 from textmill.models.tokenizers.tokenizer import (
     SpecialTokens,
     Tokenizer,
     normalize,
+    normalized_ranges,
     write_spec,
     write_tokens,
 )
@@ -57,25 +55,6 @@ def spell(text: str) -> str:
     """Writes a text's UTF-8 bytes in the byte alphabet."""
     alphabet = byte_alphabet()
     return "".join(alphabet[byte] for byte in text.encode())
-
-
-class _NamedModel(tf.saved_model.experimental.TrackableResource):
-    """A SentencePiece model shared under its digest.
-
-    The op's own resource belongs to its kernel, and is lost when TensorFlow drops its
-    kernels, as in ``keras.utils.set_random_seed`` and ``clear_session``.
-    """
-
-    def __init__(self, model: bytes) -> None:
-        super().__init__()
-        self._model = model
-        _ = self.resource_handle
-
-    def _create_resource(self) -> tf.Tensor:
-        name = f"byte_pair_{hashlib.sha256(self._model).hexdigest()}"
-        return gen_sentencepiece_tokenizer.sentencepiece_op(
-            model=self._model, shared_name=name
-        )
 
 
 class BytePair(Tokenizer):
@@ -117,8 +96,7 @@ class BytePair(Tokenizer):
         self._alphabet = tf.constant([ord(c) for c in alphabet], tf.int32)
         self._bytes = [_to_bytes(token) for token in tokens]
         model = _merging_model(self.tokens, self.merges, self.specials)
-        self._op = tf_text.SentencepieceTokenizer(model, out_type=tf.int32)
-        self._op._model_resource = _NamedModel(model)
+        self._op = named_tokenizer(model)
 
         # Many small ops: a third faster as one function.
         signature = [tf.TensorSpec([None], tf.string)]
@@ -145,6 +123,21 @@ class BytePair(Tokenizer):
         ids = tf.gather(self._op.tokenize(unique), index)
         return tf.RaggedTensor.from_row_splits(
             ids.flat_values, tf.gather(ids.row_splits, firsts), validate=False
+        )
+
+    @override
+    def _tokens_of_characters(
+        self, texts: tf.Tensor, characters: Characters
+    ) -> tuple[tf.RaggedTensor, Ranges]:
+        ids = self(texts)
+        # Tokens hold all bytes of the normalized text, in their order.
+        sizes = tf.constant([len(token) for token in self._bytes])
+        numbers = tf.range(tf.size(ids.flat_values))
+        tokens = bytes_of_characters(
+            tf.gather(sizes, ids.flat_values), Ranges(numbers, numbers + 1)
+        )
+        return ids, normalized_ranges(
+            tokens, characters, lowercase=self.lowercase, form=self.normalization
         )
 
     @override

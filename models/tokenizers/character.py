@@ -9,11 +9,18 @@ import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
+from textmill.models.tokenizers.offsets import (
+    Characters,
+    Ranges,
+    bytes_of_characters,
+    utf8_lengths,
+)
 from textmill.models.tokenizers.tokenizer import (
     SPECIAL_TOKENS,
     SpecialTokens,
     Tokenizer,
     normalize,
+    normalized_ranges,
     write_spec,
     write_tokens,
 )
@@ -47,13 +54,26 @@ class Character(Tokenizer):
     @override
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         texts = normalize(texts, lowercase=self.lowercase, form=self.normalization)
-        decoded = tf.strings.unicode_decode(texts, "UTF-8")
+        return self._ids(tf.strings.unicode_decode(texts, "UTF-8"))
+
+    def _ids(self, decoded: tf.RaggedTensor) -> tf.RaggedTensor:
         points = decoded.flat_values
         index = tf.searchsorted(self._points, points)
         index = tf.minimum(index, len(self._points) - 1)
         known = tf.gather(self._points, index) == points
         ids = tf.where(known, index + len(SPECIAL_TOKENS), self.specials.unknown)
         return decoded.with_flat_values(ids)
+
+    @override
+    def _tokens_of_characters(
+        self, texts: tf.Tensor, characters: Characters
+    ) -> tuple[tf.RaggedTensor, Ranges]:
+        form = {"lowercase": self.lowercase, "form": self.normalization}
+        decoded = tf.strings.unicode_decode(normalize(texts, **form), "UTF-8")
+        numbers = tf.range(tf.size(decoded.flat_values))
+        sizes = utf8_lengths(decoded.flat_values)
+        tokens = bytes_of_characters(sizes, Ranges(numbers, numbers + 1))
+        return self._ids(decoded), normalized_ranges(tokens, characters, **form)
 
     @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:

@@ -126,7 +126,7 @@ class ByteWords:
         values = tf.cast(tf.io.decode_raw(joined, tf.uint8), tf.int32)
         sizes = tf.strings.length(chunks)
         decoded, offsets = tf.strings.unicode_decode_with_offsets(chunks, "UTF-8")
-        points, owner = decoded.flat_values, _owners(decoded.row_splits)
+        points, owner = decoded.flat_values, row_of_values(decoded.row_splits)
         places = tf.cast(offsets.flat_values, tf.int32)
         places += tf.gather(tf.cumsum(sizes, exclusive=True), owner)
         begins = self._word_starts(points, owner)
@@ -176,7 +176,7 @@ class ByteWords:
         return begins[:-2]
 
 
-def _owners(splits: tf.Tensor) -> tf.Tensor:
+def row_of_values(splits: tf.Tensor) -> tf.Tensor:
     """Returns the row of every value; the library's op needs rows x longest row."""
     ends, size = splits[1:-1], splits[-1:] + 1
     counts = tf.scatter_nd(ends[:, None], tf.ones_like(ends, tf.int32), size)

@@ -9,12 +9,19 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from typing_extensions import override
 
+from textmill.models.tokenizers.offsets import (
+    Characters,
+    Ranges,
+    through_texts,
+    whole_characters,
+)
 from textmill.models.tokenizers.sentencepiece_proto import (
     CONTROL,
     UNIGRAM,
     UNKNOWN,
     ModelProto,
 )
+from textmill.models.tokenizers.sentencepiece_resource import named_tokenizer
 from textmill.models.tokenizers.tokenizer import (
     SENTENCEPIECE_FILE,
     SpecialTokens,
@@ -54,10 +61,24 @@ class SentencePiece(Tokenizer):
                 model = b""
         self.model = model or proto.SerializeToString(deterministic=True)
         self._op = tf_text.FastSentencepieceTokenizer(self.model)
+        self._with_offsets = named_tokenizer(self.model)
 
     @override
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         return self._op.tokenize(texts)
+
+    @override
+    def _tokens_of_characters(
+        self, texts: tf.Tensor, characters: Characters
+    ) -> tuple[tf.RaggedTensor, Ranges]:
+        # The fast op has no offsets; the ids of both are the same.
+        ids, starts, ends = self._with_offsets.tokenize_with_offsets(texts)
+        tokens = Ranges(through_texts(starts, texts), through_texts(ends, texts))
+        has_text = [token.strip(SPACE) != "" for token in self.tokens]
+        assert self.specials.unknown is not None
+        has_text[self.specials.unknown] = False  # it may be spaces
+        flags = tf.gather(tf.constant(has_text), ids.flat_values)
+        return ids, whole_characters(tokens, characters, flags)
 
     @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:

@@ -11,12 +11,22 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from textmill.models.tokenizers.offsets import (
+    Characters,
+    Ranges,
+    byte_offsets,
+    bytes_of_characters,
+    characters_of_bytes,
+)
+
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROLES = ("pad", "unknown", "start", "end", "mask")
 SPEC_FILE = "tokenizer.json"
 VOCABULARY_FILE = "vocab.json"
 SENTENCEPIECE_FILE = "spiece.model"
 FORMS = {"nfc": "NFC", "nfkc": "NFKC"}
+DECOMPOSED = {"nfc": "NFD", "nfkc": "NFKD"}
+"""The form that has the same characters, one by one."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +126,34 @@ class Tokenizer(tf.Module):
 
         For valid UTF-8, the ids are those of ``__call__``.
         """
-        return self(
-            tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-        )
+        return self(replace_broken(texts))
+
+    def tokenize_with_offsets(
+        self, texts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Tokenizes texts of unknown origin, and finds the bytes of each token.
+
+        Bytes are those of the text as given, before normalization and even with broken
+        UTF-8. A token that is part of a character has the bytes of all of it, and so
+        may overlap its neighbour; spaces that a token includes are among its bytes. A
+        token that stands for nothing in the text, such as SentencePiece's first space,
+        starts and ends at one byte.
+
+        Returns:
+            ids of ``tokenize_untrusted``, first bytes, and ends (the byte after the
+            last one), each int32 ``[n, None]``.
+        """
+        valid = replace_broken(texts)
+        characters = Characters.of(valid)
+        ids, ranges = self._tokens_of_characters(valid, characters)
+        starts, ends = byte_offsets(ranges, Characters.of(texts), ids.row_splits)
+        return ids, starts, ends
+
+    def _tokens_of_characters(
+        self, texts: tf.Tensor, characters: Characters
+    ) -> tuple[tf.RaggedTensor, Ranges]:
+        """Returns the ids of valid texts ``[n]``, and the characters of each token."""
+        raise NotImplementedError
 
     def pack(self, texts: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Tokenizes texts to padded rows: start, tokens, end, truncated to ``length``.
@@ -140,6 +175,11 @@ class Tokenizer(tf.Module):
         return tf.ragged.boolean_mask(ids, ids.with_flat_values(keep))
 
 
+def replace_broken(texts: tf.Tensor) -> tf.Tensor:
+    """Replaces broken UTF-8 by U+FFFD."""
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+
+
 def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
     """Applies the Unicode form, if any, and then lower-cases if asked to."""
     if form not in FORMS and not lowercase:
@@ -156,6 +196,37 @@ def normalize(texts: tf.Tensor, *, lowercase: bool, form: str) -> tf.Tensor:
     joined = tf.strings.reduce_join(ended, axis=1)
     length = tf.strings.length(joined) - 1
     return tf.strings.substr(joined, tf.zeros_like(length), length)
+
+
+def normalized_ranges(
+    tokens: Ranges, characters: Characters, *, lowercase: bool, form: str
+) -> Ranges:
+    """Returns the characters of texts for tokens' bytes of ``normalize``'s texts."""
+    if form not in FORMS:
+        return characters_of_bytes(
+            characters.lengths(lambda t: normalize(t, lowercase=lowercase, form=form)),
+            tokens,
+        )
+    texts = tf.strings.unicode_encode(
+        tf.RaggedTensor.from_row_splits(
+            characters.points, characters.splits, validate=False
+        ),
+        "UTF-8",
+    )
+    composed = Characters.of(normalize(texts, lowercase=False, form=form))
+    lower = composed.lengths(lambda t: normalize(t, lowercase=lowercase, form="none"))
+    decomposed = bytes_of_characters(
+        composed.lengths(lambda t: _decompose(t, form)),
+        characters_of_bytes(lower, tokens),
+    )
+    lengths = characters.lengths(lambda t: _decompose(t, form))
+    return characters_of_bytes(lengths, decomposed)
+
+
+def _decompose(characters: tf.Tensor, form: str) -> tf.Tensor:
+    """Decomposes characters ``[n]``; the op reads NUL as the end of a string."""
+    decomposed = tf_text.normalize_utf8(characters, DECOMPOSED[form])
+    return tf.where(characters == tf.constant("\0"), characters, decomposed)
 
 
 def write_spec(folder: Path, **spec: object) -> None:

@@ -9,6 +9,14 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 from typing_extensions import override
 
+from textmill.models.tokenizers.offsets import (
+    Characters,
+    Ranges,
+    characters_of_bytes,
+    through_texts,
+    whole_characters,
+    with_marks,
+)
 from textmill.models.tokenizers.tokenizer import (
     SPECIAL_TOKENS,
     SpecialTokens,
@@ -22,6 +30,8 @@ _CONTROL = (
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]|\p{Cf}|\p{Co}|\x{fffd}"  # not \t \n \r
 )
 
+_MARK = r"\p{Mn}"
+
 
 def clean(texts: tf.Tensor) -> tf.Tensor:
     """Removes control, format and private-use characters and U+FFFD, as BERT does."""
@@ -32,7 +42,7 @@ def bert_normalize(texts: tf.Tensor) -> tf.Tensor:
     """Cleans, lower-cases, decomposes (NFD) and strips marks (Mn), as BERT does."""
     texts = tf.strings.lower(clean(texts), encoding="utf-8")
     texts = tf_text.normalize_utf8(texts, "NFD")
-    return tf.strings.regex_replace(texts, r"\p{Mn}", "")
+    return tf.strings.regex_replace(texts, _MARK, "")
 
 
 class WordPiece(Tokenizer):
@@ -69,6 +79,26 @@ class WordPiece(Tokenizer):
         if self.normalization == "bert":
             texts = bert_normalize(texts) if self.lowercase else clean(texts)
         return self._op.tokenize(texts)
+
+    @override
+    def _tokens_of_characters(
+        self, texts: tf.Tensor, characters: Characters
+    ) -> tuple[tf.RaggedTensor, Ranges]:
+        if self.normalization != "bert":
+            ids, starts, ends = self._op.tokenize_with_offsets(texts)
+            tokens = Ranges(through_texts(starts, texts), through_texts(ends, texts))
+            return ids, whole_characters(tokens, characters)
+        form = bert_normalize if self.lowercase else clean
+        normalized = form(texts)
+        ids, starts, ends = self._op.tokenize_with_offsets(normalized)
+        tokens = Ranges(
+            through_texts(starts, normalized), through_texts(ends, normalized)
+        )
+        lengths = characters.lengths(form)
+        ranges = characters_of_bytes(lengths, tokens)
+        if self.lowercase:
+            ranges = with_marks(ranges, characters.matching(_MARK), characters)
+        return ids, ranges
 
     @override
     def detokenize(self, ids: tf.RaggedTensor) -> tf.Tensor:
