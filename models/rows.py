@@ -161,15 +161,18 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
-<<<<<<< HEAD
+TOKEN_COLUMNS = {
+    "ids",
+    "segments",
+    "types",
+    "answer",
+    "word_starts",
+    "tags",
+    "target_ids",
+}
+"""Unpacked columns whose last axis is the tokens of a row."""
 TEACHER = "teacher"
 """Column of the probabilities that a student learns, float32 ``[n, labels]``."""
-_OF_LABELS = ("labels", TEACHER)
-"""Columns with a value for each label; others of two axes have one for each token."""
-=======
-TOKEN_COLUMNS = {"ids", "segments", "types", "answer", "word_starts", "tags"}
-"""Unpacked columns whose last axis is the tokens of a row."""
->>>>>>> main
 
 
 class RowReader:
@@ -199,11 +202,6 @@ class RowReader:
     def column(self, name: str) -> np.ndarray:
         """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""
         return np.concatenate([m["row"][name] for m in self._maps])
-
-    @staticmethod
-    def is_of_tokens(name: str, values: np.ndarray) -> bool:
-        """Returns True for a column ``[steps, batch, tokens]``."""
-        return values.ndim > 2 and name not in _OF_LABELS
 
     def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
         """Gathers rows, as the columns of ``RowSchema.unpack``."""

@@ -107,16 +107,7 @@ class Prefetcher:
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]
-<<<<<<< HEAD
-            truncated = {
-                name: value[steps][:, :, :width]
-                if self._rows.is_of_tokens(name, value)
-                else value[steps]
-                for name, value in rows.items()
-            }
-=======
             truncated = {name: value[steps] for name, value in rows.items()}
             for name in truncated.keys() & TOKEN_COLUMNS:
                 truncated[name] = truncated[name][..., :width]
->>>>>>> main
             yield StepBlock(truncated, int(lengths[steps].sum()))
