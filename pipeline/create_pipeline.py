@@ -7,7 +7,7 @@ report comes last. Stages with one data set and one layout share their rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from textmill.components.base import Channel, Component
@@ -24,6 +24,8 @@ from textmill.pipeline.stage import stage_nodes, training_settings
 
 _MODEL_STEPS = ("train", "distil", "ensemble", "linear", "ensemble_linear")
 """The steps that make the model of a report, the first one that a stage has."""
+_QUOTED = ("label", "text")
+"""Kinds of target of the stages whose report quotes texts."""
 
 
 def create_pipeline(loaded: LoadedConfig, root: Path) -> Pipeline:
@@ -173,17 +175,19 @@ def _reporter(
     profilers: dict[str, Profiler],
     stages: dict[str, dict[str, Component]],
 ) -> Reporter:
-    def of(step: str, output: str) -> dict[str, Channel]:
+    def of(
+        step: str, output: str, names: Collection[str] = stages
+    ) -> dict[str, Channel]:
         return {
             name: stage[step].outputs[output]
             for name, stage in stages.items()
-            if step in stage
+            if step in stage and name in names
         }
 
     texts = {
         name: stage.evaluate.report_texts
         for name, stage in config.stages.items()
-        if stage.evaluate.report_texts and TASKS[stage.task].target == "label"
+        if stage.evaluate.report_texts and TASKS[stage.task].target in _QUOTED
     }
     return Reporter(
         ReporterConfig(
@@ -201,10 +205,9 @@ def _reporter(
             name: ingesters[config.stages[name].dataset].outputs["documents"]
             for name in texts
         }
-        | {k: v for k, v in of("folds", "folds").items() if k in texts},
-        predictions={
-            name: stages[name]["calibrate"].outputs["predictions"] for name in texts
-        },
+        | of("folds", "folds", texts),
+        predictions=of("predict", "predictions", texts)
+        | of("calibrate", "predictions", texts),
         evaluations=of("evaluate", "evaluation"),
         pushes=of("push", "pushed"),
     )

@@ -12,10 +12,9 @@ from itertools import islice
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
+from textmill.components.reporter.shortened_texts import read_texts
+from textmill.components.reporter.written_texts import read_written
 from textmill.models.tasks import TASKS
-from textmill.models.texts import texts_of
-
-MAX_CHARACTERS = 400
 
 
 def read_examples(
@@ -24,9 +23,11 @@ def read_examples(
     """Returns some ``errors`` and ``samples``: text, label, answer and probability.
 
     Errors are the answers that the model was most certain of; samples are the first
-    documents of the split, whose order is that of a hash. Empty for tasks that do not
-    learn one label.
+    documents of the split, whose order is that of a hash. Texts that a task writes are
+    next to their references: see ``read_written``. Empty for other tasks.
     """
+    if TASKS[predictions.facts["task"]].target == "text":
+        return read_written(predictions, documents, count=count)
     if TASKS[predictions.facts["task"]].target != "label":
         return {}
     errors = heapq.nsmallest(
@@ -35,7 +36,9 @@ def read_examples(
         key=lambda row: (-row["probability"], row["id"]),
     )
     samples = list(islice(_rows(predictions), count))
-    texts = _texts(predictions, documents, {row["id"] for row in [*errors, *samples]})
+    texts = read_texts(
+        predictions, documents, {row["id"] for row in [*errors, *samples]}
+    )
     return {
         name: [{**row, "text": texts[row["id"]]} for row in rows]
         for name, rows in (("errors", errors), ("samples", samples))
@@ -56,23 +59,3 @@ def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
                 "answer": labels[answer],
                 "probability": round(float(probabilities[row, answer]), 4),
             }
-
-
-def _texts(
-    predictions: Predictions, documents: Documents, ids: set[str]
-) -> dict[str, str]:
-    """Returns the shortened texts of some documents, by id."""
-    texts: dict[str, str] = {}
-    splits = documents.splits_of(predictions.facts["split"])
-    for document in documents.read(*splits):
-        if document["id"] in ids:
-            texts[document["id"]] = shorten("\n".join(texts_of(document)))
-            if len(texts) == len(ids):
-                break
-    return texts
-
-
-def shorten(text: str, limit: int = MAX_CHARACTERS) -> str:
-    """Returns a text of one line with at most ``limit`` characters."""
-    line = " ".join(text[: 4 * limit].split())
-    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"

@@ -24,6 +24,8 @@ from textmill.components.reporter.headline import (
 MAX_MATRIX = 30
 """Most classes of a drawn confusion matrix; with more, only mistakes are listed."""
 NUM_MISTAKES = 6
+EXAMPLES = ("errors", "samples", "worst_written", "written")
+"""Lists of quoted texts, those that a stage has."""
 FIRST_PLOTS = ("loss", "accuracy", "learning_rate")
 MAIN_SETTINGS = (
     "global_batch",
@@ -69,7 +71,7 @@ def describe_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
             for column, values in (evaluation.get("slices") or {}).items()
         },
         "samples": evaluation.get("samples") or [],
-        "examples": {"errors": [], "samples": []} | (stage.get("examples") or {}),
+        "examples": dict.fromkeys(EXAMPLES, ()) | (stage.get("examples") or {}),
         "pushed": push.get("version") if push.get("pushed") else None,
     }
 

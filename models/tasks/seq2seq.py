@@ -12,6 +12,9 @@ from typing_extensions import override
 
 from textmill.models.backbones import encoder_decoder
 from textmill.models.backbones.transformer import output_initializer
+from textmill.models.generation.beam import beam_search
+from textmill.models.generation.decoder import Rules, State
+from textmill.models.generation.generate import generate
 from textmill.models.tasks.config import Seq2SeqConfig
 from textmill.models.tasks.markdown import escape_markdown
 from textmill.models.tasks.server import Answers, Server
@@ -120,7 +123,7 @@ class Seq2Seq(Task):
             smoothing=self.task_config.label_smoothing if training else 0.0,
         )
 
-    def start(self, features: Features) -> tuple[tf.Tensor, encoder_decoder.State]:
+    def start(self, features: Features) -> tuple[tf.Tensor, State]:
         """Returns the logits of the first token ``[b, vocabulary]``, and the state."""
         state = encoder_decoder.start(
             self.backbone, self.config, features["ids"], features["mask"]
@@ -128,49 +131,38 @@ class Seq2Seq(Task):
         first = tf.fill([tf.shape(features["ids"])[0]], self.specials.start)
         return self.step(first, state)
 
-    def step(
-        self, tokens: tf.Tensor, state: encoder_decoder.State
-    ) -> tuple[tf.Tensor, encoder_decoder.State]:
+    def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         """Reads the tokens ``[b]``; returns the next logits ``[b, vocabulary]``."""
         hidden, state = encoder_decoder.step(self.backbone, self.config, tokens, state)
         return tf.cast(self._token_logits(hidden), tf.float32), state
 
-    def generate(self, features: Features) -> tf.Tensor:
-        """Returns the most likely tokens one by one, int32 ``[b, target]``.
+    def generate(
+        self, features: Features, *, beams: int = 1, alpha: float = 0.6
+    ) -> tf.Tensor:
+        """Returns tokens int32 ``[b, target]``; end tokens after an end.
 
-        After an end token, and where the longest target ends, all are end tokens.
+        Args:
+            features: the sources.
+            beams: hypotheses of beam search; 1 takes the likeliest token at each step.
+            alpha: strength of beam search's length penalty.
         """
-        specials, length = self.specials, self.config.longest_target - 1
-        never = {specials.pad, specials.start, specials.mask} - {None, specials.end}
-        control = tf.one_hot(sorted(never), self.vocabulary_size)
-        forbidden = -1e9 * tf.reduce_sum(control, axis=0)
         logits, state = self.start(features)
-        batch = tf.shape(features["ids"])[0]
-        written = tf.TensorArray(tf.int32, length, clear_after_read=False)
-
-        def write(
-            i: tf.Tensor,
-            logits: tf.Tensor,
-            has_ended: tf.Tensor,
-            state: encoder_decoder.State,
-            written: tf.TensorArray,
-        ) -> tuple[Any, ...]:
-            token = tf.argmax(logits + forbidden, -1, tf.int32)
-            token = tf.where(has_ended, specials.end, token)
-            has_ended |= token == specials.end
-            logits, state = self.step(token, state)
-            return i + 1, logits, has_ended, state, written.write(i, token)
-
-        start = (tf.constant(0), logits, tf.zeros([batch], tf.bool), state, written)
-        number, *_, written = tf.while_loop(
-            lambda i, _, has_ended, *__: (i < length) & ~tf.reduce_all(has_ended),
-            write,
-            start,
+        rules = Rules.of(self.specials, self.vocabulary_size)
+        num_tokens = self.config.longest_target - 1
+        if beams == 1:
+            return generate(
+                self.step, logits, state, rules=rules, num_tokens=num_tokens
+            )
+        tokens, _ = beam_search(
+            self.step,
+            logits,
+            state,
+            rules=rules,
+            num_tokens=num_tokens,
+            beams=beams,
+            alpha=alpha,
         )
-        tokens = tf.transpose(written.gather(tf.range(number)))
-        return tf.pad(
-            tokens, [[0, 0], [0, length - number]], constant_values=specials.end
-        )
+        return tokens
 
     @override
     def sample(self, rows: Rows, tokenizer: Tokenizer) -> list[str]:

@@ -70,7 +70,7 @@ class TrainingRun:
             len(rows),
             config,
             seed=seed,
-            lengths=rows.lengths(),
+            lengths=rows.widths(),
             key_epochs=self.task.key_epochs,
         )
         self._row_weight = None

@@ -31,6 +31,7 @@ _PACKINGS_OF = {
     "prompt": ("response",),
     "short_seq_prob": ("sentence_pair",),
     "dupe_factor": ("sentence_pair",),
+    "stride": ("strides",),
 }
 """The packings that read a knob of ``tokenize``."""
 _KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {

@@ -95,3 +95,20 @@ def test_a_row_holds_the_target_of_its_document(target, value, dtype, tmp_path):
     column = RowReader([tmp_path / "rows"], schema).take(np.array([0]))[target]
     assert column.dtype == dtype
     assert column.tolist() == [value]
+
+
+def test_a_row_of_several_texts_is_read_by_text(tmp_path):
+    schema = RowSchema(sequence_length=3, wide=False, texts=2)
+    assert RowSchema.of({"schema": schema.facts}) == schema
+    rows = np.zeros(2, schema.dtype)
+    rows["ids"] = [[2, 5, 3, 2, 3, 0], [2, 3, 0, 2, 3, 0]]
+    rows["lengths"] = [[3, 2], [2, 2]]
+    rows["length"] = [5, 4]
+    (tmp_path / "rows").write_bytes(frame_rows(schema, rows))
+    reader = RowReader([tmp_path / "rows"], schema)
+    columns = reader.take(np.array([1, 0]))
+    assert columns["ids"].tolist() == [[[2, 3, 0], [2, 3, 0]], [[2, 5, 3], [2, 3, 0]]]
+    assert columns["lengths"].tolist() == [[2, 2], [3, 2]]
+    assert reader.row_length == 6
+    assert reader.lengths().tolist() == [5, 4]
+    assert reader.widths().tolist() == [3, 2]

@@ -1,6 +1,7 @@
 from tests.components.reporter.pages import HOSTILE, Page
-from textmill.components.reporter.examples import read_examples, shorten
+from textmill.components.reporter.examples import read_examples
 from textmill.components.reporter.page import render_report
+from textmill.components.reporter.shortened_texts import shorten
 
 
 def test_worst_errors_are_the_most_certain_wrong_answers(artifacts):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from textmill.models.backbones import encoder_decoder
 from textmill.models.config import ModelConfig
+from textmill.models.generation.decoder import Rules
 from textmill.models.tasks.config import Seq2SeqConfig
 from textmill.models.tasks.seq2seq import Seq2Seq, target_rows
 from textmill.models.tasks.server import ServingOptions
@@ -169,6 +170,27 @@ def test_a_mixed_batch_is_answered_as_one_at_a_time():
         alone = {k: v[i : i + 1] for k, v in features.items()}
         alone |= {name: alone[name][:, :length] for name in ("ids", "mask")}
         np.testing.assert_array_equal(task.generate(alone), together[i : i + 1])
+
+
+def test_beam_search_finds_what_greedy_finds_or_likelier_texts():
+    task = make(SHAPES["modern"])
+    features = task.features(rows())
+
+    def log_probabilities(written):
+        read = np.concatenate([np.full((3, 1), SPECIALS.start), written], axis=1)
+        logits = task.logits(features | {"target_ids": tf.constant(read[:, :-1])})
+        shares = tf.nn.log_softmax(logits + Rules.of(SPECIALS, 40).forbidden).numpy()
+        own = np.take_along_axis(shares, written[..., None], -1)[..., 0]
+        is_end = written == SPECIALS.end
+        return np.where(np.cumsum(is_end, 1) - is_end > 0, 0.0, own).sum(1)
+
+    greedy = log_probabilities(task.generate(features).numpy())
+    beam = task.generate(features, beams=5, alpha=0.0).numpy()
+    assert (log_probabilities(beam) >= greedy - 1e-4).all()
+    alone = {k: v[1:2] for k, v in features.items()}
+    np.testing.assert_array_equal(
+        task.generate(alone, beams=5, alpha=0.0).numpy(), beam[1:2]
+    )
 
 
 def test_documents_are_answered_by_the_served_graph_with_the_references_loss():
