@@ -184,23 +184,10 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
-<<<<<<< HEAD
-TOKEN_COLUMNS = {
-    "ids",
-    "segments",
-    "types",
-    "answer",
-    "word_starts",
-    "tags",
-    "target_ids",
-}
-"""Unpacked columns whose last axis is the tokens of a row."""
 TEACHER = "teacher"
 """Column of the probabilities that a student learns, float32 ``[n, labels]``."""
 
 
-=======
->>>>>>> main
 class RowReader:
     """Reads rows of one split by index, over its files in order."""
 
