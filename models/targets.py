@@ -294,8 +294,8 @@ class Answer(Target):
         return answer_places(value, text)
 
     def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
-        """Returns two numbers."""
-        return [("span", "<i4", (2,))]
+        """Returns two numbers, and 1 for the first row of a document."""
+        return [("span", "<i4", (2,)), ("opens", "u1")]
 
 
 class Text(Target):

@@ -332,6 +332,7 @@ class _TokenizeShard(beam.DoFn):
         assert windows is not None, "a packing of the kind of target"
         if self._schema.target == "answer":
             rows["span"] = answer_rows(batch, tokens, windows)
+            rows["opens"] = windows.begin == 0
             return
         width = self._schema.sequence_length
         tags = tag_rows(batch, tokens, windows, labels=self._labels, width=width)
