@@ -22,7 +22,7 @@ def join_tokens(
     ends with E, L, S or U, or before the next one.
 
     Raises:
-        BadRecord: the lists differ in length, or a value is no token or tag.
+        BadRecord: the lists differ in length, or a value is neither a token nor a tag.
     """
     if not isinstance(tags, list) or len(tags) != len(tokens):
         got = len(tags) if isinstance(tags, list) else type(tags).__name__
