@@ -161,8 +161,11 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
-TOKEN_COLUMNS = {"ids", "segments", "types", "answer", "word_starts", "tags"}
-"""Unpacked columns whose last axis is the tokens of a row."""
+TOKEN_COLUMNS = {
+    *("ids", "segments", "types", "answer", "word_starts", "tags"),
+    "target_ids",
+}
+"""Unpacked columns whose last axis is the tokens of a row, or of its target."""
 
 
 class RowReader:
