@@ -1,9 +1,10 @@
 """The token row: one schema for the writer in Beam and the reader in training.
 
 A row has a fixed number of bytes: token ids, their number, and the columns that the
-schema adds. Rows are stored in TFRecord files, whose framing has a fixed size too, so
-row i of a file is at a known offset: reading in any order is a gather from a memory
-map, and a reader's state is a number.
+schema adds. Where each text of a document has tokens of its own, they are in one row,
+every text in as many places as the longest may take. Rows are stored in TFRecord files,
+whose framing has a fixed size too, so row i of a file is at a known offset: reading in
+any order is a gather from a memory map, and a reader's state is a number.
 
 Flags of tokens take one bit each. ``part_starts`` marks the beginning of a part of the
 row: a document, a sentence of a pair, or prompt and answer; segment ids and positions
@@ -23,8 +24,14 @@ import numpy as np
 from textmill.models.targets import TARGETS
 
 _CRC_MASK_DELTA = 0xA282EAD8
+_NUMBERS = ("ids", "length", "lengths", "follows", "target_ids", "target_length")
 
 Parts = Literal["none", "documents", "sentences", "pair", "answer"]
+
+TOKEN_COLUMNS = {
+    *("ids", "target_ids", "segments", "types", "answer", "word_starts", "tags"),
+}
+"""Columns of ``RowSchema.unpack`` whose last axis is that of tokens."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class RowSchema:
     """The layout of a row, as recorded in a manifest.
 
     Attributes:
-        sequence_length: tokens per row.
+        sequence_length: tokens per row, or of each text in it.
         wide: ids take 32 bits, for vocabularies of more than 65,536 tokens.
         parts: the marked parts of a row: ``documents``, two ``sentences`` (with a flag
             for the second following the first), a ``pair`` of texts, or a prompt and
@@ -40,6 +47,7 @@ class RowSchema:
         words: the first token of every word is marked.
         target: the kind of target of a row's document, by its name in ``TARGETS``.
         num_labels: for kind ``labels``, the number of names.
+        texts: texts per row, each with its own tokens.
         target_tokens: tokens of a second sequence, that a decoder writes; 0 without.
     """
 
@@ -49,6 +57,7 @@ class RowSchema:
     words: bool = False
     target: str = "none"
     num_labels: int = 0
+    texts: int = 1
     target_tokens: int = 0
 
     @classmethod
@@ -66,9 +75,16 @@ class RowSchema:
         if self.target in ("none", "label"):
             del facts["target"], facts["num_labels"]
             facts["labelled"] = self.target == "label"
+        if self.texts == 1:
+            del facts["texts"]
         if not self.target_tokens:
             del facts["target_tokens"]
         return facts
+
+    @property
+    def row_length(self) -> int:
+        """Tokens per row, padding included."""
+        return self.sequence_length * self.texts
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -78,8 +94,11 @@ class RowSchema:
         """
         ids = "<u4" if self.wide else "<u2"
         bits = ("u1", (-(-self.sequence_length // 8),))
-        fields: list[Any] = [("ids", ids, (self.sequence_length,)), ("length", "<u4")]
-        fields += TARGETS[self.target].row_fields(self.num_labels)
+        fields: list[Any] = [("ids", ids, (self.row_length,)), ("length", "<u4")]
+        if self.texts > 1:
+            fields.append(("lengths", "<u4", (self.texts,)))
+        target = TARGETS[self.target]
+        fields += target.row_fields(self.num_labels, self.sequence_length)
         if self.parts != "none":
             fields.append(("part_starts", *bits))
         if self.words:
@@ -108,21 +127,25 @@ class RowSchema:
 
         Returns:
             ``ids`` int32 ``[n, length]``, ``length`` int32 ``[n]``, and depending on
-            the schema: the target's column (see ``textmill.models.targets``); for
-            documents, ``segments`` int32 ``[n, length]``, counted from 1, 0 for
-            padding; for sentences and pairs, ``types`` int32 ``[n, length]``, 1 in the
-            second; for sentences, ``follows`` int32 ``[n]``; for answers, ``answer``
-            int32 ``[n, length]``, 1 inside; ``word_starts`` uint8 ``[n, length]``;
-            ``target_ids`` int32 ``[n, target_tokens]`` and ``target_length`` int32
-            ``[n]``.
+            the schema: for k texts, ``ids`` ``[n, k, length]`` and ``lengths`` int32
+            ``[n, k]``, of which ``length`` is the sum; the target's column (see
+            ``textmill.models.targets``); for documents, ``segments`` int32 ``[n,
+            length]``, counted from 1, 0 for padding; for sentences and pairs, ``types``
+            int32 ``[n, length]``, 1 in the second; for sentences, ``follows`` int32
+            ``[n]``; for answers, ``answer`` int32 ``[n, length]``, 1 inside;
+            ``word_starts`` uint8 ``[n, length]``; ``target_ids`` int32 ``[n,
+            target_tokens]`` and ``target_length`` int32 ``[n]``.
         """
         columns = {
             name: rows[name].astype(np.int32)
-            for name in ("ids", "length", "follows", "target_ids", "target_length")
+            for name in _NUMBERS
             if name in (rows.dtype.names or ())
         }
+        if self.texts > 1:
+            shape = (len(rows), self.texts, self.sequence_length)
+            columns["ids"] = columns["ids"].reshape(shape)
         target = TARGETS[self.target]
-        for name, *_ in target.row_fields(self.num_labels):
+        for name, *_ in target.row_fields(self.num_labels, self.sequence_length):
             columns[name] = target.unpack(rows[name])
         if self.words:
             columns["word_starts"] = self._bits(rows["word_starts"])
@@ -161,13 +184,6 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
-TOKEN_COLUMNS = {
-    *("ids", "segments", "types", "answer", "word_starts", "tags"),
-    "target_ids",
-}
-"""Unpacked columns whose last axis is the tokens of a row, or of its target."""
-
-
 class RowReader:
     """Reads rows of one split by index, over its files in order."""
 
@@ -184,13 +200,21 @@ class RowReader:
     @property
     def row_length(self) -> int:
         """Tokens per row, padding included."""
-        return self._schema.sequence_length
+        return self._schema.row_length
 
     def lengths(self) -> np.ndarray:
-        """Returns the length of every row, int32 ``[rows]``: of its longer sequence."""
+        """Returns the number of tokens of every row, int32 ``[rows]``."""
+        lengths = self.column("length").astype(np.int32)
+        if self._schema.target_tokens:
+            lengths += self.column("target_length").astype(np.int32)
+        return lengths
+
+    def widths(self) -> np.ndarray:
+        """Returns the tokens of the longest sequence of every row, int32 ``[rows]``."""
+        if self._schema.texts > 1:
+            return self.column("lengths").max(axis=1).astype(np.int32)
         names = ["length", *(["target_length"] if self._schema.target_tokens else [])]
-        lengths = np.max([self.column(name) for name in names], axis=0)
-        return lengths.astype(np.int32)
+        return np.max([self.column(name) for name in names], axis=0).astype(np.int32)
 
     def column(self, name: str) -> np.ndarray:
         """Returns a stored column of all rows, ``[rows, ...]``; see ``RowSchema``."""

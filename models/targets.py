@@ -8,20 +8,16 @@ the planner does without.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from textmill.models.spans import answer_places, mismatch, tagged_span
 
 if TYPE_CHECKING:
     import numpy as np
 
 _LARGEST_FLOAT32 = (2 - 2**-23) * 2.0**127
-
-
-def mismatch(expected: str, value: Any) -> str:
-    """Returns ``expected a string, got list`` for messages."""
-    got = "an empty string" if value == "" else type(value).__name__
-    return f"expected {expected}, got {got}"
 
 
 class Target:
@@ -32,6 +28,8 @@ class Target:
         packings: packings whose rows can hold it; none where no row can yet.
         has_labels: whether its values are names that rows hold as numbers.
         suits_parts: whether a part or a changed copy of a text has the same target.
+        has_spans: whether its values count the characters of the text, so that rows
+            hold it by the places of their tokens.
     """
 
     field = ""
@@ -42,9 +40,11 @@ class Target:
         "sentence_pair",
         "response",
         "pair",
+        "texts",
     )
     has_labels = False
     suits_parts = True
+    has_spans = False
 
     def parse(self, value: Any, text: str) -> Any:
         """Returns the JSON value that a document holds for a source's value.
@@ -68,8 +68,13 @@ class Target:
         """Returns a document's value with other names."""
         return value
 
-    def row_fields(self, num_labels: int) -> list[Any]:
-        """Returns its NumPy fields of a row, one or none."""
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
+        """Returns its NumPy fields of a row, one or none.
+
+        Args:
+            num_labels: names of the documents' labels.
+            sequence_length: tokens of a row.
+        """
         return []
 
     def encode(self, values: Sequence[Any], labels: Sequence[str]) -> list[Any]:
@@ -94,7 +99,7 @@ class Label(Target):
     """One name of several: int32 in rows."""
 
     field = "label"
-    packings = ("pad", "pair")
+    packings = ("pad", "pair", "texts")
     has_labels = True
 
     def parse(self, value: Any, text: str) -> str:
@@ -109,7 +114,7 @@ class Label(Target):
         """Returns the other name."""
         return name(value)
 
-    def row_fields(self, num_labels: int) -> list[Any]:
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
         """Returns one number."""
         return [(self.field, "<i4")]
 
@@ -131,7 +136,7 @@ class Labels(Target):
     """Any number of names: one uint8 for each in rows, 1 where the document has it."""
 
     field = "labels"
-    packings = ("pad", "pair")
+    packings = ("pad", "pair", "texts")
     has_labels = True
 
     def parse(self, value: Any, text: str) -> list[str]:
@@ -147,7 +152,7 @@ class Labels(Target):
         """Returns the other names, sorted, each once."""
         return sorted(set(map(name, value)))
 
-    def row_fields(self, num_labels: int) -> list[Any]:
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
         """Returns a number for each name."""
         return [(self.field, "u1", (num_labels,))]
 
@@ -186,7 +191,7 @@ class Number(Target):
     """A number, for regression: float32 in rows."""
 
     field = "number"
-    packings = ("pad", "pair")
+    packings = ("pad", "pair", "texts")
 
     def is_missing(self, value: Any) -> bool:
         """Returns True without a number; pandas writes NaN as a text."""
@@ -203,7 +208,7 @@ class Number(Target):
             raise ValueError(mismatch("a finite number", value))
         return number
 
-    def row_fields(self, num_labels: int) -> list[Any]:
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
         """Returns one number."""
         return [(self.field, "<f4")]
 
@@ -222,12 +227,19 @@ class Number(Target):
 
 
 class Tags(Target):
-    """Spans of characters with names, for tagging; rows do not hold them yet."""
+    """Spans of characters with names: in rows, uint8 for each token.
+
+    0 is a token outside of spans, 1 + 2k the first one of a span of label k, 2 + 2k a
+    further one, and 255 a control token or padding.
+    """
 
     field = "tags"
-    packings = ()
+    packings = ("pad", "strides")
     has_labels = True
     suits_parts = False
+    has_spans = True
+    IGNORED = 255
+    MAX_LABELS = 127
 
     def parse(self, value: Any, text: str) -> list[dict[str, Any]]:
         """Returns spans in the order of the text, which may not overlap.
@@ -236,7 +248,9 @@ class Tags(Target):
         """
         if not isinstance(value, list):
             raise ValueError(mismatch("a list of spans", value))
-        spans = sorted((_span(item, text) for item in value), key=lambda s: s["start"])
+        spans = sorted(
+            (tagged_span(item, text) for item in value), key=lambda s: s["start"]
+        )
         for before, after in pairwise(spans):
             if after["start"] < before["end"]:
                 raise ValueError(
@@ -254,21 +268,34 @@ class Tags(Target):
         """Returns the spans with other names."""
         return [span | {"label": name(span["label"])} for span in value]
 
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
+        """Returns a number for each token."""
+        return [(self.field, "u1", (sequence_length,))]
 
-def _span(value: Any, text: str) -> dict[str, Any]:
-    keys = ("start", "end", "label")
-    span = dict(zip(keys, value, strict=False)) if isinstance(value, list) else value
-    if not isinstance(span, Mapping) or set(span) != set(keys):
-        raise ValueError(mismatch("a span of start, end and label", value))
-    start, end, label = (span[key] for key in keys)
-    if type(start) is not int or type(end) is not int or type(label) is not str:
-        raise ValueError("expected a span of two integers and a string")
-    if not 0 <= start < end <= len(text) or not label:
-        raise ValueError(
-            f"expected a named span inside a text of {len(text)} characters, got "
-            f"{start} to {end}"
-        )
-    return {"start": start, "end": end, "label": label}
+    def unpack(self, column: np.ndarray) -> np.ndarray:
+        """Returns int32 ``[n, length]``."""
+        return column.astype("int32")
+
+
+class Answer(Target):
+    """Places of an answer in the text, none without one: int32 ``[2]`` in rows.
+
+    Rows hold the first and the last token of the answer; both are 0, the start token,
+    where a row does not hold it whole.
+    """
+
+    field = "answers"
+    packings = ("strides",)
+    suits_parts = False
+    has_spans = True
+
+    def parse(self, value: Any, text: str) -> list[dict[str, int]]:
+        """Returns the different places; see ``answer_places``."""
+        return answer_places(value, text)
+
+    def row_fields(self, num_labels: int, sequence_length: int = 0) -> list[Any]:
+        """Returns two numbers, and 1 for the first row of a document."""
+        return [("span", "<i4", (2,)), ("opens", "u1")]
 
 
 class Text(Target):
@@ -293,6 +320,7 @@ TARGETS: dict[str, Target] = {
     "labels": Labels(),
     "number": Number(),
     "tags": Tags(),
+    "answer": Answer(),
     "text": Text(),
 }
 """Every kind by the name under which rows of ``TASKS`` give it."""

@@ -423,6 +423,7 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
     pairs = stage.tokenize if packing == "sentence_pair" else TokenizeConfig()
     return RowLayout(
         sequence_length=config.model.sequence_length + next_token,
+        texts=num_texts,
         packing=packing,
         attention=stage.tokenize.attention,
         overlap=int(next_token and packing == "concat"),
@@ -432,6 +433,7 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
         prompt=stage.tokenize.prompt if packing == "response" else None,
         short_seq_prob=pairs.short_seq_prob,
         dupe_factor=pairs.dupe_factor,
+        stride=stage.tokenize.stride if packing == "strides" else None,
         seed=config.seed if packing == "sentence_pair" else 0,
         target=task.target,
         target_length=(

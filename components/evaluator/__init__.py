@@ -1,9 +1,9 @@
 """Evaluation: metrics of a model's predictions, and the thresholds that bless it.
 
 Reading order: this file (config, verb, noun), ``rows.py`` (predictions become
-statistics by row), ``engine.py`` (metrics), ``majority.py`` and ``overlap.py`` (what to
-hold them against), ``thresholds.py`` and ``pushed.py`` (the gate). The metrics
-themselves are in ``textmill.models.metrics``.
+statistics by row), ``engine.py`` (metrics), ``majority.py``, ``bm25.py`` and
+``overlap.py`` (what to hold them against), ``thresholds.py`` and ``pushed.py`` (the
+gate). The metrics themselves are in ``textmill.models.metrics``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from textmill.components.artifacts import (
 )
 from textmill.components.base import Component, ExternalVersion, Input, Output
 from textmill.models.checks import Bounds, check_bounds
+from textmill.models.tasks import TASKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,12 +43,14 @@ class EvaluateConfig:
     ``">= pushed - 0.01"`` compares with the newest pushed version of the stage with a
     different model: the whole 95 % interval of the difference, row by row where both
     have the rows, must be at -0.01 or above. The first model has no baseline and
-    passes. ``majority``, ``linear`` and ``encoder`` are compared alike."""
+    passes. ``majority``, ``linear``, ``encoder`` and ``bm25`` are compared
+    alike."""
     baseline: Literal["linear", "none"] = "linear"
     """Simple model of the same documents, whose metrics are shown next to this one's:
     ``linear``, a logistic or ridge regression over token n-grams of the whole text, for
     tasks with a label, labels or a number; or ``none``. The most frequent label is
-    always shown."""
+    always shown, and for embed BM25, which ranks texts by the tokens that they
+    share."""
     samples: Annotated[int, Bounds(at_least=0, at_most=10_000)] = 0
     """causal_lm: number of texts that the model generates."""
     sample_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 200
@@ -84,8 +87,8 @@ def evaluate(
 ) -> None:
     """Computes metrics of predictions and of baselines, and checks thresholds.
 
-    The model is an input for its facts only. ``pretraining`` are the data sets of the
-    stages that it starts from, by name.
+    The model is an input for its facts and its tokenizer. ``pretraining`` are the data
+    sets of the stages that it starts from, by name.
 
     Raises:
         ConfigError: a threshold is malformed, names an unknown metric, or compares what
@@ -93,6 +96,7 @@ def evaluate(
         DataError: a metric is NaN, or all rows have one label.
         IntegrityError: baselines are for other rows, or a pushed version was altered.
     """
+    from textmill.components.evaluator.bm25 import bm25_chunks
     from textmill.components.evaluator.engine import load_metrics, measure
     from textmill.components.evaluator.majority import label_shares
     from textmill.components.evaluator.overlap import documents_seen
@@ -103,8 +107,14 @@ def evaluate(
     split = predictions.facts["split"]
     rows = measure_rows(predictions, load_metrics(predictions.facts["task"]))
     shares = label_shares(documents, predictions)
+    retrieves = TASKS[predictions.facts["task"]].retrieves
     result = measure(
-        predictions, config, baselines or {}, label_shares=shares, rows=rows
+        predictions,
+        config,
+        baselines or {},
+        label_shares=shares,
+        bm25=bm25_chunks(documents, predictions, model) if retrieves else None,
+        rows=rows,
     )
     if seen := documents_seen(documents, predictions, pretraining or {}):
         result["seen_in_pretraining"] = seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -37,6 +37,7 @@ def measure(
     baselines: Mapping[str, Predictions] = MappingProxyType({}),
     *,
     label_shares: np.ndarray | None = None,
+    bm25: Iterable[dict[str, Any]] | None = None,
     rows: MeasuredRows | None = None,
 ) -> dict[str, Any]:
     """Returns task, rows and metrics; for classifiers, slices and confusion matrix too.
@@ -48,6 +49,7 @@ def measure(
             metrics, and the model's minus theirs.
         label_shares: each label's share of train, which makes the baseline
             ``majority``.
+        bm25: columns of predictions with the ranks of the baseline ``bm25``.
         rows: the measured rows of the predictions, if they are at hand.
 
     Raises:
@@ -73,6 +75,8 @@ def measure(
     if label_shares is not None:
         chunks = majority_chunks(predictions, label_shares)
         others["majority"] = measure_rows(predictions, metrics, chunks)
+    if bm25 is not None:
+        others["bm25"] = measure_rows(predictions, metrics, bm25)
     if others:
         result["baselines"] = {
             name: _compare(name, other, metrics, rows, config.seed)
@@ -86,7 +90,7 @@ def measure(
         )
     if "folds" in predictions.facts:
         result["folds"] = measure_folds(predictions, metrics, seed=config.seed)
-    if TASKS[task].target != "none":
+    if TASKS[task].has_document_rows:
         result["slices"] = {
             column: _slices(values, metrics, rows, config.seed)
             for column, values in rows.slices.items()

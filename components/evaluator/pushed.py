@@ -37,10 +37,10 @@ def row_keys(
     documents: Documents, predictions: Predictions, ids: list[str]
 ) -> np.ndarray | None:
     """Returns a key of each row, uint64; None if the rows are of other documents."""
-    target = TASKS[predictions.facts["task"]].target
-    if target == "none":
+    task = TASKS[predictions.facts["task"]]
+    if not task.has_document_rows:
         return np.arange(len(ids), dtype=np.uint64)
-    field, seen = TARGETS[target].field, Counter[bytes]()
+    field, seen = TARGETS[task.target].field or "id", Counter[bytes]()
     keys: list[int] = []
     read: list[str] = []
     splits = documents.splits_of(predictions.facts["split"])

@@ -25,7 +25,7 @@ from textmill.models.tasks import TASKS
 _NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 RULE = re.compile(
     rf"\s*(?P<comparison>>=|<=|>|<)\s*"
-    rf"(?:(?P<other>pushed|majority|linear|encoder)"
+    rf"(?:(?P<other>pushed|majority|linear|encoder|bm25)"
     rf"(?:\s*(?P<sign>[-+])\s*(?P<margin>{_NUMBER}))?"
     rf"|(?P<number>[-+]?{_NUMBER}))\s*"
 )

@@ -8,7 +8,7 @@ from textmill.components.ingester.cleaning.config import CleanConfig
 from textmill.components.ingester.cleaning.text_pipeline import TextPipeline
 from textmill.components.ingester.readers.records import BadRecord
 from textmill.components.ingester.sources.config import SourceConfig
-from textmill.models.targets import mismatch
+from textmill.models.spans import mismatch
 from textmill.models.texts import TEXT_FIELDS
 
 _WORDS = ("first", "second", "third")

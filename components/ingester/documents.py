@@ -29,7 +29,8 @@ from textmill.components.scratch import cached_path
 from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes, text_key
 from textmill.models.errors import DataError, did_you_mean
-from textmill.models.targets import TARGETS, Tags, Text, mismatch
+from textmill.models.spans import mismatch
+from textmill.models.targets import TARGETS, Tags, Text
 from textmill.models.texts import TEXT_FIELDS
 
 INDEX = np.dtype(

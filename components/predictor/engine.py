@@ -23,7 +23,7 @@ from textmill.models.inference import predict_rows, tokenize_documents
 from textmill.models.linear.model import LinearModel
 from textmill.models.rows import RowReader, RowSchema
 from textmill.models.targets import TARGETS
-from textmill.models.tasks import TASKS
+from textmill.models.tasks import TASKS, TaskRow
 from textmill.models.tasks.server import ServingOptions
 from textmill.models.texts import texts_of
 from textmill.models.tokenizers import load_tokenizer
@@ -46,28 +46,29 @@ def predict_splits(
     Raises:
         ConfigError: a slice names no column.
     """
-    target = TASKS[model.facts["task"]].target
+    task = TASKS[model.facts["task"]]
+    target = task.target
     _check_slices(documents, target, config.slices)
     copied = list(config.slices)
-    group = config.group if target != "none" else None
+    group = config.group if task.has_document_rows else None
     if group and group not in copied:
         copied.append(group)
     if rows is None:
         outputs = _of_linear(documents, model, target=target)
-    elif TASKS[model.facts["task"]].predicts == "documents":
+    elif task.predicts == "documents":
         outputs = _of_documents(documents, model, target=target, batch=config.batch)
     else:
         outputs = _of_rows(rows, model, predictions, config)
     evaluated, *others = _splits(documents, rows, target, config)
     for split in (evaluated, *others):
-        columns = _row_columns(documents, split, target=target, copied=copied)
+        columns = _row_columns(documents, split, task=task, copied=copied)
         write_rows(predictions, split, outputs=outputs(split), columns=columns)
     predictions.facts = {
         "task": model.facts["task"],
         "labels": model.facts["labels"],
         "split": evaluated,
         "rows": predictions.records[predictions.file_name(evaluated)],
-        "slices": list(config.slices) if target != "none" else [],
+        "slices": list(config.slices) if task.has_document_rows else [],
         **({"group": group} if group else {}),
         **(_sizes(rows, evaluated) if rows else {"tokens": 0, "bytes": 0}),
         "model": model.digest,
@@ -154,9 +155,9 @@ def _of_documents(
     field = TARGETS[target].field
 
     def outputs(split: str) -> Iterator[dict[str, np.ndarray]]:
-        chosen = documents.read_with(field, split) if field else documents.read(split)
-        while part := list(islice(chosen, batch)):
-            columns: dict[str, Any] = dict(server.document_outputs(part))
+        chosen = documents.read_with(field or "id", split)
+        for part, answers in server.split_outputs(chosen, batch=batch):
+            columns: dict[str, Any] = dict(answers)
             if field:
                 columns = {"target": [_as_column(d[field]) for d in part]} | columns
             yield {name: _as_array(values) for name, values in columns.items()}
@@ -207,18 +208,18 @@ def _check_slices(documents: Documents, target: str, slices: tuple[str, ...]) ->
 
 
 def _row_columns(
-    documents: Documents, split: str, *, target: str, copied: Sequence[str]
+    documents: Documents, split: str, *, task: TaskRow, copied: Sequence[str]
 ) -> Iterator[dict[str, str]]:
     """Yields the id and the copied columns of each row.
 
-    A row of a task with a target is a document; other rows may hold several, and are
-    numbered.
+    Rows that may hold several documents are numbered.
     """
-    if target == "none":
+    if not task.has_document_rows:
         number = 0
         while True:
             yield {"id": f"{split}-{number:09d}"}
             number += 1
-    for document in documents.read_with(TARGETS[target].field, split):
+    field = TARGETS[task.target].field or "id"
+    for document in documents.read_with(field, split):
         values = {column: str(document.get(column, NO_VALUE)) for column in copied}
         yield {"id": document["id"]} | values

@@ -19,6 +19,7 @@ FEW_GROUPS = 10
 """With fewer groups than this, intervals are rough."""
 _BASELINES = {
     "majority": "most frequent label",
+    "bm25": "BM25",
     "linear": "linear model",
     "encoder": "encoder alone",
 }

@@ -3,8 +3,8 @@
 Rows belong to no model; a task shifts and masks them when it reads them.
 
 Reading order: ``engine`` (Beam), ``packing`` (pad and concat), ``best_fit``,
-``sentence_pairs``, ``prompt_response``, ``encoder_decoder``, ``word_boundaries``,
-``tf_example``.
+``sentence_pairs``, ``several_texts``, ``prompt_response``, ``encoder_decoder``,
+``span_rows``, ``word_boundaries``, ``tf_example``.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from typing import Annotated, Literal, cast
 
 from textmill.components.artifacts import Documents, TokenRows, Vocabulary
 from textmill.components.base import Component, Context, Input, Output
-from textmill.models.checks import SHARE, Bounds, check_bounds
+from textmill.models.checks import COUNT, SHARE, Bounds, check_bounds
 from textmill.models.targets import TARGETS
 
 Packing = Literal[
     *("pad", "concat", "best_fit", "sentence_pair", "response", "pair"),
-    "encoder_decoder",
+    *("texts", "strides", "encoder_decoder"),
 ]
 
-TEXTS_OF: dict[str, tuple[int, ...]] = {"pair": (2,)}
+TEXTS_OF: dict[str, tuple[int, ...]] = {
+    "pair": (2,),
+    "texts": (2, 3),
+    "strides": (1, 2),
+}
 """By packing: the numbers of texts of a document that it takes; of others, one."""
 
 
@@ -47,7 +51,9 @@ class TokenizeConfig:
     end token between documents (concat); whole documents fitted together (best_fit);
     BERT's sentence pairs, the second following the first or from another document
     (sentence_pair); a prompt and its response (response); the two texts of a
-    document (pair); a text and its target in two sequences (encoder_decoder). Not set:
+    document (pair); each text of a document with ``sequence_length`` tokens of its own
+    (texts); windows of a long text, with the second text, a question, in each
+    (strides); a text and its target in two sequences (encoder_decoder). Not set:
     concat for a language model, encoder_decoder for seq2seq; for others pad, or pair
     for documents of two texts. The start token begins a row of masked_lm, not every
     document in it."""
@@ -66,6 +72,9 @@ class TokenizeConfig:
     dupe_factor: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 1
     """sentence_pair: how many times to split each training document into pairs, every
     time with new random choices."""
+    stride: Annotated[int, COUNT] | None = None
+    """strides: tokens from the beginning of a window to that of the next one, at most a
+    window. Not set: half a window."""
     examples: bool = False
     """Also write rows as tf.Example, in ``examples/``, for other programs; training
     reads the packed rows."""
@@ -79,7 +88,9 @@ class RowLayout:
     """The shape of token rows."""
 
     sequence_length: int
-    """Tokens per row, special tokens included."""
+    """Tokens per row, special tokens included; texts: of each text in it."""
+    texts: int = 1
+    """Texts of a document."""
     packing: Packing = "pad"
     """How documents share rows."""
     attention: Literal["document", "row"] = "document"
@@ -102,6 +113,8 @@ class RowLayout:
     """sentence_pair: share of documents whose pairs are shorter than a row."""
     dupe_factor: int = 1
     """sentence_pair: how many times to split each training document."""
+    stride: int | None = None
+    """strides: tokens between the beginnings of two windows; None is half of one."""
     seed: int = 0
     """sentence_pair: seed of its random choices."""
     target: str = "none"

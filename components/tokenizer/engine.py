@@ -41,6 +41,13 @@ from textmill.components.tokenizer.encoder_decoder import EncoderDecoder
 from textmill.components.tokenizer.packing import Batch, Concat, Packer, Pad
 from textmill.components.tokenizer.prompt_response import Response
 from textmill.components.tokenizer.sentence_pairs import SentencePair, TextPair
+from textmill.components.tokenizer.several_texts import Strides, Texts
+from textmill.components.tokenizer.span_rows import (
+    TokenSpans,
+    answer_rows,
+    check_labels,
+    tag_rows,
+)
 from textmill.components.tokenizer.tf_example import write_examples
 from textmill.components.tokenizer.word_boundaries import make_word_marker
 from textmill.models.errors import DataError
@@ -56,6 +63,8 @@ PACKERS: dict[str, type[Packer]] = {
     "sentence_pair": SentencePair,
     "response": Response,
     "pair": TextPair,
+    "texts": Texts,
+    "strides": Strides,
     "encoder_decoder": EncoderDecoder,
 }
 EXAMPLES = "examples"
@@ -74,7 +83,7 @@ def schema_of(
         parts = "documents"
     elif config.packing == "sentence_pair":
         parts = "sentences"
-    elif config.packing == "pair":
+    elif config.packing == "pair" or (config.packing, config.texts) == ("strides", 2):
         parts = "pair"
     elif config.packing == "response":
         parts = "answer"
@@ -85,6 +94,7 @@ def schema_of(
         words=config.words is not None,
         target=config.target,
         num_labels=num_labels if config.target == "labels" else 0,
+        texts=config.texts if config.packing == "texts" else 1,
         target_tokens=config.target_length,
     )
 
@@ -102,6 +112,8 @@ def tokenize_shards(
         vocabulary_size=vocabulary.facts["size"],
         num_labels=len(documents.labels),
     )
+    if config.target == "tags":
+        check_labels(documents.labels)
     with open_scratch_dir(context, parent=rows.path.parent) as scratch:
         work = list(_work(documents, rows, config, scratch))
         vocabulary_files = [scratch.upload(path) for path in vocabulary.files()]
@@ -225,7 +237,7 @@ def _check_splits(rows: TokenRows, totals: dict[str, dict[str, int]]) -> None:
 
 def _quality(counts: dict[str, int], schema: RowSchema) -> dict[str, float]:
     """Returns the ledger of tokens, and the share of row slots in use."""
-    slots = max(1, counts["rows"] * schema.sequence_length)
+    slots = max(1, counts["rows"] * schema.row_length)
     names = ("in", "out", "dropped", "documents", "truncated")
     ledger = {name: counts[name] for name in names}
     return ledger | {"fill": round(counts["used"] / slots, 6)}
@@ -293,22 +305,46 @@ class _TokenizeShard(beam.DoFn):
         return kind(config, schema=self._schema, specials=self._tokenizer.specials)
 
     def _rows(self, packer: Packer, batches: Iterable[Batch]) -> Iterator[np.ndarray]:
+        has_spans = TARGETS[self._schema.target].has_spans
         for batch in batches:
+            texts = tf.constant(packer.texts(batch), tf.string)
             with tf.device("CPU"):
-                tokens = self._tokenizer(tf.constant(packer.texts(batch), tf.string))
+                if has_spans:
+                    tokens, *bounds = self._tokenizer.tokenize_with_offsets(texts)
+                else:
+                    tokens = self._tokenizer(texts)
             flat, splits = tokens.flat_values.numpy(), tokens.row_splits.numpy()
             if self._words:
                 flat = self._words.mark(flat, splits)
             rows = packer.add(flat, splits, batch)
-            self._set_target(rows, batch)
+            if has_spans:
+                starts, ends = (bound.flat_values.numpy() for bound in bounds)
+                self._set_spans(rows, batch, TokenSpans(starts, ends, splits), packer)
+            else:
+                self._set_target(rows, batch)
             yield rows
         yield packer.flush()
+
+    def _set_spans(
+        self, rows: np.ndarray, batch: Batch, tokens: TokenSpans, packer: Packer
+    ) -> None:
+        windows = packer.windows
+        assert windows is not None, "a packing of the kind of target"
+        if self._schema.target == "answer":
+            rows["span"] = answer_rows(batch, tokens, windows)
+            rows["opens"] = windows.begin == 0
+            return
+        width = self._schema.sequence_length
+        tags = tag_rows(batch, tokens, windows, labels=self._labels, width=width)
+        rows["tags"] = tags
 
     def _set_target(self, rows: np.ndarray, batch: Batch) -> None:
         target = TARGETS[self._schema.target]
         if self._schema.target == "label":
             self._num_of_label.update(_LABEL + document["label"] for document in batch)
-        for name, *_ in target.row_fields(self._schema.num_labels):
+        for name, *_ in target.row_fields(
+            self._schema.num_labels, self._schema.sequence_length
+        ):
             rows[name] = target.encode([d[name] for d in batch], self._labels)
 
 

@@ -6,7 +6,7 @@ Inside packers, the two bits above a token's id carry its flags.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,29 @@ rows, all tokens inside them, and their parts; tokens and bytes of responses."""
 Batch = Sequence[dict[str, Any]]
 
 
+class Windows(NamedTuple):
+    """The parts of documents' first texts in rows; each field is int64 ``[rows]``."""
+
+    document: np.ndarray
+    """The document's number in its batch."""
+    begin: np.ndarray
+    """The first token of the text in the row."""
+    count: np.ndarray
+    """Tokens of the text in the row."""
+    column: np.ndarray
+    """The place of the first one in the row."""
+
+
 class Packer:
-    """Base class of packers: framing, counting, and the records of rows."""
+    """Base class of packers: framing, counting, and the records of rows.
+
+    Attributes:
+        counts: those of COUNTS.
+        windows: of packers with rows of one document, where its text is in the rows
+            of the last ``add``.
+    """
+
+    windows: Windows | None = None
 
     def __init__(
         self, config: RowLayout, *, schema: RowSchema, specials: SpecialTokens
@@ -59,7 +80,7 @@ class Packer:
         return self._finish(self._buffer(0), np.zeros(0, np.int64))
 
     def _buffer(self, num_rows: int) -> np.ndarray:
-        shape = (num_rows, self._config.sequence_length)
+        shape = (num_rows, self._schema.row_length)
         return np.full(shape, self._pad, np.int32)
 
     def _finish(self, buffer: np.ndarray, length: np.ndarray) -> np.ndarray:
@@ -140,6 +161,7 @@ class Pad(Packer):
         given, out = sizes.sum(), length.sum()
         self._count(in_=given, out=out, dropped=given - out)
         self._count(documents=len(sizes), truncated=(length < sizes).sum())
+        self.windows = Windows(num, np.zeros_like(num), length, target[1])
         return self._finish(buffer, length + start + end)
 
 

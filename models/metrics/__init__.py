@@ -143,7 +143,11 @@ METRICS = Table(
         "rouge_1": _fraction("textmill.models.metrics.rouge:Rouge1"),
         "rouge_2": _fraction("textmill.models.metrics.rouge:Rouge2"),
         "rouge_l": _fraction("textmill.models.metrics.rouge:RougeL"),
-        "exact_match": _fraction("textmill.models.metrics.exact_match:ExactMatch"),
+        "exact_match": _fraction(
+            "textmill.models.metrics.exact_match:ExactMatch",
+            answer="textmill.models.metrics.answer_exact_match:AnswerExactMatch",
+        ),
+        "token_f1": _fraction("textmill.models.metrics.token_f1:TokenF1"),
         "repetition_rate": MetricRow(
             path="textmill.models.metrics.repetition_rate:RepetitionRate",
             range=(0.0, 1.0),

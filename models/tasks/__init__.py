@@ -18,7 +18,9 @@ from textmill.models.errors import ConfigError, one_of
 from textmill.models.registry import NameIn, Table, load_object
 from textmill.models.targets import TARGETS
 from textmill.models.tasks.config import (
+    AnswerConfig,
     CausalLMConfig,
+    EmbedConfig,
     MaskedLMConfig,
     NoTaskConfig,
     Seq2SeqConfig,
@@ -59,6 +61,10 @@ class TaskRow:
     served graph's of whole documents (``Server.document_outputs``), for answers that a
     row does not hold, such as a text or spans of characters."""
 
+    retrieves: bool = False
+    """It finds the second text of a document among those of a split: predictions have
+    its ``rank``, and evaluations the baseline ``bm25``."""
+
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             expected = f"a kind of target ({one_of(list(TARGETS))})"
@@ -74,6 +80,11 @@ class TaskRow:
                 f"{self.path}: expected packing {one_of(known)} with target "
                 f"{self.target}, got {packing}"
             )
+
+    @property
+    def has_document_rows(self) -> bool:
+        """True if the rows of its predictions are documents, one each."""
+        return self.target != "none" or self.predicts == "documents"
 
     @property
     def has_linear(self) -> bool:
@@ -149,6 +160,26 @@ TASKS = Table(
             texts=(1, 2),
             packings=("pad", "pair"),
             metrics=("mae", "rmse", "pearson", "spearman"),
+        ),
+        "answer": TaskRow(
+            path="textmill.models.tasks.answer:Answer",
+            families=("bert",),
+            target="answer",
+            texts=(2,),
+            packings=("strides",),
+            metrics=("exact_match", "token_f1"),
+            config=AnswerConfig,
+            predicts="documents",
+        ),
+        "embed": TaskRow(
+            path="textmill.models.tasks.embed:Embed",
+            families=("bert", "gpt", "lstm"),
+            texts=(2, 3),
+            packings=("texts",),
+            metrics=("recall_1", "recall_5", "recall_10", "mrr", "ndcg_10"),
+            config=EmbedConfig,
+            predicts="documents",
+            retrieves=True,
         ),
         "seq2seq": TaskRow(
             path="textmill.models.tasks.seq2seq:Seq2Seq",

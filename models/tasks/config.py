@@ -41,6 +41,33 @@ class MaskedLMConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EmbedConfig:
+    """The contrastive loss."""
+
+    temperature: Annotated[float, Bounds(above=0, at_most=100)] = 0.05
+    """Cosines are divided by it: a lower one weighs the nearest texts more."""
+    contrast_size: Annotated[int, Bounds(at_least=2, at_most=1_000_000)] = 32
+    """Rows that are each other's negatives: a batch is divided into groups of so many
+    rows. More are harder, and better. A group stays on one replica and in one part of
+    accumulate, so the update is the same for any number of them; global_batch must be
+    a multiple of it, for each replica and part."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerConfig:
+    """The spans that may be an answer."""
+
+    max_answer_tokens: Annotated[int, Bounds(at_least=1, at_most=10_000)] = 30
+    """Longest answer in tokens."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CausalLMConfig:
     """Memory use of the loss."""
 

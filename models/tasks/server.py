@@ -6,8 +6,9 @@ this graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from textmill.models.tokenizers import Tokenizer
 
 Answers = dict[str, tf.Tensor]
+Document = Mapping[str, Any]
+Columns = dict[str, np.ndarray | list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +71,21 @@ class Server(tf.Module):
         """Answers rows."""
         raise NotImplementedError
 
-    def document_outputs(
-        self, documents: Sequence[Mapping[str, Any]]
-    ) -> dict[str, np.ndarray | list[str]]:
+    def document_outputs(self, documents: Sequence[Document]) -> Columns:
         """Returns the columns that metrics need for documents, by the served graph.
 
         Only tasks whose row in ``TASKS`` predicts documents have them. Lists, such as
         spans, are columns of JSON text.
         """
         raise NotImplementedError
+
+    def split_outputs(
+        self, documents: Iterable[Document], *, batch: int
+    ) -> Iterator[tuple[list[Document], Columns]]:
+        """Yields the documents of a split in batches, each with its columns."""
+        rest = iter(documents)
+        while part := list(islice(rest, batch)):
+            yield part, self.document_outputs(part)
 
     def call(self, *texts: Sequence[str]) -> Answers:
         """Answers texts by the graph that exports write; traced once."""

@@ -168,6 +168,11 @@ class Task:
         return tf.cast(tf.range(width)[None, :] < rows["length"][:, None], tf.int32)
 
     @property
+    def group_size(self) -> int:
+        """Rows of a batch, one after the other, that share a loss; here none do."""
+        return 1
+
+    @property
     def key_epochs(self) -> int | None:
         """Period of a row's keys in epochs, if they repeat."""
         return None

@@ -70,7 +70,7 @@ class TrainingRun:
             len(rows),
             config,
             seed=seed,
-            lengths=rows.lengths(),
+            lengths=rows.widths(),
             key_epochs=self.task.key_epochs,
         )
         self._row_weight = None
@@ -112,13 +112,16 @@ class TrainingRun:
         self, make_task: Callable[[], Task], strategy: tf.distribute.Strategy
     ) -> None:
         config = self._config
-        smallest = config.initial_batch or config.global_batch
-        self._replicas.check(smallest, accumulate=config.accumulate)
         # Layer names are part of the digest, and contain a counter of the process.
         keras.utils.clear_session()
         set_precision(config.precision)  # clear_session resets it.
         with strategy.scope():
             self.task = make_task()
+            self._replicas.check(
+                config.initial_batch or config.global_batch,
+                accumulate=config.accumulate,
+                group=self.task.group_size,
+            )
             self._methods = build_methods(config.methods, self.task)
             self._optimizer = make_optimizer(
                 self.task.model, config, averages=config.average is not None

@@ -30,7 +30,7 @@ class StepBlock(NamedTuple):
     @property
     def width(self) -> int:
         """Tokens per row, padding included."""
-        return int(self.rows["ids"].shape[2])
+        return int(self.rows["ids"].shape[-1])
 
 
 class Prefetcher:
@@ -54,7 +54,7 @@ class Prefetcher:
     ) -> None:
         self._rows, self._sampler = rows, sampler
         self._replicas, self._truncate = replicas, truncate
-        self._lengths = rows.lengths()
+        self._lengths, self._widths = rows.lengths(), rows.widths()
         self._thread = ThreadPoolExecutor(1, "prefetch")
         self._pending: tuple[int, int, Future[list[StepBlock]]] | None = None
 
@@ -63,7 +63,7 @@ class Prefetcher:
         """Number of widths that batches may have."""
         if self._truncate is None:
             return 1
-        return len(np.unique(padded_lengths(self._lengths, self._truncate)))
+        return len(np.unique(padded_lengths(self._widths, self._truncate)))
 
     def prepare(self, start: int, stop: int) -> None:
         """Starts gathering the steps from ``start`` to ``stop``."""
@@ -92,7 +92,7 @@ class Prefetcher:
 
     def _blocks(self, start: int, stop: int) -> Iterator[StepBlock]:
         indices, keys = self._sampler.rows(start, stop)
-        lengths = self._lengths[indices]
+        lengths, widths = self._lengths[indices], self._widths[indices]
         row_slice = self._replicas.worker_slice(indices.shape[1])
         indices, keys = indices[:, row_slice], keys[:, row_slice]
         taken = self._rows.take(indices.reshape(-1))
@@ -103,7 +103,7 @@ class Prefetcher:
         if self._truncate is None:
             yield StepBlock(rows, int(lengths.sum()))
             return
-        longest = padded_lengths(lengths.max(axis=1), self._truncate)
+        longest = padded_lengths(widths.max(axis=1), self._truncate)
         changes = np.flatnonzero(np.diff(longest)) + 1
         for steps in np.split(np.arange(len(indices)), changes):
             width = longest[steps[0]]

@@ -110,17 +110,24 @@ class ReplicaContext:
         has_gpus = bool(tf.config.list_physical_devices("GPU"))
         return self.num_replicas if has_gpus else self.num_workers
 
-    def check(self, batch: int, *, accumulate: int) -> None:
+    def check(self, batch: int, *, accumulate: int, group: int = 1) -> None:
         """Checks that a batch divides evenly among all replicas.
+
+        Args:
+            batch: its rows.
+            accumulate: parts of a replica's rows.
+            group: rows that belong together in a part: ``Task.group_size``.
 
         Raises:
             ConfigError: it does not.
         """
-        parts = self.num_replicas * accumulate
+        parts = self.num_replicas * accumulate * group
         if batch % parts:
+            rows = f" x groups of {group} rows" if group > 1 else ""
             raise ConfigError(
                 f"train.global_batch: expected a multiple of {parts} "
-                f"({self.num_replicas} replicas x accumulate {accumulate}), got {batch}"
+                f"({self.num_replicas} replicas x accumulate {accumulate}{rows}), got "
+                f"{batch}"
             )
 
     def worker_slice(self, batch: int) -> slice:

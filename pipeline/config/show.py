@@ -113,6 +113,7 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "TokenizeConfig.attention": _packs("concat", "best_fit"),
     "TokenizeConfig.short_seq_prob": _packs("sentence_pair"),
     "TokenizeConfig.dupe_factor": _packs("sentence_pair"),
+    "TokenizeConfig.stride": _packs("strides"),
     "TokenizeConfig.words": lambda stage, tokenize: TASKS[stage.task].marks_words,
     "EvaluateConfig.samples": _writes_text,
     "EvaluateConfig.sample_tokens": lambda stage, evaluate: evaluate.samples > 0,

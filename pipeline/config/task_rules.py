@@ -31,6 +31,7 @@ _PACKINGS_OF = {
     "prompt": ("response",),
     "short_seq_prob": ("sentence_pair",),
     "dupe_factor": ("sentence_pair",),
+    "stride": ("strides",),
 }
 """The packings that read a knob of ``tokenize``."""
 _KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {
@@ -54,6 +55,7 @@ def check_task(stage: Mapping[str, Any]) -> Iterator[Violation]:
         yield from _check_packing(stage, row)
         yield from _check_abilities(stage, row)
         yield from _check_best_metric(stage, row)
+        yield from _check_groups(stage, row)
         yield from _check_knobs(stage, row)
 
 
@@ -106,6 +108,8 @@ def _check_thresholds(
             yield Violation(path, "push in a stage with a rule about 'pushed'", value)
         elif rule["other"] == "majority" and row and not _has_label(row):
             yield Violation(path, "a task with a label for such a rule", value)
+        elif rule["other"] == "bm25" and row and not row.retrieves:
+            yield Violation(path, "task embed for such a rule", value)
         elif rule["other"] == "encoder" and row and not row.has_linear:
             yield Violation(path, f"{_LINEAR_TASKS} for such a rule", value)
         elif rule["other"] == "linear" and not _has_linear_baseline(stage, row):
@@ -184,6 +188,16 @@ def _check_knobs(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
             expected = f"a knob of task {stage['task']}"
             hint = f"; {name} belongs to task {one_of(owners)}"
             yield Violation(f"train.{name}", expected, name, hint)
+
+
+def _check_groups(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:
+    """Yields a size of groups of rows that does not divide the batch."""
+    train = as_mapping(stage.get("train"))
+    size = train.get("contrast_size", getattr(row.config, "contrast_size", None))
+    batch = train.get("global_batch", TrainingConfig.global_batch)
+    if type(size) is int and type(batch) is int and size > 0 and batch % size:
+        expected = f"a divisor of global_batch {batch}"
+        yield Violation("train.contrast_size", expected, size)
 
 
 def _check_best_metric(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Violation]:

@@ -113,11 +113,29 @@ def test_columns_of_tokens_are_those_that_length_buckets_truncate(knobs):
     assert of_tokens and of_tokens <= TOKEN_COLUMNS
 
 
-def test_the_length_of_a_row_is_that_of_its_longer_sequence(tmp_path):
+def test_the_width_of_a_row_is_that_of_its_longer_sequence(tmp_path):
     schema = RowSchema(sequence_length=6, wide=False, target="text", target_tokens=8)
     rows = np.zeros(2, schema.dtype)
     rows["length"], rows["target_length"] = [6, 3], [5, 8]
     (tmp_path / "rows").write_bytes(frame_rows(schema, rows))
     reader = RowReader([tmp_path / "rows"], schema)
-    assert reader.lengths().tolist() == [6, 8]
+    assert reader.lengths().tolist() == [11, 11]
+    assert reader.widths().tolist() == [6, 8]
     assert reader.take(np.array([1]))["target_length"].tolist() == [8]
+
+
+def test_a_row_of_several_texts_is_read_by_text(tmp_path):
+    schema = RowSchema(sequence_length=3, wide=False, texts=2)
+    assert RowSchema.of({"schema": schema.facts}) == schema
+    rows = np.zeros(2, schema.dtype)
+    rows["ids"] = [[2, 5, 3, 2, 3, 0], [2, 3, 0, 2, 3, 0]]
+    rows["lengths"] = [[3, 2], [2, 2]]
+    rows["length"] = [5, 4]
+    (tmp_path / "rows").write_bytes(frame_rows(schema, rows))
+    reader = RowReader([tmp_path / "rows"], schema)
+    columns = reader.take(np.array([1, 0]))
+    assert columns["ids"].tolist() == [[[2, 3, 0], [2, 3, 0]], [[2, 5, 3], [2, 3, 0]]]
+    assert columns["lengths"].tolist() == [[2, 2], [3, 2]]
+    assert reader.row_length == 6
+    assert reader.lengths().tolist() == [5, 4]
+    assert reader.widths().tolist() == [3, 2]

@@ -32,6 +32,19 @@ TEXT = "Ada lives in Rome."
             ],
         ),
         ("tags", [], []),
+        ("answer", "Rome", [{"start": 13, "end": 17}]),
+        ("answer", [], []),
+        (
+            "answer",
+            [[13, 17], "Rome", {"start": 0, "end": 3}],
+            [{"start": 13, "end": 17}, {"start": 0, "end": 3}],
+        ),
+        (
+            "answer",
+            {"text": ["Rome", "Ada"], "answer_start": [13, 0]},
+            [{"start": 13, "end": 17}, {"start": 0, "end": 3}],
+        ),
+        ("answer", {"text": [], "answer_start": []}, []),
         ("text", "Ada vit à Rome.", "Ada vit à Rome."),
     ],
 )
@@ -64,6 +77,24 @@ def test_a_value_is_read_as_its_kind(kind, value, parsed):
             "tags",
             [[2, 6, "b"], [0, 3, "a"]],
             "expected spans that do not overlap, got 0 to 3 and 2 to 6",
+        ),
+        ("answer", "Paris", "expected an answer in the text, got 'Paris'"),
+        ("answer", 7, "expected a list of answers or a text, got int"),
+        (
+            "answer",
+            [[13, 19]],
+            "expected an answer inside a text of 18 characters, got 13 to 19",
+        ),
+        ("answer", [{"start": 1}], "expected an answer of start and end, got dict"),
+        (
+            "answer",
+            {"text": ["Rome"], "answer_start": [12]},
+            "expected 'Rome' at character 12 of the text, got ' Rom'",
+        ),
+        (
+            "answer",
+            {"text": ["Rome"], "answer_start": []},
+            "expected an answer_start for each text, got 1 texts and 0 places",
         ),
         ("text", "", "expected a string, got an empty string"),
         ("text", ["a"], "expected a string, got list"),
@@ -113,9 +144,9 @@ def test_labels_are_the_names_in_a_value():
     ("target", "packing", "message"),
     [
         ("lable", "pad", "expected a kind of target (none, label, labels, number, "),
-        ("tags", "pad", "rows do not hold the target tags yet; expected a task with "),
-        ("number", "concat", "expected packing pad or pair with target number, got "),
-        ("text", "pad", "expected packing response with target text, got pad"),
+        ("tags", "pair", "expected packing pad or strides with target tags, got pair"),
+        ("number", "concat", "expected packing pad, pair or texts with target number"),
+        ("text", "pad", "expected packing response or encoder_decoder with target"),
     ],
 )
 def test_a_task_whose_rows_cannot_hold_its_target_is_refused(target, packing, message):

@@ -88,7 +88,7 @@ class SourceConfig:
     and decontamination at all of them, joined."""
     label: str | None = None
     """The column of the target, for tasks that learn one label of several. A source
-    has one target at most, of this kind or of one of the next four. Where the data has
+    has one target at most, of this kind or of one of the next five. Where the data has
     no such column, ``directory`` is the name of the file's folder, and a folder named
     ``key=value`` gives the column ``key``."""
     labels: str | None = None
@@ -102,6 +102,11 @@ class SourceConfig:
     """The column of the tagged spans of the text: a list of ``[start, end, label]``, or
     of objects with these keys, counted in characters. No cleaning may change a text
     with tags."""
+    answers: str | None = None
+    """The column of the answer to a question, ``text: [passage, question]``: its places
+    in the passage, as a list of ``[start, end]`` or of objects with these keys, SQuAD's
+    ``{"text": [...], "answer_start": [...]}``, or the answer itself, at its first place
+    in the passage. An empty list is a question without an answer."""
     target_text: str | None = None
     """The column of the text to write for the text: a summary, a translation, an
     answer."""

@@ -29,7 +29,10 @@ def pack(batches, *, flags=0, names=None, **knobs):
             for i in range(len(batch))
         ]
         number += len(batch)
-        if config.packing in ("sentence_pair", "response", "pair", "encoder_decoder"):
+        if config.packing in (
+            *("sentence_pair", "response", "pair", "texts", "encoder_decoder"),
+            *("strides",) * (config.texts == 2),
+        ):
             packer._sentences = [len(d) for d in batch]
             batch = [part for d in batch for part in d]
         splits = np.cumsum([0, *map(len, batch)])
@@ -388,6 +391,75 @@ def test_a_pair_is_two_segments_and_loses_the_end_of_the_longer_text():
     ]
     assert ledger(counts) == {"in": 45, "out": 21, "dropped": 24}
     assert counts["truncated"] == 3
+
+
+def test_texts_of_a_document_have_places_of_their_own():
+    batch = [[[5, 6], [7]], [[*range(10, 20)], []]]
+    rows, counts, schema = pack([batch], sequence_length=5, packing="texts", texts=2)
+    columns = schema.unpack(rows)
+    assert columns["ids"].tolist() == [
+        [[2, 5, 6, 3, 0], [2, 7, 3, 0, 0]],
+        [[2, 10, 11, 12, 3], [2, 3, 0, 0, 0]],
+    ]
+    assert columns["lengths"].tolist() == [[4, 3], [5, 2]]
+    assert columns["length"].tolist() == [7, 7]
+    assert ledger(counts) == {"in": 13, "out": 6, "dropped": 7}
+    assert (counts["documents"], counts["truncated"]) == (2, 1)
+
+
+def test_windows_of_a_text_overlap_by_half_and_end_with_it():
+    batch = [[*range(10, 19)], [5], []]
+    rows, counts, _ = pack([batch], sequence_length=6, packing="strides")
+    assert ids(rows) == [
+        [2, 10, 11, 12, 13, 3],
+        [2, 12, 13, 14, 15, 3],
+        [2, 14, 15, 16, 17, 3],
+        [2, 16, 17, 18, 3],
+        [2, 5, 3],
+        [2, 3],
+    ]
+    assert ledger(counts) == {"in": 10, "out": 10, "dropped": 0}
+    assert (counts["documents"], counts["truncated"]) == (3, 1)
+
+
+def test_the_question_is_whole_in_each_window_of_its_passage():
+    passage, question = [*range(10, 17)], [50, 51]
+    batch = [[passage, question], [[5], [*range(60, 70)]]]
+    rows, counts, schema = pack(
+        [batch], sequence_length=9, packing="strides", texts=2, stride=3
+    )
+    assert ids(rows) == [
+        [2, 50, 51, 3, 10, 11, 12, 13, 3],
+        [2, 50, 51, 3, 13, 14, 15, 16, 3],
+        [2, 60, 61, 62, 3, 5, 3],
+    ]
+    assert schema.unpack(rows)["types"].tolist() == [
+        [0, 0, 0, 0, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 1, 1, 1, 1, 1],
+        [0, 0, 0, 0, 0, 1, 1, 0, 0],
+    ]
+    assert ledger(counts) == {"in": 20, "out": 13, "dropped": 7}
+    assert counts["truncated"] == 2
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=5),
+    st.integers(4, 12),
+    st.integers(1, 20),
+)
+def test_every_token_is_in_a_window(sizes, length, stride):
+    batch = [[10 + i for i in range(size)] for size in sizes]
+    rows, _, _ = pack([batch], sequence_length=length, packing="strides", stride=stride)
+    bodies = [row[1:-1] for row in ids(rows)]
+    room = length - 2
+    assert all(len(body) <= room for body in bodies)
+    assert {token for body in bodies for token in body} == {
+        token for document in batch for token in document
+    }
+    # A window that the one before it holds whole is not needed.
+    assert len(bodies) == sum(
+        1 + max(0, -(-(size - room) // min(stride, room))) for size in sizes
+    )
 
 
 def test_a_document_without_its_prompt_names_the_columns():
