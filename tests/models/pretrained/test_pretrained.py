@@ -177,7 +177,10 @@ def test_another_shape_is_refused_with_both_values(tmp_path, knobs, fault):
 @pytest.mark.parametrize(
     "config, fault",
     [
-        ({"model_type": "roberta"}, "expected model_type bert or gpt2, got 'roberta'"),
+        (
+            {"model_type": "roberta"},
+            "expected model_type bert, gpt2 or bart, got 'roberta'",
+        ),
         ({"hidden_act": "relu"}, "expected hidden_act one of gelu.*, got 'relu'"),
         (
             {"hidden_act": ["gelu"]},
