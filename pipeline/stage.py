@@ -33,17 +33,20 @@ from textmill.components.tokenizer import (
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
+from textmill.models.texts import TEXT_FIELDS
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
 
 _STEPS = {
-    ("encoder", False): ("train", "predict"),
-    ("linear", False): ("linear", "predict_linear"),
-    ("encoder", True): ("ensemble", "ensemble"),
-    ("linear", True): ("ensemble_linear", "ensemble_linear"),
+    ("encoder", "all"): ("train", "predict"),
+    ("linear", "all"): ("linear", "predict_linear"),
+    ("encoder", "folds"): ("ensemble", "ensemble"),
+    ("linear", "folds"): ("ensemble_linear", "ensemble_linear"),
+    ("encoder", "distilled"): ("distil", "predict_distilled"),
+    ("linear", "distilled"): ("ensemble_linear", "ensemble_linear"),
 }
-"""By part of a joint model and use of folds: the steps with model and predictions."""
+"""By part of a joint model and data: the steps with its model and predictions."""
 
 
 def stage_nodes(
@@ -133,12 +136,19 @@ def _baselines(
     if stage.evaluate.baseline == "none" or not is_encoder:
         return {}
     parts = ["linear", *(["encoder"] if _joins_linear(config) else [])]
-    steps = {part: _STEPS[part, stage.folds is not None][1] for part in parts}
+    steps = {part: _STEPS[part, _learned_from(stage)][1] for part in parts}
     return {
         part: nodes[step].outputs["predictions"]
         for part, step in steps.items()
         if step in nodes and "calibrate" in nodes
     }
+
+
+def _learned_from(stage: StageConfig) -> str:
+    """Returns whether a stage's models learn from all rows, folds or their teachers."""
+    if stage.folds is None:
+        return "all"
+    return "distilled" if stage.calibrate.ensemble == "distilled" else "folds"
 
 
 def _folds(stage: StageConfig) -> list[int | None]:
@@ -159,7 +169,7 @@ def _fold_splitter(
     return FoldSplitter(
         FoldSplitterConfig(
             num_folds=stage.folds,
-            group_by=config.datasets[stage.dataset].split.by,
+            group_by=_split_field(config.datasets[stage.dataset]),
             seed=config.seed,
         ),
         id=f"folds.{name}",
@@ -179,7 +189,7 @@ def _ensembler(
     stage = config.stages[name]
     if stage.folds is None:
         return {}
-    (train, predict), (step, _) = _STEPS[part, False], _STEPS[part, True]
+    (train, predict), (step, _) = _STEPS[part, "all"], _STEPS[part, "folds"]
 
     def by_fold(step: str, output: str) -> dict[str, Channel]:
         return {
@@ -187,8 +197,11 @@ def _ensembler(
             for fold in _folds(stage)
         }
 
+    mean, held_out = stage.calibrate.ensemble, None
+    if mean == "distilled":
+        mean, held_out = "probabilities", stage.folds if part == "linear" else None
     node = Ensembler(
-        EnsemblerConfig(mean=stage.calibrate.ensemble),
+        EnsemblerConfig(mean=mean, held_out=held_out),
         id=f"{step}.{name}",
         config_paths={"mean": f"stages.{name}.calibrate.ensemble"},
         members=by_fold(train, "model"),
@@ -224,7 +237,31 @@ def _encoder(
             model=train.outputs["model"],
             fold=fold,
         )
-    return nodes | _ensembler(config, name, "encoder", nodes)
+    nodes |= _ensembler(config, name, "encoder", nodes)
+    if _learned_from(config.stages[name]) == "distilled":
+        # The last fold is not learned from: it calibrates the student.
+        fold = config.stages[name].folds
+        student = _trainer(
+            config,
+            name,
+            rows,
+            vocabulary,
+            base,
+            corpus,
+            fold,
+            teacher=nodes["ensemble"].outputs["predictions"],
+        )
+        nodes["distil"] = student
+        nodes["predict_distilled"] = _predictor(
+            config,
+            name,
+            step="predict_distilled",
+            documents=documents,
+            rows=rows,
+            model=student.outputs["model"],
+            fold=fold,
+        )
+    return nodes
 
 
 def _tokenizer(
@@ -256,6 +293,7 @@ def _trainer(
     base: Channel | None,
     corpus: Channel | None,
     fold: int | None,
+    teacher: Channel | None = None,
 ) -> Trainer:
     stage, path = config.stages[name], f"stages.{name}"
     assert stage.train is not None, "a family with an encoder"
@@ -271,7 +309,7 @@ def _trainer(
             strategy=config.run.strategy,
             threads=len(os.sched_getaffinity(0)),
         ),
-        id=_of_fold(f"train.{name}", fold),
+        id=f"distil.{name}" if teacher else _of_fold(f"train.{name}", fold),
         config_paths={
             "task": f"{path}.task",
             "model": "model",
@@ -286,6 +324,7 @@ def _trainer(
         vocabulary=vocabulary,
         base=base,
         corpus=corpus,
+        teacher=teacher,
     )
 
 
@@ -328,10 +367,10 @@ def _linear(
 def _calibrator(
     config: PipelineConfig, name: str, nodes: Mapping[str, Component]
 ) -> Calibrator:
-    has_folds = config.stages[name].folds is not None
-    steps = {"encoder": _STEPS["encoder", has_folds]}
+    learned_from = _learned_from(config.stages[name])
+    steps = {"encoder": _STEPS["encoder", learned_from]}
     if _joins_linear(config):
-        steps["linear"] = _STEPS["linear", has_folds]
+        steps["linear"] = _STEPS["linear", learned_from]
     inputs: dict[str, Any] = {}
     for part, (train, predict) in steps.items():
         if train in nodes:
@@ -368,7 +407,7 @@ def _predictor(
             held_out=TASKS[stage.task].has_linear,
             fold=fold,
         ),
-        id=_of_fold(f"{step}.{name}", fold),
+        id=_of_fold(f"{step}.{name}", None if step == "predict_distilled" else fold),
         config_paths={
             "slices": f"{path}.slices",
             "group": f"datasets.{stage.dataset}.split.by",
@@ -387,12 +426,25 @@ def _predictor(
 def _group_column(dataset: DatasetConfig) -> str | None:
     """Returns the column of ``split.by``, None if it splits single documents.
 
-    A text or an id is the group of a single document.
+    The only text, or an id, is the group of a single document.
     """
     others: set[str | None] = {"id", "position", "source"}
     for source in dataset.named_sources().values():
-        others |= {*source.text_columns, source.id, source.target_column}
-    return None if dataset.split.by in others else dataset.split.by
+        texts = source.text_columns if dataset.num_texts == 1 else ()
+        others |= {*texts, source.id, source.target_column}
+    return None if dataset.split.by in others else _split_field(dataset)
+
+
+def _split_field(dataset: DatasetConfig) -> str:
+    """Returns the field of documents with the value of ``split.by``.
+
+    One of several texts, such as a premise with many claims, is a field of its own.
+    """
+    by = dataset.split.by
+    for source in dataset.named_sources().values():
+        if dataset.num_texts > 1 and by in source.text_columns:
+            return TEXT_FIELDS[source.text_columns.index(by)]
+    return by
 
 
 def _evaluator(

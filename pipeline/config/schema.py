@@ -93,7 +93,8 @@ class StageConfig:
     embeddings: str | None = None
     """From scratch: the data set whose train split gives the first token embeddings.
     They are computed from the tokens' neighbors, without labels and in seconds (of a
-    large data set, 10 million tokens), and are trained further. Not set: random."""
+    large data set, 10 million tokens), and are trained further. With ``folds`` these
+    texts may be held out from a training, without their labels. Not set: random."""
     tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
     """Tokenization: documents to rows."""
     folds: Annotated[int, Bounds(at_least=2, at_most=20)] | None = None
