@@ -133,7 +133,7 @@ class StageConfig:
 
     @property
     def generation(self) -> GenerateConfig | None:
-        """How the model writes; None if its task writes no texts."""
+        """The knobs of writing; None if the task writes no texts."""
         return self.generate if TASKS[self.task].generates else None
 
     @property
