@@ -74,7 +74,7 @@ def test_the_report_quotes_questions_with_their_answers(project):
     [data] = project.glob("artifacts/report/*/*/report.json")
     [stage] = json.loads(data.read_text())["stages"]
     answered = stage["examples"]["answered"]
-    assert len(answered) == 10
+    assert 0 < len(answered) <= 10
     assert all(row["question"].endswith("is it") for row in answered)
     assert "Questions and answers" in report.read_text()
 
