@@ -18,7 +18,7 @@ from textmill.components.base import Channel, Component
 from textmill.components.calibrator import Calibrator, CalibratorConfig
 from textmill.components.ensembler import Ensembler, EnsemblerConfig
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
-from textmill.components.exporter import Exporter
+from textmill.components.exporter import Exporter, ExporterConfig
 from textmill.components.fold_splitter import FoldSplitter, FoldSplitterConfig
 from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
 from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
@@ -102,7 +102,7 @@ def stage_nodes(
         pretraining=pretraining,
     )
     nodes["evaluate"] = evaluate
-    return nodes | _delivery(stage, name, documents, model, evaluate, root)
+    return nodes | _delivery(config, name, documents, model, evaluate, root)
 
 
 def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
@@ -394,21 +394,24 @@ def _predictor(
     fold: int | None,
     step: str = "predict",
 ) -> Predictor:
-    evaluate, path = config.stages[name].evaluate, f"stages.{name}.evaluate"
+    stage, path = config.stages[name], f"stages.{name}.evaluate"
+    evaluate, writes = stage.evaluate, TASKS[stage.task].predicts == "documents"
     return Predictor(
         PredictorConfig(
             slices=evaluate.slices,
-            group=_group_column(config.datasets[config.stages[name].dataset]),
+            group=_group_column(config.datasets[stage.dataset]),
             samples=evaluate.samples,
             sample_tokens=evaluate.sample_tokens,
             seed=config.seed,
-            held_out=TASKS[config.stages[name].task].has_linear,
+            generate=stage.generation if writes else None,
+            held_out=TASKS[stage.task].has_linear,
             fold=fold,
         ),
         id=_of_fold(f"{step}.{name}", None if step == "predict_distilled" else fold),
         config_paths={
             "slices": f"{path}.slices",
-            "group": f"datasets.{config.stages[name].dataset}.split.by",
+            "group": f"datasets.{stage.dataset}.split.by",
+            "generate": f"stages.{name}.generate",
             "samples": f"{path}.samples",
             "sample_tokens": f"{path}.sample_tokens",
             "fold": f"stages.{name}.folds",
@@ -501,19 +504,28 @@ def _pushed_dir(root: Path, stage: str) -> str:
 
 
 def _delivery(
-    stage: StageConfig,
+    config: PipelineConfig,
     name: str,
     documents: Channel,
     model: Channel,
     evaluate: Evaluator,
     root: Path,
 ) -> dict[str, Component]:
+    stage = config.stages[name]
     if stage.export is None:
         return {}
     export = Exporter(
-        stage.export,
+        ExporterConfig(
+            **vars(stage.export),
+            generate=stage.generation,
+            seed=config.seed if stage.generation else None,
+        ),
         id=f"export.{name}",
-        config_paths={"": f"stages.{name}.export"},
+        config_paths={
+            "": f"stages.{name}.export",
+            "generate": f"stages.{name}.generate",
+            "seed": "seed",
+        },
         documents=documents,
         model=model,
     )
