@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.artifacts import (
+    OUT_OF_FOLD,
     Documents,
+    Predictions,
     TokenRows,
     TrainedModel,
     TrainingLogs,
@@ -20,11 +22,12 @@ from textmill.components.manifest import canonical_json, make_folder
 from textmill.models.config import ModelConfig
 from textmill.models.errors import DataError, IntegrityError
 from textmill.models.pretrained import PretrainedConfig
+from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS, TaskName
 from textmill.models.training.config import StrategyName, TrainingConfig
 
 if TYPE_CHECKING:
-    from textmill.models.rows import RowReader
+    from textmill.models.rows import RowReader, RowSchema
     from textmill.models.tasks.task import Task
     from textmill.models.tokenizers import Tokenizer
     from textmill.models.training.checkpoint import Checkpoints
@@ -64,6 +67,7 @@ def train(
     vocabulary: Input[Vocabulary],
     base: Input[TrainedModel] | None = None,
     corpus: Input[Documents] | None = None,
+    teacher: Input[Predictions] | None = None,
     model: Output[TrainedModel],
     logs: Output[TrainingLogs],
     config: TrainerConfig,
@@ -71,15 +75,16 @@ def train(
 ) -> None:
     """Trains from scratch, ``base`` or a folder, resuming from the last checkpoint.
 
-    From scratch, ``corpus`` gives the first token embeddings. With several workers,
-    only the chief writes.
+    From scratch, ``corpus`` gives the first token embeddings. A ``teacher`` gives the
+    out-of-fold probabilities that the model also learns. With several workers, only the
+    chief writes.
 
     Raises:
         ConfigError: the model's dimensions differ from the folder's.
         DataError: the fold does not exist.
         Diverged: the loss is NaN or infinite.
-        IntegrityError: the base has another vocabulary or other dimensions, or the
-            checkpoint is of another run.
+        IntegrityError: the base has another vocabulary or other dimensions, the teacher
+            other rows, or the checkpoint is of another run.
         Preempted: stopped from outside after committing a checkpoint.
     """
     context.report({"phase": "importing"})
@@ -92,7 +97,7 @@ def train(
     strategy = make_strategy(config.strategy)
     is_chief = ReplicaContext(strategy).is_chief
     schema = RowSchema.of(rows.facts)
-    train_rows = RowReader(rows.shards(*rows.train_splits(config.fold)), schema)
+    train_rows = _train_rows(rows, config.fold, schema, teacher)
     eval_rows = RowReader(rows.shards(rows.held_out_split(config.fold)), schema)
     tokenizer = load_tokenizer(vocabulary.path)
     run = TrainingRun(
@@ -123,6 +128,35 @@ def train(
         run.task.tune(eval_rows, seed=config.seed)
         _write_model(run.task, model, config=config, rows=rows, vocabulary=vocabulary)
         _write_logs(run.history, logs, live)
+
+
+def _train_rows(
+    rows: TokenRows, fold: int | None, schema: RowSchema, teacher: Predictions | None
+) -> RowReader:
+    """Returns the rows to learn from, with the teacher's probabilities if there is one.
+
+    Raises:
+        IntegrityError: the teacher's predictions are of other rows.
+    """
+    import numpy as np
+
+    from textmill.models.rows import RowReader, TaughtRows
+
+    splits = rows.train_splits(fold)
+    shards = rows.shards(*splits)
+    if teacher is None:
+        return RowReader(shards, schema)
+    names = ("fold", "target", "probabilities")
+    groups = list(teacher.read_groups(OUT_OF_FOLD))
+    by_fold, targets, taught = (np.concatenate([g[n] for g in groups]) for n in names)
+    is_learned = np.isin(by_fold, [rows.folds.index(split) + 1 for split in splits])
+    stored = RowReader(shards, schema).column(TARGETS["label"].field)
+    if not np.array_equal(stored, targets[is_learned]):
+        raise IntegrityError(
+            f"{teacher.path}: predictions of other rows than {rows.path}; run the "
+            "pipeline again"
+        )
+    return TaughtRows(shards, schema, taught[is_learned])
 
 
 def _open_checkpoints(context: Context, *, writes: bool) -> Checkpoints | None:
@@ -159,7 +193,8 @@ def _monitor(
 
     def flops(width: int) -> float:
         length = width - TASKS[config.task].next_token
-        return train_flops(task.config, length=length, head=task.head_flops(length))
+        head = task.head_flops(length)
+        return eval_rows.num_texts * train_flops(task.config, length=length, head=head)
 
     return TrainingMonitor(
         folder,
@@ -286,7 +321,7 @@ def _write_model(
 
 
 class Trainer(Component, executor=train, resumable=True):
-    """Token rows, vocabulary, [base model, corpus] -> trained model, training logs."""
+    """Token rows, vocabulary, [base model, corpus, teacher] -> trained model, logs."""
 
     @classmethod
     def external_files(cls, config: TrainerConfig) -> list[Path]:

@@ -184,6 +184,10 @@ def frame_rows(schema: RowSchema, rows: np.ndarray) -> bytes:
     return frames.tobytes()
 
 
+TEACHER = "teacher"
+"""Column of the probabilities that a student learns, float32 ``[n, labels]``."""
+
+
 class RowReader:
     """Reads rows of one split by index, over its files in order."""
 
@@ -196,6 +200,11 @@ class RowReader:
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if self._maps else 0
+
+    @property
+    def num_texts(self) -> int:
+        """Texts per row, each with its own tokens."""
+        return self._schema.texts
 
     @property
     def row_length(self) -> int:
@@ -229,3 +238,24 @@ class RowReader:
             in_file = file == number
             rows[in_file] = self._maps[number]["row"][offset[in_file]]
         return self._schema.unpack(rows)
+
+
+class TaughtRows(RowReader):
+    """Rows with the column ``teacher``.
+
+    Args:
+        paths: as of ``RowReader``.
+        schema: as of ``RowReader``.
+        teacher: float32 ``[rows, labels]``, in the order of the rows.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], schema: RowSchema, teacher: np.ndarray
+    ) -> None:
+        super().__init__(paths, schema)
+        assert len(teacher) == len(self), (len(teacher), len(self))
+        self._teacher = teacher
+
+    def take(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        """Gathers rows, with the teacher's probabilities."""
+        return super().take(indices) | {TEACHER: self._teacher[indices]}

@@ -5,7 +5,7 @@ The predictions of the joint model follow from those of its parts: no forward pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +16,7 @@ from textmill.components.prediction_files import (
     text_columns,
     write_rows,
 )
-from textmill.models.calibrated.fit import (
-    Calibration,
-    Comparison,
-    cross_fitted,
-    log_probabilities,
-)
+from textmill.models.calibrated.fit import Calibration, Comparison, HeldOut
 from textmill.models.calibrated.kinds import (
     JOINED_OUTPUT,
     JointCalibration,
@@ -83,24 +78,18 @@ def join_parts(
         IntegrityError: the predictions of the parts are of different rows.
     """
     kind = _kind(parts)
-    targets, held_out = _read_held_out(parts, JOINED_OUTPUT[kind])
+    targets, outputs = _read_held_out(parts, JOINED_OUTPUT[kind])
     groups = _read_groups(next(iter(parts.values())).predictions)
+    held_out = HeldOut(parts=outputs, targets=targets, groups=groups)
     comparison = None
     if len(parts) == 2 and len(targets) > 1:
-        comparison = compare_parts(kind, held_out, targets, groups)
+        comparison = compare_parts(kind, held_out)
         if not comparison.joint_is_better:
             parts = {"linear": parts["linear"]}
-    held_out = {name: held_out[name] for name in parts}
-    calibration = fit_parts(kind, held_out, targets, risk=risk, groups=groups)
+    held_out = held_out.only(*parts)
+    calibration = fit_parts(kind, held_out, risk=risk)
     _write_model(parts, model, calibration, comparison, rows=len(targets))
-    _write_predictions(
-        parts,
-        predictions,
-        calibration,
-        out_of_fold=lambda: cross_fitted(
-            log_probabilities(list(held_out.values())), targets, groups
-        ),
-    )
+    _write_predictions(parts, predictions, calibration, held_out)
 
 
 def _kind(parts: Mapping[str, Part]) -> str:
@@ -204,14 +193,15 @@ def _write_predictions(
     parts: Mapping[str, Part],
     predictions: Predictions,
     calibration: JointCalibration,
-    *,
-    out_of_fold: Callable[[], np.ndarray],
+    held_out: HeldOut,
 ) -> None:
     first = next(iter(parts.values())).predictions
     outputs = {}
     if "folds" in first.facts:
         assert isinstance(calibration, Calibration), "folds are of labels"
-        outputs[first.held_out_split] = _of_folds(first, calibration, out_of_fold())
+        outputs[first.held_out_split] = _of_folds(
+            first, calibration, held_out.cross_fitted()
+        )
     if first.facts["split"] not in outputs:
         outputs[first.facts["split"]] = _joined(parts, calibration)
     for split, values in outputs.items():

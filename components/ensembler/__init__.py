@@ -19,6 +19,9 @@ class EnsemblerConfig:
     mean: MeanName = "probabilities"
     """Encoders: mean of their probabilities, or of their logits. Linear models always
     have the mean of their logits, which is a linear model too."""
+    held_out: int | None = None
+    """Fold whose out-of-fold predictions alone are written, counted from 1. Not set:
+    those of all folds."""
 
 
 def ensemble(
@@ -39,7 +42,7 @@ def ensemble(
     """
     from textmill.components.ensembler.engine import combine
 
-    combine(members, member_predictions, model, predictions, config.mean)
+    combine(members, member_predictions, model, predictions, config)
 
 
 class Ensembler(Component, executor=ensemble):

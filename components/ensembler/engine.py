@@ -14,6 +14,7 @@ from textmill.components.artifacts import (
     TrainedModel,
     write_json,
 )
+from textmill.components.ensembler import EnsemblerConfig
 from textmill.components.prediction_files import (
     aligned_groups,
     text_columns,
@@ -31,14 +32,14 @@ def combine(
     member_predictions: Mapping[str, Predictions],
     model: TrainedModel,
     predictions: Predictions,
-    mean: MeanName,
+    config: EnsemblerConfig,
 ) -> None:
     """Writes the model of all members and its predictions.
 
     Raises:
         IntegrityError: predictions are of other rows, or of another model.
     """
-    folds = sorted(members, key=int)
+    folds, mean = sorted(members, key=int), config.mean
     models = [members[fold] for fold in folds]
     parts = {int(fold): member_predictions[fold] for fold in folds}
     for part, member in zip(parts.values(), models, strict=True):
@@ -54,7 +55,7 @@ def combine(
     model.copy_tokenizer(models[0].files(f"{model.TOKENIZER}/"))
     model.facts, model.identity = facts, {"tensors": digest, **facts}
     write_json(model.file("model.json"), facts)
-    _write_predictions(parts, predictions, mean)
+    _write_predictions(parts, predictions, mean, held_out=config.held_out)
 
 
 def _average(
@@ -93,11 +94,22 @@ def _join(
 
 
 def _write_predictions(
-    parts: Mapping[int, Predictions], predictions: Predictions, mean: MeanName
+    parts: Mapping[int, Predictions],
+    predictions: Predictions,
+    mean: MeanName,
+    *,
+    held_out: int | None = None,
 ) -> None:
-    split = OUT_OF_FOLD
+    split, answered = OUT_OF_FOLD, parts
+    if held_out is not None:
+        answered = {held_out: parts[held_out]}
+        split = parts[held_out].held_out_split
+    facts = {"held_out": split, **({} if held_out else {"folds": len(parts)})}
     write_rows(
-        predictions, split, outputs=_out_of_fold(parts), columns=_fold_columns(parts)
+        predictions,
+        split,
+        outputs=_out_of_fold(answered),
+        columns=_fold_columns(answered),
     )
     first = next(iter(parts.values()))
     if first.facts["split"] == "test":
@@ -112,8 +124,7 @@ def _write_predictions(
         **{name: value for name, value in first.facts.items() if name != "model"},
         "split": split,
         "rows": predictions.records[predictions.file_name(split)],
-        "held_out": OUT_OF_FOLD,
-        "folds": len(parts),
+        **facts,
     }
 
 

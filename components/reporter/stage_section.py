@@ -10,24 +10,21 @@ from textmill.components.reporter.calibration_section import describe_calibratio
 from textmill.components.reporter.charts import describe_plot, draw_plot
 from textmill.components.reporter.folds_section import describe_folds
 from textmill.components.reporter.formats import words
-from textmill.components.reporter.headline import (
+from textmill.components.reporter.headline import baseline_title, order_baselines
+from textmill.components.reporter.measures import (
     Interval,
-    baseline_title,
     cautions,
     headline_metric,
     interval,
     measured_on,
-    order_baselines,
     order_metrics,
 )
 
 MAX_MATRIX = 30
 """Most classes of a drawn confusion matrix; with more, only mistakes are listed."""
 NUM_MISTAKES = 6
-EXAMPLES = (
-    *("errors", "samples", "worst_written", "written"),
-    *("worst_tagged", "tagged"),
-)
+FOUND = ("retrieved", "missed", "answered", "worst_tagged", "tagged")
+EXAMPLES = ("errors", "samples", "worst_written", "written", *FOUND)
 """Lists of quoted texts, those that a stage has."""
 FIRST_PLOTS = ("loss", "accuracy", "learning_rate")
 MAIN_SETTINGS = (

@@ -23,7 +23,7 @@ from textmill.models.backbones.attention import (
 from textmill.models.config import ModelConfig
 
 _BASE_WIDTH, EMBEDDING_DEVIATION = 768, 0.02
-_EPSILON = 1e-6
+_EPSILON, _CLASSIC_EPSILON = 1e-6, 1e-5
 _LONGEST_PERIOD = 10_000.0
 
 
@@ -205,7 +205,9 @@ def norm(
 ) -> keras.layers.LayerNormalization:
     """Returns a layer norm, with a shift only if layers have biases."""
     return keras.layers.LayerNormalization(
-        epsilon=_EPSILON, center=shifted and config.blocks.biases, name=name
+        epsilon=_CLASSIC_EPSILON if config.is_classic else _EPSILON,
+        center=shifted and config.blocks.biases,
+        name=name,
     )
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from textmill.models.checks import Bounds, check_bounds
-from textmill.models.ensemble import MeanName
+from textmill.models.ensemble import EnsembleName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,12 @@ class CalibrateConfig:
     """Highest share of errors among the answers marked ``confident``. The threshold of
     confidence comes from held-out documents; an answer below it should go to a
     person or to a larger model."""
-    ensemble: MeanName = "probabilities"
+    ensemble: EnsembleName = "probabilities"
     """With folds: the encoders of all folds answer together, by the mean of their
-    probabilities or of their logits."""
+    probabilities or of their logits; or one encoder is distilled from them, which is as
+    fast as one of them. It learns from all folds but the last, which calibrates it: the
+    labels and the teachers' out-of-fold probabilities count alike (Hinton et al.,
+    2015)."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -9,7 +9,8 @@ they answer.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,63 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Outputs of the parts for documents that they have not learned from.
+
+    Attributes:
+        parts: ``encoder``, ``linear``, or both, in this order: ``[rows, ...]``.
+        targets: of the same documents ``[rows, ...]``.
+        groups: numbers ``[rows]`` of the groups of documents that belong together;
+            None if each stands for itself.
+    """
+
+    parts: Mapping[str, np.ndarray]
+    targets: np.ndarray
+    groups: np.ndarray | None = None
+    _cross_fitted: dict[tuple[str, ...], np.ndarray] = field(
+        default_factory=dict, repr=False
+    )
+
+    @classmethod
+    def of(
+        cls,
+        encoder: np.ndarray | None,
+        linear: np.ndarray | None,
+        targets: np.ndarray,
+        groups: np.ndarray | None = None,
+    ) -> HeldOut:
+        """Returns the outputs of one or both parts, without those that are None."""
+        given = {"encoder": encoder, "linear": linear}
+        parts = {name: value for name, value in given.items() if value is not None}
+        return cls(parts=parts, targets=targets, groups=groups)
+
+    @property
+    def encoder(self) -> np.ndarray | None:
+        """Outputs of the encoder, if it is a part."""
+        return self.parts.get("encoder")
+
+    @property
+    def linear(self) -> np.ndarray | None:
+        """Outputs of the linear model, if it is a part."""
+        return self.parts.get("linear")
+
+    def only(self, *names: str) -> HeldOut:
+        """Returns the outputs of some parts, with the answers of both computed once."""
+        return replace(self, parts={name: self.parts[name] for name in names})
+
+    def cross_fitted(self) -> np.ndarray:
+        """Returns joint probabilities, of each document by weights of other groups.
+
+        Kind label alone; float32 ``[rows, labels]``.
+        """
+        names = tuple(self.parts)
+        if names not in self._cross_fitted:
+            logs = log_probabilities(list(self.parts.values()))
+            self._cross_fitted[names] = cross_fitted(logs, self.targets, self.groups)
+        return self._cross_fitted[names]
+
+
 def log_probabilities(parts: list[np.ndarray]) -> np.ndarray:
     """Returns bounded float64 logarithms ``[parts, rows, labels]``."""
     stacked = np.stack(parts).astype(np.float64)
@@ -122,26 +180,15 @@ def log_probabilities(parts: list[np.ndarray]) -> np.ndarray:
     return np.log(np.maximum(stacked, smallest))
 
 
-def compare(
-    encoder: np.ndarray,
-    linear: np.ndarray,
-    targets: np.ndarray,
-    groups: np.ndarray | None = None,
-) -> Comparison:
+def compare(held_out: HeldOut) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
     Args:
-        encoder: probabilities ``[rows, labels]`` of documents that the encoder has not
-            learned from.
-        linear: those of the linear model.
-        targets: label numbers ``[rows]``.
-        groups: numbers ``[rows]`` of the groups of documents that belong together;
-            None if each stands for itself.
+        held_out: probabilities ``[rows, labels]`` of both parts, and label numbers
+            ``[rows]``.
     """
-    joint, alone = (
-        cross_fitted(log_probabilities(parts), targets, groups)
-        for parts in ([encoder, linear], [linear])
-    )
+    joint, alone = held_out.cross_fitted(), held_out.only("linear").cross_fitted()
+    targets, groups = held_out.targets, held_out.groups
     rows = np.arange(len(targets))
     gains = np.log(joint[rows, targets]) - np.log(alone[rows, targets])
     return Comparison(
@@ -153,38 +200,35 @@ def compare(
     )
 
 
-def fit_calibration(
-    encoder: np.ndarray | None,
-    linear: np.ndarray | None,
-    targets: np.ndarray,
-    *,
-    risk: float,
-    groups: np.ndarray | None = None,
-) -> Calibration:
+def fit_calibration(held_out: HeldOut, *, risk: float) -> Calibration:
     """Fits weights and threshold to held-out probabilities of one or both parts.
 
     Args:
-        encoder: float32 ``[rows, labels]``, or None.
-        linear: float32 ``[rows, labels]``, or None.
-        targets: label numbers ``[rows]``; without rows, the parts count alike and no
-            answer is confident.
+        held_out: probabilities ``[rows, labels]`` and label numbers ``[rows]``; without
+            rows, the parts count alike and no answer is confident.
         risk: highest share of errors among confident answers.
-        groups: as in ``compare``.
     """
-    given = {"encoder": encoder, "linear": linear}
-    parts = {name: value for name, value in given.items() if value is not None}
-    weights = dict.fromkeys(given, 0.0) | dict.fromkeys(parts, 1.0 / len(parts))
-    if not len(targets):
-        return Calibration(**weights, threshold=None, risk=risk)
-    logs = log_probabilities(list(parts.values()))
-    fitted = np.round(_fit_weights(logs, targets, groups), 4)
-    probabilities = _join(logs, fitted)
-    weights |= dict(zip(parts, fitted.tolist(), strict=True))
-    # The answers of the same documents would look more certain than they are.
-    if len(targets) >= 2 * PARTS:
-        probabilities = cross_fitted(logs, targets, groups)
-    threshold = confidence_threshold(probabilities, targets, risk=risk)
+    weights, threshold = fit_weights(held_out), None
+    if len(held_out.targets):
+        fitted = Calibration(**weights, threshold=None, risk=risk)
+        # The answers of the same documents would look more certain than they are.
+        if len(held_out.targets) >= 2 * PARTS:
+            probabilities = held_out.cross_fitted()
+        else:
+            probabilities = fitted.probabilities(held_out.encoder, held_out.linear)
+        threshold = confidence_threshold(probabilities, held_out.targets, risk=risk)
     return Calibration(**weights, threshold=threshold, risk=risk)
+
+
+def fit_weights(held_out: HeldOut) -> dict[str, float]:
+    """Returns the weights of ``encoder`` and ``linear``; 0.0 for a missing part."""
+    parts = held_out.parts
+    weights = {"encoder": 0.0, "linear": 0.0}
+    if not len(held_out.targets):
+        return weights | dict.fromkeys(parts, 1.0 / len(parts))
+    logs = log_probabilities(list(parts.values()))
+    fitted = np.round(_fit_weights(logs, held_out.targets, held_out.groups), 4)
+    return weights | dict(zip(parts, fitted.tolist(), strict=True))
 
 
 def confidence_threshold(

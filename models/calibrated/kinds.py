@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from textmill.models.calibrated.fit import Comparison, compare, fit_calibration
+from textmill.models.calibrated.fit import Comparison, HeldOut, compare, fit_calibration
 from textmill.models.calibrated.labels import compare_labels, fit_labels
 from textmill.models.calibrated.number import compare_numbers, fit_number
-
-Outputs = Mapping[str, np.ndarray]
-"""The joined output of each part, ``[rows, ...]``, by ``encoder`` and ``linear``."""
 
 
 class JointCalibration(Protocol):
@@ -34,38 +30,26 @@ JOINED_OUTPUT = {"label": "probabilities", "labels": "scores", "number": "number
 """The column of predictions that is joined, by kind of target."""
 
 
-def compare_parts(
-    kind: str, outputs: Outputs, targets: np.ndarray, groups: np.ndarray | None
-) -> Comparison:
+def compare_parts(kind: str, held_out: HeldOut) -> Comparison:
     """Compares the joint model with the linear model on held-out documents."""
     comparing = {
         "label": compare,
         "labels": compare_labels,
         "number": compare_numbers,
     }[kind]
-    return comparing(outputs["encoder"], outputs["linear"], targets, groups)
+    return comparing(held_out)
 
 
-def fit_parts(
-    kind: str,
-    outputs: Outputs,
-    targets: np.ndarray,
-    *,
-    risk: float,
-    groups: np.ndarray | None,
-) -> JointCalibration:
+def fit_parts(kind: str, held_out: HeldOut, *, risk: float) -> JointCalibration:
     """Fits the weights of one or both parts to held-out documents.
 
     Args:
         kind: kind of target.
-        outputs: of the parts.
-        targets: of the same documents.
+        held_out: the output of each part that is joined, see ``JOINED_OUTPUT``.
         risk: kind label: highest share of errors among confident answers.
-        groups: group of each document; None if each stands for itself.
     """
-    encoder, linear = outputs.get("encoder"), outputs.get("linear")
     if kind == "labels":
-        return fit_labels(encoder, linear, targets, groups=groups)
+        return fit_labels(held_out)
     if kind == "number":
-        return fit_number(encoder, linear, targets, groups=groups)
-    return fit_calibration(encoder, linear, targets, risk=risk, groups=groups)
+        return fit_number(held_out)
+    return fit_calibration(held_out, risk=risk)

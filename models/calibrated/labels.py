@@ -15,8 +15,9 @@ import numpy as np
 from textmill.models.calibrated.fit import (
     Calibration,
     Comparison,
+    HeldOut,
     compare,
-    fit_calibration,
+    fit_weights,
 )
 from textmill.models.label_thresholds import tune_thresholds
 
@@ -63,65 +64,50 @@ class LabelsCalibration:
         return {"scores": scores, "chosen": chosen.astype(np.uint8)}
 
 
-def compare_labels(
-    encoder: np.ndarray,
-    linear: np.ndarray,
-    targets: np.ndarray,
-    groups: np.ndarray | None = None,
-) -> Comparison:
+def compare_labels(held_out: HeldOut) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
     Args:
-        encoder: scores ``[rows, labels]`` of documents that the encoder has not learned
-            from.
-        linear: those of the linear model.
-        targets: 1 where a document has a label ``[rows, labels]``.
-        groups: as in ``compare``.
+        held_out: scores ``[rows, labels]`` of both parts, and targets ``[rows,
+            labels]``, 1 where a document has a label.
     """
-    few = _few(targets)
-    comparison = compare(
-        _decisions(encoder[few]),
-        _decisions(linear[few]),
-        targets[few].ravel().astype(np.int64),
-        _owners(targets[few], groups),
-    )
-    return replace(comparison, rows=len(targets[few]))
+    few = _few(held_out)
+    return replace(compare(_as_decisions(few)), rows=len(few.targets))
 
 
-def fit_labels(
-    encoder: np.ndarray | None,
-    linear: np.ndarray | None,
-    targets: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-) -> LabelsCalibration:
+def fit_labels(held_out: HeldOut) -> LabelsCalibration:
     """Fits weights and thresholds to held-out scores of one or both parts.
 
     Args:
-        encoder: float32 ``[rows, labels]``, or None.
-        linear: float32 ``[rows, labels]``, or None.
-        targets: 1 where a document has a label ``[rows, labels]``; without rows, the
-            parts count alike and thresholds are 0.5.
-        groups: as in ``compare``.
+        held_out: as in ``compare_labels``, or of one part; without rows, the parts
+            count alike and thresholds are 0.5.
     """
-    few = _few(targets)
-    fitted = fit_calibration(
-        None if encoder is None else _decisions(encoder[few]),
-        None if linear is None else _decisions(linear[few]),
-        targets[few].ravel().astype(np.int64),
-        risk=0.0,
-        groups=_owners(targets[few], groups),
-    )
-    joint = LabelsCalibration(
-        encoder=fitted.encoder, linear=fitted.linear, thresholds=()
-    )
-    thresholds = tune_thresholds(joint.scores(encoder, linear), targets)
+    weights = fit_weights(_as_decisions(_few(held_out)))
+    joint = LabelsCalibration(**weights, thresholds=())
+    scores = joint.scores(held_out.encoder, held_out.linear)
+    thresholds = tune_thresholds(scores, held_out.targets)
     return replace(joint, thresholds=tuple(thresholds.tolist()))
 
 
-def _few(targets: np.ndarray) -> slice:
+def _few(held_out: HeldOut) -> HeldOut:
     """Returns the first documents, which are in an order of hashes."""
-    return slice(max(1, _MOST_DECISIONS // max(1, targets.shape[1])))
+    few = slice(max(1, _MOST_DECISIONS // max(1, held_out.targets.shape[1])))
+    return HeldOut(
+        parts={name: scores[few] for name, scores in held_out.parts.items()},
+        targets=held_out.targets[few],
+        groups=None if held_out.groups is None else held_out.groups[few],
+    )
+
+
+def _as_decisions(held_out: HeldOut) -> HeldOut:
+    """Returns a row for every decision, in groups of one document's or more."""
+    targets, groups = held_out.targets, held_out.groups
+    owners = np.arange(len(targets)) if groups is None else groups
+    return HeldOut(
+        parts={name: _decisions(scores) for name, scores in held_out.parts.items()},
+        targets=targets.ravel().astype(np.int64),
+        groups=np.repeat(owners, targets.shape[1]),
+    )
 
 
 def _decisions(scores: np.ndarray | None) -> Any:
@@ -130,9 +116,3 @@ def _decisions(scores: np.ndarray | None) -> Any:
         return None
     flat = scores.astype(np.float32).ravel()
     return np.stack([1.0 - flat, flat], axis=1)
-
-
-def _owners(targets: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Returns the group of every decision's document, int64 ``[rows * labels]``."""
-    owners = np.arange(len(targets)) if groups is None else groups[: len(targets)]
-    return np.repeat(owners, targets.shape[1])

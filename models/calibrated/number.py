@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from textmill.models.calibrated.fit import NUM_SHARES, PARTS, Comparison, standard_error
+from textmill.models.calibrated.fit import (
+    NUM_SHARES,
+    PARTS,
+    Comparison,
+    HeldOut,
+    standard_error,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +46,14 @@ class NumberCalibration:
         return {"number": np.sum(terms, axis=0).astype(np.float32)}
 
 
-def compare_numbers(
-    encoder: np.ndarray,
-    linear: np.ndarray,
-    targets: np.ndarray,
-    groups: np.ndarray | None = None,
-) -> Comparison:
+def compare_numbers(held_out: HeldOut) -> Comparison:
     """Compares the joint model with the linear model on held-out documents.
 
     Args:
-        encoder: numbers ``[rows]`` of documents that the encoder has not learned from.
-        linear: those of the linear model.
-        targets: numbers ``[rows]``.
-        groups: numbers ``[rows]`` of the groups of documents that belong together;
-            None if each stands for itself.
+        held_out: numbers ``[rows]`` of both parts, and the right ones.
     """
-    encoder, linear = np.float64(encoder), np.float64(linear)
+    encoder, linear = (np.float64(held_out.parts[n]) for n in ("encoder", "linear"))
+    targets, groups = held_out.targets, held_out.groups
     number_of = np.arange(len(targets)) if groups is None else groups
     joint = np.zeros(len(targets))
     for part in range(PARTS):
@@ -73,27 +71,20 @@ def compare_numbers(
     )
 
 
-def fit_number(
-    encoder: np.ndarray | None,
-    linear: np.ndarray | None,
-    targets: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-) -> NumberCalibration:
+def fit_number(held_out: HeldOut) -> NumberCalibration:
     """Fits the shares to held-out numbers of one or both parts.
 
     Args:
-        encoder: float32 ``[rows]``, or None.
-        linear: float32 ``[rows]``, or None.
-        targets: numbers ``[rows]``; without rows, the parts count alike.
-        groups: as in ``compare_numbers``.
+        held_out: as in ``compare_numbers``, or of one part; without rows, the parts
+            count alike.
     """
+    encoder, linear, targets = held_out.encoder, held_out.linear, held_out.targets
     if encoder is None or linear is None:
         is_encoder = float(encoder is not None)
         return NumberCalibration(encoder=is_encoder, linear=1.0 - is_encoder)
     share = 0.5
     if len(targets):
-        share = _encoder_share(encoder, linear, targets, groups)
+        share = _encoder_share(encoder, linear, targets, held_out.groups)
     return NumberCalibration(encoder=share, linear=1.0 - share)
 
 

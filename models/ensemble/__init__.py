@@ -13,6 +13,7 @@ from typing import Literal
 FAMILY = "ensemble"
 """The family in the facts of an ensemble."""
 MeanName = Literal["probabilities", "logits"]
+EnsembleName = Literal["probabilities", "logits", "distilled"]
 
 
 def member_prefix(number: int) -> str:

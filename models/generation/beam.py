@@ -69,7 +69,11 @@ def beam_search(
         parents = tf.gather(parents, order, batch_dims=1)
         tokens = tf.gather(tokens, order, batch_dims=1)
         flat = tf.reshape(tf.range(batch)[:, None] * beams + parents, [-1])
-        logits, state = step(tf.reshape(tokens, [-1]), reorder(state, flat))
+        logits, state = tf.cond(
+            number + 1 < num_tokens,
+            lambda: step(tf.reshape(tokens, [-1]), reorder(state, flat)),
+            lambda: (search["logits"], dict(state)),  # the last token is not read
+        )
         following = {
             "logits": logits,
             "tokens": tf.gather(texts, order, batch_dims=1),

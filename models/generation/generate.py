@@ -71,7 +71,11 @@ def generate(
         last = tf.concat([loop["last"][:, 1:], token[:, None]], axis=1)
         if ends is not None:
             has_ended |= ends(last)
-        logits, state = step(token, state)
+        logits, state = tf.cond(
+            (number + 1 < num_tokens) & ~tf.reduce_all(has_ended),
+            lambda: step(token, state),
+            lambda: (loop["logits"], dict(state)),  # the last token is not read
+        )
         following = {"logits": logits, "has_ended": has_ended, "last": last}
         if seen is not None:
             size = tf.shape(logits)[1]

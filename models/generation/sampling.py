@@ -77,8 +77,9 @@ def choose(
         logits = tf.where(seen, other, logits)
     if isinstance(sampling.temperature, float | int) and not sampling.temperature:
         return tf.argmax(logits, -1, tf.int32)
-    seed = tf.cast(sampling.seed, tf.int32) * 0x85EBCA7 + 1
-    uniform = hash_uniform(keys * seed + seed, number[None], _STREAM)
+    seed = tf.cast(sampling.seed, tf.int32)
+    odd = 2 * (seed * 0x85EBCA7) + 1  # so that no bit of a key is lost
+    uniform = hash_uniform(keys * odd + seed, number[None], _STREAM)
     return tf.cond(
         tf.cast(sampling.temperature, tf.float32) > 0,
         lambda: _sample(logits, sampling, uniform),

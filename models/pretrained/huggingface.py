@@ -16,6 +16,7 @@ import numpy as np
 
 from textmill.models.config import ModelConfig
 from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.pretrained import bart
 from textmill.models.pretrained.files import Tensors, check_shape, whole_number
 
 _BLOCK = "backbone/transformer_layer_"
@@ -95,11 +96,14 @@ def check(config: ModelConfig, values: dict[str, Any], file: Path) -> None:
     Raises:
         ConfigError: they differ, or the folder has an unsupported model.
     """
+    if values.get("model_type") == "bart":
+        bart.check(config, values, file)
+        return
     kinds = {"bert": "bert", "gpt2": "gpt"}
     family = kinds.get(str(values.get("model_type")))
     if family is None:
         raise ConfigError(
-            f"{file}: expected model_type bert or gpt2, got "
+            f"{file}: expected model_type bert, gpt2 or bart, got "
             f"{values.get('model_type')!r}"
         )
     names = ("num_hidden_layers", "hidden_size", "num_attention_heads")
@@ -169,6 +173,8 @@ def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
     Raises:
         IntegrityError: a tensor is unknown, or a copy of a tied tensor differs.
     """
+    if config.family == "encoder_decoder":
+        return bart.convert(tensors, config, folder)
     named = {_PREFIX.sub("", name, count=1): v for name, v in tensors.items()}
     _drop_copies(named, folder)
     rules = _BERT if config.family == "bert" else _GPT

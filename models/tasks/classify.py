@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import tensorflow as tf
 from typing_extensions import override
 
+from textmill.models.rows import TEACHER
 from textmill.models.tasks.pooled import PooledTask
 from textmill.models.tasks.server import Answers, Server
-from textmill.models.tasks.task import Features, Rows
+from textmill.models.tasks.task import Features, Rows, cross_entropy
 
 
 class ClassifyServer(Server):
@@ -39,6 +40,21 @@ class Classify(PooledTask):
     @override
     def _example_targets(self, count: int) -> tf.Tensor:
         return tf.range(count) % self.num_labels
+
+    @override
+    def features(self, rows: Rows) -> Features:
+        features = super().features(rows)
+        return features | ({TEACHER: rows[TEACHER]} if TEACHER in rows else {})
+
+    @override
+    def loss_sums(self, features: Features, *, training: bool) -> dict[str, tf.Tensor]:
+        """Adds up losses and hits; with a teacher, its probabilities count as much."""
+        if TEACHER not in features:
+            return super().loss_sums(features, training=training)
+        logits = tf.cast(self.logits(features, training=training), tf.float32)
+        sums = cross_entropy(logits, features["targets"], features["weights"])
+        soft = -tf.reduce_sum(features[TEACHER] * tf.nn.log_softmax(logits), -1)
+        return sums | {"loss": 0.5 * (sums["loss"] + soft * features["weights"])}
 
     @override
     def predictions(self, features: Features) -> dict[str, tf.Tensor]:

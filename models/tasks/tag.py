@@ -11,13 +11,7 @@ import tensorflow as tf
 from typing_extensions import override
 
 from textmill.models.targets import Tags
-from textmill.models.tasks.server import (
-    Answers,
-    Columns,
-    Document,
-    Server,
-    to_python,
-)
+from textmill.models.tasks.server import Answers, Columns, Document, Server, to_python
 from textmill.models.tasks.tagged_spans import dense_spans
 from textmill.models.tasks.task import Features, Rows, Task
 from textmill.models.tasks.viterbi import IMPOSSIBLE, best_tags

@@ -28,6 +28,8 @@ _STAGE_STEPS = (
     *_FOLD_STEPS,
     "ensemble",
     "ensemble_linear",
+    "distil",
+    "predict_distilled",
     "calibrate",
     "evaluate",
     "export",

@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from textmill.components.artifacts import Documents
-from textmill.models.calibrated.fit import compare
+from textmill.models.calibrated.fit import HeldOut, compare
 from textmill.models.config import ModelConfig
 from textmill.models.cooccurrence import cooccurrence_vectors
 from textmill.models.inference import predict_rows, tokenize_texts
@@ -265,7 +265,7 @@ def main() -> None:
         else:
             answers, seen = encode(data, RECIPES[name])
         seconds = time.process_time() - began
-        joint = compare(answers, linear, targets)
+        joint = compare(HeldOut.of(answers, linear, targets))
         accuracy = (answers.argmax(axis=1) == targets).mean()
         print(
             f"| {name} | {seen:,} | {seconds:.0f} | {accuracy:.3f} "

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from textmill.models.rows import RowReader, RowSchema, frame_rows
+from textmill.models.rows import TOKEN_COLUMNS, RowReader, RowSchema, frame_rows
 
 
 @pytest.fixture
@@ -95,6 +95,33 @@ def test_a_row_holds_the_target_of_its_document(target, value, dtype, tmp_path):
     column = RowReader([tmp_path / "rows"], schema).take(np.array([0]))[target]
     assert column.dtype == dtype
     assert column.tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        *({"parts": parts} for parts in ("documents", "sentences", "pair", "answer")),
+        {"words": True},
+        {"target": "text", "target_tokens": 10},
+    ],
+    ids=str,
+)
+def test_columns_of_tokens_are_those_that_length_buckets_truncate(knobs):
+    schema = RowSchema(sequence_length=10, wide=False, **knobs)
+    columns = schema.unpack(np.zeros(3, schema.dtype))
+    of_tokens = {name for name, value in columns.items() if value.shape == (3, 10)}
+    assert of_tokens and of_tokens <= TOKEN_COLUMNS
+
+
+def test_the_width_of_a_row_is_that_of_its_longer_sequence(tmp_path):
+    schema = RowSchema(sequence_length=6, wide=False, target="text", target_tokens=8)
+    rows = np.zeros(2, schema.dtype)
+    rows["length"], rows["target_length"] = [6, 3], [5, 8]
+    (tmp_path / "rows").write_bytes(frame_rows(schema, rows))
+    reader = RowReader([tmp_path / "rows"], schema)
+    assert reader.lengths().tolist() == [11, 11]
+    assert reader.widths().tolist() == [6, 8]
+    assert reader.take(np.array([1]))["target_length"].tolist() == [8]
 
 
 def test_a_row_of_several_texts_is_read_by_text(tmp_path):

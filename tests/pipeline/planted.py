@@ -6,7 +6,10 @@ names have two or three words.
 
 import random
 
-SYLLABLES = [
+SYLLABLES = (
+    *("bra", "ken", "dol", "mir", "tas", "vel", "nor", "pim"),
+    *("sul", "gar", "lin", "hof", "rey", "cas", "tul"),
+)
     "bra",
     "ken",
     "dol",

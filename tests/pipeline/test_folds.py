@@ -51,6 +51,27 @@ def test_each_part_is_trained_once_a_fold_and_combined():
     assert pipeline.select(only=["train.verb.2"]).selected == {"train.verb.2"}
 
 
+def test_one_encoder_is_distilled_from_those_of_all_folds():
+    _, pipeline = pipeline_of(FOLDS, "stages.verb.calibrate.ensemble=distilled")
+    upstream = {node.id: set(node.upstream()) for node in pipeline.nodes}
+    assert upstream["distil.verb"] == {
+        "tokenize.verb",
+        "vocabulary",
+        "train.pretrain",
+        "ensemble.verb",
+    }
+    assert pipeline.node("distil.verb").config.fold == 2
+    assert upstream["calibrate.verb"] == {
+        "distil.verb",
+        "predict_distilled.verb",
+        "ensemble_linear.verb",
+    }
+    assert pipeline.node("ensemble.verb").config.mean == "probabilities"
+    assert pipeline.node("ensemble_linear.verb").config.held_out == 2
+    baselines = pipeline.node("evaluate.verb").inputs["baselines"]
+    assert baselines["encoder"].producer == "predict_distilled.verb"
+
+
 def test_groups_of_the_split_column_are_those_of_folds():
     text = FOLDS.replace("split: {", "split: {by: id, ")
     _, pipeline = pipeline_of(text, "datasets.lines.split.by=author")
@@ -107,14 +128,22 @@ def test_two_nodes_with_one_name_on_a_platform_are_refused():
 
 
 @pytest.mark.slow
-def test_kills_in_a_fold_and_in_calibration_change_no_bit(tmp_path):
+@pytest.mark.parametrize(
+    ("ensemble", "killed"),
+    [
+        ("logits", ("train.verb.2", "calibrate.verb")),
+        ("distilled", ("distil.verb", "calibrate.verb")),
+    ],
+)
+def test_kills_in_a_fold_and_in_calibration_change_no_bit(ensemble, killed, tmp_path):
     roots = []
-    for name, kills in (("whole", ()), ("killed", ("train.verb.2", "calibrate.verb"))):
+    for name, kills in (("whole", ()), ("killed", killed)):
         folder = tmp_path / name
         folder.mkdir()
         write_project(folder, xla=False)
         text = (folder / "tiny.yaml").read_text()
-        text = text.replace("init: pretrain\n", "folds: 2\n")
+        folds = f"folds: 2\n    calibrate: {{ensemble: {ensemble}}}\n"
+        text = text.replace("init: pretrain\n", folds)
         (folder / "tiny.yaml").write_text(text)
         for node in kills:
             kill_in(folder, node)
@@ -142,7 +171,7 @@ def kill_in(folder: Path, node: str) -> None:
 
 
 def is_inside(root: Path, node: str) -> bool:
-    if node.startswith("train"):
+    if node.startswith(("train", "distil")):
         return any(root.glob(f"work/{node}/*/checkpoints/step-????????"))
     events = [
         json.loads(line)

@@ -60,7 +60,8 @@ def test_the_export_gives_the_trained_models_spans_in_a_fresh_process(project):
 
 
 def test_predict_gives_spans_of_the_callers_text(project):
-    text = "Yesterday,\r\n  Dr Dolmir of Kensul Works\tmet 👍🏽 Ms Brahof in Velnor. "
+    met = "Yesterday,\r\n  Dr Dolmir of Kensul Works\tmet 👍🏽 Ms Brahof"
+    text = f"{met} in Velnor. "
     long = " ".join(document["text"] for document in sentences(20, seed=9))
     arguments = ("predict", "entities", text, long, "", "--root", "root")
     done = textmill(*arguments, "--json", cwd=project)

@@ -1,9 +1,11 @@
 """Models of folds become one, which answers as its predictions say."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from textmill.components.artifacts import (
     Documents,
@@ -17,15 +19,18 @@ from textmill.components.artifacts import (
 from textmill.components.base import Context
 from textmill.components.calibrator import CalibratorConfig, calibrate
 from textmill.components.ensembler import EnsemblerConfig, ensemble
+from textmill.components.ensembler.engine import _write_predictions
 from textmill.components.evaluator import EvaluatorConfig, evaluate
-from textmill.components.exporter import ExportConfig, export
+from textmill.components.exporter import ExporterConfig, export
 from textmill.components.fold_splitter import FoldSplitterConfig, split_folds
 from textmill.components.linear_trainer import LinearTrainerConfig, train_linear
 from textmill.components.predictor import PredictorConfig, predict
 from textmill.components.predictor.saved_model import load_saved_model, predict_texts
 from textmill.components.tokenizer import RowLayout, tokenize
-from textmill.components.trainer import TrainerConfig, train
+from textmill.components.trainer import TrainerConfig, _train_rows, train
 from textmill.models.config import ModelConfig
+from textmill.models.errors import IntegrityError
+from textmill.models.rows import RowSchema
 from textmill.models.servable import load_servable
 from textmill.models.tasks.server import ServingOptions
 from textmill.models.training.config import TrainingConfig
@@ -55,13 +60,18 @@ class Line:
         self.encoder = self.by_fold("encoder", self.train)
         self.linear = self.by_fold("linear", self.train_linear)
 
-    def train(self, model, fold):
+    def train(self, model, fold, *, teacher=None, **knobs):
         config = TrainerConfig(
-            task="classify", model=SHAPE, train=TRAINING, fold=fold, seed=fold
+            task="classify",
+            model=SHAPE,
+            train=replace(TRAINING, **knobs),
+            fold=fold,
+            seed=fold,
         )
         train(
             rows=self.rows,
             vocabulary=self.vocabulary,
+            teacher=teacher,
             model=model,
             logs=TrainingLogs(model.path.parent / "logs"),
             config=config,
@@ -102,14 +112,14 @@ def line(documents, vocabulary, tmp_path_factory):
     return Line(documents, vocabulary, tmp_path_factory.mktemp("line"))
 
 
-def combined(parts, folder, mean="probabilities"):
+def combined(parts, folder, mean="probabilities", held_out=None):
     model, predictions = TrainedModel(folder / "m"), Predictions(folder / "p")
     ensemble(
         members=parts[0],
         member_predictions=parts[1],
         model=model,
         predictions=predictions,
-        config=EnsemblerConfig(mean=mean),
+        config=EnsemblerConfig(mean=mean, held_out=held_out),
     )
     seal(model)
     seal(predictions)
@@ -160,6 +170,59 @@ def test_an_ensemble_answers_as_its_predictions(line, tmp_path, mean):
     )
 
 
+def test_a_student_learns_from_the_labels_and_from_answers_out_of_fold(line, tmp_path):
+    model, predictions = combined(line.encoder, tmp_path / "teachers")
+    student, again, alone = (TrainedModel(tmp_path / n / "m") for n in "abc")
+    line.train(student, 2, teacher=predictions, length_buckets=True)
+    line.train(again, 2, teacher=predictions, length_buckets=True)
+    line.train(alone, 2, length_buckets=True)
+    for trained in (student, again, alone):
+        seal(trained)
+    assert student.digest == again.digest != alone.digest
+    assert student.facts["parameters"] * 2 == model.facts["parameters"]
+    # It has learned from fold 1 alone, whose teacher is the model without fold 1.
+    rows = rows_of(predictions, "folds")
+    taught = _train_rows(line.rows, 2, RowSchema.of(line.rows.facts), predictions)
+    columns = taught.take(np.arange(len(taught)))
+    expected = rows_of(line.encoder[1]["1"], "fold_1")
+    assert np.array_equal(columns["teacher"], expected["probabilities"])
+    assert np.array_equal(columns["label"], rows["target"][rows["fold"] == 1])
+
+
+def test_the_loss_of_a_student_is_the_mean_of_two_cross_entropies(line):
+    task, tokenizer = load_servable(
+        line.encoder[0]["1"].path / TrainedModel.WEIGHTS,
+        line.encoder[0]["1"].path / TrainedModel.TOKENIZER,
+        line.encoder[0]["1"].facts,
+    )
+    rows = task.example_rows(tokenizer, texts_of(line)[:3])
+    teacher = tf.nn.softmax(tf.random.stateless_normal([3, task.num_labels], (1, 2)))
+    features = task.features({**rows, "teacher": teacher})
+    sums = task.loss_sums(features, training=False)
+    shares = tf.nn.log_softmax(task.logits(features)).numpy()
+    hard = -shares[np.arange(3), rows["label"].numpy()]
+    soft = -(teacher.numpy() * shares).sum(axis=1)
+    assert sums["loss"].numpy() == pytest.approx((hard + soft) / 2, rel=1e-5)
+
+
+def test_a_teacher_of_other_rows_is_refused(line, tmp_path):
+    other = dict(line.encoder[1])
+    other["1"], other["2"] = other["2"], other["1"]
+    predictions = Predictions(tmp_path / "p")
+    _write_predictions({1: other["1"], 2: other["2"]}, predictions, "logits")
+    seal(predictions)
+    with pytest.raises(IntegrityError, match="predictions of other rows than"):
+        line.train(TrainedModel(tmp_path / "m"), 2, teacher=predictions)
+
+
+def test_predictions_of_one_fold_are_those_that_calibrate_a_student(line, tmp_path):
+    _, predictions = combined(line.linear, tmp_path, held_out=2)
+    own = rows_of(line.linear[1]["2"], "fold_2")
+    assert predictions.held_out_split == "fold_2"
+    assert rows_of(predictions, "fold_2")["id"] == own["id"]
+    assert "folds" not in predictions.facts
+
+
 def test_linear_models_are_averaged_into_one(line, tmp_path):
     parts = combined(line.linear, tmp_path / "ensemble")
     assert parts[0].facts["model"]["family"] == "linear"
@@ -174,7 +237,7 @@ def test_an_exported_ensemble_answers_as_its_predictions(line, tmp_path):
     model, predictions = calibrated(tmp_path / "calibrated", encoder=parts)
     serving = ServingModel(tmp_path / "serving")
     export(
-        documents=line.documents, model=model, serving=serving, config=ExportConfig()
+        documents=line.documents, model=model, serving=serving, config=ExporterConfig()
     )
     seal(serving)
     runtime = load_saved_model(serving.path / "saved_model")

@@ -6,9 +6,12 @@ from scipy.special import softmax
 
 from textmill.models.calibrated.fit import (
     Calibration,
+    HeldOut,
     compare,
     confidence_threshold,
+    cross_fitted,
     fit_calibration,
+    log_probabilities,
 )
 
 
@@ -27,7 +30,7 @@ def targets() -> np.ndarray:
 def test_the_weight_of_one_model_is_its_inverse_temperature(targets):
     honest = expert(targets, strength=1.5, seed=1)
     sharpened = softmax(3.0 * np.log(honest), axis=1)
-    fitted = fit_calibration(sharpened, None, targets, risk=0.05)
+    fitted = fit_calibration(HeldOut.of(sharpened, None, targets), risk=0.05)
     assert fitted.encoder == pytest.approx(1 / 3, abs=0.02)
     assert fitted.linear == 0.0
     answers = fitted.probabilities(sharpened, None)
@@ -36,9 +39,9 @@ def test_the_weight_of_one_model_is_its_inverse_temperature(targets):
 
 def test_two_independent_experts_count_in_full(targets):
     first, second = (expert(targets, strength=1.2, seed=seed) for seed in (1, 2))
-    fitted = fit_calibration(first, second, targets, risk=0.05)
+    fitted = fit_calibration(HeldOut.of(first, second, targets), risk=0.05)
     assert (fitted.encoder, fitted.linear) == pytest.approx((1, 1), abs=0.07)
-    comparison = compare(first, second, targets)
+    comparison = compare(HeldOut.of(first, second, targets))
     assert comparison.joint_is_better
     assert comparison.accuracy > comparison.linear_accuracy + 0.05
     assert "answer together" in comparison.sentence
@@ -47,7 +50,9 @@ def test_two_independent_experts_count_in_full(targets):
 def test_with_few_documents_the_encoder_has_the_smaller_weight(targets):
     first, second = (expert(targets, strength=1.2, seed=seed) for seed in (1, 2))
     few = slice(200)
-    fitted = fit_calibration(first[few], second[few], targets[few], risk=0.05)
+    fitted = fit_calibration(
+        HeldOut.of(first[few], second[few], targets[few]), risk=0.05
+    )
     assert 0 < fitted.encoder < fitted.linear
 
 
@@ -55,17 +60,18 @@ def test_an_encoder_that_knows_nothing_is_left_out(targets):
     few = targets[:400]
     random = expert(np.roll(few, 1), strength=0.3, seed=3)
     linear = expert(few, strength=1.5, seed=2)
-    comparison = compare(random, linear, few)
+    comparison = compare(HeldOut.of(random, linear, few))
     assert not comparison.joint_is_better
     assert "answers alone" in comparison.sentence
 
 
 def test_documents_of_a_group_count_as_one_for_the_standard_error(targets):
     first, second = (expert(targets[:300], strength=1.2, seed=s) for s in (1, 2))
-    alone = compare(first, second, targets[:300])
+    alone = compare(HeldOut.of(first, second, targets[:300]))
     copies = np.repeat(np.arange(300), 4)
     repeated = [np.repeat(part, 4, axis=0) for part in (first, second, targets[:300])]
-    by_row, by_group = compare(*repeated), compare(*repeated, copies)
+    by_row = compare(HeldOut.of(*repeated))
+    by_group = compare(HeldOut.of(*repeated, copies))
     assert by_row.error < 0.6 * alone.error
     assert by_group.error == pytest.approx(alone.error, rel=0.05)
     assert by_group.gain == pytest.approx(alone.gain, abs=0.01)
@@ -91,7 +97,9 @@ def test_answers_of_one_confidence_are_kept_or_left_together():
 def test_the_stated_risk_holds_on_new_documents(targets):
     answers = expert(targets, strength=1.5, seed=1)
     held_out, new = slice(0, 1000), slice(1000, None)
-    fitted = fit_calibration(answers[held_out], None, targets[held_out], risk=0.05)
+    fitted = fit_calibration(
+        HeldOut.of(answers[held_out], None, targets[held_out]), risk=0.05
+    )
     joined = fitted.probabilities(answers[new], None)
     confident = fitted.is_confident(joined)
     wrong = joined.argmax(axis=1) != targets[new]
@@ -102,7 +110,7 @@ def test_the_stated_risk_holds_on_new_documents(targets):
 
 def test_without_held_out_documents_no_answer_is_confident():
     none = np.zeros((0, 3), np.float32)
-    fitted = fit_calibration(none, none, np.zeros(0, np.int32), risk=0.05)
+    fitted = fit_calibration(HeldOut.of(none, none, np.zeros(0, np.int32)), risk=0.05)
     assert fitted == Calibration(encoder=0.5, linear=0.5, threshold=None, risk=0.05)
     probabilities = np.array([[1.0, 0.0, 0.0]], np.float32)
     assert not fitted.is_confident(probabilities).any()
@@ -110,5 +118,21 @@ def test_without_held_out_documents_no_answer_is_confident():
 
 def test_a_probability_of_zero_is_not_an_error():
     certain = np.array([[1.0, 0.0]] * 20, np.float32)
-    fitted = fit_calibration(certain, certain, np.zeros(20, np.int32), risk=0.05)
+    fitted = fit_calibration(
+        HeldOut.of(certain, certain, np.zeros(20, np.int32)), risk=0.05
+    )
     assert np.isfinite(fitted.probabilities(certain, certain)).all()
+
+
+def test_comparison_threshold_and_answers_of_folds_share_one_fit(targets):
+    first, second = (expert(targets[:200], strength=1.2, seed=s) for s in (1, 2))
+    held_out = HeldOut.of(first, second, targets[:200], np.arange(200) // 2)
+    compare(held_out)
+    joint, alone = held_out.cross_fitted(), held_out.only("linear").cross_fitted()
+    fit_calibration(held_out, risk=0.05)
+    assert held_out.only("encoder", "linear").cross_fitted() is joint
+    assert held_out.only("linear").cross_fitted() is alone
+    logs = log_probabilities([second])
+    np.testing.assert_array_equal(
+        alone, cross_fitted(logs, targets[:200], held_out.groups)
+    )
