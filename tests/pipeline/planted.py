@@ -10,22 +10,6 @@ SYLLABLES = (
     *("bra", "ken", "dol", "mir", "tas", "vel", "nor", "pim"),
     *("sul", "gar", "lin", "hof", "rey", "cas", "tul"),
 )
-    "bra",
-    "ken",
-    "dol",
-    "mir",
-    "tas",
-    "vel",
-    "nor",
-    "pim",
-    "sul",
-    "gar",
-    "lin",
-    "hof",
-    "rey",
-    "cas",
-    "tul",
-]
 TITLES = ("Ms", "Mr", "Dr")
 FIRMS = ("Works", "Mills & Sons", "Bank")
 RIVERS = ("Upper", "Lower", "Saint")
