@@ -28,12 +28,13 @@ def best_tags(scores: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     num_labels = scores.shape[-1] // 2
     further = tf.range(num_labels) * 2 + 2
     order = tf.concat([[0], further - 1, further], 0)
-    scores = tf.gather(scores, order, axis=-1)
+    # One token more, since a loop over none has no results to stack.
+    scores = tf.pad(tf.gather(scores, order, axis=-1), [[0, 0], [0, 1], [0, 0]])
     before, pointers = _forward(scores, lengths, num_labels)
     states = _backward(tf.argmax(before, -1, tf.int32), pointers)
     tags = tf.gather(order, states)
     inside = tf.range(tf.shape(scores)[1])[None, :] < lengths[:, None]
-    return tf.where(inside, tags, 0)
+    return tf.where(inside, tags, 0)[:, :-1]
 
 
 def _forward(

@@ -134,6 +134,8 @@ def test_a_saved_model_has_the_spans_of_the_trained_one(learned, family, tmp_pat
             assert span == other | {"score": pytest.approx(other["score"], rel=1e-4)}
     assert answers[0]["spans"]
     assert answers[1] == {"spans": []}
+    assert runtime.answer([""]) == [{"spans": []}]
+    assert runtime.answer(["", " \n", "\0"]) == [{"spans": []}] * 3
 
 
 def test_the_loss_ignores_control_tokens_and_padding(learned):
