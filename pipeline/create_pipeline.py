@@ -24,7 +24,7 @@ from textmill.pipeline.stage import stage_nodes, training_settings
 
 _MODEL_STEPS = ("train", "distil", "ensemble", "linear", "ensemble_linear")
 """The steps that make the model of a report, the first one that a stage has."""
-_QUOTED = ("label", "text", "answer")
+_QUOTED = ("label", "tags", "text", "answer")
 """Kinds of target of the stages whose report quotes texts."""
 
 

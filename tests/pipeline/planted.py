@@ -47,9 +47,8 @@ def fill(draw, kind, pool):
 
 
 def sentences(number, *, seed=0, pool=60):
-    """Yields documents with id, text and tags."""
-    draw = random.Random(seed)
-    known = names(draw, pool)
+    """Yields documents with id, text and tags; the names are those of any seed."""
+    draw, known = random.Random(seed), names(random.Random(1), pool)
     for i in range(number):
         text, tags = "", []
         for part in draw.choice(PATTERNS).replace("}", "{").split("{"):

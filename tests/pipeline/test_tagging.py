@@ -60,8 +60,7 @@ def test_the_export_gives_the_trained_models_spans_in_a_fresh_process(project):
 
 
 def test_predict_gives_spans_of_the_callers_text(project):
-    met = "Yesterday,\r\n  Dr Dolmir of Kensul Works\tmet 👍🏽 Ms Brahof"
-    text = f"{met} in Velnor. "
+    text = "👍🏽\r\n Dr Tasken of Norsul Works\tflew to Upper Garcas on 3 May. "
     long = " ".join(document["text"] for document in sentences(20, seed=9))
     arguments = ("predict", "entities", text, long, "", "--root", "root")
     done = textmill(*arguments, "--json", cwd=project)
@@ -70,13 +69,14 @@ def test_predict_gives_spans_of_the_callers_text(project):
         for span in row["spans"]:
             assert span["text"] == row["text"][span["start"] : span["end"]]
     found = [(span["text"], span["label"]) for span in first["spans"]]
-    assert ("Dr Dolmir", "person") in found
-    assert ("Kensul Works", "firm") in found
+    assert ("Dr Tasken", "person") in found
+    assert ("Norsul Works", "firm") in found
+    assert ("3 May", "day") in found
     assert len(second["spans"]) > 25
     assert third["spans"] == []
     shown = textmill(*arguments, cwd=project).stdout
-    assert "  Dr Dolmir" in shown
-    assert "person  13-22" in shown
+    assert "  Dr Tasken" in shown
+    assert "person  5-14" in shown
     assert "(none)" in shown
 
 
