@@ -193,7 +193,8 @@ def _monitor(
 
     def flops(width: int) -> float:
         length = width - TASKS[config.task].next_token
-        return train_flops(task.config, length=length, head=task.head_flops(length))
+        head = task.head_flops(length)
+        return eval_rows.num_texts * train_flops(task.config, length=length, head=head)
 
     return TrainingMonitor(
         folder,

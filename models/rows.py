@@ -202,6 +202,11 @@ class RowReader:
         return int(self._ends[-1]) if self._maps else 0
 
     @property
+    def num_texts(self) -> int:
+        """Texts per row, each with its own tokens."""
+        return self._schema.texts
+
+    @property
     def row_length(self) -> int:
         """Tokens per row, padding included."""
         return self._schema.row_length

@@ -141,6 +141,12 @@ class Labels(Target):
 
     def parse(self, value: Any, text: str) -> list[str]:
         """Returns sorted names, each once; a single value is the only name."""
+        if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+            raise ValueError(
+                "expected a list of labels, got a text that looks like one, "
+                f"{value!r}; "
+                "write a list, or its names with labels_separator between them"
+            )
         values = value if isinstance(value, list) else [value]
         return sorted({label_name(name) for name in values})
 

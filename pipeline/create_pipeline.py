@@ -24,7 +24,7 @@ from textmill.pipeline.stage import stage_nodes, training_settings
 
 _MODEL_STEPS = ("train", "distil", "ensemble", "linear", "ensemble_linear")
 """The steps that make the model of a report, the first one that a stage has."""
-_QUOTED = ("label", "text")
+_QUOTED = ("label", "text", "answer")
 """Kinds of target of the stages whose report quotes texts."""
 
 
@@ -168,6 +168,10 @@ def _is_free_of(config: PipelineConfig, dataset: str, other: str) -> bool:
     )
 
 
+def _is_quoted(task: str) -> bool:
+    return TASKS[task].target in _QUOTED or TASKS[task].retrieves
+
+
 def _reporter(
     config: PipelineConfig,
     nodes: list[Component],
@@ -187,7 +191,7 @@ def _reporter(
     texts = {
         name: stage.evaluate.report_texts
         for name, stage in config.stages.items()
-        if stage.evaluate.report_texts and TASKS[stage.task].target in _QUOTED
+        if stage.evaluate.report_texts and _is_quoted(stage.task)
     }
     return Reporter(
         ReporterConfig(

@@ -33,6 +33,7 @@ from textmill.components.tokenizer import (
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
+from textmill.models.texts import TEXT_FIELDS
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
@@ -168,7 +169,7 @@ def _fold_splitter(
     return FoldSplitter(
         FoldSplitterConfig(
             num_folds=stage.folds,
-            group_by=config.datasets[stage.dataset].split.by,
+            group_by=_split_field(config.datasets[stage.dataset]),
             seed=config.seed,
         ),
         id=f"folds.{name}",
@@ -422,12 +423,25 @@ def _predictor(
 def _group_column(dataset: DatasetConfig) -> str | None:
     """Returns the column of ``split.by``, None if it splits single documents.
 
-    A text or an id is the group of a single document.
+    The only text, or an id, is the group of a single document.
     """
     others: set[str | None] = {"id", "position", "source"}
     for source in dataset.named_sources().values():
-        others |= {*source.text_columns, source.id, source.target_column}
-    return None if dataset.split.by in others else dataset.split.by
+        texts = source.text_columns if dataset.num_texts == 1 else ()
+        others |= {*texts, source.id, source.target_column}
+    return None if dataset.split.by in others else _split_field(dataset)
+
+
+def _split_field(dataset: DatasetConfig) -> str:
+    """Returns the field of documents with the value of ``split.by``.
+
+    One of several texts, such as a premise with many claims, is a field of its own.
+    """
+    by = dataset.split.by
+    for source in dataset.named_sources().values():
+        if dataset.num_texts > 1 and by in source.text_columns:
+            return TEXT_FIELDS[source.text_columns.index(by)]
+    return by
 
 
 def _evaluator(

@@ -74,9 +74,9 @@ class DatasetConfig:
                 f"a target that a part of a text has too (label, labels or number) for "
                 f"split.by: position, got {kind}"
             )
-        if self.clean.repeated_passages != "keep" and kind == "tags":
+        if self.clean.repeated_passages != "keep" and target.has_spans:
             raise ValueError(
-                "clean.repeated_passages: keep for a source with tags, whose texts "
+                f"clean.repeated_passages: keep for a source with {kind}, whose texts "
                 f"may not change, got {self.clean.repeated_passages}"
             )
 

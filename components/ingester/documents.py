@@ -25,6 +25,8 @@ from textmill.components.ingester.readers.records import BadRecord, Record
 from textmill.components.ingester.sampling.splitting import Splitter
 from textmill.components.ingester.sources.config import SourceConfig
 from textmill.components.ingester.sources.path_columns import DIRECTORY, path_columns
+from textmill.components.ingester.span_shift import shift_spans
+from textmill.components.ingester.tagged_tokens import join_tokens
 from textmill.components.scratch import cached_path
 from textmill.components.text.minhash import near_keys
 from textmill.components.text.shingles import ngram_hashes, text_key
@@ -142,6 +144,15 @@ class DocumentBuilder:
         """
         row = record.row
         values = [self._field(row, column) for column in self._source.text_columns]
+        if isinstance(values[0], list) and isinstance(self._target, Tags):
+            column = str(self._source.target_column)
+            separator = self._source.token_separator
+            values[0], spans = join_tokens(
+                values[0],
+                self._field(row, column),
+                " " if separator is None else separator,
+            )
+            row = row | {column: spans}
         texts = self._document_texts.read(values[0], values[1:])
         if texts is None:
             self.num_read += 1
@@ -219,8 +230,9 @@ class DocumentBuilder:
             original = texts[0]
             texts, reason = self._document_texts.clean(texts, identity, others)
             if not reason:
-                changed = texts[0] != original
-                target, reason = self._clean_target(target, identity, others, changed)
+                if target is not None and self._target.has_spans:
+                    target = self._moved(target, original, texts[0])
+                target, reason = self._clean_target(target, identity, others)
         self.num_read += 1
         if reason:
             self.dropped[reason] += 1
@@ -295,19 +307,25 @@ class DocumentBuilder:
             reason = f"{self._target.field}_type"
             raise BadRecord(reason, f"column {column!r}: {error}") from None
 
+    def _moved(self, target: Any, before: str, after: str) -> Any:
+        """Returns the spans of a text as those of its cleaned form."""
+        field = self._target.field
+        spans = target if before == after else shift_spans(target, before, after)
+        if spans is None:
+            raise BadRecord(
+                f"{field}_moved",
+                f"cleaning changed a text whose {field} count its characters; clean it "
+                "beforehand, or turn the step of clean off",
+            )
+        return spans
+
     def _clean_target(
-        self, target: Any, identity: str, others: dict[str, Any], changed: bool
+        self, target: Any, identity: str, others: dict[str, Any]
     ) -> tuple[Any, str | None]:
         """Returns the target of a cleaned text, and the reason to drop it or None.
 
         A text as target is cleaned like a document's further texts.
         """
-        if changed and isinstance(self._target, Tags):
-            raise BadRecord(
-                "tags_moved",
-                "cleaning changed a text whose tags count its characters; clean it "
-                "beforehand, or turn the step of clean off",
-            )
         if not isinstance(self._target, Text) or target is None:
             return target, None
         target, reason = self._document_texts.clean_further(target, identity, others)

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
+from textmill.components.reporter.found_texts import read_answered, read_retrieved
 from textmill.components.reporter.shortened_texts import read_texts
 from textmill.components.reporter.written_texts import read_written
 from textmill.models.tasks import TASKS
@@ -24,8 +25,13 @@ def read_examples(
 
     Errors are the answers that the model was most certain of; samples are the first
     documents of the split, whose order is that of a hash. Texts that a task writes are
-    next to their references: see ``read_written``. Empty for other tasks.
+    next to their references: see ``read_written``; those that it finds are in
+    ``found_texts``. Empty for other tasks.
     """
+    if TASKS[predictions.facts["task"]].retrieves:
+        return read_retrieved(predictions, documents, count=count)
+    if TASKS[predictions.facts["task"]].target == "answer":
+        return read_answered(predictions, documents, count=count)
     if TASKS[predictions.facts["task"]].target == "text":
         return read_written(predictions, documents, count=count)
     if TASKS[predictions.facts["task"]].target != "label":

@@ -24,7 +24,8 @@ from textmill.components.reporter.headline import (
 MAX_MATRIX = 30
 """Most classes of a drawn confusion matrix; with more, only mistakes are listed."""
 NUM_MISTAKES = 6
-EXAMPLES = ("errors", "samples", "worst_written", "written")
+FOUND = ("retrieved", "missed", "answered")
+EXAMPLES = ("errors", "samples", "worst_written", "written", *FOUND)
 """Lists of quoted texts, those that a stage has."""
 FIRST_PLOTS = ("loss", "accuracy", "learning_rate")
 MAIN_SETTINGS = (

@@ -28,7 +28,7 @@ datasets:
 STAGES = {
     SCRATCH: """\
 vocabulary: {{kind: wordpiece, size: 8000, learn_from: specs}}
-model: {{layers: 2, width: 128, heads: 2, sequence_length: 64}}
+model: {{layers: 2, width: 128, heads: 2, sequence_length: 32}}
 stages:
   scratch:
     task: embed
@@ -37,7 +37,7 @@ stages:
 """,
     PRETRAINED: """\
 vocabulary: {{file: {minilm}/vocab.txt}}
-model: {{layers: 6, width: 384, heads: 12, activation: gelu_exact, sequence_length: 64}}
+model: {{layers: 6, width: 384, heads: 12, activation: gelu_exact, sequence_length: 32}}
 stages:
   zero_shot:
     task: embed
@@ -48,7 +48,7 @@ stages:
     task: embed
     dataset: specs
     init: {{huggingface: {minilm}}}
-    train: {{steps: 100, global_batch: 32, learning_rate: 3.0e-5}}
+    train: {{steps: 60, global_batch: 16, contrast_size: 16, learning_rate: 5.0e-5}}
 """,
 }
 
@@ -89,8 +89,9 @@ def main() -> None:
     print(row("BM25", evaluations["tuned"]["baselines"]["bm25"]["metrics"]))
     for name, evaluation in evaluations.items():
         print(row(name, evaluation["metrics"]))
-        difference = evaluation["baselines"]["bm25"]["differences"]["recall_10"]
-        print(f"<!-- recall_10 minus BM25's: {difference} -->")
+        change = evaluation["baselines"]["bm25"]["differences"]["recall_10"]
+        bounds = f"[{change['low']:+.3f}, {change['high']:+.3f}]"
+        print(f"  recall_10 minus BM25's: {change['value']:+.3f} {bounds}")
     print(f"{evaluations['tuned']['rows']} queries")
 
 

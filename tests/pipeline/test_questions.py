@@ -19,12 +19,13 @@ datasets:
     clean: {{dedup: none, min_chars: 1}}
     split: {{train: 0.8, eval: 0.1, test: 0.1}}
 vocabulary: {{kind: wordpiece, size: 200, learn_from: questions}}
-model: {{layers: 2, width: 64, heads: 2, sequence_length: 32, dropout: 0}}
+model:
+  {{layers: 2, width: 64, heads: 2, sequence_length: 32, dropout: 0, recipe: modern}}
 stages:
   find:
     task: answer
     dataset: questions
-    train: {{xla: {xla}, steps: {steps}, global_batch: 32, learning_rate: 1.0e-3}}
+    train: {{xla: {xla}, steps: {steps}, global_batch: 32, learning_rate: 2.0e-3}}
     export: {{parity_texts: 16}}
     push: {{}}
 """
@@ -66,6 +67,16 @@ def test_the_evaluation_is_of_the_served_answers(project):
     ]
     assert metrics["exact_match"]["value"] == pytest.approx(sum(hits) / len(hits))
     assert metrics["exact_match"]["value"] <= metrics["token_f1"]["value"] <= 1
+
+
+def test_the_report_quotes_questions_with_their_answers(project):
+    [report] = project.glob("runs/*/report.html")
+    [data] = project.glob("artifacts/report/*/*/report.json")
+    [stage] = json.loads(data.read_text())["stages"]
+    answered = stage["examples"]["answered"]
+    assert 0 < len(answered) <= 10
+    assert all(row["question"].endswith("is it") for row in answered)
+    assert "Questions and answers" in report.read_text()
 
 
 @pytest.mark.slow

@@ -95,6 +95,15 @@ def test_bm25_stands_beside_with_a_paired_difference(project):
     assert [t["passed"] for t in measured["thresholds"]] == [True]
 
 
+def test_the_report_quotes_the_hardest_queries(project):
+    [report] = project.glob("runs/*/report.html")
+    [data] = project.glob("artifacts/report/*/*/report.json")
+    [stage] = json.loads(data.read_text())["stages"]
+    ranks = [row["rank"] for row in stage["examples"]["retrieved"]]
+    assert ranks == sorted(ranks, reverse=True) and min(ranks) > 1
+    assert "Hardest queries" in report.read_text()
+
+
 @pytest.mark.parametrize(
     ("knobs", "fault"),
     [

@@ -4,7 +4,7 @@ Reading order: the table below (light: it names every format and imports none);
 ``reader`` (the base classes), ``jsonl`` (the simplest reader), ``records`` (a record, a
 dead letter, the bounds on both), ``streams``, ``compression`` and ``encodings`` (bytes
 become lines); then ``json``, ``csv`` with ``dialects`` and ``csv_records``, ``txt``,
-``parquet`` with ``arrow_columns``, ``tfrecord``, ``tfds``, ``docstrings``.
+``conll``, ``parquet`` with ``arrow_columns``, ``tfrecord``, ``tfds``, ``docstrings``.
 """
 
 from __future__ import annotations
@@ -73,6 +73,11 @@ FORMATS = {
         reader="textmill.components.ingester.readers.txt:TxtReader",
         endings=(".txt",),
         options=("encoding",),
+    ),
+    "conll": ReaderRow(
+        reader="textmill.components.ingester.readers.conll:ConllReader",
+        endings=(".conll",),
+        options=("encoding", "token_field", "tag_field"),
     ),
     "parquet": ReaderRow(
         reader="textmill.components.ingester.readers.parquet:ParquetReader",

@@ -148,6 +148,8 @@ class ParquetReader(Reader):
         """
         needed = self.needed_columns
         for text in self.source.text_columns:
+            if self.source.target == "tags":  # a list of tokens
+                continue
             if text in schema.names and is_nested(schema.field(text).type):
                 raise DataError(
                     f"{part.path}: expected text in column {text!r}, got "
@@ -157,7 +159,7 @@ class ParquetReader(Reader):
         return [
             field.name
             for field in schema
-            if field.name == self.source.target_column
+            if field.name in (self.source.target_column, *self.source.text_columns)
             or (
                 is_plain(field.type)
                 and (field.name in needed or not _PANDAS_INDEX.fullmatch(field.name))

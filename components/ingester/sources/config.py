@@ -26,7 +26,7 @@ _KEYS = (*FORMATS, "files")
 """The keys of which a source has exactly one."""
 _OPTIONS = (
     *("columns", "header", "delimiter", "quoting", "escape", "encoding"),
-    "data_dir",
+    *("data_dir", "token_field", "tag_field"),
 )
 """The keys that only some formats know."""
 
@@ -58,6 +58,9 @@ class SourceConfig:
     """Files of tab-separated values with a header line."""
     txt: Files | None = None
     """Files of plain text."""
+    conll: Files | None = None
+    """Files of a token and its tag on each line, and a blank line between sentences,
+    for ``tags: tags``; IOB1, IOB2, BIOES and BILOU."""
     parquet: Files | None = None
     """Apache Parquet files; nested columns are not read, dates become text."""
     tfrecord: Files | None = None
@@ -100,8 +103,18 @@ class SourceConfig:
     """The column of a number, for regression."""
     tags: str | None = None
     """The column of the tagged spans of the text: a list of ``[start, end, label]``, or
-    of objects with these keys, counted in characters. No cleaning may change a text
-    with tags."""
+    of objects with these keys, counted in characters. Where the column of the text is a
+    list of tokens, a list of their tags: [B-place, I-place, O]. Cleaning may remove
+    characters of the text, but no others inside of spans."""
+    token_separator: str | None = None
+    """For tags of tokens: the text between two tokens. Not set: a space; for Chinese
+    characters ``""``."""
+    token_field: Annotated[int, COUNT] | None = None
+    """For conll: the field of a line that holds the token, counted from 1. Not set: the
+    first."""
+    tag_field: Annotated[int, COUNT] | None = None
+    """For conll: the field of a line that holds the tag, counted from 1. Not set: the
+    last."""
     answers: str | None = None
     """The column of the answer to a question, ``text: [passage, question]``: its places
     in the passage, as a list of ``[start, end]`` or of objects with these keys, SQuAD's
@@ -203,6 +216,7 @@ class SourceConfig:
         for name, kind in (
             ("limit_per_label", "label"),
             ("labels_separator", "labels"),
+            ("token_separator", "tags"),
         ):
             if getattr(self, name) is not None and self.target != kind:
                 raise ValueError(f"a {kind} column for {name}, got {self.target}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from textmill.components.artifacts import Documents, read_shard
+from textmill.components.artifacts import Documents
 from textmill.components.base import Context
 from textmill.components.ingester import Ingester, IngesterConfig, ingest
 from textmill.components.ingester.cleaning.config import CleanConfig
@@ -16,6 +16,7 @@ from textmill.components.ingester.filters.language import LanguageConfig
 from textmill.components.ingester.readers.records import LimitsConfig
 from textmill.components.ingester.sampling.config import SplitConfig
 from textmill.components.ingester.sources.config import SourceConfig
+from textmill.components.shards import read_shard
 from textmill.models.errors import ConfigError, DataError
 
 ALL_TRAIN = SplitConfig(train=1, eval=0)

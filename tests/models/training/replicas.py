@@ -72,6 +72,8 @@ def local(folder: Path) -> None:
     train(folder, "parts", alone, accumulate=4)
     train(folder, "mirrored", mirrored)
     train(folder, "mirrored-parts", mirrored, accumulate=2, xla=True)
+    train(folder, "embed-one", alone, texts=2)
+    train(folder, "embed-mirrored-parts", mirrored, texts=2, accumulate=2)
     found = {
         "one": stock_fit(alone),
         "mirrored": stock_fit(mirrored),

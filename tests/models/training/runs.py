@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.rows import RowReader, RowSchema, frame_rows
 from textmill.models.tasks.causal_lm import CausalLM
+from textmill.models.tasks.config import EmbedConfig
+from textmill.models.tasks.embed import Embed
 from textmill.models.tasks.masked_lm import MaskedLM
 from textmill.models.tokenizers import SpecialTokens
 from textmill.models.training.config import TrainingConfig
@@ -19,15 +22,18 @@ SPECIALS = SpecialTokens(pad=0, unknown=1, start=2, end=3, mask=4)
 ROOT = Path(__file__).parents[3]
 
 
-def make_rows(folder: Path, *, length: int) -> RowReader:
-    """Returns 50 rows of random tokens, 4 to ``length`` of them each."""
+def make_rows(folder: Path, *, length: int, texts: int = 1) -> RowReader:
+    """Returns 50 rows of random tokens, 4 to ``length`` of them in each text."""
     generator = np.random.default_rng(1)
-    schema = RowSchema(length, wide=False)
+    schema = RowSchema(length, wide=False, texts=texts)
     rows = np.zeros(50, schema.dtype)
-    rows["ids"] = generator.integers(5, 40, (50, length))
+    rows["ids"] = generator.integers(5, 40, (50, schema.row_length))
     rows["length"] = generator.integers(4, length + 1, 50)
+    if texts > 1:
+        rows["lengths"] = generator.integers(4, length + 1, (50, texts))
+        rows["length"] = rows["lengths"].sum(axis=1)
     folder.mkdir(exist_ok=True)
-    path = folder / "rows"
+    path = folder / f"rows-{texts}"
     if not path.exists():
         path.write_bytes(frame_rows(schema, rows))
     return RowReader([path], schema)
@@ -41,9 +47,10 @@ def make_run(
     dropout=0.1,
     eval_rows=True,
     sequence_length=8,
+    texts=1,
     **knobs,
 ):
-    """Returns a run of 24 steps of 8 rows."""
+    """Returns a run of 24 steps of 8 rows; of task embed with several texts."""
     shape = ModelConfig(
         family=family,
         layers=1,
@@ -53,11 +60,14 @@ def make_run(
         dropout=dropout,
     )
     task = {"bert": MaskedLM, "gpt": CausalLM}[family]
+    if texts > 1:
+        task = partial(Embed, task_config=EmbedConfig(contrast_size=2))
     length = "budget" if "budget" in knobs else "epochs" if "epochs" in knobs else None
     knobs = {**({} if length else {"steps": 24}), **knobs}
     knobs = {"global_batch": 8, "learning_rate": 0.01, "xla": False, **knobs}
     knobs = {"log_every": 5, "checkpoint_every": 4, "eval_every": 12, **knobs}
-    rows = make_rows(folder, length=sequence_length + (family == "gpt"))
+    length = sequence_length + (family == "gpt")
+    rows = make_rows(folder, length=length, texts=texts)
     return TrainingRun(
         lambda: task(shape, vocabulary_size=40, specials=SPECIALS, seed=5),
         rows=rows,

@@ -85,6 +85,15 @@ def test_replicas_workers_and_parts_give_the_update_of_one(trained, name):
         np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE)
 
 
+def test_a_contrastive_loss_has_the_same_update_on_two_replicas_in_parts(trained):
+    one, other = (
+        read(trained / f"embed-{name}.npz") for name in ("one", "mirrored-parts")
+    )
+    assert len(one) > 10
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE)
+
+
 @pytest.mark.parametrize(
     ("name", "devices"), [("one", 1), ("mirrored", 1), ("at-1/worker-1", 2)]
 )

@@ -60,3 +60,21 @@ def test_each_column_of_a_text_must_be_in_the_files(write, tmp_path):  # noqa: F
         check_data(load_config(write(PAIR)))
     assert "datasets.libraries.source.text.1: expected a column" in str(raised.value)
     assert "did you mean 'coment'?" in str(raised.value)
+
+
+def test_documents_of_one_premise_are_a_group_of_folds_and_intervals(write, tmp_path):  # noqa: F811
+    text = swap("by: module", "by: code", PAIR)
+    text = swap("{epochs: 4}", "{epochs: 4}\n    folds: 3", text)
+    nodes = create_pipeline(load_config(write(text)), tmp_path).nodes
+    [folds] = [node for node in nodes if node.id == "folds.library"]
+    assert folds.config.group_by == "text"
+    groups = {n.config.group for n in nodes if n.id.startswith("predict.library")}
+    assert groups == {"text"}
+
+
+def test_a_data_set_of_another_kind_of_target_is_refused(write):  # noqa: F811
+    text = swap("label: library", "number: library", GOOD)
+    assert (
+        "stages.library.dataset: expected a data set with a label column for task "
+        "classify, got 'libraries'"
+    ) in "".join(faults(write(text)))
