@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from textmill.components.artifacts import (
     Documents,
@@ -16,6 +16,7 @@ from textmill.components.artifacts import (
 from textmill.components.base import Component, Input, Output
 from textmill.models.checks import Bounds, check_bounds
 from textmill.models.export import FORMATS, FormatName
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.texts import texts_of
 
 
@@ -23,12 +24,15 @@ from textmill.models.texts import texts_of
 class ExportConfig:
     """A stage's ``export`` section."""
 
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "max_tokens": "stages.NAME.generate.max_tokens"
+    }
+    """Former names of keys."""
+
     formats: tuple[FormatName, ...] = ("saved_model",)
     """File formats; a pushed version is the SavedModel."""
     parity_texts: Annotated[int, Bounds(at_least=0, at_most=100_000)] = 64
     """Number of documents whose answers are stored, for the infra validator."""
-    max_tokens: Annotated[int, Bounds(at_least=1, at_most=1_000_000)] = 64
-    """causal_lm: number of tokens that the served model generates."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -36,12 +40,22 @@ class ExportConfig:
             raise ValueError("one of formats or more, got none")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExporterConfig(ExportConfig):
+    """The section, and how the served model writes."""
+
+    generate: GenerateConfig | None = None
+    """For a task that writes texts."""
+    seed: int | None = None
+    """Likewise: the seed of the tokens that it draws."""
+
+
 def export(
     *,
     documents: Input[Documents],
     model: Input[TrainedModel],
     serving: Output[ServingModel],
-    config: ExportConfig,
+    config: ExporterConfig,
 ) -> None:
     """Writes the model in every format, and the trainer's answers to some texts."""
     from textmill.models.servable import load_servable
@@ -51,7 +65,9 @@ def export(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
     labels = model.facts["labels"]
-    options = ServingOptions(labels=tuple(labels), num_tokens=config.max_tokens)
+    options = ServingOptions(labels=tuple(labels))
+    if config.generate is not None and config.seed is not None:
+        options = replace(options, generate=config.generate, seed=config.seed)
     for name in config.formats:
         FORMATS[name].load().write(trained, tokenizer, serving.path / name, options)
     server = trained.serve(tokenizer, options)

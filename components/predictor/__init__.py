@@ -11,6 +11,7 @@ from textmill.components.artifacts import (
     TrainedModel,
 )
 from textmill.components.base import Component, Input, Output
+from textmill.models.generation.config import GenerateConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class PredictorConfig:
     """causal_lm: tokens of each generated text."""
     seed: int = 17
     """Seed of masks and samples."""
+    generate: GenerateConfig | None = None
+    """How a model writes the texts that are measured."""
     held_out: bool = False
     """Also writes the eval split, to which a calibration is fitted."""
     fold: int | None = None

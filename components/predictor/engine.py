@@ -19,6 +19,7 @@ from textmill.components.artifacts import (
 from textmill.components.prediction_files import GROUP_ROWS, write_rows
 from textmill.components.predictor import PredictorConfig
 from textmill.models.errors import ConfigError, did_you_mean
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.inference import predict_rows, tokenize_documents
 from textmill.models.linear.model import LinearModel
 from textmill.models.rows import RowReader, RowSchema
@@ -56,7 +57,7 @@ def predict_splits(
     if rows is None:
         outputs = _of_linear(documents, model, target=target)
     elif task.predicts == "documents":
-        outputs = _of_documents(documents, model, target=target, batch=config.batch)
+        outputs = _of_documents(documents, model, config, target=target)
     else:
         outputs = _of_rows(rows, model, predictions, config)
     evaluated, *others = _splits(documents, rows, target, config)
@@ -145,18 +146,23 @@ def _of_rows(
 
 
 def _of_documents(
-    documents: Documents, model: TrainedModel, *, target: str, batch: int
+    documents: Documents, model: TrainedModel, config: PredictorConfig, *, target: str
 ) -> Callable[[str], Iterator[dict[str, np.ndarray]]]:
     """Returns the function from a split to the served graph's outputs of documents."""
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
-    server = task.serve(tokenizer, ServingOptions(labels=tuple(model.facts["labels"])))
+    options = ServingOptions(
+        labels=tuple(model.facts["labels"]),
+        generate=config.generate or GenerateConfig(),
+        seed=config.seed,
+    )
+    server = task.serve(tokenizer, options)
     field = TARGETS[target].field
 
     def outputs(split: str) -> Iterator[dict[str, np.ndarray]]:
         chosen = documents.read_with(field or "id", split)
-        for part, answers in server.split_outputs(chosen, batch=batch):
+        for part, answers in server.split_outputs(chosen, batch=config.batch):
             columns: dict[str, Any] = dict(answers)
             if field:
                 columns = {"target": [_as_column(d[field]) for d in part]} | columns

@@ -1,10 +1,10 @@
 """The report step: one offline HTML page about a pipeline's results.
 
 Reading order: ``data`` gathers the artifacts into one JSON value, with texts by
-``examples``; ``headline`` sums up its stages; ``stage_section`` and
-``dataset_section`` describe a stage and a data set; ``charts`` computes the positions
-of lines and boxes, and describes them in words; ``formats`` writes numbers; ``page``
-renders the templates.
+``examples``; ``headline`` sums up its stages, ``measures`` puts their measurements
+into words; ``stage_section`` and ``dataset_section`` describe a stage and a data set;
+``charts`` computes the positions of lines and boxes, and describes them in words;
+``formats`` writes numbers; ``page`` renders the templates.
 """
 
 from __future__ import annotations

@@ -6,11 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from textmill.components.reporter.charts import describe_plot, draw_plot
-from textmill.components.reporter.headline import (
-    baseline_title,
-    interval,
-    order_baselines,
-)
+from textmill.components.reporter.headline import baseline_title, order_baselines
+from textmill.components.reporter.measures import interval
 
 _DIAGONAL = [[0.0, 0.0], [1.0, 1.0]]
 

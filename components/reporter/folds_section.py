@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from textmill.components.reporter.headline import interval, order_metrics
+from textmill.components.reporter.measures import interval, order_metrics
 
 
 def describe_folds(

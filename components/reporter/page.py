@@ -21,7 +21,8 @@ from textmill.components.reporter.formats import (
     size,
     words,
 )
-from textmill.components.reporter.headline import comparison, is_fraction, summarize
+from textmill.components.reporter.headline import comparison, summarize
+from textmill.components.reporter.measures import is_fraction
 from textmill.components.reporter.stage_section import describe_stage
 
 TEMPLATE = "page.html.j2"

@@ -10,14 +10,13 @@ from textmill.components.reporter.calibration_section import describe_calibratio
 from textmill.components.reporter.charts import describe_plot, draw_plot
 from textmill.components.reporter.folds_section import describe_folds
 from textmill.components.reporter.formats import words
-from textmill.components.reporter.headline import (
+from textmill.components.reporter.headline import baseline_title, order_baselines
+from textmill.components.reporter.measures import (
     Interval,
-    baseline_title,
     cautions,
     headline_metric,
     interval,
     measured_on,
-    order_baselines,
     order_metrics,
 )
 

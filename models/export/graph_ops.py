@@ -19,8 +19,8 @@ _MATH = """
     FloorDiv FloorMod Greater GreaterEqual InTopKV2 IsFinite IsInf IsNan L2Loss
     LeakyRelu Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot
     LogicalOr LowerBound MatMul Max Maximum Mean Min Minimum Mod Mul MulNoNan Neg
-    NotEqual Pow Prod RealDiv Reciprocal Relu Relu6 Round Rsqrt SegmentMax SegmentMean
-    SegmentSum Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Square
+    NotEqual Pow Prod RealDiv Reciprocal Relu Relu6 RightShift Round Rsqrt SegmentMax
+    SegmentMean SegmentSum Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Square
     SquaredDifference Sub Sum Tanh TopKV2 UnsortedSegmentMax UnsortedSegmentMin
     UnsortedSegmentProd UnsortedSegmentSum UpperBound Xdivy Xlogy
 """
@@ -50,7 +50,8 @@ _TEXT = """
 """
 _CONTROL = """
     Assert Case DisableCopyOnRead FakeParam If NoOp PartitionedCall Placeholder
-    StatefulPartitionedCall StatelessCase StatelessIf StatelessWhile While
+    PlaceholderWithDefault StatefulPartitionedCall StatelessCase StatelessIf
+    StatelessWhile While
 """
 _LAYERS = "CudnnRNNV3 StatelessRandomGetKeyCounter StatelessRandomUniformV2"
 _VARIABLES = """
@@ -85,6 +86,17 @@ def foreign_ops(folder: Path) -> list[str]:
     for nodes in (graph.graph_def.node, *functions.values()):
         foreign |= set(_callees(nodes)) - functions.keys()
     return sorted(foreign)
+
+
+def default_inputs(folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns the values of inputs that a call may leave out, by signature and name."""
+    from tensorflow import make_ndarray
+
+    signatures = _read(folder / "saved_model.pb").signature_def
+    return {
+        name: {key: make_ndarray(value) for key, value in each.defaults.items()}
+        for name, each in signatures.items()
+    }
 
 
 def _read(file: Path) -> Any:

@@ -8,6 +8,7 @@ Loading needs ``import tensorflow_text`` for the tokenizer's ops.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (registers the tokenizers' ops)
 from typing_extensions import override
 
-from textmill.models.errors import ConfigError, IntegrityError
+from textmill.models.errors import ConfigError, IntegrityError, one_of
 from textmill.models.export.format import Explanation, Format, Runtime, Texts
-from textmill.models.export.graph_ops import foreign_ops
+from textmill.models.export.graph_ops import default_inputs, foreign_ops
 from textmill.models.tasks.server import to_python
 from textmill.models.texts import TEXT_FIELDS, text_columns
 
@@ -61,6 +62,7 @@ class SavedModel(Format):
         signatures = {"serving_default": serve, "labels": labels}
         for name, function in server.signatures().items():
             signatures[name] = tf.function(function, input_signature=texts)
+        signatures |= server.graphs()
         tf.saved_model.save(server, str(folder), signatures=signatures)
         if foreign := foreign_ops(folder):
             raise ConfigError(
@@ -90,6 +92,7 @@ class SavedModelRuntime(Runtime):
             _check_ops(folder)
         # The signatures hold no reference to the model.
         self._model = tf.saved_model.load(str(folder))
+        self._folder = folder
         self._serve = self._model.signatures["serving_default"]
         labels = self._model.signatures["labels"]()["labels"].numpy()
         self.labels = [label.decode() for label in labels]
@@ -106,6 +109,32 @@ class SavedModelRuntime(Runtime):
     @override
     def answer(self, texts: Sequence[Texts]) -> list[dict[str, Any]]:
         return to_python(self._serve(**self._inputs(texts)), len(texts))
+
+    @cached_property
+    def _defaults(self) -> dict[str, dict[str, Any]]:
+        return default_inputs(self._folder)
+
+    def call(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature by name, as arrays.
+
+        Args:
+            signature: its name, such as ``generate``.
+            inputs: its inputs; those left out have the values that the export wrote.
+
+        Raises:
+            ConfigError: the model has no such signature.
+        """
+        if signature not in self._model.signatures:
+            known = one_of(list(self._model.signatures))
+            raise ConfigError(f"expected a signature ({known}), got {signature!r}")
+        function = self._model.signatures[signature]
+        _, specs = function.structured_input_signature
+        given = self._defaults.get(signature, {}) | inputs
+        tensors = {
+            name: tf.convert_to_tensor(value, specs[name].dtype)
+            for name, value in given.items()
+        }
+        return {name: value.numpy() for name, value in function(**tensors).items()}
 
     @override
     def explain(self, texts: Sequence[Texts]) -> list[Explanation]:

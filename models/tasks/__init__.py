@@ -5,8 +5,8 @@ base class (features from rows, sums by row, never means: the loop adds those of
 rows and replicas and divides once); ``server.py``, the base class of the graph that
 answers texts; ``pooled.py`` with ``classify.py``, the shortest task,
 ``multilabel.py`` and ``regress.py``; ``masked_lm.py`` with
-``masking.py``; ``causal_lm.py`` with ``chunked_loss.py``. Importing this package loads
-no TensorFlow; ``TASKS[name].load()`` does.
+``masking.py``; ``causal_lm.py`` with ``chunked_loss.py`` and ``write_server.py``, then
+``respond.py``. Importing this package loads no TensorFlow; ``TASKS[name].load()`` does.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class TaskRow:
     """Rows mark the first token of every word."""
     writes_text: bool = False
     """The task continues texts (``Task.write``)."""
+    generates: bool = False
+    """Its answers are written token by token, as the stage's ``generate`` says."""
     predicts: Literal["rows", "documents"] = "rows"
     """Outputs of an evaluation are those of token rows (``Task.predictions``), or the
     served graph's of whole documents (``Server.document_outputs``), for answers that a
@@ -120,6 +122,23 @@ TASKS = Table(
             config=CausalLMConfig,
             next_token=True,
             writes_text=True,
+            generates=True,
+        ),
+        "respond": TaskRow(
+            path="textmill.models.tasks.respond:Respond",
+            families=("gpt",),
+            target="text",
+            packings=("response",),
+            metrics=(
+                *_TEXT_METRICS,
+                "exact_match",
+                "repetition_rate",
+                *_LANGUAGE_METRICS,
+            ),
+            config=CausalLMConfig,
+            next_token=True,
+            generates=True,
+            predicts="documents",
         ),
         "classify": TaskRow(
             path="textmill.models.tasks.classify:Classify",

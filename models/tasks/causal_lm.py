@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,11 +13,13 @@ from textmill.models.backbones.transformer import output_initializer
 from textmill.models.generation.decoder import Rules, State
 from textmill.models.generation.generate import generate
 from textmill.models.generation.sampling import GREEDY, Sampling, prompt_keys
+from textmill.models.generation.writing import Beginning, seen_tokens
 from textmill.models.tasks.chunked_loss import chunked_cross_entropy
 from textmill.models.tasks.config import CausalLMConfig
 from textmill.models.tasks.markdown import escape_markdown
-from textmill.models.tasks.server import Answers, Server, padded_rows
+from textmill.models.tasks.server import Answers, padded_rows
 from textmill.models.tasks.task import Features, Rows, Task
+from textmill.models.tasks.write_server import WriteServer
 from textmill.models.texts import text_columns
 from textmill.models.tokenizers import Tokenizer
 
@@ -24,11 +27,14 @@ _SAMPLE_TOKENS = 24
 _TEMPERATURE = 0.8
 
 
-class WriteServer(Server):
+class CausalServer(WriteServer):
     """``continuation`` string ``[n]``; ``loss`` float32 ``[n]``: nats a token of text.
 
     A text longer than the window loses its beginning.
     """
+
+    _task: CausalLM
+    output = "continuation"
 
     @override
     def rows(self, *texts: tf.Tensor) -> Rows:
@@ -37,7 +43,10 @@ class WriteServer(Server):
         tokens = self._tokenizer.tokenize_untrusted(text)[:, -self._length :]
         row = tf.concat([tf.fill([tokens.nrows(), 1], s.end), tokens], axis=1)
         length = tf.cast(row.row_lengths(), tf.int32)
-        ids = row.to_tensor(s.pad, shape=[None, self._length + 1])
+        ids = row.to_tensor(s.pad)
+        # A row has a token to read and a next one.
+        room = tf.maximum(0, 2 - tf.shape(ids)[1])
+        ids = tf.pad(ids, [[0, 0], [0, room]], constant_values=s.pad)
         return {"ids": ids, "length": length}
 
     @override
@@ -46,21 +55,32 @@ class WriteServer(Server):
         [column] = text_columns(texts, self.num_texts)
         tokens = [self._tokens(text) for text in column]
         rows = [[s.end, *ids[-self._length :]] for ids in tokens]
-        return padded_rows(rows, length=self._length + 1, pad=s.pad)
+        return padded_rows(rows, length=max([2, *map(len, rows)]), pad=s.pad)
+
+    @override
+    def scored_rows(self, text: tf.Tensor) -> Rows:
+        return self.rows(text)
+
+    @override
+    def begin(self, rows: Rows, num_tokens: Any) -> Beginning:
+        # A row that fills the window, and the next token, goes on without its first.
+        ids, length = rows["ids"], rows["length"]
+        is_full = length[:, None] > self._length
+        ids = tf.where(is_full, tf.roll(ids, -1, axis=1), ids)[:, : self._length]
+        length = tf.minimum(length, self._length)
+        logits, state = self._task.start(ids, length, num_tokens=num_tokens)
+        return Beginning(
+            logits=logits,
+            state=state,
+            keys=prompt_keys(ids, length),
+            seen=seen_tokens(ids, length, self._task.vocabulary_size),
+        )
 
     @override
     def answer(self, rows: Rows) -> Answers:
         sums = self._task.loss_sums(self._task.features(rows), training=False)
-        ids, length = rows["ids"], rows["length"]
-        full = length[:, None] > self._length
-        written = self._task.generate(
-            tf.where(full, ids[:, 1:], ids[:, :-1]),
-            tf.minimum(length, self._length),
-            num_tokens=self.options.num_tokens,
-        )
-        continuation = tf.RaggedTensor.from_tensor(written)
         return {
-            "continuation": self._tokenizer.detokenize(continuation),
+            self.output: self.write(rows),
             "loss": sums["loss"] / tf.maximum(sums["weight"], 1.0),
         }
 
@@ -72,7 +92,7 @@ class CausalLM(Task):
     """
 
     task_config: CausalLMConfig = CausalLMConfig()
-    server_class = WriteServer
+    server_class = CausalServer
 
     def _build(self) -> keras.Model:
         hidden = self.family.sequence(self._hidden)
@@ -190,6 +210,12 @@ class CausalLM(Task):
         window = self.config.sequence_length
         ids, length = rows["ids"][:, :window], tf.minimum(rows["length"], window)
         prompt_length = tf.maximum(1, length // 2)
+        return self._continued(ids, prompt_length, tokenizer)
+
+    def _continued(
+        self, ids: tf.Tensor, prompt_length: tf.Tensor, tokenizer: Tokenizer
+    ) -> list[str]:
+        """Returns prompts as Markdown, each with its continuation in bold."""
         written = self.generate(ids, prompt_length, num_tokens=_SAMPLE_TOKENS)
         prompts = tf.RaggedTensor.from_tensor(ids, lengths=prompt_length)
         pairs = zip(_texts(prompts, tokenizer), _texts(written, tokenizer), strict=True)

@@ -7,13 +7,14 @@ this graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.texts import pair_sizes, text_columns
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ class ServingOptions:
 
     labels: tuple[str, ...] = ()
     """Names of a classifier's labels."""
-    num_tokens: int = 64
-    """causal_lm: number of tokens to generate after a text."""
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    """How a model writes texts."""
+    seed: int = 17
+    """Seed of the tokens that it draws."""
 
 
 class Server(tf.Module):
@@ -100,6 +103,10 @@ class Server(tf.Module):
 
     def signatures(self) -> dict[str, Callable[..., Answers]]:
         """Returns the further functions of texts ``[n]`` that an export offers."""
+        return {}
+
+    def graphs(self) -> dict[str, Any]:
+        """Returns the further signatures with inputs of their own: ``named_graph``."""
         return {}
 
     def reference_rows(self, texts: Sequence[str | Sequence[str]]) -> Rows:

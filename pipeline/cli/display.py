@@ -12,13 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textmill.components.reporter.formats import duration
-from textmill.components.reporter.headline import (
-    cautions,
-    headline_metric,
-    measured_on,
-    order_baselines,
-    summarize,
-)
+from textmill.components.reporter.headline import order_baselines, summarize
+from textmill.components.reporter.measures import cautions, headline_metric, measured_on
 from textmill.components.versions import current_version
 from textmill.pipeline.pipeline import subject_of
 from textmill.pipeline.progress import visible

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.reporter.headline import headline_metric
+from textmill.components.reporter.measures import headline_metric
 from textmill.pipeline.cli.display import render_duration, render_table, render_time
 from textmill.pipeline.progress import visible
 

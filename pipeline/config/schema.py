@@ -24,6 +24,7 @@ from textmill.models import config as models
 from textmill.models.calibrated import CalibrateConfig
 from textmill.models.checks import Bounds, check_bounds
 from textmill.models.errors import Violation
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.linear import LinearConfig
 from textmill.models.pretrained import PretrainedConfig
 from textmill.models.tasks import TASKS, TaskName
@@ -79,7 +80,8 @@ class StageConfig:
 
     task: TaskName
     """The kind of the model: masked_lm and causal_lm learn from text alone, classify
-    from one label a text, multilabel from any number of them, regress from a number."""
+    from one label a text, multilabel from any number of them, regress from a number,
+    respond from a response to a prompt."""
     dataset: str
     """The data set of the stage."""
     train: TrainingConfig | None = None
@@ -104,6 +106,9 @@ class StageConfig:
     """classify: confidence of the answers."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """Evaluation, and the thresholds that bless the model."""
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    """causal_lm and respond: how the model writes texts, in its evaluation and
+    served."""
     export: ExportConfig | None = None
     """Export. Not set: the stage ends with its evaluation."""
     push: PushConfig | None = None
@@ -125,6 +130,11 @@ class StageConfig:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Lets the values choose the variant."""
         return variant_schema(cls, handler) if cls is StageConfig else handler(source)
+
+    @property
+    def generation(self) -> GenerateConfig | None:
+        """The knobs of writing; None if the task writes no texts."""
+        return self.generate if TASKS[self.task].generates else None
 
     @property
     def task_config(self) -> Any:
@@ -291,9 +301,10 @@ def _add_inherited_docs(definitions: dict[str, Any]) -> None:
 def _add_task_knobs(definitions: dict[str, Any]) -> None:
     """Adds the knobs of every task to ``train``, with the task in their sentence."""
     knobs = definitions["TrainingConfig"]["properties"]
-    for task, row in TASKS.items():
+    for _, row in TASKS.items():
+        owners = [task for task, other in TASKS.items() if other.config is row.config]
         schema = type_adapter(row.config, with_docs=True).json_schema()
         definitions |= schema.get("$defs", {})
         for name, knob in schema["properties"].items():
-            knob["description"] = f"{task} only: {knob['description']}"
+            knob["description"] = f"{', '.join(owners)} only: {knob['description']}"
             knobs.setdefault(name, knob)

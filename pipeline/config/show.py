@@ -120,7 +120,7 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
     "EvaluateConfig.report_texts": lambda stage, evaluate: (
         TASKS[stage.task].target != "none"
     ),
-    "ExportConfig.max_tokens": _writes_text,
+    "StageConfig.generate": lambda file, stage: TASKS[stage.task].generates,
     "TrainingConfig.cooldown": lambda stage, train: train.schedule == "wsd",
     "TrainingConfig.average_decay": lambda stage, train: train.average == "ema",
     "TrainingConfig.average_from": lambda stage, train: train.average == "swa",

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.evaluator.thresholds import RULE
-from textmill.components.exporter import ExportConfig
 from textmill.components.tokenizer import (
     Packing,
     TokenizeConfig,
@@ -19,6 +18,7 @@ from textmill.models.calibrated import CalibrateConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
 from textmill.models.families import FAMILIES
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS, TaskRow
@@ -39,7 +39,9 @@ _KNOBS_OF: dict[str, tuple[tuple[str, type, str], ...]] = {
     "writes_text": (
         ("evaluate", EvaluateConfig, "samples"),
         ("evaluate", EvaluateConfig, "sample_tokens"),
-        ("export", ExportConfig, "max_tokens"),
+    ),
+    "generates": tuple(
+        ("generate", GenerateConfig, field.name) for field in fields(GenerateConfig)
     ),
 }
 """The knobs that tasks with a flag in their row read."""
@@ -209,7 +211,10 @@ def _check_best_metric(stage: Mapping[str, Any], row: TaskRow) -> Iterator[Viola
 
 def _is_set(owner: type, values: Mapping[str, Any], name: str) -> bool:
     """Returns True if a value is given that differs from its default."""
-    return values.get(name) not in (None, getattr(owner, name))
+    default = getattr(owner, name)
+    if isinstance(default, tuple):
+        default = list(default)  # as in YAML
+    return values.get(name) not in (None, default)
 
 
 def _check_init(

@@ -24,7 +24,7 @@ from textmill.components.artifacts import (
 from textmill.components.base import Context
 from textmill.components.calibrator import CalibratorConfig, calibrate
 from textmill.components.evaluator import EvaluatorConfig, evaluate
-from textmill.components.exporter import ExportConfig, export
+from textmill.components.exporter import ExporterConfig, export
 from textmill.components.infra_validator import InfraValidatorConfig, validate
 from textmill.components.linear_trainer import LinearTrainerConfig, train_linear
 from textmill.components.manifest import write_manifest
@@ -128,7 +128,7 @@ def serving(line):
         documents=line["documents"],
         model=line["classify"],
         serving=made,
-        config=ExportConfig(),
+        config=ExporterConfig(),
     )
     seal(made)
     return made
@@ -191,7 +191,7 @@ def test_the_export_of_a_calibrated_model_answers_as_its_predictions(
         documents=line["documents"],
         model=model,
         serving=serving,
-        config=ExportConfig(),
+        config=ExporterConfig(),
     )
     seal(serving)
     served = load_saved_model(serving.path / serving.SAVED_MODEL)

@@ -12,6 +12,7 @@ from textmill.models.config import ModelConfig
 from textmill.models.errors import IntegrityError
 from textmill.models.export.saved_model import SavedModel
 from textmill.models.families import FAMILIES
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
@@ -78,7 +79,7 @@ def test_a_model_goes_from_rows_to_answers(family, task, recipe, tmp_path):
     np.testing.assert_allclose(again["loss"], sums["loss"], rtol=1e-5)
     assert save_weights(other, tmp_path / "again") == digest
 
-    options = ServingOptions(labels=("a", "b"), num_tokens=3)
+    options = ServingOptions(labels=("a", "b"), generate=GenerateConfig(max_tokens=3))
     SavedModel().write(other, TOKENIZER, tmp_path / "saved", options)
     answers = SavedModel().load(tmp_path / "saved").answer(TEXTS)
     expected = other.serve(TOKENIZER, options).reference_answers(TEXTS)

@@ -21,7 +21,7 @@ from textmill.components.calibrator import CalibratorConfig, calibrate
 from textmill.components.ensembler import EnsemblerConfig, ensemble
 from textmill.components.ensembler.engine import _write_predictions
 from textmill.components.evaluator import EvaluatorConfig, evaluate
-from textmill.components.exporter import ExportConfig, export
+from textmill.components.exporter import ExporterConfig, export
 from textmill.components.fold_splitter import FoldSplitterConfig, split_folds
 from textmill.components.linear_trainer import LinearTrainerConfig, train_linear
 from textmill.components.predictor import PredictorConfig, predict
@@ -237,7 +237,7 @@ def test_an_exported_ensemble_answers_as_its_predictions(line, tmp_path):
     model, predictions = calibrated(tmp_path / "calibrated", encoder=parts)
     serving = ServingModel(tmp_path / "serving")
     export(
-        documents=line.documents, model=model, serving=serving, config=ExportConfig()
+        documents=line.documents, model=model, serving=serving, config=ExporterConfig()
     )
     seal(serving)
     runtime = load_saved_model(serving.path / "saved_model")

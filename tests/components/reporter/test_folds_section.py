@@ -1,7 +1,7 @@
 """The page's table of folds."""
 
 from textmill.components.reporter.folds_section import describe_folds
-from textmill.components.reporter.headline import Interval
+from textmill.components.reporter.measures import Interval
 
 
 def test_folds_are_in_the_order_of_their_numbers():

@@ -3,7 +3,8 @@ import copy
 import pytest
 
 from tests.components.reporter.pages import PUSH, Page
-from textmill.components.reporter.headline import headline_metric, summarize
+from textmill.components.reporter.headline import summarize
+from textmill.components.reporter.measures import headline_metric
 from textmill.components.reporter.page import render_report
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from textmill.models.config import ModelConfig
 from textmill.models.export.saved_model import SavedModel
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.tasks import TASKS
 from textmill.models.tasks.server import ServingOptions
 from textmill.models.tokenizers import SPECIAL_TOKENS, Character
@@ -21,7 +22,8 @@ def answers(request, tmp_path_factory):
         specials=tokenizer.specials,
         seed=1,
     )
-    options, folder = ServingOptions(num_tokens=6), tmp_path_factory.mktemp("saved")
+    options = ServingOptions(generate=GenerateConfig(max_tokens=6))
+    folder = tmp_path_factory.mktemp("saved")
     SavedModel().write(task, tokenizer, folder, options)
     return (
         request.param,

@@ -147,7 +147,7 @@ def test_a_plugged_in_task_has_its_own_knobs(copy_task, parse, tmp_path):
             "copy",
             "loss_chunk: 8",
             "10:23 stages.one.train.loss_chunk: expected a knob of task copy, got "
-            "'loss_chunk'; loss_chunk belongs to task causal_lm",
+            "'loss_chunk'; loss_chunk belongs to task causal_lm or respond",
         ),
         (
             "causal_lm",
