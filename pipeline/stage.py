@@ -16,14 +16,8 @@ from typing import Any
 
 from textmill.components.base import Channel, Component
 from textmill.components.calibrator import Calibrator, CalibratorConfig
-from textmill.components.ensembler import Ensembler, EnsemblerConfig
-from textmill.components.evaluator import Evaluator, EvaluatorConfig
-from textmill.components.exporter import Exporter, ExporterConfig
-from textmill.components.fold_splitter import FoldSplitter, FoldSplitterConfig
-from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
 from textmill.components.linear_trainer import LinearTrainer, LinearTrainerConfig
 from textmill.components.predictor import Predictor, PredictorConfig
-from textmill.components.pusher import Pusher, PusherConfig
 from textmill.components.tokenizer import (
     RowLayout,
     TokenizeConfig,
@@ -33,20 +27,19 @@ from textmill.components.tokenizer import (
 from textmill.components.trainer import Trainer, TrainerConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks import TASKS
-from textmill.models.texts import TEXT_FIELDS
 from textmill.models.training.config import TrainingConfig
 from textmill.pipeline.config.schema import DatasetConfig, PipelineConfig, StageConfig
 from textmill.pipeline.config.types import part_of
-
-_STEPS = {
-    ("encoder", "all"): ("train", "predict"),
-    ("linear", "all"): ("linear", "predict_linear"),
-    ("encoder", "folds"): ("ensemble", "ensemble"),
-    ("linear", "folds"): ("ensemble_linear", "ensemble_linear"),
-    ("encoder", "distilled"): ("distil", "predict_distilled"),
-    ("linear", "distilled"): ("ensemble_linear", "ensemble_linear"),
-}
-"""By part of a joint model and data: the steps with its model and predictions."""
+from textmill.pipeline.stage_delivery import delivery_nodes, evaluator
+from textmill.pipeline.stage_folds import (
+    STEPS,
+    ensembler,
+    fold_splitter,
+    folds_of,
+    learned_from,
+    of_fold,
+    split_field,
+)
 
 
 def stage_nodes(
@@ -79,7 +72,7 @@ def stage_nodes(
     nodes: dict[str, Component] = {}
     learned = documents
     if stage.folds is not None:
-        nodes["folds"] = _fold_splitter(config, name, documents)
+        nodes["folds"] = fold_splitter(config, name, documents)
         learned = nodes["folds"].outputs["folds"]
     if _has_linear(config, stage):
         nodes |= _linear(config, name, learned, vocabulary)
@@ -91,7 +84,7 @@ def stage_nodes(
         nodes[last] = _calibrator(config, name, nodes)
     model = nodes[last].outputs["model"]
     predicting = nodes["predict" if last == "train" else last]
-    evaluate = _evaluator(
+    evaluate = evaluator(
         config,
         name,
         root,
@@ -102,7 +95,7 @@ def stage_nodes(
         pretraining=pretraining,
     )
     nodes["evaluate"] = evaluate
-    return nodes | _delivery(config, name, documents, model, evaluate, root)
+    return nodes | delivery_nodes(config, name, documents, model, evaluate, root)
 
 
 def training_settings(config: PipelineConfig, name: str) -> dict[str, Any]:
@@ -136,78 +129,12 @@ def _baselines(
     if stage.evaluate.baseline == "none" or not is_encoder:
         return {}
     parts = ["linear", *(["encoder"] if _joins_linear(config) else [])]
-    steps = {part: _STEPS[part, _learned_from(stage)][1] for part in parts}
+    steps = {part: STEPS[part, learned_from(stage)][1] for part in parts}
     return {
         part: nodes[step].outputs["predictions"]
         for part, step in steps.items()
         if step in nodes and "calibrate" in nodes
     }
-
-
-def _learned_from(stage: StageConfig) -> str:
-    """Returns whether a stage's models learn from all rows, folds or their teachers."""
-    if stage.folds is None:
-        return "all"
-    return "distilled" if stage.calibrate.ensemble == "distilled" else "folds"
-
-
-def _folds(stage: StageConfig) -> list[int | None]:
-    """Returns the folds to train without, counted from 1; one None without folds."""
-    return [None] if stage.folds is None else [*range(1, stage.folds + 1)]
-
-
-def _of_fold(name: str, fold: int | None) -> str:
-    """Returns the name of a step, or the id of a node, for a fold: ``train.2``."""
-    return name if fold is None else f"{name}.{fold}"
-
-
-def _fold_splitter(
-    config: PipelineConfig, name: str, documents: Channel
-) -> FoldSplitter:
-    stage = config.stages[name]
-    assert stage.folds is not None
-    return FoldSplitter(
-        FoldSplitterConfig(
-            num_folds=stage.folds,
-            group_by=_split_field(config.datasets[stage.dataset]),
-            seed=config.seed,
-        ),
-        id=f"folds.{name}",
-        config_paths={
-            "num_folds": f"stages.{name}.folds",
-            "group_by": f"datasets.{stage.dataset}.split.by",
-            "seed": "seed",
-        },
-        documents=documents,
-    )
-
-
-def _ensembler(
-    config: PipelineConfig, name: str, part: str, nodes: Mapping[str, Component]
-) -> dict[str, Component]:
-    """Returns the node that combines a part's models of all folds; none without."""
-    stage = config.stages[name]
-    if stage.folds is None:
-        return {}
-    (train, predict), (step, _) = _STEPS[part, "all"], _STEPS[part, "folds"]
-
-    def by_fold(step: str, output: str) -> dict[str, Channel]:
-        return {
-            str(fold): nodes[_of_fold(step, fold)].outputs[output]
-            for fold in _folds(stage)
-        }
-
-    mean, held_out = stage.calibrate.ensemble, None
-    if mean == "distilled":
-        mean, held_out = "probabilities", stage.folds if part == "linear" else None
-    node = Ensembler(
-        EnsemblerConfig(mean=mean, held_out=held_out),
-        id=f"{step}.{name}",
-        config_paths={"mean": f"stages.{name}.calibrate.ensemble"},
-        members=by_fold(train, "model"),
-        member_predictions=by_fold(predict, "predictions"),
-    )
-    return {step: node}
 
 
 def _encoder(
@@ -226,10 +153,10 @@ def _encoder(
         nodes["tokenize"] = _tokenizer(config, name, documents, vocabulary)
         shared[layout] = nodes["tokenize"].outputs["rows"]
     rows = shared[layout]
-    for fold in _folds(config.stages[name]):
+    for fold in folds_of(config.stages[name]):
         train = _trainer(config, name, rows, vocabulary, base, corpus, fold)
-        nodes[_of_fold("train", fold)] = train
-        nodes[_of_fold("predict", fold)] = _predictor(
+        nodes[of_fold("train", fold)] = train
+        nodes[of_fold("predict", fold)] = _predictor(
             config,
             name,
             documents=documents,
@@ -237,30 +164,23 @@ def _encoder(
             model=train.outputs["model"],
             fold=fold,
         )
-    nodes |= _ensembler(config, name, "encoder", nodes)
-    if _learned_from(config.stages[name]) == "distilled":
-        # The last fold is not learned from: it calibrates the student.
-        fold = config.stages[name].folds
-        student = _trainer(
-            config,
-            name,
-            rows,
-            vocabulary,
-            base,
-            corpus,
-            fold,
-            teacher=nodes["ensemble"].outputs["predictions"],
-        )
-        nodes["distil"] = student
-        nodes["predict_distilled"] = _predictor(
-            config,
-            name,
-            step="predict_distilled",
-            documents=documents,
-            rows=rows,
-            model=student.outputs["model"],
-            fold=fold,
-        )
+    nodes |= ensembler(config, name, "encoder", nodes)
+    if learned_from(config.stages[name]) != "distilled":
+        return nodes
+    teacher = nodes["ensemble"].outputs["predictions"]
+    # The last fold is not learned from: it calibrates the student.
+    fold = config.stages[name].folds
+    student = _trainer(config, name, rows, vocabulary, base, corpus, fold, teacher)
+    nodes["distil"] = student
+    nodes["predict_distilled"] = _predictor(
+        config,
+        name,
+        step="predict_distilled",
+        documents=documents,
+        rows=rows,
+        model=student.outputs["model"],
+        fold=fold,
+    )
     return nodes
 
 
@@ -309,7 +229,7 @@ def _trainer(
             strategy=config.run.strategy,
             threads=len(os.sched_getaffinity(0)),
         ),
-        id=f"distil.{name}" if teacher else _of_fold(f"train.{name}", fold),
+        id=f"distil.{name}" if teacher else of_fold(f"train.{name}", fold),
         config_paths={
             "task": f"{path}.task",
             "model": "model",
@@ -333,7 +253,7 @@ def _linear(
 ) -> dict[str, Component]:
     """Returns the nodes of a stage's linear model."""
     nodes: dict[str, Component] = {}
-    for fold in _folds(config.stages[name]):
+    for fold in folds_of(config.stages[name]):
         linear = LinearTrainer(
             LinearTrainerConfig(
                 task=config.stages[name].task,
@@ -341,7 +261,7 @@ def _linear(
                 fold=fold,
                 seed=config.seed,
             ),
-            id=_of_fold(f"linear.{name}", fold),
+            id=of_fold(f"linear.{name}", fold),
             config_paths={
                 "task": f"stages.{name}.task",
                 "linear": "model.ngrams",
@@ -351,8 +271,8 @@ def _linear(
             documents=documents,
             vocabulary=vocabulary,
         )
-        nodes[_of_fold("linear", fold)] = linear
-        nodes[_of_fold("predict_linear", fold)] = _predictor(
+        nodes[of_fold("linear", fold)] = linear
+        nodes[of_fold("predict_linear", fold)] = _predictor(
             config,
             name,
             step="predict_linear",
@@ -361,16 +281,16 @@ def _linear(
             model=linear.outputs["model"],
             fold=fold,
         )
-    return nodes | _ensembler(config, name, "linear", nodes)
+    return nodes | ensembler(config, name, "linear", nodes)
 
 
 def _calibrator(
     config: PipelineConfig, name: str, nodes: Mapping[str, Component]
 ) -> Calibrator:
-    learned_from = _learned_from(config.stages[name])
-    steps = {"encoder": _STEPS["encoder", learned_from]}
+    data = learned_from(config.stages[name])
+    steps = {"encoder": STEPS["encoder", data]}
     if _joins_linear(config):
-        steps["linear"] = _STEPS["linear", learned_from]
+        steps["linear"] = STEPS["linear", data]
     inputs: dict[str, Any] = {}
     for part, (train, predict) in steps.items():
         if train in nodes:
@@ -407,7 +327,7 @@ def _predictor(
             held_out=TASKS[stage.task].has_linear,
             fold=fold,
         ),
-        id=_of_fold(f"{step}.{name}", None if step == "predict_distilled" else fold),
+        id=of_fold(f"{step}.{name}", None if step == "predict_distilled" else fold),
         config_paths={
             "slices": f"{path}.slices",
             "group": f"datasets.{stage.dataset}.split.by",
@@ -432,42 +352,7 @@ def _group_column(dataset: DatasetConfig) -> str | None:
     for source in dataset.named_sources().values():
         texts = source.text_columns if dataset.num_texts == 1 else ()
         others |= {*texts, source.id, source.target_column}
-    return None if dataset.split.by in others else _split_field(dataset)
-
-
-def _split_field(dataset: DatasetConfig) -> str:
-    """Returns the field of documents with the value of ``split.by``.
-
-    One of several texts, such as a premise with many claims, is a field of its own.
-    """
-    by = dataset.split.by
-    for source in dataset.named_sources().values():
-        if dataset.num_texts > 1 and by in source.text_columns:
-            return TEXT_FIELDS[source.text_columns.index(by)]
-    return by
-
-
-def _evaluator(
-    config: PipelineConfig,
-    name: str,
-    root: Path,
-    **inputs: Any,
-) -> Evaluator:
-    thresholds = config.stages[name].evaluate.thresholds
-    compares = any("pushed" in rule for rule in thresholds.values())
-    return Evaluator(
-        EvaluatorConfig(
-            thresholds=thresholds,
-            seed=config.seed,
-            pushed=_pushed_dir(root, name) if compares else None,
-        ),
-        id=f"evaluate.{name}",
-        config_paths={
-            "thresholds": f"stages.{name}.evaluate.thresholds",
-            "seed": "seed",
-        },
-        **inputs,
-    )
+    return None if dataset.split.by in others else split_field(dataset)
 
 
 def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
@@ -496,62 +381,3 @@ def _row_layout(config: PipelineConfig, stage: StageConfig) -> RowLayout:
         ),
         examples=stage.tokenize.examples,
     )
-
-
-def _pushed_dir(root: Path, stage: str) -> str:
-    """Returns the folder of a stage's pushed versions."""
-    return str(root.resolve() / "pushed" / stage)
-
-
-def _delivery(
-    config: PipelineConfig,
-    name: str,
-    documents: Channel,
-    model: Channel,
-    evaluate: Evaluator,
-    root: Path,
-) -> dict[str, Component]:
-    stage = config.stages[name]
-    if stage.export is None:
-        return {}
-    export = Exporter(
-        ExporterConfig(
-            **vars(stage.export),
-            generate=stage.generation,
-            seed=config.seed if stage.generation else None,
-        ),
-        id=f"export.{name}",
-        config_paths={
-            "": f"stages.{name}.export",
-            "generate": f"stages.{name}.generate",
-            "seed": "seed",
-        },
-        documents=documents,
-        model=model,
-    )
-    validate = InfraValidator(
-        InfraValidatorConfig(),
-        id=f"validate.{name}",
-        serving=export.outputs["serving"],
-    )
-    nodes: dict[str, Component] = {"export": export, "validate": validate}
-    if stage.push is None:
-        return nodes
-    pushed_dirs = (_pushed_dir(root, name), stage.push.to)
-    nodes["push"] = Pusher(
-        PusherConfig(
-            destinations=tuple(path for path in pushed_dirs if path),
-            keep=stage.push.keep,
-            key=stage.push.key,
-        ),
-        id=f"push.{name}",
-        config_paths={
-            "destinations": f"stages.{name}.push.to",
-            "keep": f"stages.{name}.push.keep",
-            "key": f"stages.{name}.push.key",
-        },
-        serving=export.outputs["serving"],
-        evaluation=evaluate.outputs["evaluation"],
-        validation=validate.outputs["validation"],
-    )
-    return nodes
