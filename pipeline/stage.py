@@ -165,29 +165,22 @@ def _encoder(
             fold=fold,
         )
     nodes |= ensembler(config, name, "encoder", nodes)
-    if learned_from(config.stages[name]) == "distilled":
-        # The last fold is not learned from: it calibrates the student.
-        fold = config.stages[name].folds
-        student = _trainer(
-            config,
-            name,
-            rows,
-            vocabulary,
-            base,
-            corpus,
-            fold,
-            teacher=nodes["ensemble"].outputs["predictions"],
-        )
-        nodes["distil"] = student
-        nodes["predict_distilled"] = _predictor(
-            config,
-            name,
-            step="predict_distilled",
-            documents=documents,
-            rows=rows,
-            model=student.outputs["model"],
-            fold=fold,
-        )
+    if learned_from(config.stages[name]) != "distilled":
+        return nodes
+    teacher = nodes["ensemble"].outputs["predictions"]
+    # The last fold is not learned from: it calibrates the student.
+    fold = config.stages[name].folds
+    student = _trainer(config, name, rows, vocabulary, base, corpus, fold, teacher)
+    nodes["distil"] = student
+    nodes["predict_distilled"] = _predictor(
+        config,
+        name,
+        step="predict_distilled",
+        documents=documents,
+        rows=rows,
+        model=student.outputs["model"],
+        fold=fold,
+    )
     return nodes
 
 

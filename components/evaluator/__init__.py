@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from textmill.components.artifacts import (
+    OUT_OF_FOLD,
     Documents,
     Evaluation,
     Predictions,
@@ -121,7 +122,9 @@ def evaluate(
     )
     if seen := documents_seen(documents, predictions, pretraining or {}):
         result["seen_in_pretraining"] = seen
-    if "calibration" in model.facts and split == "eval":
+    # Answers of all folds have weights fitted to other documents.
+    is_held_out = split == predictions.held_out_split != OUT_OF_FOLD
+    if "calibration" in model.facts and is_held_out:
         result["calibrated_on_these_rows"] = True
     facts = {
         "task": predictions.facts["task"],

@@ -265,10 +265,11 @@ def step(
         backbone: of ``build_backbone``.
         config: its dimensions.
         tokens: int32 ``[b]``, each row's next token.
-        state: of ``start`` or of an earlier step; reads ``longest_target`` tokens at
-            most.
+        state: of ``start`` or of an earlier step. Tokens after the longest target
+            are read as if in its last place.
     """
-    layer, position = backbone.get_layer, state["position"][:, None]  # [b, 1]
+    layer = backbone.get_layer
+    position = ops.minimum(state["position"], config.longest_target - 1)[:, None]
     x = layer("token_embedding")(tokens[:, None])
     if config.blocks.positions == "learned":
         x = x + layer("decoder_position_embedding")(x, positions=position)

@@ -15,26 +15,44 @@ from textmill.models.backbones.transformer import output_initializer
 from textmill.models.generation.beam import beam_search
 from textmill.models.generation.decoder import Rules, State
 from textmill.models.generation.generate import generate
+from textmill.models.generation.sampling import prompt_keys
+from textmill.models.generation.writing import Beginning, seen_tokens
 from textmill.models.tasks.config import Seq2SeqConfig
 from textmill.models.tasks.markdown import escape_markdown
-from textmill.models.tasks.server import Answers, Server
+from textmill.models.tasks.server import Answers
 from textmill.models.tasks.task import Features, Rows, Task, cross_entropy
+from textmill.models.tasks.write_server import WriteServer
 from textmill.models.tokenizers import Tokenizer
 
 
-class Seq2SeqServer(Server):
+class Seq2SeqServer(WriteServer):
     """``text`` string ``[n]``: the text that the model writes.
 
     A source longer than the window loses its end.
     """
 
     _task: Seq2Seq
+    scored = ("text", "target")
+
+    @override
+    def begin(self, rows: Rows, num_tokens: Any) -> Beginning:
+        ids, length = rows["ids"], rows["length"]
+        logits, state = self._task.start(self._features(rows))
+        return Beginning(
+            logits=logits,
+            state=state,
+            keys=prompt_keys(ids, length),
+            seen=seen_tokens(ids, length, self._task.vocabulary_size),
+        )
 
     @override
     def answer(self, rows: Rows) -> Answers:
-        written = self._task.generate(self._features(rows))
-        texts = self._tokenizer.detokenize(tf.RaggedTensor.from_tensor(written))
-        return {"text": texts}
+        return {self.output: self.write(rows)}
+
+    @override
+    def scored_rows(self, text: tf.Tensor, target: tf.Tensor) -> Rows:
+        length = self._task.config.longest_target
+        return self.rows(text) | target_rows(self._tokenizer, target, length=length)
 
     @override
     def document_outputs(
@@ -43,9 +61,7 @@ class Seq2SeqServer(Server):
         """Returns the served texts, and the loss sums of the references."""
         texts, targets = ([d[f] for d in documents] for f in ("text", "target_text"))
         answers = self.call(texts)["text"].numpy().tolist()
-        rows = self.rows(tf.constant(texts)) | target_rows(
-            self._tokenizer, targets, length=self._task.config.longest_target
-        )
+        rows = self.scored_rows(tf.constant(texts), tf.constant(targets))
         sums = self._task.loss_sums(self._task.features(rows), training=False)
         return {
             "text": [text.decode(errors="replace") for text in answers],
@@ -53,15 +69,14 @@ class Seq2SeqServer(Server):
         }
 
 
-def target_rows(tokenizer: Tokenizer, targets: Sequence[str], *, length: int) -> Rows:
+def target_rows(tokenizer: Tokenizer, targets: tf.Tensor, *, length: int) -> Rows:
     """Returns ``target_ids`` ``[n, length]`` and ``target_length`` as rows hold them.
 
     A target begins with the start token, and ends with the end token if it fits.
     """
     s = tokenizer.specials
-    tokens = tokenizer(tf.constant(list(targets), tf.string))
-    ends = tf.fill([len(targets), 1], s.end)
-    starts = tf.fill([len(targets), 1], s.start)
+    tokens = tokenizer.tokenize_untrusted(targets)
+    starts, ends = (tf.fill([tokens.nrows(), 1], token) for token in (s.start, s.end))
     row = tf.concat([starts, tokens, ends], axis=1)[:, :length]
     return {
         "target_ids": row.to_tensor(s.pad, shape=[None, length]),
@@ -132,9 +147,21 @@ class Seq2Seq(Task):
         return self.step(first, state)
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """Reads the tokens ``[b]``; returns the next logits ``[b, vocabulary]``."""
+        """Reads the tokens ``[b]``; returns the next logits ``[b, vocabulary]``.
+
+        After the longest target, only an end follows.
+        """
+        is_full = state["position"] >= self.config.longest_target - 1
         hidden, state = encoder_decoder.step(self.backbone, self.config, tokens, state)
-        return tf.cast(self._token_logits(hidden), tf.float32), state
+        logits = tf.cast(self._token_logits(hidden), tf.float32)
+        is_end = tf.range(self.vocabulary_size) == self.specials.end
+        end = tf.where(is_end, 0.0, -1e9)
+        return tf.where(is_full[:, None], end, logits), state
+
+    @property
+    def rules(self) -> Rules:
+        """The tokens that generation treats specially."""
+        return Rules.of(self.specials, self.vocabulary_size)
 
     def generate(
         self, features: Features, *, beams: int = 1, alpha: float = 0.6
@@ -147,7 +174,7 @@ class Seq2Seq(Task):
             alpha: strength of beam search's length penalty.
         """
         logits, state = self.start(features)
-        rules = Rules.of(self.specials, self.vocabulary_size)
+        rules = self.rules
         num_tokens = self.config.longest_target - 1
         if beams == 1:
             return generate(
@@ -185,5 +212,6 @@ class Seq2Seq(Task):
     @override
     def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
         length = self.config.longest_target
-        targets = target_rows(tokenizer, list(texts)[::-1], length=length)
+        others = tf.constant(list(texts)[::-1], tf.string)
+        targets = target_rows(tokenizer, others, length=length)
         return {**super().example_rows(tokenizer, texts), **targets}

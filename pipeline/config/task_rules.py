@@ -251,6 +251,10 @@ def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
         if isinstance(rule, str) and "linear" in rule:
             expected = f"a number or the pushed model with model.family {family}"
             yield Violation(f"evaluate.thresholds.{metric}", expected, rule)
+    if as_mapping(stage.get("calibrate")).get("ensemble") == "distilled":
+        expected = f"no distilled encoder with model.family {family}"
+        hint = "; its models of all folds are one with their mean weights"
+        yield Violation("calibrate.ensemble", expected, "distilled", hint)
 
 
 def _check_fold_data(

@@ -115,9 +115,8 @@ def measure(texts: list[str], references: list[str]) -> str:
     return " | ".join(cells)
 
 
-def main(folder: Path, root: Path, values: list[str]) -> None:
-    """Prints the table."""
-    model = train(folder, root, values)
+def report(folder: Path, model: TrainedModel) -> None:
+    """Prints the table of a trained model."""
     task, tokenizer = load_task(
         model.path / model.WEIGHTS, model.path / model.TOKENIZER, model.facts
     )
@@ -144,4 +143,5 @@ def main(folder: Path, root: Path, values: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
+    data = Path(sys.argv[1])
+    report(data, train(data, Path(sys.argv[2]), sys.argv[3:]))

@@ -108,6 +108,11 @@ def test_a_key_of_run_nodes_names_a_fold():
             ["stages.verb.folds=null", "stages.verb.calibrate.ensemble=logits"],
             "expected folds in a stage with calibrate.ensemble, got nothing; add folds",
         ),
+        (
+            ["model.family=linear", "stages.verb.calibrate.ensemble=distilled"],
+            "stages.verb.calibrate.ensemble: expected no distilled encoder with "
+            "model.family linear, got 'distilled'",
+        ),
     ],
 )
 def test_a_mistake_about_folds_is_a_sentence(overrides, message):

@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.conftest import write_documents
 from textmill.components.artifacts import (
     Documents,
     Evaluation,
@@ -57,8 +59,14 @@ class Line:
             context=Context(),
         )
         seal(self.rows)
-        self.encoder = self.by_fold("encoder", self.train)
-        self.linear = self.by_fold("linear", self.train_linear)
+
+    @cached_property
+    def encoder(self):
+        return self.by_fold("encoder", self.train)
+
+    @cached_property
+    def linear(self):
+        return self.by_fold("linear", self.train_linear)
 
     def train(self, model, fold, *, teacher=None, **knobs):
         config = TrainerConfig(
@@ -96,15 +104,18 @@ class Line:
             predictions[str(fold)] = Predictions(folder / "predictions")
             rows = trainer(models[str(fold)], fold)
             seal(models[str(fold)])
-            predict(
-                documents=self.folds,
-                rows=rows,
-                model=models[str(fold)],
-                predictions=predictions[str(fold)],
-                config=PredictorConfig(held_out=True, fold=fold),
-            )
-            seal(predictions[str(fold)])
+            self.predict(models[str(fold)], predictions[str(fold)], fold, rows)
         return models, predictions
+
+    def predict(self, model, predictions, fold, rows):
+        predict(
+            documents=self.folds,
+            rows=rows,
+            model=model,
+            predictions=predictions,
+            config=PredictorConfig(held_out=True, fold=fold),
+        )
+        seal(predictions)
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +246,25 @@ def test_linear_models_are_averaged_into_one(line, tmp_path):
 def test_an_exported_ensemble_answers_as_its_predictions(line, tmp_path):
     parts = combined(line.encoder, tmp_path / "ensemble")
     model, predictions = calibrated(tmp_path / "calibrated", encoder=parts)
-    serving = ServingModel(tmp_path / "serving")
+    check_export(line, model, predictions, tmp_path)
+
+
+def test_an_exported_student_answers_as_its_predictions(line, tmp_path):
+    _, teachers = combined(line.encoder, tmp_path / "teachers")
+    student, predictions = TrainedModel(tmp_path / "m"), Predictions(tmp_path / "p")
+    line.train(student, 2, teacher=teachers)
+    seal(student)
+    line.predict(student, predictions, 2, line.rows)
+    linear = combined(line.linear, tmp_path / "linear", held_out=2)
+    parts = {"encoder": (student, predictions), "linear": linear}
+    model, joint = calibrated(tmp_path / "calibrated", **parts)
+    assert model.facts["held_out"] == len(rows_of(predictions, "fold_2")["id"])
+    check_export(line, model, joint, tmp_path)
+
+
+def check_export(line, model, predictions, folder):
+    """Checks that a SavedModel answers the texts of test as the predictions do."""
+    serving = ServingModel(folder / "serving")
     export(
         documents=line.documents, model=model, serving=serving, config=ExporterConfig()
     )
@@ -262,21 +291,26 @@ def texts_of(line):
     return [document["text"] for document in line.documents.read("test")]
 
 
+def evaluated(line, model, predictions, folder):
+    evaluation = Evaluation(folder / "evaluation")
+    evaluate(
+        predictions=predictions,
+        documents=line.folds,
+        model=model,
+        evaluation=evaluation,
+        config=EvaluatorConfig(),
+    )
+    seal(evaluation)
+    return evaluation
+
+
 def test_the_evaluation_has_metrics_of_all_folds_and_of_each(line, tmp_path):
     parts = {
         "encoder": combined(line.encoder, tmp_path / "encoder"),
         "linear": combined(line.linear, tmp_path / "linear"),
     }
     model, predictions = calibrated(tmp_path / "calibrated", **parts)
-    evaluation = Evaluation(tmp_path / "evaluation")
-    evaluate(
-        predictions=predictions,
-        documents=line.documents,
-        model=model,
-        evaluation=evaluation,
-        config=EvaluatorConfig(),
-    )
-    seal(evaluation)
+    evaluation = evaluated(line, model, predictions, tmp_path)
     folds = evaluation.stage_summary()["folds"]
     rows = rows_of(predictions, "folds")
     is_right = rows["probabilities"].argmax(axis=1) == rows["target"]
@@ -290,3 +324,18 @@ def test_the_evaluation_has_metrics_of_all_folds_and_of_each(line, tmp_path):
     ] == pytest.approx(by_fold)
     assert folds["spread"]["accuracy"] == pytest.approx(np.std(by_fold, ddof=1))
     assert json.dumps(folds)
+
+
+@pytest.mark.parametrize("held_out", [None, 2])
+def test_answers_that_calibrate_and_are_measured_have_a_caution(
+    held_out, documents, vocabulary, tmp_path
+):
+    splits = {split: documents.read(split) for split in ("train", "eval")}
+    known = write_documents(tmp_path / "documents", splits)
+    line = Line(known, vocabulary, tmp_path / "line")
+    parts = combined(line.linear, tmp_path / "ensemble", held_out=held_out)
+    model, predictions = calibrated(tmp_path / "calibrated", linear=parts)
+    evaluation = evaluated(line, model, predictions, tmp_path)
+    is_last_fold = held_out is not None
+    assert predictions.facts["split"] == ("fold_2" if is_last_fold else "folds")
+    assert ("calibrated_on_these_rows" in evaluation.read()) == is_last_fold

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from textmill.models.backbones import encoder_decoder
 from textmill.models.config import ModelConfig
+from textmill.models.export.saved_model import SavedModel
+from textmill.models.generation.config import GenerateConfig
 from textmill.models.generation.decoder import Rules
 from textmill.models.tasks.config import Seq2SeqConfig
 from textmill.models.tasks.seq2seq import Seq2Seq, target_rows
@@ -207,10 +209,37 @@ def test_documents_are_answered_by_the_served_graph_with_the_references_loss():
     np.testing.assert_array_equal(outputs["weight"], [4, 8])
     features = task.features(
         server.rows(tf.constant(["abc"]))
-        | target_rows(tokenizer, ["cba"], length=CLASSIC.longest_target)
+        | target_rows(tokenizer, tf.constant(["cba"]), length=CLASSIC.longest_target)
     )
     alone = task.loss_sums(features, training=False)["loss"].numpy()
     np.testing.assert_allclose(outputs["loss"][:1], alone, rtol=1e-5)
+
+
+def test_an_export_writes_greedily_and_by_beam_search(tmp_path):
+    tokenizer = Character([*SPECIAL_TOKENS, *"abcdefgh"])
+    keras.utils.clear_session()
+    task = Seq2Seq(
+        replace(SHAPES["modern"], zero_outputs=False),
+        vocabulary_size=tokenizer.size,
+        specials=SPECIALS,
+    )
+    texts = ["abc", "hhhh", ""]
+    options = ServingOptions(generate=GenerateConfig(max_tokens=30))
+    SavedModel().write(task, tokenizer, tmp_path, options)
+    runtime = SavedModel().load(tmp_path)
+    server = task.serve(tokenizer, options)
+    trained = server.reference_answers(texts)
+    assert runtime.answer(texts) == trained
+    # No text is longer than the longest target, whatever a call asks for.
+    longest = SHAPES["modern"].longest_target - 1
+    assert max(len(answer["text"]) for answer in trained) <= longest
+    features = server._features(server.rows(tf.constant(texts)))
+    tokens = task.generate(features, beams=3)
+    beam = tokenizer.detokenize(tf.RaggedTensor.from_tensor(tokens)).numpy()
+    written = runtime.call("generate", text=texts, beams=3)["text"]
+    assert written.tolist() == beam.tolist()
+    scores = runtime.call("score", text=texts, target=["cba", "a", ""])
+    assert scores["tokens"].tolist() == [4, 2, 1]
 
 
 def test_one_embedding_serves_encoder_decoder_and_output():
