@@ -1,4 +1,4 @@
-"""Viterbi decoding of IOB2 tags in the graph, over the transitions that are legal.
+"""Viterbi decoding of IOB2 tags in the graph, over legal transitions only.
 
 Without a learned model of transitions: those that IOB2 allows weigh nothing, the others
 do not occur. Only a token of its own label, first or further, is followed by a further
