@@ -1,8 +1,8 @@
 """Viterbi decoding of IOB2 tags in the graph, over legal transitions only.
 
-Without a learned model of transitions: those that IOB2 allows weigh nothing, the others
-do not occur. Only a token of its own label, first or further, is followed by a further
-one. Every text is decoded by itself, so its tags do not depend on the batch.
+Transitions have no learned weights: IOB2 allows one or it does not. Only a token of its
+own label, first or further, is followed by a further one. Every text is decoded by
+itself, so its tags do not depend on the batch.
 
 Classes are numbered as in rows: 0 is a token outside of spans, 1 + 2k the first token
 of a span of label k, and 2 + 2k a further one. Inside this file all first ones come
