@@ -14,10 +14,12 @@ from textmill.models.targets import Tags
 from textmill.models.tasks.server import Answers, Columns, Document, Server, to_python
 from textmill.models.tasks.tagged_spans import dense_spans
 from textmill.models.tasks.task import Features, Rows, Task
-from textmill.models.tasks.viterbi import IMPOSSIBLE, best_tags
+from textmill.models.tasks.viterbi import IMPOSSIBLE, decode_tags
 from textmill.models.tasks.windows import Windows
 from textmill.models.tokenizers import Tokenizer
 from textmill.models.tokenizers.offsets import Characters, char_ranges
+
+_WINDOWS_A_CALL = 64
 
 
 class TagServer(Server):
@@ -49,8 +51,8 @@ class TagServer(Server):
     @override
     def answer(self, rows: Rows) -> Answers:
         """Decodes the tags of whole texts, and the spans of characters in them."""
-        logits = tf.cast(self._task.logits(self._features(rows)), tf.float32)
-        logits = tf.gather_nd(logits, tf.stack([rows["row"], rows["column"]], 1))
+        places = tf.stack([rows["row"], rows["column"]], 1)
+        logits = tf.gather_nd(self._logits(rows), places)
         given = Characters.of(rows["text"])
         tokens = char_ranges(
             rows["text"], given, rows["starts"], rows["ends"], rows["splits"]
@@ -61,21 +63,44 @@ class TagServer(Server):
         firsts = tf.range(tf.shape(scores)[1]) % 2 == 1
         is_blank = tokens.ends <= tokens.starts
         blocked = tf.where(is_blank[:, None] & firsts, IMPOSSIBLE, scores)
-        by_text = tf.RaggedTensor.from_row_splits(
-            blocked, rows["splits"], validate=False
-        )
-        lengths = tf.cast(by_text.row_lengths(), tf.int32)
-        tags = best_tags(by_text.to_tensor(), lengths)
-        tags = tf.boolean_mask(tags, tf.sequence_mask(lengths, tf.shape(tags)[1]))
+        tags = decode_tags(blocked, rows["splits"])
         return dense_spans(
             tags,
             tf.exp(tf.gather(scores, tags, batch_dims=1)),
             tokens,
-            texts=rows["text"],
             given=given,
             splits=rows["splits"],
             labels=self.options.labels,
         )
+
+    def _logits(self, rows: Rows) -> tf.Tensor:
+        """Returns the logits of all windows, float32 ``[windows, longest, classes]``.
+
+        A few windows at a time, so that a long text does not need their attention all
+        at once.
+        """
+        features = self._features(rows)
+        count = tf.shape(rows["ids"])[0]
+        num_classes = 1 + 2 * self._task.num_labels
+        logits = tf.TensorArray(
+            tf.float32, 0, True, infer_shape=False, element_shape=[None, None, None]
+        )
+
+        def step(
+            begin: tf.Tensor, logits: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.TensorArray]:
+            part = {k: v[begin : begin + _WINDOWS_A_CALL] for k, v in features.items()}
+            value = tf.cast(self._task.logits(part), tf.float32)
+            logits = logits.write(begin // _WINDOWS_A_CALL, value)
+            return begin + _WINDOWS_A_CALL, logits
+
+        # Once at least, so that no texts give no logits.
+        _, logits = tf.while_loop(
+            lambda begin, _: begin < tf.maximum(count, 1), step, (0, logits)
+        )
+        joined = logits.concat()
+        joined.set_shape([None, None, num_classes])
+        return joined
 
     @override
     def document_outputs(self, documents: Sequence[Document]) -> Columns:

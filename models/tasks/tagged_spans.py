@@ -15,7 +15,6 @@ def dense_spans(
     probabilities: tf.Tensor,
     tokens: Ranges,
     *,
-    texts: tf.Tensor,
     given: Characters,
     splits: tf.Tensor,
     labels: Sequence[str],
@@ -25,41 +24,45 @@ def dense_spans(
     Args:
         tags: legal IOB2 classes of the tokens of all texts, int32 ``[tokens]``.
         probabilities: of these classes, float32 ``[tokens]``.
-        tokens: the characters of each, without spaces around them; a first token of a
-            span has some.
-        texts: string ``[n]``.
-        given: their characters.
+        tokens: the characters of each, without spaces around them.
+        given: the characters of the texts ``[n]``.
         splits: where the tokens of each text start and end, int64 ``[n + 1]``.
         labels: names by number.
     """
     begins = tags % 2 == 1
-    number = tf.cumsum(tf.cast(begins, tf.int32)) - 1
+    number = tf.cumsum(tf.cast(begins, tf.int32)) - 1  # of the span of a token
     inside = tags > 0
-    text = tf.boolean_mask(row_of_values(splits), begins)
-    count = tf.size(text)
-    # Tokens of spaces end nothing.
-    ends_span = inside & (tokens.ends > tokens.starts)
-    start = tf.boolean_mask(tokens.starts, begins)
+    text, label = (
+        tf.boolean_mask(values, begins)
+        for values in (row_of_values(splits), (tags - 1) // 2)
+    )
+    # Tokens of spaces begin and end nothing.
+    has_text = inside & (tokens.ends > tokens.starts)
+    owner, count = tf.boolean_mask(number, has_text), tf.size(text)
+    start = tf.math.unsorted_segment_min(
+        tf.boolean_mask(tokens.starts, has_text), owner, count
+    )
     end = tf.math.unsorted_segment_max(
-        tf.boolean_mask(tokens.ends, ends_span),
-        tf.boolean_mask(number, ends_span),
-        count,
+        tf.boolean_mask(tokens.ends, has_text), owner, count
     )
     score = tf.math.unsorted_segment_min(
         tf.boolean_mask(probabilities, inside), tf.boolean_mask(number, inside), count
     )
-    first_byte = tf.gather(given.starts, start)
-    size = tf.gather(given.ends, end - 1) - first_byte
+    is_span = end > start
+    text, label, start, end, score = (
+        tf.boolean_mask(values, is_span) for values in (text, label, start, end, score)
+    )
+    # Not by ``substr``, which would copy a long text once for each of its spans.
+    points = tf.gather(given.points, tf.ragged.range(start, end))
     base = tf.gather(given.splits, text)
-    label = tf.gather(tf.constant(labels, tf.string), _label(begins, tags))
     spans = {
-        "span_label": label,
+        "span_label": tf.gather(tf.constant(labels, tf.string), label),
         "span_start": start - base,
         "span_end": end - base,
         "span_score": score,
-        "span_text": tf.strings.substr(tf.gather(texts, text), first_byte, size),
+        "span_text": tf.strings.unicode_encode(points, "UTF-8"),
     }
-    num_texts = tf.size(texts)
+    num_texts = tf.size(splits) - 1
     sizes = tf.math.bincount(text, minlength=num_texts, maxlength=num_texts)
     return {
         name: tf.RaggedTensor.from_row_lengths(
@@ -67,8 +70,3 @@ def dense_spans(
         ).to_tensor()
         for name, values in spans.items()
     }
-
-
-def _label(begins: tf.Tensor, tags: tf.Tensor) -> tf.Tensor:
-    """Returns the label's number of each span, int32 ``[spans]``."""
-    return (tf.boolean_mask(tags, begins) - 1) // 2

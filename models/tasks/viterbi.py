@@ -4,6 +4,11 @@ Transitions have no learned weights: IOB2 allows one or it does not. Only a toke
 own label, first or further, is followed by a further one. Every text is decoded by
 itself, so its tags do not depend on the batch.
 
+The loop takes as many steps as the longest piece has tokens. So texts are decoded in
+pieces, all at once, and each piece sees some tokens of its neighbours: the best ways of
+a text soon run together, and its tags are those of the text as a whole unless a choice
+depends on tokens further away.
+
 Classes are numbered as in rows: 0 is a token outside of spans, 1 + 2k the first token
 of a span of label k, and 2 + 2k a further one. Inside this file all first ones come
 before all further ones, which makes both slices.
@@ -13,8 +18,52 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from textmill.models.tokenizers.gpt2_pretokenizer import row_of_values
+
 IMPOSSIBLE = -1e9
 """Score of a class that a token cannot have."""
+_PIECE = 1024
+"""Tokens that a piece decides about."""
+_CONTEXT = 128
+"""Tokens before and after a piece that it sees."""
+
+
+def decode_tags(
+    scores: tf.Tensor,
+    splits: tf.Tensor,
+    *,
+    piece: int = _PIECE,
+    context: int = _CONTEXT,
+) -> tf.Tensor:
+    """Returns the legal tags of all texts' tokens, int32 ``[tokens]``.
+
+    Args:
+        scores: of the classes, float32 ``[tokens, 1 + 2 * labels]``; all finite.
+        splits: where the tokens of each text start and end, int64 ``[n + 1]``.
+        piece: tokens that a piece decides about.
+        context: tokens before and after a piece that it sees.
+    """
+    begins = tf.cast(splits, tf.int32)
+    sizes = begins[1:] - begins[:-1]
+    counts = (sizes + piece - 1) // piece
+    bounds = tf.concat([[0], tf.cumsum(counts)], 0)
+    text = row_of_values(bounds)
+    start = (tf.range(bounds[-1]) - tf.gather(bounds, text)) * piece
+    first = tf.maximum(start - context, 0)
+    last = tf.minimum(start + piece + context, tf.gather(sizes, text))
+    base = tf.gather(begins, text)
+    tokens = tf.ragged.range(base + first, base + last)
+    tags = best_tags(tf.gather(scores, tokens.to_tensor()), last - first)
+
+    owner = row_of_values(splits)
+    place = tf.range(begins[-1]) - tf.gather(begins, owner)
+    row = tf.gather(bounds, owner) + place // piece
+    tags = tf.gather_nd(tags, tf.stack([row, place - tf.gather(first, row)], 1))
+    # Where two pieces disagree at their seam, a span begins.
+    before = tf.concat([[0], tags], 0)[:-1]
+    follows = (tags == before) | (tags == before + 1)
+    is_orphan = (tags > 0) & (tags % 2 == 0) & ~(follows & (place > 0))
+    return tags - tf.cast(is_orphan, tf.int32)
 
 
 def best_tags(scores: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:

@@ -11,9 +11,9 @@ from tests.models.conftest import HOSTILE
 from tests.models.tokenizers.test_offsets import hostile_texts
 from textmill.models.config import ModelConfig
 from textmill.models.export.saved_model import SavedModel
-from textmill.models.tasks.server import ServingOptions
+from textmill.models.tasks.server import ServingOptions, to_python
 from textmill.models.tasks.tag import Tag
-from textmill.models.tasks.viterbi import best_tags
+from textmill.models.tasks.viterbi import best_tags, decode_tags
 from textmill.models.tasks.windows import Windows
 from textmill.models.tokenizers import SpecialTokens
 
@@ -49,6 +49,28 @@ def test_tags_of_a_text_do_not_depend_on_its_batch():
     for row, tags, length in zip(scores, together, lengths, strict=True):
         alone = best_tags(tf.constant(row[None, :length]), tf.constant([length]))
         np.testing.assert_array_equal(alone[0], tags[:length])
+
+
+def test_pieces_of_long_texts_have_the_tags_of_the_whole_text():
+    scores = np.random.default_rng(2).normal(size=(900, 7)).astype(np.float32)
+    scores[400:480, 2] += 4.0  # a long span over the seams of pieces
+    sizes = [0, 300, 1, 599]
+    splits = np.cumsum([0, *sizes])
+    found = decode_tags(tf.constant(scores), tf.constant(splits), piece=32, context=24)
+    for start, end in itertools.pairwise(splits):
+        part = tf.constant(scores[None, start:end])
+        whole = best_tags(part, tf.constant([end - start], tf.int32))
+        np.testing.assert_array_equal(found[start:end], whole[0])
+
+
+def test_tags_are_legal_even_where_pieces_disagree():
+    scores = np.random.default_rng(3).normal(size=(500, 7)).astype(np.float32)
+    tags = decode_tags(
+        tf.constant(scores), tf.constant([0, 490, 500]), piece=3, context=0
+    )
+    tags = tags.numpy().tolist()
+    assert is_legal(tags[:490])
+    assert is_legal(tags[490:])
 
 
 @pytest.mark.parametrize("length", [3, 4, 5, 8, 9])
@@ -136,6 +158,15 @@ def test_a_saved_model_has_the_spans_of_the_trained_one(learned, family, tmp_pat
     assert answers[1] == {"spans": []}
     assert runtime.answer([""]) == [{"spans": []}]
     assert runtime.answer(["", " \n", "\0"]) == [{"spans": []}] * 3
+
+
+def test_a_text_of_many_rows_needs_little_memory_and_time(learned):
+    tokenizer = learned("character")
+    server = tag_task(tokenizer).serve(tokenizer, ServingOptions(labels=LABELS))
+    texts = ["mill " * 8_000, "x" * 20_000, "mill"]
+    for text, row in zip(texts, to_python(server.call(texts), 3), strict=True):
+        for span in row["spans"]:
+            assert span["text"] == text[span["start"] : span["end"]]
 
 
 def test_the_loss_ignores_control_tokens_and_padding(learned):
