@@ -1,7 +1,7 @@
 """Evaluation: metrics of a model's predictions, and the thresholds that bless it.
 
 Reading order: this file (config, verb, noun), ``rows.py`` (predictions become
-statistics by row), ``engine.py`` (metrics) with ``span_labels.py``, ``majority.py``,
+statistics by row), ``engine.py`` (metrics) with ``label_scores.py``, ``majority.py``,
 ``lookup.py``, ``bm25.py`` and ``overlap.py`` (what to hold them against),
 ``thresholds.py`` and ``pushed.py`` (the gate). The metrics themselves are in
 ``textmill.models.metrics``.

@@ -12,9 +12,9 @@ import numpy as np
 from textmill.components.artifacts import Predictions
 from textmill.components.evaluator import EvaluatorConfig
 from textmill.components.evaluator.folds import measure_folds
+from textmill.components.evaluator.label_scores import has_label_scores, measure_labels
 from textmill.components.evaluator.majority import majority_chunks
 from textmill.components.evaluator.rows import MeasuredRows, Statistics, measure_rows
-from textmill.components.evaluator.span_labels import measure_labels
 from textmill.models.errors import DataError, IntegrityError
 from textmill.models.metrics import METRICS, metric_names
 from textmill.models.metrics.calibration import calibration, calibration_scores
@@ -89,7 +89,7 @@ def measure(
         }
     if rows.cells is not None:
         result |= _confusion(rows, config.seed)
-    if TASKS[task].target == "tags":
+    if has_label_scores(task, rows):
         result |= measure_labels(predictions, rows, config.seed)
     if rows.answers is not None:
         result["calibration"] = calibration(

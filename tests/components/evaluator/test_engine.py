@@ -107,6 +107,30 @@ def test_accuracy_and_macro_averages_agree_with_scikit_learn(tmp_path, true, pre
     assert result["confusion"] == matrix.tolist()
 
 
+def test_any_number_of_labels_is_measured_by_label_as_in_scikit_learn(tmp_path):
+    generator = np.random.default_rng(6)
+    true = (generator.random((60, 3)) < [0.5, 0.3, 0.0]).astype(np.uint8)
+    scores = (0.4 * true + 0.6 * generator.random((60, 3))).astype(np.float32)
+    chosen = (scores > [0.5, 0.4, 0.99]).astype(np.uint8)
+    arrays = {"target": true, "scores": scores, "chosen": chosen}
+    columns = {
+        name: pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), 3)
+        for name, values in arrays.items()
+    }
+    ids = {"id": [str(i) for i in range(60)]}
+    predictions = write(tmp_path, ids | columns, task="multilabel", labels=LABELS)
+    result = measure(predictions, EvaluatorConfig())
+    table = sklearn.precision_recall_fscore_support(true, chosen, zero_division=0)
+    for i, label in enumerate(LABELS):
+        own = result["per_class"][label]
+        assert own["support"] == table[3][i]
+        for name, expected in zip(("precision", "recall", "f1"), table, strict=False):
+            assert own[name]["value"] == pytest.approx(expected[i], abs=1e-12)
+            assert own[name]["low"] <= own[name]["value"] <= own[name]["high"]
+    assert result["labels"] == list(LABELS)
+    assert "confusion" not in result
+
+
 def test_the_loss_of_a_classifier_agrees_with_scikit_learn(tmp_path):
     predictions = classified(tmp_path)
     [first, second] = predictions.read_groups()
