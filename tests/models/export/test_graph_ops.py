@@ -135,6 +135,8 @@ def test_bytes_that_are_no_graph_are_refused(tmp_path):
 
 def test_a_task_with_such_an_op_is_not_exported(tmp_path):
     class Server(tf.Module):
+        num_texts = 1
+
         def rows(self, text):
             return text
 
@@ -142,6 +144,9 @@ def test_a_task_with_such_an_op_is_not_exported(tmp_path):
             return {"label": write_file(text, "/no/such")}
 
         def signatures(self):
+            return {}
+
+        def graphs(self):
             return {}
 
     class Leaky:
