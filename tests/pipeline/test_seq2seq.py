@@ -10,6 +10,8 @@ import sacrebleu
 
 from tests.pipeline.test_end_to_end import textmill
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 name: tiny
 seed: 3

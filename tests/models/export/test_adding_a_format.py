@@ -60,6 +60,7 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_toy_format_is_written_and_validated_like_the_saved_model(project):
     done, nodes = run(project)
     assert done.returncode == 0, done.stderr
