@@ -94,6 +94,7 @@ def rebuild_task(
         attention=attention,
         next_sentence=facts["next_sentence"],
         pair=facts.get("pair", False),
+        target_ids=tokenizer.target_ids if row.has_targets_in_rows else None,
     )
     load_weights(task, tensors, source=source)
     return task

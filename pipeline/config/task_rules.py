@@ -230,6 +230,9 @@ def _check_init(
             expected = "the folder's vocabulary, by vocabulary.file"
             got = f"vocabulary.learn_from: {learned}"
             yield Violation(f"init.{kind}", expected, got)
+        elif vocabulary.get("target") is not None:
+            expected = "one vocabulary of texts and targets, as a folder has it"
+            yield Violation(f"init.{kind}", expected, "vocabulary.target")
     if stage.get("init") is not None and stage.get("embeddings") is not None:
         expected = "either init, whose weights include embeddings, or embeddings"
         yield Violation("embeddings", expected, "both")
