@@ -75,6 +75,8 @@ class ServingModel(Artifact):
     """
 
     SAVED_MODEL = "saved_model"
+    OTHERS = "assets.extra"
+    """Folder in a pushed version of its other formats."""
     PARITY = "parity.json"
 
     @property

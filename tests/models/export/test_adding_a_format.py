@@ -85,4 +85,4 @@ def test_other_answers_than_the_trainers_fail_the_run(project):
 
 
 def test_without_it_nothing_changes():
-    assert list(FORMATS) == ["saved_model"]
+    assert list(FORMATS) == ["saved_model", "huggingface"]

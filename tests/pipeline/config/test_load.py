@@ -311,7 +311,10 @@ def test_packing_rows_of_a_classifier_is_refused(write):
 @pytest.mark.parametrize(
     ("formats", "fault"),
     [
-        ("[saved_modle]", "a format (saved_model), got 'saved_modle'; did you mean"),
+        (
+            "[saved_modle]",
+            "a format (saved_model, huggingface), got 'saved_modle'; did you mean",
+        ),
         ("[]", "export: expected one of formats or more, got none"),
         ("[toy]", "export.formats: expected saved_model in a stage with push, got 'to"),
     ],
