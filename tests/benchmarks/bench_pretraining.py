@@ -5,8 +5,8 @@
 
 FOLDER holds the data sets, ROOT takes the runs. The corpus of the specs areas is the
 whole proposals, without those that eval and test paragraphs come from; that of THUCNews
-is its train titles. One stage pretrains; one classifier starts from it, another from
-the vectors of the corpus alone. Prints a row a classifier: processor seconds of its
+is its train titles. Classifiers start from the vectors of the corpus alone, or from a
+pretraining, at two learning rates. Prints a row a classifier: processor seconds of its
 trainings, accuracy on eval of encoder and joint model, and on test. A run that is
 stopped goes on where it was; its seconds are those of the last command.
 """
@@ -18,7 +18,7 @@ import gzip
 import json
 import re
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,21 +72,53 @@ stages:
       dropout: 0.0
       length_buckets: {buckets}
       xla: false
-  vectors:
-    task: classify
-    dataset: texts
-    embeddings: {corpus}
-    train: {tuning}
-  tuned:
-    task: classify
-    dataset: texts
-    init: pretrain
-    train: {tuning}
 """
-TUNING = (
-    "{epochs: 3, global_batch: 32, learning_rate: 5e-4, length_buckets: true, "
-    "xla: false}"
-)
+MORE = """\
+  pretrain_more:
+    task: masked_lm
+    dataset: {corpus}
+    init: pretrain
+    tokenize: {{packing: {packing}}}
+    train:
+      steps: 1400
+      warmup: 0.03
+      global_batch: {batch}
+      learning_rate: 2e-3
+      optimizer: muon
+      mask_rate: 0.3
+      dropout: 0.0
+      xla: false
+"""
+CLASSIFIER = """\
+  {name}:
+    task: classify
+    dataset: texts
+    {start}
+    train:
+      epochs: 3
+      global_batch: 32
+      learning_rate: {rate}
+      dropout: {dropout}
+      length_buckets: true
+      xla: false
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """Where a classifier starts, and its rates."""
+
+    base: str | None = "pretrain"
+    rate: str = "5e-4"
+    dropout: float | None = None
+
+
+CLASSIFIERS = {
+    "vectors": Classifier(base=None),
+    "pretrained": Classifier(),
+    "pretrained_gentle": Classifier(rate="2e-4", dropout=0.3),
+    "more_gentle": Classifier(base="pretrain_more", rate="2e-4", dropout=0.3),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +132,7 @@ class Shape:
     batch: int
     buckets: str
     dropout: float
+    classifiers: tuple[str, ...]
 
 
 SHAPES = {
@@ -111,6 +144,7 @@ SHAPES = {
         batch=64,
         buckets="false",
         dropout=0.1,
+        classifiers=tuple(CLASSIFIERS),
     ),
     CHINESE: Shape(
         corpus="texts",
@@ -120,6 +154,7 @@ SHAPES = {
         batch=256,
         buckets="true",
         dropout=0.2,
+        classifiers=("vectors", "pretrained"),
     ),
 }
 
@@ -152,34 +187,52 @@ def processor_seconds(action: Callable[[], Run]) -> tuple[Run, float]:
     )
 
 
-def measure(name: str, data: Path, folder: Path) -> list[str]:
-    """Returns the rows of a set."""
+def write_config(name: str, data: Path, folder: Path) -> Path:
+    """Writes the data and the config of a set, and returns the config."""
     write_splits(READERS[name](data), "given", folder)
     section, shape = "", SHAPES[name]
     if shape.corpus == "corpus":
         write_corpus(data, folder)
         section = CORPUS.format(folder=folder)
-    config = folder / "config.yaml"
-    config.write_text(
-        CONFIG.format(
-            folder=folder, corpus_section=section, tuning=TUNING, **vars(shape)
+    facts = vars(shape) | {"folder": folder, "corpus_section": section}
+    text = CONFIG.format(**facts)
+    if "more_gentle" in shape.classifiers:
+        text += MORE.format(**facts)
+    for stage in shape.classifiers:
+        knobs = CLASSIFIERS[stage]
+        text += CLASSIFIER.format(
+            name=stage,
+            start=f"init: {knobs.base}"
+            if knobs.base
+            else f"embeddings: {shape.corpus}",
+            rate=knobs.rate,
+            dropout=shape.dropout if knobs.dropout is None else knobs.dropout,
         )
-    )
+    config = folder / "config.yaml"
+    config.write_text(text)
+    return config
+
+
+def measure(name: str, data: Path, folder: Path) -> Iterator[str]:
+    """Yields the rows of a set."""
+    config = write_config(name, data, folder)
 
     def until(node: str) -> tuple[Run, float]:
         return processor_seconds(lambda: Run(config, folder / "run", "--until", node))
 
     until("linear.vectors")
-    rows = []
-    _, pretraining = until("train.pretrain")
-    for stage, seconds in (("vectors", 0.0), ("tuned", pretraining)):
+    seconds: dict[str | None, float] = {None: 0.0}
+    seconds["pretrain"] = until("train.pretrain")[1]
+    for stage in SHAPES[name].classifiers:
+        base = CLASSIFIERS[stage].base
+        if base not in seconds:
+            seconds[base] = seconds["pretrain"] + until(f"train.{base}")[1]
         _, tuning = until(f"train.{stage}")
         run, _ = until(f"evaluate.{stage}")
-        rows.append(_row(f"{name}, {stage}", seconds + tuning, run, stage, folder))
-    return rows
+        yield _row(f"{name}, {stage}", seconds[base] + tuning, run, stage)
 
 
-def _row(title: str, seconds: float, run: Run, stage: str, folder: Path) -> str:
+def _row(title: str, seconds: float, run: Run, stage: str) -> str:
     found = run.summary["stages"][stage]
     held_out = json.loads(
         (run.output(f"calibrate.{stage}", "model") / "model.json").read_text()
