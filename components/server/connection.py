@@ -1,0 +1,56 @@
+"""HTTP connections that must send a request in time, or are closed.
+
+Uvicorn closes connections that stay idle after a response, but none that never sends
+its first request, or that sends the head of one byte by byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+def protocol(seconds: float) -> type[H11Protocol]:
+    """Returns the class of connections with a limit.
+
+    Args:
+        seconds: longest time from the first byte, or the connection, to a whole head.
+    """
+
+    class Connection(H11Protocol):
+        """A connection that is closed without a request in time."""
+
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._start_timer()
+
+        def data_received(self, data: bytes) -> None:
+            is_idle = self.cycle is None or self.cycle.response_complete
+            if is_idle and self._timer is None:
+                self._start_timer()
+            before = self.cycle
+            super().data_received(data)
+            if self.cycle is not before:
+                self._stop_timer()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        def _start_timer(self) -> None:
+            self._timer = self.loop.call_later(seconds, self._expire)
+
+        def _stop_timer(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _expire(self) -> None:
+            self._timer = None
+            self.transport.close()
+
+    return Connection
