@@ -14,7 +14,9 @@ from textmill.components.server.errors import invalid
 _SCORES = ("probabilities", "scores")
 
 
-def to_body(form: str, outputs: Mapping[str, np.ndarray], labels: Sequence[str]) -> bytes:
+def to_body(
+    form: str, outputs: Mapping[str, np.ndarray], labels: Sequence[str]
+) -> bytes:
     """Returns the JSON of an answer in the form of its request.
 
     Raises:

@@ -37,6 +37,7 @@ _PAGE_HEADERS = {
     "frame-ancestors 'none'",
     "Cache-Control": "no-cache",
 }
+_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _JSON = "application/json"
 
 
@@ -95,7 +96,11 @@ class Server:
             Route("/monitoring/prometheus/metrics", self._metrics, methods=get),
             Route("/v1/models", self._list, methods=get),
         ]
-        for path in (where, where + "/versions/{version:int}", where + "/labels/{label}"):
+        for path in (
+            where,
+            where + "/versions/{version:int}",
+            where + "/labels/{label}",
+        ):
             routes += [
                 Route(path + "/metadata", self._guarded(self._metadata), methods=get),
                 Route(path + ":{verb}", self._guarded(self._post), methods=post),
@@ -104,7 +109,7 @@ class Server:
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, config=self.config)],
-            exception_handlers={HTTPException: _malformed},
+            exception_handlers={HTTPException: _without_route},
             lifespan=run,
         )
 
@@ -143,6 +148,8 @@ class Server:
 
     async def _status(self, request: Request) -> Response:
         path = request.path_params
+        if ":" in f"{path['model']}{path.get('label')}":
+            raise _malformed(request)
         versions = self.models.versions(path["model"])
         if "version" in path or "label" in path:
             versions = [self._version(request)]
@@ -164,8 +171,7 @@ class Server:
         """Answers ``:predict``, ``:classify``, ``:regress`` and ``:generate``."""
         verb, name = request.path_params["verb"], request.path_params["model"]
         if verb not in ("predict", "classify", "regress", "generate"):
-            path = request.url.path[:200]
-            raise invalid(f"Malformed request: POST {path}")
+            raise _malformed(request)
         version = self._version(request)
         body = await self._body(request)
         if self._pending[name] >= self.config.max_queue:
@@ -208,7 +214,7 @@ class Server:
         answer = await version.process.call(call)
         if self.recorder is not None and call.form == "rows":
             self._record(request, version, call, answer, time.perf_counter() - start)
-        return Response(answer, media_type=_JSON)
+        return Response(answer, headers=_of(version), media_type=_JSON)
 
     def _record(
         self,
@@ -268,7 +274,7 @@ class Server:
         return StreamingResponse(
             self._events(version, text, fields),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+            headers=_of(version) | _STREAM_HEADERS,
         )
 
     async def _events(
@@ -319,6 +325,11 @@ class Server:
         return Response(self.metrics.exposition(gauges), media_type=CONTENT_TYPE)
 
 
+def _of(version: Version) -> dict[str, str]:
+    """Returns the header that names the version of an answer."""
+    return {"X-Model-Version": str(version.number)}
+
+
 def _resident(pid: int) -> float:
     try:
         return float(psutil.Process(pid).memory_info().rss)
@@ -336,14 +347,17 @@ async def _healthy(request: Request) -> Response:
     return Response("ok")
 
 
-async def _malformed(request: Request, error: Exception) -> Response:
-    """Answers requests without a route."""
+async def _without_route(request: Request, error: Exception) -> Response:
+    """Answers a request without a route; TensorFlow Serving's status is 400."""
     assert isinstance(error, HTTPException)
+    refusal = _malformed(request)
+    is_api = request.url.path.startswith("/v1/")
+    return _error(refusal.status if is_api else error.status_code, refusal.message)
+
+
+def _malformed(request: Request) -> RequestError:
     path = request.url.path[:200]
-    status = error.status_code
-    if path.startswith("/v1/") and status == HTTP_STATUS["NOT_FOUND"]:
-        status = HTTP_STATUS["INVALID_ARGUMENT"]
-    return _error(status, f"Malformed request: {request.method} {path}")
+    return invalid(f"Malformed request: {request.method} {path}")
 
 
 def _respond(value: Any) -> Response:

@@ -75,5 +75,3 @@ class Metrics:
         # The client ends the names of all counters in _total, TensorFlow Serving none.
         name = f"{_PREFIX}:request_count".encode()
         return generate_latest(self._registry).replace(name + b"_total", name)
-
-

@@ -230,7 +230,9 @@ def _environment() -> dict[str, str]:
 def _error(kind: str, message: str) -> TextmillError:
     """Returns the error of a worker as one of this process."""
     known = getattr(errors, kind, TextmillError)
-    return known(message) if issubclass(known, TextmillError) else TextmillError(message)
+    return (
+        known(message) if issubclass(known, TextmillError) else TextmillError(message)
+    )
 
 
 def _ending(code: int) -> str:

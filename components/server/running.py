@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import resource
+import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from textmill.components.server.model_table import ModelTable
 from textmill.models.errors import ConfigError, TextmillError
 
 _BACKLOG = 4096
+_KEEP_ALIVE_SECONDS = 60
 
 
 def run(sources: Sequence[ModelSource], config: ServerConfig) -> None:
@@ -53,12 +55,12 @@ def run(sources: Sequence[ModelSource], config: ServerConfig) -> None:
             await watching
         await models.close()
 
+    # Uvicorn raises the signal that stopped it once more, when all is answered.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         uvicorn.Server(_uvicorn_config(server.app(life), config)).run([listener])
-    except SystemExit:
-        if not failure:
-            raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         listener.close()
         if recorder is not None:
             recorder.close()  # type: ignore[attr-defined]
@@ -76,6 +78,7 @@ def _uvicorn_config(app: Any, config: ServerConfig) -> uvicorn.Config:
         log_level="critical",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(config.stop_seconds) or 1,
         ssl_certfile=config.tls_certificate,
         ssl_keyfile=config.tls_key,
@@ -83,8 +86,9 @@ def _uvicorn_config(app: Any, config: ServerConfig) -> uvicorn.Config:
 
 
 def _listen(config: ServerConfig) -> socket.socket:
-    is_v6 = ":" in config.host
-    listener = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    # With the protocol named, asyncio sets TCP_NODELAY on the connections.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((config.host, config.port))

@@ -66,7 +66,10 @@ class Browser:
     def emulate(self, scheme: str) -> None:
         """Sets the preferred colour scheme: light or dark."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}}
+        command = {
+            "cmd": "Emulation.setEmulatedMedia",
+            "params": {"features": features},
+        }
         self._send("/goog/cdp/execute", command)
 
     def screenshot(self, path: Path) -> None:
@@ -74,7 +77,9 @@ class Browser:
 
 
 @contextmanager
-def browsing(folder: Path, *, width: int = 1000, height: int = 1100) -> Iterator[Browser]:
+def browsing(
+    folder: Path, *, width: int = 1000, height: int = 1100
+) -> Iterator[Browser]:
     """Context manager: a browser with a profile in a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
