@@ -135,13 +135,13 @@ def trusted_keys(folder: Path) -> list[Path]:
 
 
 def verify_saved_model(folder: Path) -> None:
-    """Compares a SavedModel with the manifest that covers it.
+    """Compares a SavedModel with its manifest.
 
     Args:
         folder: a pushed version, or ``saved_model`` of a serving model.
 
     Raises:
-        ConfigError: there is no manifest.
+        ConfigError: it has none.
         IntegrityError: a file differs, or a version in a root lacks its signature.
     """
     if (folder / MANIFEST).is_file():

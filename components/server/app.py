@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -24,21 +23,19 @@ from textmill.components.server.errors import HTTP_STATUS, RequestError, invalid
 from textmill.components.server.guard import Guard
 from textmill.components.server.metrics import CONTENT_TYPE, Metrics
 from textmill.components.server.model_table import ModelTable, Version, status_of
+from textmill.components.server.responses import (
+    JSON,
+    PAGE,
+    malformed,
+    show_health,
+    show_page,
+    to_error,
+    to_json,
+    without_route,
+)
 from textmill.components.server.rest import Call, parse_examples, parse_predict
 
-_PAGE = {
-    "/": ("page.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-}
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src "
-    "'self'; connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "Cache-Control": "no-cache",
-}
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-_JSON = "application/json"
 
 
 class Recorder(Protocol):
@@ -87,20 +84,17 @@ class Server:
             async for _ in lifespan():
                 yield
 
-        where = "/v1/models/{model}"
+        model = "/v1/models/{model}"
         get, post = ["GET"], ["POST"]
         routes = [
-            *(Route(path, _page, methods=get) for path in _PAGE),
-            Route("/healthz", _healthy, methods=get),
+            *(Route(path, show_page, methods=get) for path in PAGE),
+            Route("/healthz", show_health, methods=get),
             Route("/readyz", self._ready, methods=get),
             Route("/monitoring/prometheus/metrics", self._metrics, methods=get),
             Route("/v1/models", self._list, methods=get),
         ]
-        for path in (
-            where,
-            where + "/versions/{version:int}",
-            where + "/labels/{label}",
-        ):
+        for part in ("", "/versions/{version:int}", "/labels/{label}"):
+            path = model + part
             routes += [
                 Route(path + "/metadata", self._guarded(self._metadata), methods=get),
                 Route(path + ":{verb}", self._guarded(self._post), methods=post),
@@ -109,7 +103,7 @@ class Server:
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, config=self.config)],
-            exception_handlers={HTTPException: _without_route},
+            exception_handlers={HTTPException: without_route},
             lifespan=run,
         )
 
@@ -121,12 +115,12 @@ class Server:
             try:
                 response: Response = await handle(request)
             except RequestError as error:
-                code, response = error.code, _error(error.status, error.message)
+                code, response = error.code, to_error(error.status, error.message)
                 if code == "RESOURCE_EXHAUSTED":
                     response.headers["Retry-After"] = "1"
             except ClientDisconnect:
                 code = "CANCELLED"
-                response = _error(HTTP_STATUS[code], "the client has gone")
+                response = to_error(HTTP_STATUS[code], "the client has gone")
             name = request.path_params["model"]
             if request.method == "POST" and name in self._pending:
                 self.metrics.record(
@@ -149,18 +143,18 @@ class Server:
     async def _status(self, request: Request) -> Response:
         path = request.path_params
         if ":" in f"{path['model']}{path.get('label')}":
-            raise _malformed(request)
+            raise malformed(request)
         versions = self.models.versions(path["model"])
         if "version" in path or "label" in path:
             versions = [self._version(request)]
-        return _respond(status_of(versions))
+        return to_json(status_of(versions))
 
     async def _metadata(self, request: Request) -> Response:
         version = self._version(request)
         assert version.process is not None
         name, number = version.model, str(version.number)
         definitions = {"signature_def": version.process.description.signature_def}
-        return _respond(
+        return to_json(
             {
                 "model_spec": {"name": name, "signature_name": "", "version": number},
                 "metadata": {"signature_def": definitions},
@@ -171,7 +165,7 @@ class Server:
         """Answers ``:predict``, ``:classify``, ``:regress`` and ``:generate``."""
         verb, name = request.path_params["verb"], request.path_params["model"]
         if verb not in ("predict", "classify", "regress", "generate"):
-            raise _malformed(request)
+            raise malformed(request)
         version = self._version(request)
         body = await self._body(request)
         if self._pending[name] >= self.config.max_queue:
@@ -214,7 +208,7 @@ class Server:
         answer = await version.process.call(call)
         if self.recorder is not None and call.form == "rows":
             self._record(request, version, call, answer, time.perf_counter() - start)
-        return Response(answer, headers=_of(version), media_type=_JSON)
+        return Response(answer, headers=_of(version), media_type=JSON)
 
     def _record(
         self,
@@ -301,7 +295,7 @@ class Server:
             labels = self.models.labels(name)
             numbers = [v.number for v in self.models.versions(name)]
             models.append({"name": name, "versions": numbers, "labels": labels})
-        return _respond({"models": models})
+        return to_json({"models": models})
 
     async def _ready(self, request: Request) -> Response:
         is_ready = self.models.is_ready()
@@ -325,11 +319,6 @@ class Server:
         return Response(self.metrics.exposition(gauges), media_type=CONTENT_TYPE)
 
 
-def _of(version: Version) -> dict[str, str]:
-    """Returns the header that names the version of an answer."""
-    return {"X-Model-Version": str(version.number)}
-
-
 def _resident(pid: int) -> float:
     try:
         return float(psutil.Process(pid).memory_info().rss)
@@ -337,32 +326,6 @@ def _resident(pid: int) -> float:
         return 0.0
 
 
-async def _page(request: Request) -> Response:
-    name, media_type = _PAGE[request.url.path]
-    content = (Path(__file__).parent / name).read_bytes()
-    return Response(content, media_type=media_type, headers=_PAGE_HEADERS)
-
-
-async def _healthy(request: Request) -> Response:
-    return Response("ok")
-
-
-async def _without_route(request: Request, error: Exception) -> Response:
-    """Answers a request without a route; TensorFlow Serving's status is 400."""
-    assert isinstance(error, HTTPException)
-    refusal = _malformed(request)
-    is_api = request.url.path.startswith("/v1/")
-    return _error(refusal.status if is_api else error.status_code, refusal.message)
-
-
-def _malformed(request: Request) -> RequestError:
-    path = request.url.path[:200]
-    return invalid(f"Malformed request: {request.method} {path}")
-
-
-def _respond(value: Any) -> Response:
-    return Response(orjson.dumps(value), media_type=_JSON)
-
-
-def _error(status: int, message: str) -> Response:
-    return Response(orjson.dumps({"error": message}), status, media_type=_JSON)
+def _of(version: Version) -> dict[str, str]:
+    """Returns the header that names the version of an answer."""
+    return {"X-Model-Version": str(version.number)}

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from textmill.components.server import ServerConfig
 from textmill.components.server.logs import log_event
+from textmill.components.server.responses import to_error
 
 REQUEST_ID = "X-Request-Id"
 _ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
@@ -63,7 +64,7 @@ class Guard:
         """Returns the response to a request that may not enter."""
         host = headers.get("host", "").rsplit(":", 1)[0].strip("[]")
         if self._is_local and host not in (*_LOOPBACK, ""):
-            return _error(403, f"expected a host name of this machine, got {host!r}")
+            return to_error(403, f"expected a host name of this machine, got {host!r}")
         if not self._tokens or path in _OPEN:
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -71,16 +72,9 @@ class Guard:
         known = [hmac.compare_digest(given, token) for token in self._tokens]
         if scheme.lower() == "bearer" and any(known):
             return None
-        response = _error(401, "expected 'Authorization: Bearer TOKEN' with a token")
+        response = to_error(401, "expected 'Authorization: Bearer TOKEN' with a token")
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
-
-
-def _error(status: int, message: str) -> Response:
-    import orjson
-
-    body = orjson.dumps({"error": message})
-    return Response(body, status, media_type="application/json")
 
 
 def _log(scope: Scope, **fields: Any) -> None:

@@ -223,16 +223,17 @@ class _Exchange:
 
 
 def _environment() -> dict[str, str]:
-    """Returns the variables of a worker; it does not log what TensorFlow says."""
+    """Returns the variables of a worker, where TensorFlow logs errors alone."""
     return os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _error(kind: str, message: str) -> TextmillError:
     """Returns the error of a worker as one of this process."""
-    known = getattr(errors, kind, TextmillError)
-    return (
-        known(message) if issubclass(known, TextmillError) else TextmillError(message)
-    )
+    known = getattr(errors, kind, None)
+    if not (isinstance(known, type) and issubclass(known, TextmillError)):
+        known = TextmillError
+    error: TextmillError = known(message)
+    return error
 
 
 def _ending(code: int) -> str:

@@ -113,13 +113,13 @@ class ModelTable:
         return version
 
     def versions(self, name: str) -> list[Version]:
-        """Returns all versions of a model, the highest first.
+        """Returns a model's versions, the newest first.
 
         Raises:
-            RequestError: there is no such model.
+            RequestError: the server has none of this name.
         """
-        found = self._model(name).versions
-        return [found[number] for number in sorted(found, reverse=True)]
+        versions = self._model(name).versions
+        return [versions[number] for number in sorted(versions, reverse=True)]
 
     def labels(self, name: str) -> dict[str, int]:
         """Returns the labels of a model's versions."""

@@ -1,8 +1,8 @@
-"""A SavedModel in the process of a worker: verified, loaded, called by signature.
+"""Loads a SavedModel in the process of a worker, and calls its signatures.
 
 The rows of a text signature are answered one by one: padding to the longest text of a
 batch, or another number of rows, changes the order in which floats are added, so that
-an answer would depend on the others of its batch.
+an answer would depend on its batch.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def write_parts(
     knobs: Mapping[str, Any],
     is_cancelled: Callable[[], bool],
 ) -> Iterator[dict[str, Any]]:
-    """Yields the parts of a text: ``delta`` continues what was sent before.
+    """Yields the parts of a text: ``delta`` continues the text so far.
 
-    Where a later token changes what was sent, a part has ``text``, the whole, instead.
+    Where a later token changes it, a part has ``text``, the whole, instead.
     The last part has ``done``, ``text`` and ``tokens``.
 
     Raises:

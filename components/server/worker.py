@@ -40,7 +40,7 @@ _BACKGROUND_NICENESS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """What a worker loads, and how."""
+    """The model of a worker, and its threads."""
 
     folder: str
     trust: bool
@@ -204,7 +204,7 @@ def _load_and_warm(options: WorkerOptions) -> ServedModel:
             needed = specs.keys() - model.defaults.get(signature, {}).keys()
             if all(specs[n].dtype.name == "string" for n in needed):
                 for text in _WARM_UP if needed else ():
-                    model.call(signature, dict.fromkeys(needed, [text]))
+                    model.call(signature, {name: [text] for name in needed})
         if "continue" in model.functions:
             list(write_parts(model, "a text", {"max_tokens": 6}, lambda: False))
     return model

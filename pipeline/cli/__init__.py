@@ -3,8 +3,8 @@
 One file per command group: start at ``run.py``, whose commands start, plan and select
 nodes; ``init.py`` and ``fit.py`` begin with data; ``runs.py``, ``data.py`` and
 ``vocabulary.py`` read results, ``push.py`` manages pushed versions, ``predict.py`` and
-``serve.py`` use them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
-``display.py``, ``data_display.py`` and ``published.py`` are shared.
+``serve.py`` use them, ``compile.py`` and ``submit.py`` take a pipeline to a platform.
+``options.py``, ``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
 """

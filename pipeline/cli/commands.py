@@ -89,7 +89,7 @@ EXAMPLES = {
     ),
     "serve": (
         "textmill serve topic",
-        "textmill serve topic topic@stable=3 models/spam --port 8502",
+        "textmill serve topic topic@stable=3 exports/spam/ --port 8502",
     ),
     "tensorboard": ("textmill tensorboard", "textmill tensorboard --port 0"),
     "gc": ("textmill gc", "textmill gc --keep 2 --yes"),

@@ -1,8 +1,8 @@
 """A server under load while its stage is pushed again and again.
 
-    python tests/benchmarks/bench_serving_load.py STAGE_FOLDER [SECONDS] [RELOADS] [RATE]
+    python tests/benchmarks/bench_serving_load.py STAGE [SECONDS] [RELOADS] [RATE]
 
-STAGE_FOLDER is the ``pushed/<stage>`` of a classifier with two versions of different
+STAGE is the ``pushed/<stage>`` of a classifier with two versions of different
 weights; it is copied. Requests come at a steady rate over eight connections, from a
 process that is not the server's; rollbacks alternate between the two models. Each
 answer must have the bits of the version that the response names.

@@ -65,10 +65,10 @@ class Browser:
 
     def emulate(self, scheme: str) -> None:
         """Sets the preferred colour scheme: light or dark."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        feature = {"name": "prefers-color-scheme", "value": scheme}
         command = {
             "cmd": "Emulation.setEmulatedMedia",
-            "params": {"features": features},
+            "params": {"features": [feature]},
         }
         self._send("/goog/cdp/execute", command)
 
