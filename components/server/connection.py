@@ -11,6 +11,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_LATE_SECONDS = 0.1
+
 
 def protocol(seconds: float) -> type[H11Protocol]:
     """Returns the class of connections with a limit.
@@ -50,7 +52,10 @@ def protocol(seconds: float) -> type[H11Protocol]:
                 self._timer = None
 
         def _expire(self) -> None:
-            self._timer = None
-            self.transport.close()
+            # A loop that is late has not read all that was sent.
+            if self.loop.time() > self._timer.when() + _LATE_SECONDS:
+                self._start_timer()
+            else:
+                self.transport.close()
 
     return Connection

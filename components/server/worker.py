@@ -64,7 +64,7 @@ class Worker:
     def __init__(self, connection: socket.socket, options: WorkerOptions) -> None:
         self._socket, self._options = connection, options
         self._sending = threading.Lock()
-        self._cancelled: set[int] = set()
+        self._open: set[int] = set()
         self._model: ServedModel
 
     def run(self) -> None:
@@ -86,8 +86,10 @@ class Worker:
     def _answer(self, header: dict[str, Any], body: bytes) -> None:
         number = header["id"]
         if header["op"] == "cancel":
-            self._cancelled.add(number)
-        elif header["op"] == "stream":
+            self._open.discard(number)
+            return
+        self._open.add(number)
+        if header["op"] == "stream":
             request = orjson.loads(body)
             self._streams.submit(
                 lambda _: self._write(number, **request),
@@ -101,20 +103,22 @@ class Worker:
         from textmill.components.server.answers import to_body
         from textmill.components.server.served_model import row_of, stack
 
-        signature, form, model = header["signature"], header["form"], self._model
-        if model.is_by_row(signature):
-            count = header["rows"]
-            run = lambda row: model.call(signature, row_of(columns, row))  # noqa: E731
-        else:
-            count, run = 1, lambda _: model.call(signature, columns)
+        number, signature, model = header["id"], header["signature"], self._model
+        is_by_row = model.is_by_row(signature)
+
+        def run(row: int) -> dict[str, Any]:
+            if number not in self._open:
+                raise RequestError("CANCELLED", "nobody waits for the answer")
+            given = row_of(columns, row) if is_by_row else columns
+            return model.call(signature, given)
+
+        def to_bytes(parts: list[Any]) -> bytes:
+            return to_body(header["form"], stack(parts), model.labels)
+
         self._rows.submit(
             run,
-            count,
-            lambda parts: self._finish(
-                header["id"],
-                lambda parts: to_body(form, stack(parts), model.labels),
-                parts,
-            ),
+            header["rows"] if is_by_row else 1,
+            lambda parts: self._finish(number, to_bytes, parts),
         )
 
     def _finish(
@@ -124,7 +128,7 @@ class Worker:
         result: list[Any] | Exception,
     ) -> None:
         """Sends the answer to a request, or its error."""
-        self._cancelled.discard(number)
+        self._open.discard(number)
         try:
             if isinstance(result, Exception):
                 raise result
@@ -173,23 +177,24 @@ def _load(options: WorkerOptions) -> ServedModel:
     """Verifies, loads and warms the model, on a thread of its own.
 
     In the background that thread is a nice one. TensorFlow's threads inherit the
-    niceness of the one that starts them, so this thread starts those.
+    niceness of the one that starts them, so the main thread starts those.
     """
-    if not options.trust:
-        from textmill.components.provenance import verify_saved_model
-
-        verify_saved_model(Path(options.folder))
-    _on_nice_thread(_import_tensorflow, is_nice=options.is_background)
+    is_nice = options.is_background
+    _on_nice_thread(lambda: _verify_and_import(options), is_nice=is_nice)
     import tensorflow as tf
 
     tf.constant(0)  # starts the thread pools
     model: ServedModel = _on_nice_thread(
-        lambda: _load_and_warm(options), is_nice=options.is_background
+        lambda: _load_and_warm(options), is_nice=is_nice
     )
     return model
 
 
-def _import_tensorflow() -> None:
+def _verify_and_import(options: WorkerOptions) -> None:
+    if not options.trust:
+        from textmill.components.provenance import verify_saved_model
+
+        verify_saved_model(Path(options.folder))
     with silence_native_logs():
         import textmill.components.server.served_model  # noqa: F401
 
@@ -219,6 +224,8 @@ def _on_nice_thread(function: Callable[[], Any], *, is_nice: bool) -> Any:
         if is_nice:
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, _BACKGROUND_NICENESS)
+            # When it wakes up, it does not interrupt a thread that answers.
+            os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
         try:
             results.append(function())
         except BaseException as error:

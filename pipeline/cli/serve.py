@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from textmill.components.artifacts import PushedVersion
-from textmill.components.versions import current_version
+from textmill.components.provenance import KEYS
+from textmill.components.signatures import PUBLIC_SUFFIX
+from textmill.components.versions import POINTER, current_version
 from textmill.models.errors import ConfigError
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.cli.predict import Trust, find_model
@@ -162,15 +164,29 @@ def _name(place: str) -> str:
     return path.parent.name if path.name.isdecimal() else path.name
 
 
-def _current(place: str, mirror: Mirror) -> Path | None:
-    if "/" in place and (Path(place) / PushedVersion.MODEL).is_file():
-        return Path(place)
+def _current(place: str, mirror: Mirror) -> Path:
+    """Returns the current version of a stage, or of a folder."""
     if "/" in place:
-        return current_version(Path(place)) or find_model(place, mirror)
-    return find_model(place, mirror)
+        folder = Path(place)
+    elif mirror.is_remote:
+        _forget_pointers(mirror)
+        mirror.fetch(KEYS, wanted=lambda name: name.endswith(PUBLIC_SUFFIX))
+        return find_model(place, mirror, command="serve")
+    else:
+        folder = mirror.path / "pushed" / place
+    if "/" in place and (folder / PushedVersion.MODEL).is_file():
+        return folder
+    return current_version(folder) or find_model(place, mirror, command="serve")
+
+
+def _forget_pointers(mirror: Mirror) -> None:
+    """Removes downloaded pointers: a newer one of the same size looks unchanged."""
+    for pointer in mirror.path.glob(f"pushed/*/{POINTER}"):
+        pointer.unlink()
 
 
 def _fixed(place: str, version: str, mirror: Mirror) -> Path:
+    """Returns one version of a stage, or of a folder."""
     if "/" in place:
         folder = Path(place) / version
     else:
