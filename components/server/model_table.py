@@ -45,6 +45,8 @@ class _Followed:
     version: Version | None = None
     refused: Path | None = None
     """A folder that did not load: not tried again."""
+    complaint: str = ""
+    """Why no version was found, as logged last."""
     pause: float = 1.0
     """Seconds before a process that ended by itself is started again."""
 
@@ -164,7 +166,9 @@ class ModelTable:
         try:
             folder = await asyncio.to_thread(followed.source.find)
         except (TextmillError, OSError) as error:
-            self._log("no_version", level="error", model=name, message=str(error))
+            if str(error) != followed.complaint:
+                followed.complaint = str(error)
+                self._log("no_version", level="error", model=name, message=str(error))
             return
         version = followed.version
         is_alive = version is not None and _is_available(version)
@@ -179,7 +183,7 @@ class ModelTable:
             return
         try:
             await self._load(followed, folder)
-        except TextmillError as error:
+        except (TextmillError, OSError) as error:
             followed.refused = folder
             message = str(error)
             self._log("refused", level="error", model=name, message=message)

@@ -36,36 +36,39 @@ def run(sources: Sequence[ModelSource], config: ServerConfig) -> None:
     recorder = _recorder(config)
     models = ModelTable(sources, config, log_event)
     server = Server(config, models, recorder)
-    failure: list[TextmillError] = []
-
-    async def life() -> AsyncIterator[None]:
-        try:
-            await models.load_all()
-        except TextmillError as error:
-            failure.append(error)
-            raise
-        watching = asyncio.create_task(models.watch())
-        address, port = listener.getsockname()[:2]
-        scheme = "http" if config.tls_key is None else "https"
-        log_event("serving", url=f"{scheme}://{_in_url(address)}:{port}/")
-        yield
-        log_event("stopping")
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await models.close()
-
+    failures: list[TextmillError] = []
+    app = server.app(lambda: _life(models, _url(config, listener), failures))
     # Uvicorn raises the signal that stopped it once more, when all is answered.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        uvicorn.Server(_uvicorn_config(server.app(life), config)).run([listener])
+        uvicorn.Server(_uvicorn_config(app, config)).run([listener])
     finally:
         signal.signal(signal.SIGTERM, before)
         listener.close()
         if recorder is not None:
             recorder.close()  # type: ignore[attr-defined]
-    if failure:
-        raise failure[0]
+    if failures:
+        raise failures[0]
+
+
+async def _life(
+    models: ModelTable, url: str, failures: list[TextmillError]
+) -> AsyncIterator[None]:
+    """Loads the models, yields while they answer, then ends their processes."""
+    try:
+        await models.load_all()
+    except TextmillError as error:
+        failures.append(error)
+        await models.close()
+        raise
+    watching = asyncio.create_task(models.watch())
+    log_event("serving", url=url)
+    yield
+    log_event("stopping")
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    await models.close()
 
 
 def _uvicorn_config(app: Any, config: ServerConfig) -> uvicorn.Config:
@@ -103,8 +106,10 @@ def _listen(config: ServerConfig) -> socket.socket:
     return listener
 
 
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+def _url(config: ServerConfig, listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    host = f"[{address}]" if ":" in address else address
+    return f"{'http' if config.tls_key is None else 'https'}://{host}:{port}/"
 
 
 def _allow_many_connections() -> None:

@@ -29,15 +29,7 @@ def write_parts(
     Raises:
         RequestError: the model does not write, or a knob does not fit.
     """
-    if _CONTINUE not in model.functions:
-        raise invalid("generate: expected a model that writes texts, got another one")
-    given = dict(knobs)
-    generate = model.defaults["generate"]
-    num_tokens = int(given.pop("max_tokens", generate["max_tokens"]))
-    if unknown := given.keys() - model.defaults[_CONTINUE].keys():
-        known = ", ".join(sorted({*model.defaults[_CONTINUE], "max_tokens"}))
-        raise invalid(f"generate: expected {known}, got {min(unknown)[:100]!r}")
-    choices = model.tensors(_CONTINUE, given)
+    num_tokens, choices = _choices(model, knobs)
     state = model.call_tensors(_START, model.tensors(_START, {"text": [text]}))
     sent, whole, written = "", "", 0
     while written < num_tokens and not is_cancelled():
@@ -59,6 +51,25 @@ def write_parts(
     if whole != sent:
         yield _part(sent, whole)
     yield {"done": True, "text": whole, "tokens": written}
+
+
+def _choices(
+    model: ServedModel, knobs: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """Returns the longest text in tokens, and the inputs of drawing.
+
+    Raises:
+        RequestError: the model does not write, or a knob does not fit.
+    """
+    if _CONTINUE not in model.functions:
+        raise invalid("generate: expected a model that writes texts, got another one")
+    given = dict(knobs)
+    num_tokens = given.pop("max_tokens", model.defaults["generate"]["max_tokens"])
+    if unknown := given.keys() - model.defaults[_CONTINUE].keys():
+        known = ", ".join(sorted({*model.defaults[_CONTINUE], "max_tokens"}))
+        raise invalid(f"generate: expected {known}, got {min(unknown)[:100]!r}")
+    longest = model.tensors(_CONTINUE, {"max_tokens": num_tokens})["max_tokens"]
+    return int(longest), model.tensors(_CONTINUE, given)
 
 
 def _part(sent: str, text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ process ends when the server closes the socket.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -241,6 +242,9 @@ def _on_nice_thread(function: Callable[[], Any], *, is_nice: bool) -> Any:
 
 if __name__ == "__main__":
     skip_optional_imports()
+    # Ctrl-C and service managers signal the whole group; the server ends its workers.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     Worker(
         socket.socket(fileno=int(sys.argv[1])),
         WorkerOptions(**orjson.loads(sys.argv[2])),
