@@ -41,7 +41,9 @@ def run(sources: Sequence[ModelSource], config: ServerConfig) -> None:
     # Uvicorn raises the signal that stopped it once more, when all is answered.
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        uvicorn.Server(_uvicorn_config(app, config)).run([listener])
+        # Uvicorn exits where loading fails; the reason is raised below.
+        with suppress(SystemExit):
+            uvicorn.Server(_uvicorn_config(app, config)).run([listener])
     finally:
         signal.signal(signal.SIGTERM, before)
         listener.close()

@@ -145,7 +145,7 @@ class Worker:
     def _write(self, number: int, text: Any, knobs: dict[str, Any]) -> None:
         from textmill.components.server.streams import write_parts
 
-        parts = write_parts(self._model, text, knobs, lambda: number in self._cancelled)
+        parts = write_parts(self._model, text, knobs, lambda: number not in self._open)
         for part in parts:
             self._send({"id": number, "op": "part"}, orjson.dumps(part))
 

@@ -216,6 +216,7 @@ def test_a_newer_version_answers_after_it_is_loaded_and_the_older_process_ends(
     assert server.ask("/readyz").status == 200
 
 
+@pytest.mark.slow
 def test_a_full_queue_refuses_and_an_ended_process_is_started_again(stages):
     server = RunningServer([stages / "story"], max_queue=2, tokens=["secret"])
     bearer = {"Authorization": "Bearer secret"}
