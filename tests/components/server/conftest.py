@@ -133,19 +133,31 @@ def export(task: str, folder: Path, *, seed: int = 1, labels: tuple[str, ...] = 
 
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``pushed`` with a classifier and a language model, a version of each."""
+    """``pushed`` with a version of a classifier, ``topic``."""
     folder = tmp_path_factory.mktemp("served") / "pushed"
     export("classify", folder / "topic" / "1", labels=LABELS)
-    export("causal_lm", folder / "story" / "1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stage with a version of a language model."""
+    folder = tmp_path_factory.mktemp("written") / "pushed" / "story"
+    export("causal_lm", folder / "1")
     return folder
 
 
 @pytest.fixture(scope="session")
 def server(stages: Path) -> Iterator[RunningServer]:
-    """A server of both, which waits a second at most for a request."""
-    running = RunningServer(
-        [stages / "topic", stages / "story"], receive_seconds=1, max_body_bytes=2**20
-    )
+    """A server of the classifier, which waits a second at most for a request."""
+    running = RunningServer([stages / "topic"], receive_seconds=1, max_body_bytes=2**20)
     yield running
-    if running.process.poll() is None:
-        running.stop()
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def both(stages: Path, story: Path) -> Iterator[RunningServer]:
+    """A server of the classifier and of the language model."""
+    running = RunningServer([stages / "topic", story])
+    yield running
+    running.stop()

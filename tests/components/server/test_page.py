@@ -21,9 +21,9 @@ def text_of(browser, selector):
     return browser.run(script, selector)
 
 
-def test_models_are_chosen_and_asked_by_the_keyboard(server, tmp_path):
+def test_models_are_chosen_and_asked_by_the_keyboard(both, tmp_path):
     with browsing(tmp_path) as browser:
-        browser.open(f"http://127.0.0.1:{server.port}/")
+        browser.open(f"http://127.0.0.1:{both.port}/")
         browser.wait(FOCUSED)
         browser.type("abba c")
         browser.press(CONTROL, ENTER)
@@ -32,7 +32,7 @@ def test_models_are_chosen_and_asked_by_the_keyboard(server, tmp_path):
             "return document.querySelector('.headline').firstChild.data"
         )
         body = {"instances": ["abba c"]}
-        served = server.ask("/v1/models/topic:predict", body).json["predictions"][0]
+        served = both.ask("/v1/models/topic:predict", body).json["predictions"][0]
         assert label == served["label"]
         assert browser.run(
             "return document.querySelectorAll('.bars dt').length"
@@ -51,12 +51,12 @@ def test_models_are_chosen_and_asked_by_the_keyboard(server, tmp_path):
         browser.wait(f"{ANSWERED} && !document.querySelector('.caret')")
         knobs = {"signature_name": "generate"}
         inputs = {"text": ["abc"], "max_tokens": 12}
-        written = server.ask("/v1/models/story:predict", knobs | {"inputs": inputs})
+        written = both.ask("/v1/models/story:predict", knobs | {"inputs": inputs})
         assert text_of(browser, ".written") == "abc" + written.json["outputs"][0]
 
 
-def test_the_page_asks_for_a_token(stages, tmp_path):
-    server = RunningServer([stages / "topic"], tokens=["secret"])
+def test_the_page_asks_for_a_token(story, tmp_path):
+    server = RunningServer([story], tokens=["secret"])
     try:
         with browsing(tmp_path) as browser:
             browser.open(f"http://127.0.0.1:{server.port}/")

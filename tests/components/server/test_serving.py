@@ -43,7 +43,7 @@ TEXTS = ["abba", "", "a b c", "hgfe" * 12, "zzz", "\0", "[MASK]"]
         ("/foo", None, 404),
         (f"{TOPIC}:predict", b"x" * (2**20 + 1), 413),
         (f"{TOPIC}:predict", {"instances": ["a"] * 4097}, 400),
-        (f"{STORY}:generate", {"prompt": "a"}, 400),
+        (f"{TOPIC}:generate", {"prompt": "a"}, 400),
         ("/healthz", None, 200),
         ("/readyz", None, 200),
         ("/", None, 200),
@@ -118,13 +118,14 @@ def test_the_metadata_names_inputs_and_outputs(server):
     }
 
 
-def test_a_streamed_text_is_the_generated_one(server):
+@pytest.mark.slow
+def test_a_streamed_text_is_the_generated_one(both):
     knobs = {"max_tokens": 12, "temperature": 0.9, "seed": 5}
     columns = {"text": ["abc"], **knobs}
-    whole = server.ask(
+    whole = both.ask(
         f"{STORY}:predict", {"signature_name": "generate", "inputs": columns}
     ).json["outputs"]
-    reply = server.ask(f"{STORY}:generate", {"text": "abc", **knobs})
+    reply = both.ask(f"{STORY}:generate", {"text": "abc", **knobs})
     assert reply.headers["Content-Type"].startswith("text/event-stream")
     *parts, last = [
         json.loads(block.removeprefix("data: "))
@@ -135,7 +136,7 @@ def test_a_streamed_text_is_the_generated_one(server):
         text = part.get("text", text + part.get("delta", ""))
     assert [text] == [last["text"]] == whole
     assert last["done"] is True
-    refused = server.ask(f"{STORY}:generate", {"text": "abc", "beams": 3})
+    refused = both.ask(f"{STORY}:generate", {"text": "abc", "beams": 3})
     assert b"expected max_tokens" in refused.body
 
 
@@ -214,11 +215,12 @@ def test_a_newer_version_answers_after_it_is_loaded_and_the_older_process_ends(
     assert "saved_model.pb" in server.wait("refused", model="topic")["message"]
     assert server.ask(f"{TOPIC}:predict", {"instances": TEXTS}).json == expected
     assert server.ask("/readyz").status == 200
+    (stage / "current.json").write_text('{"version": 2, "pinned": false}')
 
 
 @pytest.mark.slow
-def test_a_full_queue_refuses_and_an_ended_process_is_started_again(stages):
-    server = RunningServer([stages / "story"], max_queue=2, tokens=["secret"])
+def test_a_full_queue_refuses_and_an_ended_process_is_started_again(story):
+    server = RunningServer([story], max_queue=2, tokens=["secret"])
     bearer = {"Authorization": "Bearer secret"}
     try:
         assert server.ask(STORY).status == 401
@@ -265,9 +267,9 @@ def test_a_full_queue_refuses_and_an_ended_process_is_started_again(stages):
 def test_a_damaged_version_is_not_served(stages, tmp_path):
     from textmill.components.server import ModelSource, ServerConfig, serve
 
-    folder = shutil.copytree(stages / "story", tmp_path / "story") / "1"
+    folder = shutil.copytree(stages / "topic" / "1", tmp_path / "1")
     with (folder / "saved_model.pb").open("ab") as file:
         file.write(b"x")
-    source = ModelSource("story", lambda: folder)
+    source = ModelSource("topic", lambda: folder)
     with pytest.raises(IntegrityError, match=r"saved_model\.pb"):
         serve([source], ServerConfig(port=0))
