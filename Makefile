@@ -9,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 WEIGHTS := .venv/.weights
 
-.PHONY: setup quickstart test lint docs clean
+.PHONY: setup quickstart test test-slow lint docs clean
 
 setup: $(STAMP)
 
@@ -37,6 +37,10 @@ $(WEIGHTS): $(STAMP)
 
 test: $(WEIGHTS)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+# Proofs that take minutes: kills of whole runs, every task end to end, every recipe.
+test-slow: $(WEIGHTS)
+	@$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -30,7 +30,8 @@ class ExportConfig:
     """Former names of keys."""
 
     formats: tuple[FormatName, ...] = ("saved_model",)
-    """File formats; a pushed version is the SavedModel."""
+    """File formats. A pushed version is the SavedModel, and has each other format in a
+    folder of its name below ``assets.extra``."""
     parity_texts: Annotated[int, Bounds(at_least=0, at_most=100_000)] = 64
     """Number of documents whose answers are stored, for the infra validator."""
 

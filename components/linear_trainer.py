@@ -82,7 +82,7 @@ def train_linear(
         seed=config.seed,
     )
     digest = save_tensors(fitted.tensors, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary.files())
+    model.copy_tokenizer(vocabulary.path, vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": {"family": "linear", **fitted.facts},

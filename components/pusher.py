@@ -238,6 +238,10 @@ def _copy(
     """Copies under a hidden name, seals, and renames: readers never see a part."""
     staging = folder / f"{STAGING}{version}"
     shutil.copytree(serving.path / serving.SAVED_MODEL, staging)
+    for name in serving.facts["formats"]:
+        if name != serving.SAVED_MODEL:
+            target = staging / serving.OTHERS / name
+            shutil.copytree(serving.path / name, target)
     (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
     write_json(staging / PushedVersion.CARD, card)
     for rows in evaluation.files(evaluation.ROWS):

@@ -50,11 +50,16 @@ class ScratchDir:
         files = filesystem.match(self.path(f"{prefix}*"))
         return sorted(file.url.rpartition("/")[2] for file in files)
 
-    def upload(self, path: Path) -> str:
-        """Makes a local file readable by workers; returns its place."""
+    def upload(self, path: Path, name: str | None = None) -> str:
+        """Makes a local file readable by workers; returns its place.
+
+        Args:
+            path: the file.
+            name: its path in the scratch folder; by default its name.
+        """
         if not self.is_remote:
             return str(path)
-        place = self.path(path.name)
+        place = self.path(name or path.name)
         filesystem.upload(path, place)
         return place
 

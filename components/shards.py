@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from textmill.models.errors import IntegrityError
 from textmill.models.texts import texts_of
@@ -83,17 +83,19 @@ def open_shard(path: Path, *, size: int = -1) -> Iterator[Any]:
         yield writer
 
 
-def first_texts(path: Path, num_bytes: int) -> Iterator[str]:
-    """Yields a shard's first texts, at least ``num_bytes`` of them.
+Side = Literal["all", "texts", "targets"]
+"""The texts of a document, the text to write for them, as a translation, or both."""
 
-    A text to write for another one, as a translation, is among them.
+
+def first_texts(path: Path, num_bytes: int, *, side: Side = "all") -> Iterator[str]:
+    """Yields a shard's first texts, at least ``num_bytes`` of them.
 
     Documents in a shard are in the order of a hash, so its first texts are a fair
     sample.
     """
     for document in read_shard(path):
-        texts = texts_of(document)
-        if (target := document.get("target_text")) is not None:
+        texts = texts_of(document) if side != "targets" else []
+        if side != "texts" and (target := document.get("target_text")) is not None:
             texts.append(target)
         num_bytes -= sum(len(text.encode()) for text in texts)
         yield from texts

@@ -228,6 +228,7 @@ def _make_task(
         attention=rows.facts["attention"],
         next_sentence=_parts(rows) == "sentences",
         pair=_parts(rows) == "pair",
+        target_ids=tokenizer.target_ids if row.has_targets_in_rows else None,
     )
     if base is not None:
         task.init = _start_from_base(task, base, vocabulary)
@@ -302,7 +303,7 @@ def _write_model(
     from textmill.models.weights import save_weights
 
     tensors = save_weights(task, model.file(model.WEIGHTS))
-    model.copy_tokenizer(vocabulary.files())
+    model.copy_tokenizer(vocabulary.path, vocabulary.files())
     facts: dict[str, Any] = {
         "task": config.task,
         "model": asdict(config.model),

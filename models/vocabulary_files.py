@@ -24,6 +24,8 @@ _MODELS = (
     f"{_KERAS_HUB}/vocabulary.spm",
 )
 TOKENIZER_JSON = "tokenizer.json"
+TARGET_DIR = "target"
+"""Folder in a vocabulary of the tokenizer of targets, where it is another one."""
 ADDED_TOKENS = "added_tokens.json"
 SETTINGS = (
     "tokenizer_config.json",

@@ -94,6 +94,7 @@ def rebuild_task(
         attention=attention,
         next_sentence=facts["next_sentence"],
         pair=facts.get("pair", False),
+        target_ids=tokenizer.target_ids if row.has_targets_in_rows else None,
     )
     load_weights(task, tensors, source=source)
     return task
@@ -157,9 +158,12 @@ def _assign(
 ) -> None:
     for name, variable in variables.items():
         if tuple(variable.shape) != values[name].shape:
+            fitting = "of the same shape and vocabulary"
+            if name.startswith(_HEAD):
+                fitting = "with the same labels, or from a language model"
             raise IntegrityError(
-                f"{source}: {name} has shape {values[name].shape}, "
-                f"the model's has {tuple(variable.shape)}"
+                f"{source}: {name} has shape {values[name].shape}, the model's has "
+                f"{tuple(variable.shape)}; start from a model {fitting}"
             )
     for name, variable in variables.items():
         variable.assign(values[name])

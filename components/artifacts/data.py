@@ -191,9 +191,18 @@ class Profile(Artifact):
 class Vocabulary(Artifact):
     """A tokenizer's files: ``tokenizer.json`` and ``vocab.json`` or ``spiece.model``.
 
+    ``target/`` has those of the tokenizer of targets with a vocabulary of their own.
+
     Facts: ``kind``; ``size`` (number of tokens, special tokens included); ``limit``,
-    the configured size, where the corpus yields fewer tokens.
+    the configured size, where the corpus yields fewer tokens; ``target``, the same
+    facts of the targets' vocabulary.
     """
+
+    @property
+    def largest_size(self) -> int:
+        """The number of tokens of the larger vocabulary."""
+        target = self.facts.get("target", self.facts)
+        return max(self.facts["size"], target["size"])
 
     def note(self) -> str | None:
         """Returns the size, if it is smaller than the configured one."""

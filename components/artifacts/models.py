@@ -45,12 +45,12 @@ class TrainedModel(Artifact):
         calibration = self.facts["calibration"]
         return {"model": {"parts": parts, **calibration, "sentence": self.note()}}
 
-    def copy_tokenizer(self, files: Iterable[Path]) -> None:
-        """Copies the files of a vocabulary into the model's folder."""
-        folder = self.path / self.TOKENIZER
-        folder.mkdir()
+    def copy_tokenizer(self, source: Path, files: Iterable[Path]) -> None:
+        """Copies files of a tokenizer's folder into the model's folder."""
         for path in files:
-            shutil.copyfile(path, folder / path.name)
+            target = self.path / self.TOKENIZER / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 class TrainingLogs(Artifact):
@@ -75,6 +75,8 @@ class ServingModel(Artifact):
     """
 
     SAVED_MODEL = "saved_model"
+    OTHERS = "assets.extra"
+    """Folder in a pushed version of its other formats."""
     PARITY = "parity.json"
 
     @property

@@ -166,7 +166,8 @@ def _write_model(
     }
     tensors = save_tensors(join_tensors(weights), model.file(model.WEIGHTS))
     first = next(iter(parts.values())).model
-    model.copy_tokenizer(first.files(f"{first.TOKENIZER}/"))
+    tokenizer = first.files(f"{first.TOKENIZER}/")
+    model.copy_tokenizer(first.path / first.TOKENIZER, tokenizer)
     facts: dict[str, Any] = {
         "task": first.facts["task"],
         "model": {"family": FAMILY},

@@ -52,7 +52,9 @@ def combine(
     first = models[0].facts
     facts |= {name: first[name] for name in ("task", "labels", "vocabulary")}
     digest = save_tensors(tensors, model.file(model.WEIGHTS))
-    model.copy_tokenizer(models[0].files(f"{model.TOKENIZER}/"))
+    first = models[0]
+    tokenizer = first.files(f"{first.TOKENIZER}/")
+    model.copy_tokenizer(first.path / first.TOKENIZER, tokenizer)
     model.facts, model.identity = facts, {"tensors": digest, **facts}
     write_json(model.file("model.json"), facts)
     _write_predictions(parts, predictions, mean, held_out=config.held_out)

@@ -29,10 +29,12 @@ class EncoderDecoder(Packer):
         place(buffer, flat, target=(num, ones), source=splits[:-1:2], count=source)
         buffer[:, 0], buffer[num, source + 1] = self._start, self._end
         rows = self._finish(buffer, source + 2)
-        written = np.full((len(sizes), self._config.target_length), self._pad, np.int32)
+        written = np.full(
+            (len(sizes), self._config.target_length), self._targets.pad, np.int32
+        )
         place(written, flat, target=(num, ones), source=splits[1::2], count=target)
-        written[:, 0] = self._start
-        written[num[is_whole], target[is_whole] + 1] = self._end
+        written[:, 0] = self._targets.start
+        written[num[is_whole], target[is_whole] + 1] = self._targets.end
         rows["target_ids"] = written & ID
         rows["target_length"] = 1 + target + is_whole
         out = source.sum() + target.sum()

@@ -109,14 +109,17 @@ def tokenize_shards(
     """Writes a shard of rows for every shard of documents, and the facts."""
     schema = schema_of(
         config,
-        vocabulary_size=vocabulary.facts["size"],
+        vocabulary_size=vocabulary.largest_size,
         num_labels=len(documents.labels),
     )
     if config.target == "tags":
         check_labels(documents.labels)
     with open_scratch_dir(context, parent=rows.path.parent) as scratch:
         work = list(_work(documents, rows, config, scratch))
-        vocabulary_files = [scratch.upload(path) for path in vocabulary.files()]
+        vocabulary_files = [
+            scratch.upload(path, path.relative_to(vocabulary.path).as_posix())
+            for path in vocabulary.files()
+        ]
         counts = scratch.path(_COUNTS)
         with open_pipeline(context.beam) as pipeline:
             _ = (
@@ -262,7 +265,8 @@ class _TokenizeShard(beam.DoFn):
         self._labels = documents.labels
 
     def setup(self) -> None:
-        [folder] = {cached_path(place).parent for place in self._vocabulary}
+        folders = {cached_path(place).parent for place in self._vocabulary}
+        folder = min(folders, key=lambda folder: len(folder.parts))
         self._tokenizer = load_tokenizer(folder)
         self._words = make_word_marker(self._config, self._tokenizer)
 
@@ -302,7 +306,21 @@ class _TokenizeShard(beam.DoFn):
         if split != "train":
             config = replace(config, dupe_factor=1)
         kind = PACKERS[config.packing]
-        return kind(config, schema=self._schema, specials=self._tokenizer.specials)
+        return kind(
+            config,
+            schema=self._schema,
+            specials=self._tokenizer.specials,
+            target_specials=self._tokenizer.of_targets.specials,
+        )
+
+    def _tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Tokenizes texts; every other one is a target, where rows have targets."""
+        target = self._tokenizer.target
+        if target is None or not self._schema.target_tokens:
+            return self._tokenizer(texts)
+        sides = tf.concat([self._tokenizer(texts[::2]), target(texts[1::2])], axis=0)
+        order = tf.transpose(tf.reshape(tf.range(len(texts)), [2, -1]))
+        return tf.gather(sides, tf.reshape(order, [-1]))
 
     def _rows(self, packer: Packer, batches: Iterable[Batch]) -> Iterator[np.ndarray]:
         has_spans = TARGETS[self._schema.target].has_spans
@@ -312,7 +330,7 @@ class _TokenizeShard(beam.DoFn):
                 if has_spans:
                     tokens, *bounds = self._tokenizer.tokenize_with_offsets(texts)
                 else:
-                    tokens = self._tokenizer(texts)
+                    tokens = self._tokens(texts)
             flat, splits = tokens.flat_values.numpy(), tokens.row_splits.numpy()
             if self._words:
                 flat = self._words.mark(flat, splits)

@@ -54,9 +54,15 @@ class Packer:
     windows: Windows | None = None
 
     def __init__(
-        self, config: RowLayout, *, schema: RowSchema, specials: SpecialTokens
+        self,
+        config: RowLayout,
+        *,
+        schema: RowSchema,
+        specials: SpecialTokens,
+        target_specials: SpecialTokens | None = None,
     ) -> None:
         self._config, self._schema = config, schema
+        self._targets = target_specials or specials
         self._pad = specials.pad
         self._start, self._end = specials.start | WORD, specials.end | WORD
         self.counts = dict.fromkeys(COUNTS, 0)

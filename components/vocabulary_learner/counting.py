@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.components.vocabulary_learner import TargetVocabularyConfig
 from textmill.models.tokenizers import (
     ByteWords,
     bert_normalize,
@@ -29,7 +29,7 @@ LONGEST_SENTENCE = 1 << 16
 Count = Callable[[Sequence[str], Counter[str]], None]
 
 
-def _words(config: VocabularyConfig) -> Count:
+def _words(config: TargetVocabularyConfig) -> Count:
     """Counts BERT's words, normalized as ``bert`` does."""
 
     def count(texts: Sequence[str], counts: Counter[str]) -> None:
@@ -41,7 +41,7 @@ def _words(config: VocabularyConfig) -> Count:
     return count
 
 
-def _byte_words(config: VocabularyConfig) -> Count:
+def _byte_words(config: TargetVocabularyConfig) -> Count:
     """Counts GPT-2's words, written in the byte alphabet."""
     splitter = ByteWords(*letters_and_numbers())
     alphabet = np.array([ord(character) for character in byte_alphabet()], np.int32)
@@ -62,7 +62,7 @@ def _byte_words(config: VocabularyConfig) -> Count:
     return count
 
 
-def _spaced(config: VocabularyConfig) -> Count:
+def _spaced(config: TargetVocabularyConfig) -> Count:
     """Counts words between white space; the learner normalizes them."""
 
     def count(texts: Sequence[str], counts: Counter[str]) -> None:
@@ -74,7 +74,7 @@ def _spaced(config: VocabularyConfig) -> Count:
     return count
 
 
-def _characters(config: VocabularyConfig) -> Count:
+def _characters(config: TargetVocabularyConfig) -> Count:
     def count(texts: Sequence[str], counts: Counter[str]) -> None:
         for text in _normal(texts, config).numpy():
             counts.update(text.decode())
@@ -82,7 +82,7 @@ def _characters(config: VocabularyConfig) -> Count:
     return count
 
 
-def _normal(texts: Sequence[str], config: VocabularyConfig) -> tf.Tensor:
+def _normal(texts: Sequence[str], config: TargetVocabularyConfig) -> tf.Tensor:
     return normalize(
         tf.constant(texts),
         lowercase=bool(config.lowercase),

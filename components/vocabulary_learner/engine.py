@@ -26,8 +26,8 @@ from textmill.components.scratch import (
     open_scratch_dir,
     uploading,
 )
-from textmill.components.shards import first_texts, group
-from textmill.components.vocabulary_learner import VocabularyConfig
+from textmill.components.shards import Side, first_texts, group
+from textmill.components.vocabulary_learner import TargetVocabularyConfig
 from textmill.components.vocabulary_learner.bpe import learn_merges
 from textmill.components.vocabulary_learner.counting import COUNTERS, LONGEST_SENTENCE
 from textmill.components.vocabulary_learner.wordpiece import learn_pieces
@@ -50,9 +50,19 @@ _BATCH_CHARS = 1 << 20
 
 
 def learn_tokenizer(
-    documents: Documents, config: VocabularyConfig, context: Context
+    documents: Documents,
+    config: TargetVocabularyConfig,
+    context: Context,
+    *,
+    side: Side = "all",
 ) -> Tokenizer:
     """Learns a tokenizer of at most ``size`` tokens from the train split.
+
+    Args:
+        documents: the data set.
+        config: the vocabulary to learn.
+        context: the runner's.
+        side: the texts of a document to learn from.
 
     Raises:
         DataError: ``size`` has no room for the characters of the corpus.
@@ -65,12 +75,12 @@ def learn_tokenizer(
     }
     config = fill_defaults(config)
     context.report({"phase": "counting words"})
-    counts = _count(documents, config, context)
+    counts = _count(documents, config, context, side)
     context.report({"phase": f"learning {config.size:,} tokens"})
     return learners[config.kind or ""](counts, config)
 
 
-def fill_defaults(config: VocabularyConfig) -> VocabularyConfig:
+def fill_defaults(config: TargetVocabularyConfig) -> TargetVocabularyConfig:
     """Returns the config with the defaults of its kind filled in."""
     kind = config.kind or WordPiece.kind
     lowercase, form = config.lowercase, config.normalization
@@ -82,7 +92,7 @@ def fill_defaults(config: VocabularyConfig) -> VocabularyConfig:
 
 
 def _count(
-    documents: Documents, config: VocabularyConfig, context: Context
+    documents: Documents, config: TargetVocabularyConfig, context: Context, side: Side
 ) -> dict[str, int]:
     shards = documents.shards("train")
     bound = _sample_bytes(config) // len(shards)
@@ -93,7 +103,7 @@ def _count(
             _ = (
                 pipeline
                 | beam.Create(places)
-                | beam.Map(count_shard, config=config, max_bytes=bound)
+                | beam.Map(count_shard, config=config, max_bytes=bound, side=side)
                 | beam.CombineGlobally(_merge)
                 | beam.Map(_write_counts, target)
             )
@@ -102,14 +112,14 @@ def _count(
 
 
 def count_shard(
-    shard: str, *, config: VocabularyConfig, max_bytes: int
+    shard: str, *, config: TargetVocabularyConfig, max_bytes: int, side: Side = "all"
 ) -> dict[str, int]:
     """Counts words or characters in the first ``max_bytes`` of a shard."""
     config = fill_defaults(config)
     counts: Counter[str] = Counter()
     count = COUNTERS[config.kind or ""](config)
     with local_copy(shard) as path:
-        texts = first_texts(path, max_bytes)
+        texts = first_texts(path, max_bytes, side=side)
         for batch in group(texts, len, least=_BATCH_CHARS):
             count(batch, counts)
     return dict(counts)
@@ -127,12 +137,14 @@ def _merge(parts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _sample_bytes(config: VocabularyConfig) -> int:
+def _sample_bytes(config: TargetVocabularyConfig) -> int:
     default = _SAMPLE_BYTES.get(config.kind or "", _SAMPLE_BYTES_ELSE)
     return config.max_sample_bytes or default
 
 
-def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Character:
+def _learn_character(
+    counts: dict[str, int], config: TargetVocabularyConfig
+) -> Character:
     characters = [character for character in counts if len(character) == 1]
     ranked = sorted(characters, key=lambda character: (-counts[character], character))
     most_frequent = ranked[: config.size - len(SPECIAL_TOKENS)]
@@ -143,7 +155,9 @@ def _learn_character(counts: dict[str, int], config: VocabularyConfig) -> Charac
     )
 
 
-def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPiece:
+def _learn_wordpiece(
+    counts: dict[str, int], config: TargetVocabularyConfig
+) -> WordPiece:
     pieces = learn_pieces(_short(counts), size=config.size - len(SPECIAL_TOKENS))
     return WordPiece(
         [*SPECIAL_TOKENS, *pieces],
@@ -152,7 +166,9 @@ def _learn_wordpiece(counts: dict[str, int], config: VocabularyConfig) -> WordPi
     )
 
 
-def _learn_byte_pair(counts: dict[str, int], config: VocabularyConfig) -> BytePair:
+def _learn_byte_pair(
+    counts: dict[str, int], config: TargetVocabularyConfig
+) -> BytePair:
     first = [*BYTE_PAIR_SPECIALS.values(), *byte_alphabet()]
     merges = learn_merges(_short(counts), num_entries=config.size - len(first))
     merged = dict.fromkeys(left + right for left, right in merges)
@@ -170,7 +186,7 @@ def _short(counts: dict[str, int]) -> dict[str, int]:
 
 
 def _learn_sentencepiece(
-    counts: dict[str, int], config: VocabularyConfig
+    counts: dict[str, int], config: TargetVocabularyConfig
 ) -> SentencePiece:
     try:
         return _train_sentencepiece(counts, config)
@@ -188,7 +204,7 @@ def _learn_sentencepiece(
 
 
 def _train_sentencepiece(
-    counts: dict[str, int], config: VocabularyConfig
+    counts: dict[str, int], config: TargetVocabularyConfig
 ) -> SentencePiece:
     import sentencepiece
 

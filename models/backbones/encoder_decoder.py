@@ -1,8 +1,9 @@
 """Encoder-decoder: a decoder that reads the states of a bidirectional encoder.
 
 (Vaswani et al., 2017.) Blocks are those of ``transformer``; a block of the decoder also
-attends to the encoder's states. One token embedding serves both sides. A row has a
-source and a target, so it holds one document.
+attends to the encoder's states. One token embedding serves both sides, unless the
+target has a vocabulary of its own. A row has a source and a target, so it holds one
+document.
 
 ``start`` and ``step`` run the decoder token by token over a cache, with the same values
 as the whole model.
@@ -137,29 +138,45 @@ class DecoderBlock(TransformerBlock):
         return ops.reshape(x, (-1, ops.shape(x)[1], heads, width // heads))
 
 
-def build_backbone(config: ModelConfig, *, vocabulary_size: int) -> keras.Model:
+def build_backbone(
+    config: ModelConfig, *, vocabulary_size: int, target_size: int | None = None
+) -> keras.Model:
     """Returns a backbone with outputs ``encoder`` and ``decoder``, both states.
 
     Its inputs are int32: ``token_ids`` and ``padding_mask`` ``[b, l]`` of the source,
     and ``target_ids`` ``[b, t]``, the tokens that the decoder has read. Padding of the
     target comes last, so no real token sees it.
+
+    Args:
+        config: its dimensions.
+        vocabulary_size: number of tokens.
+        target_size: number of tokens of the target's own vocabulary, if it has one.
     """
     names = ("token_ids", "padding_mask", "target_ids")
     inputs = {n: keras.Input((None,), dtype="int32", name=n) for n in names}
-    embedding = keras_hub.layers.ReversibleEmbedding(
-        vocabulary_size,
+    embedding = target_embedding = _token_embedding(
+        config, vocabulary_size, "token_embedding"
+    )
+    if target_size is not None:
+        target_embedding = _token_embedding(config, target_size, "target_embedding")
+    memory = _encode(config, embedding, inputs["token_ids"], inputs["padding_mask"])
+    states = _decode(config, target_embedding, inputs, memory)
+    outputs = {"encoder": memory, "decoder": states}
+    backbone = keras.Model(inputs, outputs, name="backbone")
+    backbone.token_embedding = embedding
+    backbone.target_embedding = target_embedding
+    return backbone
+
+
+def _token_embedding(config: ModelConfig, size: int, name: str) -> keras.layers.Layer:
+    return keras_hub.layers.ReversibleEmbedding(
+        size,
         config.width,
         embeddings_initializer=keras.initializers.TruncatedNormal(
             stddev=EMBEDDING_DEVIATION
         ),
-        name="token_embedding",
+        name=name,
     )
-    memory = _encode(config, embedding, inputs["token_ids"], inputs["padding_mask"])
-    states = _decode(config, embedding, inputs, memory)
-    outputs = {"encoder": memory, "decoder": states}
-    backbone = keras.Model(inputs, outputs, name="backbone")
-    backbone.token_embedding = embedding
-    return backbone
 
 
 def inputs(
@@ -270,7 +287,7 @@ def step(
     """
     layer = backbone.get_layer
     position = ops.minimum(state["position"], config.longest_target - 1)[:, None]
-    x = layer("token_embedding")(tokens[:, None])
+    x = backbone.target_embedding(tokens[:, None])
     if config.blocks.positions == "learned":
         x = x + layer("decoder_position_embedding")(x, positions=position)
     x = layer("decoder_embeddings_norm")(x)

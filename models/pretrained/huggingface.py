@@ -20,7 +20,7 @@ from textmill.models.pretrained import bart
 from textmill.models.pretrained.files import Tensors, check_shape, whole_number
 
 _BLOCK = "backbone/transformer_layer_"
-_BERT = {
+BERT_NAMES = {
     r"embeddings\.word_embeddings\.weight": "backbone/token_embedding/embeddings",
     r"embeddings\.position_embeddings\.weight": (
         "backbone/position_embedding/embeddings"
@@ -51,7 +51,7 @@ _BERT = {
     r"cls\.predictions\.bias": "head/masked_lm_head/output_bias",
     r"cls\.seq_relationship": "head/next_sentence",
 }
-_GPT = {
+GPT_NAMES = {
     r"wte\.weight": "backbone/token_embedding/embeddings",
     r"wpe\.weight": "backbone/position_embedding/embeddings",
     r"h\.(\d+)\.ln_1": _BLOCK + r"\1/self_attention_layer_norm",
@@ -177,7 +177,7 @@ def convert(tensors: Tensors, config: ModelConfig, folder: Path) -> Tensors:
         return bart.convert(tensors, config, folder)
     named = {_PREFIX.sub("", name, count=1): v for name, v in tensors.items()}
     _drop_copies(named, folder)
-    rules = _BERT if config.family == "bert" else _GPT
+    rules = BERT_NAMES if config.family == "bert" else GPT_NAMES
     converted: Tensors = {}
     for name, value in named.items():
         if _BUFFERS.fullmatch(name):

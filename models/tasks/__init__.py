@@ -89,6 +89,11 @@ class TaskRow:
         return self.target != "none" or self.predicts == "documents"
 
     @property
+    def has_targets_in_rows(self) -> bool:
+        """True if rows hold texts to write, which may have their own vocabulary."""
+        return self.families == ("encoder_decoder",)
+
+    @property
     def has_linear(self) -> bool:
         """True if a linear model learns it too: its baseline, and a part of it."""
         return "linear" in self.families

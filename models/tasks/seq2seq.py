@@ -42,8 +42,15 @@ class Seq2SeqServer(WriteServer):
             logits=logits,
             state=state,
             keys=prompt_keys(ids, length),
-            seen=seen_tokens(ids, length, self._task.vocabulary_size),
+            seen=self._seen(ids, length),
         )
+
+    def _seen(self, ids: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Returns the source's tokens; a target's own vocabulary has none of them."""
+        size = self._task.target_ids.size
+        if self._tokenizer.target is not None:
+            return tf.zeros([tf.shape(ids)[0], size], tf.bool)
+        return seen_tokens(ids, length, size)
 
     @override
     def answer(self, rows: Rows) -> Answers:
@@ -52,7 +59,9 @@ class Seq2SeqServer(WriteServer):
     @override
     def scored_rows(self, text: tf.Tensor, target: tf.Tensor) -> Rows:
         length = self._task.config.longest_target
-        return self.rows(text) | target_rows(self._tokenizer, target, length=length)
+        return self.rows(text) | target_rows(
+            self._tokenizer.of_targets, target, length=length
+        )
 
     @override
     def document_outputs(
@@ -99,7 +108,7 @@ class Seq2Seq(Task):
         self._output = None
         if not self.config.blocks.tied_embeddings:
             self._output = keras.layers.Dense(
-                self.vocabulary_size,
+                self.target_ids.size,
                 use_bias=False,
                 kernel_initializer=output_initializer(self.config),
                 name="token_logits",
@@ -108,13 +117,13 @@ class Seq2Seq(Task):
 
     def _token_logits(self, hidden: Any) -> Any:
         if self._output is None:
-            return self.backbone.token_embedding(hidden, reverse=True)
+            return self.backbone.target_embedding(hidden, reverse=True)
         return self._output(hidden)
 
     @override
     def head_flops(self, length: int) -> int:
         target = min(length, self.config.longest_target)
-        return target * 2 * self.config.width * self.vocabulary_size
+        return target * 2 * self.config.width * self.target_ids.size
 
     @override
     def features(self, rows: Rows) -> Features:
@@ -143,7 +152,7 @@ class Seq2Seq(Task):
         state = encoder_decoder.start(
             self.backbone, self.config, features["ids"], features["mask"]
         )
-        first = tf.fill([tf.shape(features["ids"])[0]], self.specials.start)
+        first = tf.fill([tf.shape(features["ids"])[0]], self.target_ids.specials.start)
         return self.step(first, state)
 
     def step(self, tokens: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
@@ -154,14 +163,15 @@ class Seq2Seq(Task):
         is_full = state["position"] >= self.config.longest_target - 1
         hidden, state = encoder_decoder.step(self.backbone, self.config, tokens, state)
         logits = tf.cast(self._token_logits(hidden), tf.float32)
-        is_end = tf.range(self.vocabulary_size) == self.specials.end
+        size, specials = self.target_ids
+        is_end = tf.range(size) == specials.end
         end = tf.where(is_end, 0.0, -1e9)
         return tf.where(is_full[:, None], end, logits), state
 
     @property
     def rules(self) -> Rules:
         """The tokens that generation treats specially."""
-        return Rules.of(self.specials, self.vocabulary_size)
+        return Rules.of(self.target_ids.specials, self.target_ids.size)
 
     def generate(
         self, features: Features, *, beams: int = 1, alpha: float = 0.6
@@ -196,12 +206,10 @@ class Seq2Seq(Task):
         """Returns each source, and the written text in bold."""
         features = self.features(rows)
         ragged = tf.RaggedTensor.from_tensor
+        sources = ragged(rows["ids"], lengths=rows["length"])
         texts = [
-            tokenizer.detokenize(ids).numpy()
-            for ids in (
-                ragged(rows["ids"], lengths=rows["length"]),
-                ragged(self.generate(features)),
-            )
+            tokenizer.detokenize(sources).numpy(),
+            tokenizer.of_targets.detokenize(ragged(self.generate(features))).numpy(),
         ]
         return [
             f"{escape_markdown(source.decode(errors='replace'))} "
@@ -213,5 +221,5 @@ class Seq2Seq(Task):
     def example_rows(self, tokenizer: Tokenizer, texts: Sequence[str]) -> Rows:
         length = self.config.longest_target
         others = tf.constant(list(texts)[::-1], tf.string)
-        targets = target_rows(tokenizer, others, length=length)
+        targets = target_rows(tokenizer.of_targets, others, length=length)
         return {**super().example_rows(tokenizer, texts), **targets}

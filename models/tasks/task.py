@@ -12,7 +12,7 @@ import tensorflow as tf
 from textmill.models.config import ModelConfig
 from textmill.models.families import FAMILIES
 from textmill.models.tasks.config import NoTaskConfig
-from textmill.models.tokenizers import SpecialTokens, Tokenizer
+from textmill.models.tokenizers import SpecialTokens, TokenIds, Tokenizer
 
 if TYPE_CHECKING:
     from textmill.models.rows import RowReader
@@ -90,6 +90,7 @@ class Task:
         attention: Literal["document", "row"] = "row",
         next_sentence: bool = False,
         pair: bool = False,
+        target_ids: TokenIds | None = None,
     ) -> None:
         """Builds the model.
 
@@ -104,6 +105,7 @@ class Task:
                 to their own document. The weights are the same.
             next_sentence: masked_lm: also predict if the second sentence follows.
             pair: rows hold two texts; family bert also reads their types.
+            target_ids: encoder_decoder: ids of the targets' own vocabulary.
         """
         keras.utils.set_random_seed(seed)
         self.config, self.specials = config, specials
@@ -111,11 +113,13 @@ class Task:
         self.task_config = task_config or self.task_config
         self.attention, self.next_sentence = attention, next_sentence
         self.pair = pair
+        self.target_ids = target_ids or TokenIds(vocabulary_size, specials)
         self.constants: dict[str, keras.Variable] = {}
         self.family: Any = FAMILIES[config.family].load()
-        self.backbone = self.family.build_backbone(
-            config, vocabulary_size=vocabulary_size
-        )
+        sizes = {"vocabulary_size": vocabulary_size}
+        if target_ids is not None:
+            sizes["target_size"] = target_ids.size
+        self.backbone = self.family.build_backbone(config, **sizes)
         self._inputs = {
             name: keras.Input((None,), dtype="int32", name=name)
             for name in self._input_names()

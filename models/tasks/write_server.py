@@ -50,7 +50,7 @@ class WriteServer(Server):
         options = self.options
         choices = choices or Choices.of(options.generate, seed=options.seed)
         beginning = self.begin(rows, choices.num_tokens)
-        return write_texts(self._task, self._tokenizer, beginning, choices)
+        return write_texts(self._task, self._tokenizer.of_targets, beginning, choices)
 
     def score(self, **texts: tf.Tensor) -> Answers:
         """Returns ``loss``, nats a token, ``total``, nats, and ``tokens`` ``[n]``."""
@@ -97,7 +97,7 @@ class WriteServer(Server):
         sampling = Sampling(**{name: inputs.pop(name) for name in _OF_STREAMS})
         state = go_on(self._task, inputs, num_tokens=max_tokens, sampling=sampling)
         ragged = tf.RaggedTensor.from_tensor(state["tokens"])
-        texts = self._tokenizer.detokenize(ragged)
+        texts = self._tokenizer.of_targets.detokenize(ragged)
         return {**state, self.output: cut_at(texts, self.options.generate.stop)}
 
 

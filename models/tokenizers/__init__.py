@@ -26,6 +26,7 @@ from textmill.models.tokenizers.tokenizer import (
     SPECIAL_TOKENS,
     VOCABULARY_FILE,
     SpecialTokens,
+    TokenIds,
     Tokenizer,
     normalize,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "Character",
     "SentencePiece",
     "SpecialTokens",
+    "TokenIds",
     "Tokenizer",
     "WordPiece",
     "bert_normalize",

@@ -31,13 +31,22 @@ _CLASSES = {
 }
 
 
-def export_tokenizer(tokenizer: Tokenizer, folder: Path, format: Format) -> list[Path]:
+def export_tokenizer(
+    tokenizer: Tokenizer, folder: Path, format: Format, *, is_prompt: bool = False
+) -> list[Path]:
     """Writes a tokenizer's files in another library's format; returns their paths.
 
     ``huggingface`` is ``tokenizer.json``, ``tokenizer_config.json``,
     ``special_tokens_map.json`` and ``vocab.txt``, ``vocab.json`` with ``merges.txt`` or
     ``spiece.model``; ``keras_hub`` is the tokenizer's part of a preset.
     ``models/README.md`` lists the differences in the other library's code.
+
+    Args:
+        tokenizer: the tokenizer.
+        folder: receives the files.
+        format: the other library.
+        is_prompt: huggingface: texts are framed as prompts of a language model, after
+            an end token, and not as start, tokens, end.
 
     Raises:
         ConfigError: the format does not support this kind.
@@ -47,11 +56,11 @@ def export_tokenizer(tokenizer: Tokenizer, folder: Path, format: Format) -> list
     if format == "keras_hub":
         _export_keras_hub(tokenizer, folder)
     else:
-        _export_huggingface(tokenizer, folder)
+        _export_huggingface(tokenizer, folder, is_prompt)
     return sorted(f for f in set(folder.rglob("*")) - before if f.is_file())
 
 
-def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
+def _export_huggingface(tokenizer: Tokenizer, folder: Path, is_prompt: bool) -> None:
     import tokenizers
 
     if isinstance(tokenizer, WordPiece):
@@ -71,7 +80,7 @@ def _export_huggingface(tokenizer: Tokenizer, folder: Path) -> None:
     exported.add_special_tokens(
         [tokenizers.AddedToken(n, special=True) for n in dict.fromkeys(names.values())]
     )
-    exported.post_processor = _frame(tokenizer)
+    exported.post_processor = _frame(tokenizer, is_prompt)
     exported.save(str(folder / SPEC_FILE))
     config: dict[str, Any] = {"tokenizer_class": _CLASSES[tokenizer.kind], **names}
     if isinstance(tokenizer, WordPiece):
@@ -103,12 +112,16 @@ def _write_json(file: Path, value: Any) -> None:
     file.write_text(text + "\n", encoding="utf-8")
 
 
-def _frame(tokenizer: Tokenizer) -> Any:
-    """Returns a post-processor that frames texts as start, tokens, end."""
+def _frame(tokenizer: Tokenizer, is_prompt: bool) -> Any:
+    """Returns a post-processor that frames texts, or begins them with an end token."""
     from tokenizers import processors
 
     s = tokenizer.specials
     start, end = tokenizer.tokens[s.start], tokenizer.tokens[s.end]
+    if is_prompt:
+        return processors.TemplateProcessing(
+            single=f"{end} $A", special_tokens=[(end, s.end)]
+        )
     return processors.TemplateProcessing(
         single=f"{start} $A {end}",
         pair=f"{start} $A {end} $B:1 {end}:1",

@@ -15,10 +15,18 @@ from textmill.models.tokenizers.tokenizer import (
     Tokenizer,
 )
 from textmill.models.tokenizers.wordpiece import WordPiece
+from textmill.models.vocabulary_files import TARGET_DIR
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Loads a tokenizer from its folder."""
+    """Loads a tokenizer from its folder, and that of targets with their own."""
+    tokenizer = _load(folder)
+    if (folder / TARGET_DIR).is_dir():
+        tokenizer.target = _load(folder / TARGET_DIR)
+    return tokenizer
+
+
+def _load(folder: Path) -> Tokenizer:
     spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
     kind = spec.pop("kind")
     if kind == SentencePiece.kind:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -80,6 +81,18 @@ class SpecialTokens:
         return tuple(sorted(ids))
 
 
+class TokenIds(NamedTuple):
+    """The ids of a vocabulary.
+
+    Attributes:
+        size: number of tokens.
+        specials: ids of the control tokens.
+    """
+
+    size: int
+    specials: SpecialTokens
+
+
 class Tokenizer(tf.Module):
     """Texts -> ragged token ids without control tokens.
 
@@ -87,7 +100,10 @@ class Tokenizer(tf.Module):
         specials: ids of the control tokens.
         size: number of tokens.
         tokens: the vocabulary's tokens by id, in the kind's own notation.
+        target: the tokenizer of targets with a vocabulary of their own, or None.
     """
+
+    target: Tokenizer | None = None
 
     kind: str
     specials: SpecialTokens
@@ -105,6 +121,18 @@ class Tokenizer(tf.Module):
     def save(self, folder: Path) -> None:
         """Writes the tokenizer's files."""
         raise NotImplementedError
+
+    @property
+    def of_targets(self) -> Tokenizer:
+        """The tokenizer of targets, which is this one where they share a vocabulary."""
+        return self.target or self
+
+    @property
+    def target_ids(self) -> TokenIds | None:
+        """The ids of the targets' own vocabulary, or None."""
+        if self.target is None:
+            return None
+        return TokenIds(self.target.size, self.target.specials)
 
     def word_start_flags(self) -> np.ndarray:
         """Returns true for tokens that begin a word, bool ``[size]``.

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from textmill.models.config import ModelConfig
 from textmill.models.errors import did_you_mean, one_of
 from textmill.models.tasks import TASKS
 from textmill.pipeline.config.errors import Violations
@@ -55,6 +56,7 @@ def check_references(
     _check_environment(config, "", violations, known)
     learn_from = as_mapping(config.get("vocabulary")).get("learn_from")
     _check_dataset(learn_from, "vocabulary.learn_from", config, violations)
+    _check_target_vocabulary(config, violations)
     _check_decontamination(config, violations)
     stages = as_mapping(config.get("stages"))
     for name, stage in stages.items():
@@ -65,6 +67,14 @@ def check_references(
         _check_init(stage.get("init"), f"{path}.init", config, violations)
     _check_cycles(stages, violations)
     _check_nodes(config, violations)
+
+
+def _check_target_vocabulary(config: Mapping[str, Any], violations: Violations) -> None:
+    family = str(as_mapping(config.get("model")).get("family", ModelConfig.family))
+    target = as_mapping(config.get("vocabulary")).get("target")
+    if target is not None and family != "encoder_decoder":
+        expected = "model.family encoder_decoder with a vocabulary of targets"
+        violations.add("vocabulary.target", expected, family)
 
 
 def _check_names(config: Mapping[str, Any], violations: Violations) -> None:

@@ -17,6 +17,7 @@ from textmill.components.tokenizer import (
 from textmill.models.calibrated import CalibrateConfig
 from textmill.models.config import ModelConfig
 from textmill.models.errors import Violation, did_you_mean, one_of
+from textmill.models.export import FORMATS
 from textmill.models.families import FAMILIES
 from textmill.models.generation.config import GenerateConfig
 from textmill.models.metrics import METRICS, metric_names
@@ -80,6 +81,7 @@ def check_task_fits(
     if row.target != "none":
         yield from _check_target(stage, row.target, config)
     yield from _check_texts(stage, row, config)
+    yield from _check_formats(stage, model, vocabulary)
     yield from _check_fold_data(stage, config)
     words = as_mapping(stage.get("tokenize")).get("words")
     if words == "jieba" and vocabulary.get("kind") == "bpe":
@@ -230,6 +232,9 @@ def _check_init(
             expected = "the folder's vocabulary, by vocabulary.file"
             got = f"vocabulary.learn_from: {learned}"
             yield Violation(f"init.{kind}", expected, got)
+        elif vocabulary.get("target") is not None:
+            expected = "one vocabulary of texts and targets, as a folder has it"
+            yield Violation(f"init.{kind}", expected, "vocabulary.target")
     if stage.get("init") is not None and stage.get("embeddings") is not None:
         expected = "either init, whose weights include embeddings, or embeddings"
         yield Violation("embeddings", expected, "both")
@@ -255,6 +260,16 @@ def _check_train(stage: Mapping[str, Any], family: str) -> Iterator[Violation]:
         expected = f"no distilled encoder with model.family {family}"
         hint = "; its models of all folds are one with their mean weights"
         yield Violation("calibrate.ensemble", expected, "distilled", hint)
+
+
+def _check_formats(
+    stage: Mapping[str, Any], model: Mapping[str, Any], vocabulary: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """Yields choices that a format of the export cannot hold."""
+    formats = as_mapping(stage.get("export")).get("formats")
+    for name in formats if isinstance(formats, list) else ():
+        if isinstance(name, str) and name in FORMATS:
+            yield from FORMATS[name].check(stage, model, vocabulary)
 
 
 def _check_fold_data(

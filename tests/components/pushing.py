@@ -27,7 +27,7 @@ CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.link", "os.trun
 def inputs(folder: Path, model: str = "m1", size: int = 2000):
     """Returns a blessed serving model with its evaluation and validation."""
     serving = ServingModel(folder / "serving")
-    serving.facts = {"model": model}
+    serving.facts = {"model": model, "formats": ["saved_model"]}
     for name in ("saved_model.pb", "variables/variables.index", "assets/vocabulary"):
         path = serving.file(f"{serving.SAVED_MODEL}/{name}")
         path.write_bytes(f"{model} {name} ".encode() * size)

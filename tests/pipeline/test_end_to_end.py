@@ -229,6 +229,7 @@ def test_a_changed_byte_with_the_same_size_and_time_is_detected(project):
     assert planned(project) == {}
 
 
+@pytest.mark.slow
 def test_kills_end_in_the_bits_of_an_uninterrupted_run(project, tmp_path):
     write_project(tmp_path)
     random_pause = random.Random(4)
@@ -340,6 +341,7 @@ def copy_code(folder: Path) -> Path:
     return folder / ".ci/typing"
 
 
+@pytest.mark.slow
 def test_an_edited_comment_resumes_and_an_edited_line_trains_from_the_start(tmp_path):
     write_project(tmp_path, xla=False)
     environment = os.environ | {"PYTHONPATH": str(copy_code(tmp_path))}

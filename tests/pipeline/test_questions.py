@@ -10,6 +10,8 @@ from tests.pipeline.test_end_to_end import textmill
 from tests.pipeline.test_retrieval import output
 from textmill.components.artifacts import Documents
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """\
 name: questions
 datasets:

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.marks import slow_except
 from textmill.pipeline.config.data_checks import check_data
 from textmill.pipeline.config.load import load_config
 from textmill.pipeline.config.yaml import read_yaml
 
 REPO = Path(__file__).parents[2]
 SAMPLES = {path.stem: path for path in sorted((REPO / "tests/samples").iterdir())}
-QUICK = ("intents_multilabel", "ratings")
-"""Configs that run on every test; the others do with ``-m slow``."""
+QUICK = ("matrix",)
+"""The config that runs by default, one pretraining with four products."""
 SMALL = {
     "vocabulary.size": "300",
     "model.width": "16",
@@ -70,13 +71,7 @@ def test_a_ready_config_reads_its_sample_of_twenty(name):
     assert all(stage.push is not None for stage in stages if stage.export is not None)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in SAMPLES
-    ],
-)
+@pytest.mark.parametrize("name", slow_except(SAMPLES, QUICK))
 def test_a_ready_config_runs_on_its_sample_to_a_pushed_model(name, tmp_path):
     options = [f"{key}={value}" for key, value in small_options(name).items()]
     sets = [word for option in options for word in ("--set", option)]

@@ -13,6 +13,8 @@ from tests.pipeline.test_end_to_end import textmill
 from textmill.components.artifacts import Documents
 
 SAMPLES = Path(__file__).parents[1] / "samples"
+pytestmark = pytest.mark.slow
+
 CONFIG = f"""\
 name: similarity
 datasets:

@@ -10,6 +10,8 @@ import sacrebleu
 
 from tests.pipeline.test_end_to_end import textmill
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 name: tiny
 seed: 3
@@ -102,3 +104,21 @@ def test_the_report_quotes_sources_references_and_written_texts(project):
     quoted = [english for english in by_english if english in text]
     assert len(quoted) >= 10
     assert all(by_english[english] in text for english in quoted)
+
+
+def test_targets_may_have_a_vocabulary_of_their_own(project, tmp_path):
+    config = CONFIG.replace(
+        "learn_from: pairs,", "learn_from: pairs, target: {kind: character, size: 80},"
+    )
+    # Longer in characters than in pieces.
+    config = config.replace("target_length: 12", "target_length: 40")
+    (tmp_path / "tiny.yaml").write_text(config)
+    (tmp_path / "pairs.jsonl").write_bytes((project / "pairs.jsonl").read_bytes())
+    done = textmill("run", "tiny.yaml", "--root", "root", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [path] = tmp_path.glob("root/artifacts/evaluate.german/*/evaluation")
+    result = json.loads((path / "metrics.json").read_text())
+    assert result["metrics"]["bleu"]["value"] >= 80
+    [path] = tmp_path.glob("root/artifacts/validate.german/*/validation")
+    validation = json.loads((path / "validation.json").read_text())
+    assert validation["texts"] > 0 and validation["largest_difference"] == 0

@@ -7,6 +7,8 @@ import pytest
 from tests.pipeline.planted import sentences
 from tests.pipeline.test_end_to_end import textmill
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 name: planted
 seed: 3

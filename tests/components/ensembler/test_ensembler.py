@@ -249,6 +249,7 @@ def test_an_exported_ensemble_answers_as_its_predictions(line, tmp_path):
     check_export(line, model, predictions, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_exported_student_answers_as_its_predictions(line, tmp_path):
     _, teachers = combined(line.encoder, tmp_path / "teachers")
     student, predictions = TrainedModel(tmp_path / "m"), Predictions(tmp_path / "p")

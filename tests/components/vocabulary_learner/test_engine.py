@@ -118,7 +118,10 @@ def test_the_files_of_a_folder_are_external(tmp_path):
         ({"learn_from": "x", "file": "y"}, "either learn_from or file"),
         ({"learn_from": "x", "size": 8}, "size of 16 or more"),
         ({"learn_from": "x", "size": 259, "kind": "bpe"}, "size of 260 or more"),
-        ({"file": "x", "kind": "character"}, "learn_from for kind character"),
+        (
+            {"file": "x", "kind": "character"},
+            "no file for kind character, which is learned, got file",
+        ),
         (
             {"learn_from": "x", "normalization": "nfc"},
             "bert or fast for kind wordpiece",

@@ -60,6 +60,7 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_toy_format_is_written_and_validated_like_the_saved_model(project):
     done, nodes = run(project)
     assert done.returncode == 0, done.stderr
@@ -84,4 +85,4 @@ def test_other_answers_than_the_trainers_fail_the_run(project):
 
 
 def test_without_it_nothing_changes():
-    assert list(FORMATS) == ["saved_model"]
+    assert list(FORMATS) == ["saved_model", "huggingface"]

@@ -45,7 +45,10 @@ print("\\n" + json.dumps(answers))
 """
 
 
-@pytest.fixture(scope="module", params=["causal_lm", "respond"])
+@pytest.fixture(
+    scope="module",
+    params=["causal_lm", pytest.param("respond", marks=pytest.mark.slow)],
+)
 def asked(request, tmp_path_factory):
     """Returns a server, its output's name and a fresh process's answers."""
     tokenizer = Character([*SPECIAL_TOKENS, *" abcdefgh"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.marks import slow_except
 from textmill.models.config import ModelConfig
 from textmill.models.generation.beam import beam_search
 from textmill.models.generation.decoder import Rules
@@ -57,7 +58,7 @@ def by_whole_model(task, prompt, num_tokens):
     return text[len(prompt) : len(prompt) + num_tokens]
 
 
-@pytest.mark.parametrize("recipe", SHAPES)
+@pytest.mark.parametrize("recipe", slow_except(SHAPES, ["classic", "modern"]))
 def test_a_cached_text_is_that_of_the_whole_model_at_every_prompt_length(recipe):
     task = model(**SHAPES[recipe])
     ids, length = prompts(WINDOW - 4)

@@ -41,6 +41,7 @@ def toy(tmp_path, monkeypatch):
     sys.modules.pop("plugged_method", None)
 
 
+@pytest.mark.slow
 def test_a_plugged_in_method_trains_from_yaml_and_resumes_exactly(toy, tmp_path):
     methods = methods_from_yaml("{pull: {strength: 0.1}}", tmp_path)
     whole = make_run(tmp_path / "data", methods=methods)

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from nervaluate import Evaluator
 
 from textmill.models.metrics import METRICS
 from textmill.models.metrics.metric import PredictedRows, PredictionFacts
@@ -96,7 +97,9 @@ def values_of(rows):
     }
 
 
-def test_values_equal_conllevals_on_random_taggings():
+@pytest.fixture(scope="module")
+def pairs():
+    """200 true taggings, each with another, the same, or one with an entity broken."""
     draw = random.Random(0)
     pairs = []
     for _ in range(200):
@@ -110,6 +113,10 @@ def test_values_equal_conllevals_on_random_taggings():
             for i, tag in enumerate(following, at + 1):
                 noisy[i] = f"B{tag[1:]}" if i == at + 1 else tag
         pairs.append((true, noisy))
+    return pairs
+
+
+def test_values_equal_conllevals_on_random_taggings(pairs):
     correct, guessed, true = conlleval([zip(*p, strict=True) for p in pairs])
     precision, recall = correct / guessed, correct / true
     assert 0.3 < precision < 0.9
@@ -121,6 +128,18 @@ def test_values_equal_conllevals_on_random_taggings():
         },
         abs=1e-12,
     )
+
+
+def test_values_equal_nervaluates_on_random_taggings(pairs):
+    true, predicted = map(list, zip(*pairs, strict=True))
+    evaluator = Evaluator(true, predicted, tags=list(LABELS), loader="list")
+    strict = evaluator.evaluate()["overall"]["strict"]
+    values = {
+        "span_f1": strict.f1,
+        "span_precision": strict.precision,
+        "span_recall": strict.recall,
+    }
+    assert values_of(rows_of(pairs)) == pytest.approx(values, abs=1e-12)
 
 
 def test_a_span_counts_only_with_its_bounds_and_its_label():

@@ -133,7 +133,7 @@ def test_no_tensor_of_a_chunked_step_has_all_logits():
     "recipe, family, task, compiled",
     [
         ("classic", "bert", "masked_lm", False),
-        ("modern", "gpt", "causal_lm", True),
+        pytest.param("modern", "gpt", "causal_lm", True, marks=pytest.mark.slow),
     ],
 )
 def test_recomputed_blocks_make_the_same_update(recipe, family, task, compiled):

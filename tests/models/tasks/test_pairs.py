@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.marks import slow_except
 from tests.models.conftest import HOSTILE
 from textmill.components.predictor.saved_model import predict_texts
 from textmill.components.tokenizer import RowLayout
@@ -92,7 +93,7 @@ def test_the_longer_text_of_a_pair_loses_its_end(room):
             assert abs(a - b) <= 1
 
 
-@pytest.mark.parametrize("family", ["bert", "gpt", "lstm"])
+@pytest.mark.parametrize("family", slow_except(["bert", "gpt", "lstm"], ["bert"]))
 @pytest.mark.parametrize("name", ["classify", "regress"])
 def test_a_pair_is_answered_as_by_the_trained_model(name, family, tmp_path):
     task = built(name, family=family)

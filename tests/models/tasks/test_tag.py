@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.marks import slow_except
 from tests.models.conftest import HOSTILE
 from tests.models.tokenizers.test_offsets import hostile_texts
 from textmill.models.config import ModelConfig
@@ -140,7 +141,7 @@ def test_spans_of_hostile_texts_are_pieces_of_the_texts(learned, kind):
     ]
 
 
-@pytest.mark.parametrize("family", ["bert", "lstm", "gpt"])
+@pytest.mark.parametrize("family", slow_except(["bert", "lstm", "gpt"], ["bert"]))
 def test_a_saved_model_has_the_spans_of_the_trained_one(learned, family, tmp_path):
     tokenizer = learned("wordpiece")
     task = tag_task(tokenizer, family=family)

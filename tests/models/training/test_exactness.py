@@ -59,6 +59,7 @@ def test_sigterm_commits_within_a_step_and_exits_with_75(moment, tmp_path):
     assert found["lost"] <= 1
 
 
+@pytest.mark.slow
 def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path, capsys):
     whole = make_run(tmp_path)
     finish(whole)

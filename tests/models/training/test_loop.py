@@ -19,7 +19,11 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.parametrize(
     ("family", "xla"),
-    [("bert", False), ("gpt", False), pytest.param("bert", True, marks=SLOW)],
+    [
+        ("bert", False),
+        pytest.param("gpt", False, marks=SLOW),
+        pytest.param("bert", True, marks=SLOW),
+    ],
 )
 def test_a_stopped_run_ends_with_the_bits_of_an_uninterrupted_one(
     family, xla, tmp_path
@@ -128,6 +132,7 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(tmp_path):
         make_run(tmp_path, accumulate=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("knobs", "num_steps"),
     [
@@ -164,6 +169,7 @@ def test_training_ends_early_and_keeps_the_best(tmp_path):
     assert run.evaluate()["loss"] == losses[best]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_an_early_end_ends_alike(tmp_path):
     knobs = {"eval_every": 2, "learning_rate": 0.3, "schedule": "constant"}
     knobs |= {"best_metric": "loss", "patience": 2}

@@ -311,7 +311,10 @@ def test_packing_rows_of_a_classifier_is_refused(write):
 @pytest.mark.parametrize(
     ("formats", "fault"),
     [
-        ("[saved_modle]", "a format (saved_model), got 'saved_modle'; did you mean"),
+        (
+            "[saved_modle]",
+            "a format (saved_model, huggingface), got 'saved_modle'; did you mean",
+        ),
         ("[]", "export: expected one of formats or more, got none"),
         ("[toy]", "export.formats: expected saved_model in a stage with push, got 'to"),
     ],
@@ -441,7 +444,7 @@ def test_the_canonical_form_is_plain_sorted_and_blind_to_order_and_spelling(writ
 def test_the_schema_describes_every_field(write):
     schema = config_schema()
     definitions = [schema, *schema["$defs"].values()]
-    assert len(definitions) == 36
+    assert len(definitions) == 37
     for definition in definitions:
         assert definition["additionalProperties"] is False
         assert definition["description"]

@@ -150,6 +150,7 @@ def test_results_in_the_bucket_are_not_made_again(project, service, capfd):
     assert (note["state"], note["seconds"]) == ("cached", 0.0)
 
 
+@pytest.mark.slow
 def test_a_lost_machine_loses_no_more_than_since_its_last_checkpoint(
     project, service, monkeypatch
 ):
