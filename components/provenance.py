@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.artifacts import PushedVersion, write_json
+from textmill.components.artifacts import PushedVersion, ServingModel, write_json
 from textmill.components.manifest import (
     MANIFEST,
     canonical_json,
@@ -29,7 +29,7 @@ from textmill.components.signatures import (
     seal_statement,
     signer,
 )
-from textmill.models.errors import IntegrityError
+from textmill.models.errors import ConfigError, IntegrityError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -132,6 +132,28 @@ def trusted_keys(folder: Path) -> list[Path]:
     if stage.parent.name != "pushed":
         return []
     return sorted((stage.parents[1] / KEYS).glob(f"*{PUBLIC_SUFFIX}"))
+
+
+def verify_saved_model(folder: Path) -> None:
+    """Compares a SavedModel with its manifest.
+
+    Args:
+        folder: a pushed version, or ``saved_model`` of a serving model.
+
+    Raises:
+        ConfigError: it has none.
+        IntegrityError: a file differs, or a version in a root lacks its signature.
+    """
+    if (folder / MANIFEST).is_file():
+        verify_version(folder, trusted_keys(folder))
+    elif (folder.parent / MANIFEST).is_file():
+        ServingModel(folder.parent).verify()
+    else:
+        raise ConfigError(
+            f"{folder}: expected a SavedModel with a manifest of Textmill, got none; a "
+            "graph can read and write files: load it with --trust (trust=True) only if "
+            "you know who made it"
+        )
 
 
 def verify_version(folder: Path, keys: Iterable[Path] = ()) -> Verification:

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textmill.components.artifacts import PushedVersion, ServingModel
-from textmill.components.manifest import MANIFEST
+from textmill.components.artifacts import PushedVersion
 from textmill.components.native_logs import silence_native_logs
-from textmill.components.provenance import trusted_keys, verify_version
+from textmill.components.provenance import verify_saved_model
 from textmill.models.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
     if not (folder / PushedVersion.MODEL).is_file():
         raise ConfigError(f"{folder}: expected a SavedModel, got none")
     if not trust:
-        _verify(folder)
+        verify_saved_model(folder)
     with silence_native_logs():
         from textmill.models.export.saved_model import SavedModelRuntime
     try:
@@ -50,20 +49,6 @@ def load_saved_model(folder: Path, *, trust: bool = False) -> Runtime:
             f"{folder}: expected a SavedModel that Textmill exported, "
             f"it has no signature {missing}"
         ) from None
-
-
-def _verify(folder: Path) -> None:
-    """Compares a SavedModel with the manifest that covers it."""
-    if (folder / MANIFEST).is_file():
-        verify_version(folder, trusted_keys(folder))
-    elif (folder.parent / MANIFEST).is_file():
-        ServingModel(folder.parent).verify()
-    else:
-        raise ConfigError(
-            f"{folder}: expected a SavedModel with a manifest of Textmill, got none; a "
-            "graph can read and write files: load it with --trust (trust=True) only if "
-            "you know who made it"
-        )
 
 
 def predict_texts(

@@ -89,7 +89,7 @@ class SavedModelRuntime(Runtime):
 
     def __init__(self, folder: Path, *, trust: bool = False) -> None:
         if not trust:
-            _check_ops(folder)
+            check_ops(folder)
         # The signatures hold no reference to the model.
         self._model = tf.saved_model.load(str(folder))
         self._folder = folder
@@ -156,7 +156,12 @@ class SavedModelRuntime(Runtime):
         ]
 
 
-def _check_ops(folder: Path) -> None:
+def check_ops(folder: Path) -> None:
+    """Compares the ops of a SavedModel, unloaded, with those that exports hold.
+
+    Raises:
+        IntegrityError: it holds another one, or is not a SavedModel.
+    """
     try:
         foreign = foreign_ops(folder)
     except ValueError as error:

@@ -2,9 +2,9 @@
 
 One file per command group: start at ``run.py``, whose commands start, plan and select
 nodes; ``init.py`` and ``fit.py`` begin with data; ``runs.py``, ``data.py`` and
-``vocabulary.py`` read results, ``push.py`` manages pushed versions, ``predict.py`` uses
-them, ``compile.py`` and ``submit.py`` take a pipeline to a platform. ``options.py``,
-``display.py``, ``data_display.py`` and ``published.py`` are shared.
+``vocabulary.py`` read results, ``push.py`` manages pushed versions, ``predict.py`` and
+``serve.py`` use them, ``compile.py`` and ``submit.py`` take a pipeline to a platform.
+``options.py``, ``display.py``, ``data_display.py`` and ``published.py`` are shared.
 Only typer and the standard library are imported at module level, so that
 ``textmill --help`` is fast.
 """
@@ -34,6 +34,7 @@ from textmill.pipeline.cli.predict import predict
 from textmill.pipeline.cli.push import push_app, verify
 from textmill.pipeline.cli.run import plan, run
 from textmill.pipeline.cli.runs import report, runs_app
+from textmill.pipeline.cli.serve import serve
 from textmill.pipeline.cli.submit import submit
 from textmill.pipeline.cli.tensorboard import tensorboard
 from textmill.pipeline.cli.vocabulary import vocabulary_app
@@ -65,6 +66,7 @@ app.command("compile", epilog=examples("compile"))(compile_file)
 app.command(epilog=examples("submit"))(submit)
 app.command(epilog=examples("report"))(report)
 app.command(epilog=examples("predict"))(predict)
+app.command(epilog=examples("serve"))(serve)
 app.command(epilog=examples("verify"))(verify)
 app.command(epilog=examples("tensorboard"))(tensorboard)
 app.command("gc", epilog=examples("gc"))(collect_garbage)

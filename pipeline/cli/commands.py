@@ -37,7 +37,6 @@ _OTHER_NAMES = {
     "lint": "config check FILE.yaml",
     "schema": "config schema",
     "infer": "predict STAGE TEXT",
-    "serve": "predict STAGE TEXT",
     "ask": "predict STAGE TEXT",
     "clean": "gc",
     "prune": "gc",
@@ -87,6 +86,10 @@ EXAMPLES = {
     "predict": (
         'textmill predict topic "a text" --top 3',
         "textmill predict topic --input mails.csv --text body --output answers.csv",
+    ),
+    "serve": (
+        "textmill serve topic",
+        "textmill serve topic topic@stable=3 exports/spam/ --port 8502",
     ),
     "tensorboard": ("textmill tensorboard", "textmill tensorboard --port 0"),
     "gc": ("textmill gc", "textmill gc --keep 2 --yes"),

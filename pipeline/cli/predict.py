@@ -285,10 +285,11 @@ def _prompt(columns: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield dict(zip(columns, texts, strict=True))
 
 
-def find_model(target: str, mirror: Mirror) -> Path:
+def find_model(target: str, mirror: Mirror, *, command: str = "predict") -> Path:
     """Returns the folder of a SavedModel: a stage's current version, or the given one.
 
-    A name without a slash is a stage's, never a folder of the working directory.
+    A name without a slash is a stage's, never a folder of the working directory. An
+    error begins with the command.
 
     Raises:
         ConfigError: neither exists.
@@ -309,7 +310,8 @@ def find_model(target: str, mirror: Mirror) -> Path:
         known += f" ({', '.join(sorted(stages))})"
         hint = did_you_mean(target, sorted(stages))
     raise ConfigError(
-        f"predict: expected {known} or the folder of a SavedModel, got {target!r}{hint}"
+        f"{command}: expected {known} or the folder of a SavedModel, got "
+        f"{target!r}{hint}"
     )
 
 

@@ -25,7 +25,7 @@ NOT_RUN = {
     r"textmill (submit|compile) ": "needs a platform; tests/pipeline/platforms compile",
     r"textmill run configs/": "needs a platform",
     r"textmill \w+ library ": "needs the model of the quickstart",
-    r"textmill tensorboard": "serves until it is stopped",
+    r"textmill (tensorboard|serve)": "serves until it is stopped",
     r"textmill report --open": "opens a browser",
     r"textmill fit ": "trains; tests/pipeline/library/test_notebook.py does it",
     r"textmill init": "refuses to write the file again; has a test of its own below",
