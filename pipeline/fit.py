@@ -10,9 +10,10 @@ from pathlib import Path
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import LoadedConfig, parse_config
 from textmill.pipeline.progress import visible
-from textmill.pipeline.starter import Size, render_starter, starter_config
+from textmill.pipeline.starter import ChosenTask, Size, render_starter, starter_config
 from textmill.pipeline.survey.remarks import check_learnable, describe, remarks
 from textmill.pipeline.survey.survey import Survey, make_survey
+from textmill.pipeline.task_starter import check_task
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Start:
 def make_start(
     data: str,
     *,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
+    task: str | None = None,
     label: str | None = None,
     test: str | None = None,
     budget: str | None = None,
@@ -58,8 +60,11 @@ def make_start(
 
     Args:
         data: a file, pattern, URL or folder.
-        text: the column of the texts; guessed if not given.
-        label: the column of the labels; guessed if not given.
+        text: the column of the texts, guessed if not given; several of a task that
+            takes them.
+        task: the task; by default, one label of one text.
+        label: the column of the labels, guessed if not given; of another task, that of
+            its target.
         test: a file of test rows.
         budget: the time of the training, ``5m``; by default a number of epochs.
         size: the size of the model; by default from the number of rows.
@@ -76,13 +81,24 @@ def make_start(
     from textmill.pipeline.config.data_checks import check_data
 
     _check_budget(budget)
-    survey = make_survey(data, text=text, label=label, test=test, title=title)
-    if must_classify:
+    texts = [text] if isinstance(text, str) else list(text or ())
+    chosen = _choose(task, texts, label)
+    survey = make_survey(
+        data,
+        text=texts[0] if texts else None,
+        label=None if chosen else label,
+        others=[*texts[1:], *filter(None, [label])] if chosen else (),
+        test=test,
+        title=title,
+    )
+    if must_classify and chosen is None:
         check_learnable(survey)
     folder = None if path is None else path.absolute().parent
-    values = starter_config(survey, name=name, budget=budget, size=size, folder=folder)
+    values = starter_config(
+        survey, name=name, budget=budget, size=size, folder=folder, chosen=chosen
+    )
     window = values["model"].get("sequence_length")
-    lines = [*describe(survey)]
+    lines = [*describe(survey, target=chosen and chosen.target)]
     if window is None:
         lines.append(f"model: linear; {budget} is too short for an encoder, too")
     lines += [f"note: {remark}" for remark in remarks(survey, window=window)]
@@ -92,6 +108,23 @@ def make_start(
     if overrides:
         written = render_starter(loaded.raw, lines)
     return Start(survey, lines, written, loaded)
+
+
+def _choose(
+    task: str | None, texts: Sequence[str], label: str | None
+) -> ChosenTask | None:
+    """Returns the task with its columns; None for one label of one text.
+
+    Raises:
+        ConfigError: there is no such task, or a column is missing.
+    """
+    if task is None and len(texts) < 2:
+        return None
+    name = task or "classify"
+    if name == "classify" and len(texts) < 2:
+        return None
+    start = check_task(name, texts, label)
+    return ChosenTask(task=name, texts=tuple(texts), target=label, start=start)
 
 
 def _check_budget(budget: str | None) -> None:

@@ -10,9 +10,12 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from textmill.models.tasks import TASKS
+from textmill.pipeline.task_starter import TaskStart, target_column
 from textmill.pipeline.text_files import stem
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ def starter_config(
     budget: str | None = None,
     size: Size | None = None,
     folder: Path | None = None,
+    chosen: ChosenTask | None = None,
 ) -> dict[str, Any]:
     """Returns a config with one data set and one model, as written in YAML.
 
@@ -75,15 +79,22 @@ def starter_config(
             few seconds are for a linear model alone.
         size: the size of the encoder; by default from the number of rows.
         folder: start of relative paths; by default paths are absolute.
+        chosen: a task, if it is not that of one label of one text.
     """
     size = size or ("base" if survey.num_rows >= _BASE_ROWS else "small")
     model, stage = _model_and_stage(survey, budget, size)
+    dataset, vocabulary = _dataset(survey, folder, chosen), _vocabulary(survey)
+    if chosen is not None:
+        model, stage = _of_task(chosen, survey, budget, size)
+        vocabulary |= chosen.start.vocabulary
     title = to_name(data_name(survey.title))
     stage_name = name or (to_name(_label_title(survey)) if survey.label else title)
+    if chosen is not None and name is None:
+        stage_name = to_name(chosen.target or title)
     return {
         "name": name or title,
-        "datasets": {"texts": _dataset(survey, folder)},
-        "vocabulary": _vocabulary(survey),
+        "datasets": {"texts": dataset},
+        "vocabulary": vocabulary,
         "model": model,
         "stages": {stage_name: stage},
     }
@@ -103,6 +114,39 @@ def _model_and_stage(
         model["pooling"] = "mean_and_embeddings"
         stage["embeddings"] = "texts"
     return model, {**stage, "train": _training(survey, budget), **delivery}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenTask:
+    """A task, and the columns that it reads."""
+
+    task: str
+    texts: tuple[str, ...]
+    """The columns of its texts."""
+    target: str | None
+    """The column of its target, if it has one."""
+    start: TaskStart
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The keys of a source, with their columns."""
+        texts = self.texts[0] if len(self.texts) == 1 else list(self.texts)
+        return {"text": texts, **target_column(self.task, self.target)}
+
+
+def _of_task(
+    chosen: ChosenTask, survey: Survey, budget: str | None, size: Size
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the sections of the model and of the stage of a chosen task."""
+    length = window(survey, size)
+    if len(chosen.texts) == 2 and chosen.task != "embed":
+        length = min(2 * length, _MAX_WINDOW["base"])
+    model = {**_MODELS[size], "sequence_length": length, **chosen.start.model}
+    train = {**_training(survey, budget), **chosen.start.train}
+    if "accuracy" not in TASKS[chosen.task].metrics or not chosen.start.is_encoder:
+        del train["best_metric"]
+    stage = {"task": chosen.task, "dataset": "texts", "train": train}
+    return model, {**stage, "export": {}, "push": {}}
 
 
 def data_name(data: str) -> str:
@@ -132,9 +176,12 @@ def _label_title(survey: Survey) -> str:
     return data_name(survey.title) if is_folder else survey.label.name
 
 
-def _dataset(survey: Survey, folder: Path | None) -> dict[str, Any]:
-    columns = {"text": survey.text.name}
+def _dataset(
+    survey: Survey, folder: Path | None, chosen: ChosenTask | None
+) -> dict[str, Any]:
+    columns: dict[str, Any] = {"text": survey.text.name}
     columns |= {"label": survey.label.name} if survey.label else {}
+    columns |= chosen.columns if chosen else {}
     columns |= {"id": survey.id.name} if survey.id else {}
     dataset: dict[str, Any] = _sources(survey, columns, folder)
     if survey.label:
@@ -146,7 +193,7 @@ def _dataset(survey: Survey, folder: Path | None) -> dict[str, Any]:
 
 
 def _sources(
-    survey: Survey, columns: Mapping[str, str], folder: Path | None
+    survey: Survey, columns: Mapping[str, Any], folder: Path | None
 ) -> dict[str, Any]:
     """Returns ``source``, or ``sources`` where test rows are read differently."""
     source = _relative(survey.source, folder)

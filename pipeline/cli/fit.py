@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from textmill.models.errors import ConfigError
-from textmill.pipeline.cli.init import Budget, Data, Label, ModelSize, Text
+from textmill.pipeline.cli.init import Budget, Data, Label, ModelSize, Task, Text
 from textmill.pipeline.cli.options import DEFAULT_ROOT, AsJson, Overrides, Root, writing
 from textmill.pipeline.cli.run import run_pipeline
 
@@ -20,6 +20,7 @@ def fit(
     data: Data,
     label: Label = None,
     text: Text = None,
+    task: Task = None,
     test: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Test rows; else a part of the data."),
@@ -34,7 +35,7 @@ def fit(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trains a classifier on your data: ``init`` and ``run`` in one.
+    """Trains a model on your data: ``init`` and ``run`` in one.
 
     The same command finds its results cached, or resumes after Ctrl-C.
     """
@@ -44,6 +45,7 @@ def fit(
     start = make_start(
         data,
         text=text,
+        task=task,
         label=label,
         test=test,
         budget=budget,

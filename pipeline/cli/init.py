@@ -20,10 +20,27 @@ Data = Annotated[
     ),
 ]
 Text = Annotated[
-    str | None, typer.Option(help="The column of the texts; guessed if not given.")
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The column of the texts, guessed if not given; repeated for a task of "
+        "pairs.",
+    ),
 ]
 Label = Annotated[
-    str | None, typer.Option(help="The column of the labels; guessed if not given.")
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="The column of the labels, guessed if not given; for another task, that "
+        "of its target.",
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        help="multilabel, regress, tag, embed, answer, respond or seq2seq; else one "
+        "label of a text or of a pair.",
+    ),
 ]
 Budget = Annotated[
     str | None,
@@ -44,6 +61,7 @@ def init(
     ] = None,
     text: Text = None,
     label: Label = None,
+    task: Task = None,
     budget: Budget = None,
     size: ModelSize = None,
 ) -> None:
@@ -61,6 +79,7 @@ def init(
     start = make_start(
         data,
         text=text,
+        task=task,
         label=label,
         budget=budget,
         size=size,

@@ -61,8 +61,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> LoadedConfig
 def fit(
     data: Any,
     *,
-    text: str | None = None,
+    text: str | Sequence[str] | None = None,
     label: str | None = None,
+    task: str | None = None,
     test: str | Path | None = None,
     budget: str | None = None,
     size: Literal["small", "base"] | None = None,
@@ -79,8 +80,12 @@ def fit(
     Args:
         data: a DataFrame, a list of dicts, or the path of a file (csv, tsv, jsonl,
             parquet, ...) or folder. A table is written below the root.
-        text: the column of the texts; guessed if not given.
-        label: the column of the labels; guessed if not given.
+        text: the column of the texts, guessed if not given; several of a task that
+            takes them.
+        label: the column of the labels, guessed if not given; of another task, that of
+            its target.
+        task: ``multilabel``, ``regress``, ``tag``, ``embed``, ``answer``, ``respond``
+            or ``seq2seq``; by default, one label of a text or of a pair.
         test: a file of test rows with the same columns; by default a part of the data.
         budget: the time to train, ``90s``, ``5m`` or ``1h``; by default a number of
             epochs. The steps around it take up to a minute more.
@@ -101,9 +106,11 @@ def fit(
     from textmill.pipeline.tables import file_of
 
     root = Path(root).absolute()
+    texts = [text] if isinstance(text, str) else list(text or ())
     start = make_start(
-        file_of(data, root / "rows", text, label),
+        file_of(data, root / "rows", *texts, label),
         text=text,
+        task=task,
         label=label,
         test=None if test is None else str(test),
         budget=budget,

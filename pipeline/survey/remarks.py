@@ -35,8 +35,13 @@ _LANGUAGES = {
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def describe(survey: Survey) -> Iterator[str]:
-    """Yields lines about the data: its rows, texts, labels, ids and groups."""
+def describe(survey: Survey, *, target: str | None = None) -> Iterator[str]:
+    """Yields lines about the data: its rows, texts, labels, ids and groups.
+
+    Args:
+        survey: the data.
+        target: the column of a target that is not a label.
+    """
     yield f"data: {survey.title}: {', '.join([survey.sample.size, *_format(survey)])}"
     texts = survey.texts
     script = f"{texts.script.capitalize()} letters" if texts.script else "no letters"
@@ -45,7 +50,9 @@ def describe(survey: Survey) -> Iterator[str]:
         f"text: column {survey.text.name!r}, {texts.num_characters:.0f} characters on "
         f"average, {language}"
     )
-    if survey.label is None:
+    if target is not None:
+        yield f"target: column {target!r}"
+    elif survey.label is None:
         yield "label: none; no column has a few values that repeat (--label names one)"
     else:
         yield f"label: column {survey.label.name!r}, {survey.label.describe_labels()}"

@@ -89,6 +89,7 @@ def make_survey(
     *,
     text: str | None = None,
     label: str | None = None,
+    others: Sequence[str] = (),
     test: str | None = None,
     title: str | None = None,
 ) -> Survey:
@@ -98,6 +99,8 @@ def make_survey(
         data: a file, pattern, URL or folder.
         text: the column of the texts; guessed if not given.
         label: the column of the labels; guessed if not given.
+        others: further columns of texts, and of a target that is not a label; with
+            them, none is guessed.
         test: a file of test rows with the same columns.
         title: the name of the data in messages; by default ``data``.
 
@@ -107,14 +110,16 @@ def make_survey(
     """
     source, sample, columns = _read(data, {"text": text} if text else {})
     text_column = _named(columns, text, "--text") or guess_text(
-        column for column in columns if column.name != label
+        column for column in columns if column.name not in (label, *others)
     )
     if text_column is None or not text_column.num_values:
         reason = f"; {sample.first_bad}" if sample.first_bad else ""
         raise DataError(f"{data}: expected rows with texts, found none{reason}")
-    label_column = _named(columns, label, "--label") or guess_label(
-        columns, text_column
-    )
+    for other in others:
+        _named(columns, other, "--text or --label")
+    label_column = _named(columns, label, "--label")
+    if label_column is None and not others:
+        label_column = guess_label(columns, text_column)
     taken = (text_column, label_column)
     survey = Survey(
         title=title or data,

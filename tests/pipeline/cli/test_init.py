@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -205,3 +206,81 @@ def test_ctrl_c_is_exit_code_130(textmill, monkeypatch):
 
     monkeypatch.setattr(fit, "make_survey", interrupt)
     assert textmill("init", "t.csv", code=130)[1] == "textmill: interrupted\n"
+
+
+SAMPLES = Path(__file__).parents[2] / "samples"
+TASKS = {
+    "multilabel": ("intents_multilabel.jsonl", ["text"], "intents", "labels"),
+    "regress": ("ratings.csv", ["review"], "stars", "number"),
+    "tag": ("entities.jsonl", ["text"], "tags", "tags"),
+    "embed": ("similarity.jsonl", ["query", "passage"], None, None),
+    "answer": ("answers.jsonl", ["passage", "question"], "answers", "answers"),
+    "respond": ("replies.jsonl", ["message"], "reply", "target_text"),
+    "seq2seq": ("translate.jsonl", ["english"], "german", "target_text"),
+}
+"""A sample of each task: its columns of texts and of the target, the target's key."""
+
+
+def task_options(task):
+    """Returns the sample's file, and the options that name its columns."""
+    file, texts, target, _ = TASKS[task]
+    options = [word for name in texts for word in ("--text", name)]
+    return SAMPLES / file, [*options, *(["--label", target] if target else [])]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_has_a_first_config(task, textmill, tmp_path):
+    file, options = task_options(task)
+    path = tmp_path / "c.yaml"
+    textmill("init", file, "--task", task, *options, "-o", path, code=0)
+    config = load_config(path).config
+    [stage] = config.stages.values()
+    assert stage.task == task
+    _, texts, target, key = TASKS[task]
+    source = config.datasets["texts"].source
+    assert source.text == (tuple(texts) if texts[1:] else texts[0])
+    if key:
+        assert getattr(source, key) == target
+
+
+def test_a_pair_of_texts_with_a_label_is_a_classifier_of_pairs(textmill, tmp_path):
+    lines = [
+        json.dumps(
+            {"claim": f"claim {n}", "source": f"text {n}", "verdict": "yn"[n % 2]}
+        )
+        for n in range(40)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
+    path = tmp_path / "c.yaml"
+    columns = ("--text", "source", "--text", "claim", "--label", "verdict")
+    textmill("init", tmp_path / "pairs.jsonl", *columns, "-o", path, code=0)
+    config = load_config(path).config
+    assert config.stages["verdict"].task == "classify"
+    assert config.datasets["texts"].source.text == ("source", "claim")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--task", "regres"), "got 'regres'; did you mean 'regress'?"),
+        (("--task", "regress", "--text", "review"), "the column of number, by --label"),
+        (("--task", "embed", "--text", "review"), "expected 2 or 3 columns of texts"),
+        (
+            ("--task", "regress", "--text", "review", "--label", "star"),
+            "--text or --label star: the data has no such column; did you mean 'stars'",
+        ),
+    ],
+)
+def test_a_task_without_its_columns_is_one_sentence(options, sentence, textmill):
+    _, err = textmill("init", SAMPLES / "ratings.csv", *options, "-o", "x", code=2)
+    assert sentence in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_fit_pushes_a_model_of_every_task(task, textmill, tmp_path):
+    file, options = task_options(task)
+    short = ["--set", "model.layers=1", "--set", "model.width=16", "--budget", "5s"]
+    root = ("--root", tmp_path / "root")
+    textmill("fit", file, "--task", task, *options, *short, *root, code=0)
+    assert list((tmp_path / "root").glob("pushed/*/1/saved_model.pb"))
