@@ -29,15 +29,16 @@ def read_examples(
     next to their references, see ``read_written``; those that it finds are in
     ``found_texts``, spans in ``tagged_texts``. Empty for other tasks.
     """
-    if TASKS[predictions.facts["task"]].target == "tags":
+    task = TASKS[predictions.facts["task"]]
+    if task.target == "tags":
         return read_tagged(predictions, documents, count=count)
-    if TASKS[predictions.facts["task"]].retrieves:
+    if task.retrieves:
         return read_retrieved(predictions, documents, count=count)
-    if TASKS[predictions.facts["task"]].target == "answer":
+    if task.target == "answer":
         return read_answered(predictions, documents, count=count)
-    if TASKS[predictions.facts["task"]].target == "text":
+    if task.target == "text":
         return read_written(predictions, documents, count=count)
-    if TASKS[predictions.facts["task"]].target != "label":
+    if task.target != "label":
         return {}
     errors = heapq.nsmallest(
         count,

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
-from textmill.components.reporter.shortened_texts import shorten
+from textmill.components.reporter.shortened_texts import read_documents, shorten
 from textmill.models.metrics.answers import exact_match
 
 
@@ -83,9 +83,7 @@ def _texts(
     predictions: Predictions, documents: Documents, ids: set[str]
 ) -> dict[str, list[str]]:
     """Returns the first two texts of some documents, shortened, by id."""
-    splits = documents.splits_of(predictions.facts["split"])
     return {
-        document["id"]: [shorten(document[name]) for name in ("text", "text_2")]
-        for document in documents.read(*splits)
-        if document["id"] in ids
+        id: [shorten(document[name]) for name in ("text", "text_2")]
+        for id, document in read_documents(predictions, documents, ids).items()
     }

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from textmill.components.artifacts import Documents, Predictions
+from textmill.components.reporter.shortened_texts import MAX_CHARACTERS, read_documents
 
-MAX_CHARACTERS = 400
 Span = tuple[int, int, str]
 
 
@@ -29,9 +29,10 @@ def read_tagged(
         key=lambda row: (-row["mistakes"], row["id"]),
     )
     first = list(islice(_rows(predictions), count))
-    texts = _texts(predictions, documents, {row["id"] for row in [*worst, *first]})
+    ids = {row["id"] for row in [*worst, *first]}
+    known = read_documents(predictions, documents, ids)
     return {
-        name: [_described(row, texts[row["id"]]) for row in rows]
+        name: [_described(row, known[row["id"]]["text"]) for row in rows]
         for name, rows in (("worst_tagged", worst), ("tagged", first))
     }
 
@@ -46,14 +47,6 @@ def _rows(predictions: Predictions) -> Iterator[dict[str, Any]]:
             )
             mistakes = len(true ^ predicted)
             yield {"id": id, "true": true, "found": predicted, "mistakes": mistakes}
-
-
-def _texts(
-    predictions: Predictions, documents: Documents, ids: set[str]
-) -> dict[str, str]:
-    splits = documents.splits_of(predictions.facts["split"])
-    wanted = (d for d in documents.read(*splits) if d["id"] in ids)
-    return {d["id"]: d["text"] for d in islice(wanted, len(ids))}
 
 
 def _described(row: Mapping[str, Any], text: str) -> dict[str, Any]:

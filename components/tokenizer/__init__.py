@@ -28,7 +28,7 @@ TEXTS_OF: dict[str, tuple[int, ...]] = {
     "texts": (2, 3),
     "strides": (1, 2),
 }
-"""By packing: the numbers of texts of a document that it takes; of others, one."""
+"""The numbers of texts of a document that a packing takes, where it is not one."""
 
 
 def takes(packing: str, num_texts: int) -> bool:

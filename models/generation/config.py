@@ -38,7 +38,7 @@ class GenerateConfig:
     """Beam search: the log probability of a text is divided by ((5 + tokens) / 6) to
     this power; 0 prefers short texts."""
     stop: tuple[str, ...] = ()
-    """Strings that end a text, and are no part of it."""
+    """Strings that end a text; the text is returned without them."""
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -35,14 +35,8 @@ def class_scores(confusion: np.ndarray) -> np.ndarray:
     )
 
 
-class MacroMetric(CountMetric):
-    """Base class: the mean of a score over labels, each label counting alike.
-
-    As in scikit-learn, a label that neither occurs nor is predicted does not count.
-    """
-
-    score: int
-    """Index of the score in ``class_scores``."""
+class ConfusionMetric(CountMetric):
+    """Base class: a value of the confusion matrix."""
 
     @override
     def statistics(self, rows: PredictedRows) -> np.ndarray:
@@ -55,7 +49,24 @@ class MacroMetric(CountMetric):
     @override
     def of_counts(self, counts: np.ndarray, facts: PredictionFacts) -> np.ndarray:
         size = len(facts.labels)
-        confusion = counts.reshape(*counts.shape[:-1], size, size)
+        return self.of_confusion(counts.reshape(*counts.shape[:-1], size, size))
+
+    def of_confusion(self, confusion: np.ndarray) -> np.ndarray:
+        """Returns the value of counts ``[..., true, predicted]``."""
+        raise NotImplementedError
+
+
+class MacroMetric(ConfusionMetric):
+    """Base class: the mean of a score over labels, each label counting alike.
+
+    As in scikit-learn, a label that neither occurs nor is predicted does not count.
+    """
+
+    score: int
+    """Index of the score in ``class_scores``."""
+
+    @override
+    def of_confusion(self, confusion: np.ndarray) -> np.ndarray:
         scores = class_scores(confusion)[..., self.score, :]  # [..., labels]
         occurs = confusion.sum(axis=-1) + confusion.sum(axis=-2) > 0
         num_occurring = np.maximum(occurs.sum(axis=-1), 1)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from typing_extensions import override
 
-from textmill.models.metrics.confusion import confusion_cells
-from textmill.models.metrics.metric import CountMetric, PredictedRows, PredictionFacts
+from textmill.models.metrics.confusion import ConfusionMetric
 
 
-class MatthewsCorrelation(CountMetric):
+class MatthewsCorrelation(ConfusionMetric):
     """The correlation of predicted and true labels, also of more than two.
 
     Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation
@@ -18,18 +17,8 @@ class MatthewsCorrelation(CountMetric):
     """
 
     @override
-    def statistics(self, rows: PredictedRows) -> np.ndarray:
-        return confusion_cells(rows)[None, :].astype(np.float64)
-
-    @override
-    def num_cells(self, facts: PredictionFacts) -> int:
-        return len(facts.labels) ** 2
-
-    @override
-    def of_counts(self, counts: np.ndarray, facts: PredictionFacts) -> np.ndarray:
-        size = len(facts.labels)
-        shape = (*counts.shape[:-1], size, size)
-        confusion = counts.reshape(shape).astype(np.float64)
+    def of_confusion(self, confusion: np.ndarray) -> np.ndarray:
+        confusion = confusion.astype(np.float64)
         total = confusion.sum(axis=(-1, -2))
         hits = np.trace(confusion, axis1=-2, axis2=-1)
         predicted, true = confusion.sum(axis=-2), confusion.sum(axis=-1)

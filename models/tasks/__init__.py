@@ -105,7 +105,10 @@ class TaskRow:
 
 
 _LANGUAGE_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy")
-_TEXT_METRICS = ("bleu", "chrf", "ter", "rouge_1", "rouge_2", "rouge_l")
+_WRITING_METRICS = (
+    *("bleu", "chrf", "ter", "rouge_1", "rouge_2", "rouge_l"),
+    *("exact_match", "repetition_rate", *_LANGUAGE_METRICS),
+)
 
 TASKS = Table(
     "textmill.tasks",
@@ -134,12 +137,7 @@ TASKS = Table(
             families=("gpt",),
             target="text",
             packings=("response",),
-            metrics=(
-                *_TEXT_METRICS,
-                "exact_match",
-                "repetition_rate",
-                *_LANGUAGE_METRICS,
-            ),
+            metrics=_WRITING_METRICS,
             config=CausalLMConfig,
             next_token=True,
             generates=True,
@@ -218,12 +216,7 @@ TASKS = Table(
             families=("encoder_decoder",),
             target="text",
             packings=("encoder_decoder",),
-            metrics=(
-                *_TEXT_METRICS,
-                "exact_match",
-                "repetition_rate",
-                *_LANGUAGE_METRICS,
-            ),
+            metrics=_WRITING_METRICS,
             config=Seq2SeqConfig,
             generates=True,
             predicts="documents",

@@ -48,7 +48,7 @@ class VectorServer(Server):
         parts: list[np.ndarray] = []
         while part := list(islice(rest, batch)):
             read += part
-            parts.append(self._vectors(part, "text"))
+            parts.append(self._vectors([document["text"] for document in part]))
         if not read:
             return
         retrieval = Retrieval.of(
@@ -57,10 +57,7 @@ class VectorServer(Server):
         )
         queries, texts = np.concatenate(parts), retrieval.texts
         corpus = np.concatenate(
-            [
-                self._vectors([{"text": t} for t in texts[i : i + batch]], "text")
-                for i in range(0, len(texts), batch)
-            ]
+            [self._vectors(texts[i : i + batch]) for i in range(0, len(texts), batch)]
         )
         ranks, nearest = retrieval.ranks(lambda block: queries[block] @ corpus.T)
         similarity = np.sum(queries * corpus[retrieval.own], axis=1)
@@ -75,8 +72,8 @@ class VectorServer(Server):
                 },
             )
 
-    def _vectors(self, documents: Sequence[Document], field: str) -> np.ndarray:
-        vectors: np.ndarray = self.call([d[field] for d in documents])["vector"].numpy()
+    def _vectors(self, texts: Sequence[str]) -> np.ndarray:
+        vectors: np.ndarray = self.call(texts)["vector"].numpy()
         return vectors
 
 

@@ -7,10 +7,8 @@ the longest response would not fit after it, but never more than half of the row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
@@ -57,25 +55,6 @@ class RespondServer(CausalServer):
     @override
     def scored_rows(self, text: tf.Tensor, response: tf.Tensor) -> Rows:
         return response_rows(self._tokenizer, text, response, length=self._length + 1)
-
-    @override
-    def document_outputs(
-        self, documents: Sequence[Mapping[str, Any]]
-    ) -> dict[str, np.ndarray | list[str]]:
-        """Returns the served responses, and the loss sums of the references."""
-        prompts, responses = (
-            [document[field] for document in documents]
-            for field in ("text", "target_text")
-        )
-        written = self.call(prompts)["text"].numpy().tolist()
-        features = self._task.features(
-            self.scored_rows(text=tf.constant(prompts), response=tf.constant(responses))
-        )
-        sums = self._task.predictions(features)
-        return {
-            "text": [text.decode(errors="replace") for text in written],
-            **{name: value.numpy() for name, value in sums.items()},
-        }
 
 
 def response_rows(

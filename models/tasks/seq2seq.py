@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from typing_extensions import override
 
@@ -62,20 +61,6 @@ class Seq2SeqServer(WriteServer):
         return self.rows(text) | target_rows(
             self._tokenizer.of_targets, target, length=length
         )
-
-    @override
-    def document_outputs(
-        self, documents: Sequence[Mapping[str, Any]]
-    ) -> dict[str, np.ndarray | list[str]]:
-        """Returns the served texts, and the loss sums of the references."""
-        texts, targets = ([d[f] for d in documents] for f in ("text", "target_text"))
-        answers = self.call(texts)["text"].numpy().tolist()
-        rows = self.scored_rows(tf.constant(texts), tf.constant(targets))
-        sums = self._task.loss_sums(self._task.features(rows), training=False)
-        return {
-            "text": [text.decode(errors="replace") for text in answers],
-            **{name: value.numpy() for name, value in sums.items()},
-        }
 
 
 def target_rows(tokenizer: Tokenizer, targets: tf.Tensor, *, length: int) -> Rows:

@@ -8,6 +8,7 @@ texts that are shown while they grow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -19,7 +20,7 @@ from textmill.models.generation.stop import cut_at
 from textmill.models.generation.stream import begin, go_on
 from textmill.models.generation.writing import Beginning, Choices, write_texts
 from textmill.models.named_graph import named_graph
-from textmill.models.tasks.server import Answers, Server
+from textmill.models.tasks.server import Answers, Columns, Document, Server
 from textmill.models.tasks.task import Rows
 
 _TEXTS = tf.TensorSpec([None], tf.string)
@@ -51,6 +52,18 @@ class WriteServer(Server):
         choices = choices or Choices.of(options.generate, seed=options.seed)
         beginning = self.begin(rows, choices.num_tokens)
         return write_texts(self._task, self._tokenizer.of_targets, beginning, choices)
+
+    @override
+    def document_outputs(self, documents: Sequence[Document]) -> Columns:
+        """Returns the served texts, and the loss sums of the references."""
+        texts = [[d[field] for d in documents] for field in ("text", "target_text")]
+        written = self.call(texts[0])[self.output].numpy().tolist()
+        scored = dict(zip(self.scored, map(tf.constant, texts), strict=True))
+        sums = self._task.predictions(self._task.features(self.scored_rows(**scored)))
+        return {
+            "text": [text.decode(errors="replace") for text in written],
+            **{name: value.numpy() for name, value in sums.items()},
+        }
 
     def score(self, **texts: tf.Tensor) -> Answers:
         """Returns ``loss``, nats a token, ``total``, nats, and ``tokens`` ``[n]``."""

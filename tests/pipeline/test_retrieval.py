@@ -1,4 +1,4 @@
-"""Task embed through the command: evaluated as it is served, beside BM25."""
+"""Task embed through the command: served vectors are evaluated and compared to BM25."""
 
 import json
 import subprocess

@@ -80,7 +80,10 @@ def served(tmp_path):
     """The folder of a pushed model that is right about FIRST."""
     evaluation = evaluated(tmp_path / "old", FIRST)
     serving = ServingModel(tmp_path / "serving")
-    serving.facts = {"model": evaluation.facts["model"]}
+    serving.facts = {
+        "model": evaluation.facts["model"],
+        "formats": ["saved_model"],
+    }
     sealed(serving, f"{serving.SAVED_MODEL}/{PushedVersion.MODEL}")
     validation = Validation(tmp_path / "validation")
     validation.facts = {"serving": serving.seal}

@@ -26,7 +26,7 @@ def hostile_texts(number, seed=0):
 
 
 def folded(text):
-    """Returns what every normalization keeps of a text: no case, marks or forms."""
+    """Returns a text without case, marks and forms, which normalizations change."""
     text = unicodedata.normalize("NFKC", text)
     text = unicodedata.normalize("NFKD", text.casefold()).casefold()
     kept = [c for c in text if unicodedata.category(c) not in ("Mn", "Cf", "Cc", "Co")]
