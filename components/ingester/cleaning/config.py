@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from textmill.components.ingester.cleaning.privacy import PrivacyConfig
 from textmill.components.ingester.dedup.config import NearConfig
 from textmill.components.ingester.filters import QualityConfig
 from textmill.components.ingester.filters.language import LanguageConfig
+from textmill.components.text.privacy import PrivacyConfig
 from textmill.models.checks import NOT_NEGATIVE
 
 

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from textmill.components.ingester.cleaning import boilerplate, markup
 from textmill.components.ingester.cleaning.config import CleanConfig
-from textmill.components.ingester.cleaning.privacy import Redactor
 from textmill.components.ingester.filters import QualityFilter
 from textmill.components.ingester.filters.language import LanguageIdentifier
+from textmill.components.text.privacy import Redactor
 from textmill.models.errors import ConfigError
 
 Step = Callable[[str, "Counter[str]"], str]

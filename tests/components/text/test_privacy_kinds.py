@@ -7,8 +7,8 @@ registry of IBANs, keys are put together here so that no scanner takes them for 
 
 import pytest
 
-from textmill.components.ingester.cleaning.privacy import KINDS, PrivacyConfig, Redactor
-from textmill.components.ingester.cleaning.privacy.checksums import resident_check
+from textmill.components.text.privacy import KINDS, PrivacyConfig, Redactor
+from textmill.components.text.privacy.checksums import resident_check
 
 REDACTOR = Redactor(PrivacyConfig())
 LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6kM9nP2rS5uV8"

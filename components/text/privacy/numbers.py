@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from textmill.components.ingester.cleaning.privacy.checksums import (
+from textmill.components.text.privacy.checksums import (
     IBAN_LENGTHS,
     is_chinese,
     is_iban,
@@ -14,7 +14,7 @@ from textmill.components.ingester.cleaning.privacy.checksums import (
     is_resident_id,
     is_us_ssn,
 )
-from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan, is_word
+from textmill.components.text.privacy.scan import Matches, Scan, is_word
 
 _MAX_PHONE_DIGITS = 15
 _CUE_CHARS = 32

@@ -26,20 +26,20 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-from textmill.components.ingester.cleaning.privacy.credentials import (
+from textmill.components.text.privacy.credentials import (
     find_secret_keys,
     find_url_credentials,
 )
-from textmill.components.ingester.cleaning.privacy.network import find_emails, of_scope
-from textmill.components.ingester.cleaning.privacy.numbers import (
+from textmill.components.text.privacy.network import find_emails, of_scope
+from textmill.components.text.privacy.numbers import (
     find_ibans,
     find_payment_cards,
     find_phones,
     find_resident_ids,
     find_us_ssns,
 )
-from textmill.components.ingester.cleaning.privacy.scan import Scan
-from textmill.components.ingester.cleaning.privacy.surrogates import surrogate
+from textmill.components.text.privacy.scan import Scan
+from textmill.components.text.privacy.surrogates import surrogate
 from textmill.models.errors import did_you_mean
 
 Kind = Literal[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan
+from textmill.components.text.privacy.scan import Matches, Scan
 
 _USER_PASSWORD = re.compile(
     r"://([^\s/@:?#<>\"'`]{1,128}:[^\s/@?#<>\"'`]{1,256})@[\w\[]"

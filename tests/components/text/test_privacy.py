@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from textmill.components.ingester.cleaning.privacy import (
+from textmill.components.text.privacy import (
     KINDS,
     PersonalSpan,
     PrivacyConfig,
     Redactor,
 )
-from textmill.components.ingester.cleaning.privacy.checksums import (
+from textmill.components.text.privacy.checksums import (
     is_iban,
     is_payment_card,
     luhn,
@@ -257,7 +257,7 @@ def test_checksums_agree_with_the_examples_of_their_standards():
 def test_importing_privacy_imports_the_standard_library_only():
     script = (
         "import sys; before = set(sys.modules)\n"
-        "import textmill.components.ingester.cleaning.privacy\n"
+        "import textmill.components.text.privacy\n"
         "import textmill.components.ingester.augment\n"
         "tops = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(tops - set(sys.stdlib_module_names)))"

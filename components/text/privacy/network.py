@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from textmill.components.ingester.cleaning.privacy.scan import Matches, Scan, is_word
+from textmill.components.text.privacy.scan import Matches, Scan, is_word
 
 _LETTERS = "\u00c0-\u024f\u0370-\u052f"
 _LOCAL_BACKWARD = re.compile(rf"[A-Za-z0-9_.%+'{_LETTERS}-]{{1,65}}")
