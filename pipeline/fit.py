@@ -98,7 +98,7 @@ def make_start(
         survey, name=name, budget=budget, size=size, folder=folder, chosen=chosen
     )
     window = values["model"].get("sequence_length")
-    lines = [*describe(survey, target=chosen and chosen.target)]
+    lines = [*describe(survey, target=chosen.target if chosen else None)]
     if window is None:
         lines.append(f"model: linear; {budget} is too short for an encoder, too")
     lines += [f"note: {remark}" for remark in remarks(survey, window=window)]
@@ -116,7 +116,7 @@ def _choose(
     """Returns the task with its columns; None for one label of one text.
 
     Raises:
-        ConfigError: there is no such task, or a column is missing.
+        ConfigError: the task is unknown, or a column is missing.
     """
     if task is None and len(texts) < 2:
         return None

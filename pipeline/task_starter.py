@@ -68,7 +68,7 @@ def check_task(task: str, texts: Sequence[str], target: str | None) -> TaskStart
     """Returns the start of a task, for columns of texts and of its target.
 
     Raises:
-        ConfigError: there is no such task, or a column is missing.
+        ConfigError: the task is unknown, or a column is missing.
     """
     if task not in STARTS:
         hint = did_you_mean(task, list(STARTS))

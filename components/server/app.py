@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import psutil
@@ -35,23 +35,10 @@ from textmill.components.server.responses import (
 )
 from textmill.components.server.rest import Call, parse_examples, parse_predict
 
+if TYPE_CHECKING:
+    from textmill.components.request_log import RequestLog
+
 _STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-
-
-class Recorder(Protocol):
-    """Base class: receives answered requests, for monitoring."""
-
-    def record(
-        self,
-        *,
-        request_id: str,
-        model: str,
-        version: int,
-        texts: list[list[str]],
-        answers: list[dict[str, Any]],
-        seconds: float,
-    ) -> None:
-        """Records the texts and answers of a request, if it is in the sample."""
 
 
 @dataclass
@@ -66,7 +53,7 @@ class Server:
 
     config: ServerConfig
     models: ModelTable
-    recorder: Recorder | None = None
+    recorder: RequestLog | None = None
 
     def __post_init__(self) -> None:
         self.metrics = Metrics()

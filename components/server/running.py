@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from textmill.components.server import ModelSource, ServerConfig
-from textmill.components.server.app import Recorder, Server
+from textmill.components.server.app import Server
 from textmill.components.server.connection import protocol
 from textmill.components.server.logs import log_event
 from textmill.components.server.model_table import ModelTable
 from textmill.models.errors import ConfigError, TextmillError
+
+if TYPE_CHECKING:
+    from textmill.components.request_log import RequestLog
 
 _BACKLOG = 4096
 _KEEP_ALIVE_SECONDS = 60
@@ -48,7 +50,7 @@ def run(sources: Sequence[ModelSource], config: ServerConfig) -> None:
         signal.signal(signal.SIGTERM, before)
         listener.close()
         if recorder is not None:
-            recorder.close()  # type: ignore[attr-defined]
+            recorder.close()
     if failures:
         raise failures[0]
 
@@ -121,14 +123,9 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _recorder(config: ServerConfig) -> Recorder | None:
+def _recorder(config: ServerConfig) -> RequestLog | None:
     if config.log_requests is None:
         return None
-    if importlib.util.find_spec("textmill.components.request_log") is None:
-        raise ConfigError("--log-requests: this version of Textmill has no request log")
     from textmill.components.request_log import RequestLog
 
-    recorder: Recorder = RequestLog(
-        config.log_requests, sample=config.sample, seed=config.seed
-    )
-    return recorder
+    return RequestLog(config.log_requests, sample=config.sample, seed=config.seed)
