@@ -7,16 +7,13 @@ recognized by its methods.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from textmill.components.predictor.answers import flatten_answer
 from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.publish import write_atomically
-
-_MOST_TERMS = 8
 
 
 def make_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
@@ -163,33 +160,3 @@ def answers_like(data: Any, answers: list[dict[str, Any]]) -> Any:
     if not is_frame(data):
         return answers
     return type(data)([flatten_answer(answer) for answer in answers], index=data.index)
-
-
-def flatten_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns an answer as columns: ``probability`` of its label, ``p_<label>``.
-
-    Several labels are one text, with ``|`` between them, and have ``score_<label>``;
-    spans are a list as JSON text.
-    """
-    row: dict[str, Any] = {}
-    for name, value in answer.items():
-        if name == "probabilities":
-            row["probability"] = max(value.values())
-            row |= {f"p_{label}": value[label] for label in sorted(value)}
-        elif name == "scores":
-            row |= {f"score_{label}": value[label] for label in sorted(value)}
-        elif name == "labels":
-            row[name] = "|".join(value)
-        elif name == "spans":
-            row[name] = json.dumps(value, ensure_ascii=False)
-        elif name == "because":
-            terms = top_terms(value).items()
-            row[name] = "; ".join(f"{ngram} {weight:+.2f}" for ngram, weight in terms)
-        else:
-            row[name] = value
-    return row
-
-
-def top_terms(because: Mapping[str, float]) -> dict[str, float]:
-    """Returns the terms of an explanation that a person reads: the largest ones."""
-    return dict(islice(because.items(), _MOST_TERMS))

@@ -67,11 +67,14 @@ def file_source(name: str) -> dict[str, str]:
     )
 
 
-def read_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a file; of plain text, ``{"text": line}``.
+def read_rows(
+    path: Path, *, bad: list[dict[str, Any]] | None = None, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file; those of plain text are ``{"text": line}``.
 
     Args:
         path: the file; its ending names the format.
+        bad: receives file and reason of malformed records; without it, they are errors.
         options: keys of a source: ``text``, ``encoding``.
 
     Raises:
@@ -90,7 +93,11 @@ def read_rows(path: Path, **options: Any) -> Iterator[dict[str, Any]]:
     reader = open_reader(key, SourceConfig(**source))
     for record in reader.read(part):
         if isinstance(record, DeadLetter):
-            raise DataError(_sentence(reader, part, record))
+            sentence = _sentence(reader, part, record)
+            if bad is None:
+                raise DataError(sentence)
+            bad.append({"file": str(path), "reason": sentence})
+            continue
         yield record.row
 
 

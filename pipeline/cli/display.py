@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textmill.components.predictor.answers import top_terms
 from textmill.components.reporter.formats import duration
 from textmill.components.reporter.headline import order_baselines, summarize
 from textmill.components.reporter.measures import cautions, headline_metric, measured_on
 from textmill.components.versions import current_version
 from textmill.pipeline.pipeline import subject_of
 from textmill.pipeline.progress import visible
-from textmill.pipeline.tables import top_terms
 
 if TYPE_CHECKING:
     from textmill.pipeline.cache.plan import NodePlan

@@ -13,16 +13,22 @@ from typing import Annotated, Any
 import typer
 
 from textmill.components.artifacts import PushedVersion
+from textmill.components.predictor.answers import top
 from textmill.components.versions import POINTER, current_version, read_pointer
 from textmill.models.errors import ConfigError, DataError, did_you_mean
 from textmill.models.texts import TEXT_FIELDS
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
+from textmill.pipeline.cli.predict_bulk import (
+    BeamOptions,
+    Format,
+    is_folder,
+    predict_to_folder,
+)
 from textmill.pipeline.cli.predict_output import (
     Writer,
     batches,
     file_writer,
     to_json_line,
-    top,
 )
 from textmill.pipeline.remote.mirror import Mirror
 from textmill.pipeline.text_files import (
@@ -53,13 +59,13 @@ Texts = Annotated[
     ),
 ]
 Input = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "-i",
         "--input",
         metavar="FILE",
         help="A .csv, .tsv, .jsonl, .json, .parquet or .txt file; - reads lines of "
-        "stdin.",
+        "stdin. For an output folder also a pattern, and repeated.",
     ),
 ]
 Output = Annotated[
@@ -68,7 +74,8 @@ Output = Annotated[
         "-o",
         "--output",
         metavar="FILE",
-        help="A .jsonl or .csv file for the predictions, with the input's columns.",
+        help="A .jsonl or .csv file for the predictions, with the input's columns; or "
+        "a folder, by Beam, where a repeated call goes on.",
     ),
 ]
 Columns = Annotated[
@@ -105,7 +112,7 @@ def predict(
     target: Stage,
     texts: Texts = None,
     root: RootOrUrl = str(DEFAULT_ROOT),
-    source: Input = None,
+    inputs: Input = None,
     output: Output = None,
     columns: Columns = None,
     number: Top = None,
@@ -119,12 +126,15 @@ def predict(
         ),
     ] = False,
     trust: Trust = False,
+    format: Format = None,
+    beam: BeamOptions = None,
 ) -> None:
     """Predicts texts with a pushed model: given ones, a file's, or typed ones.
 
     The fields of an answer have one order: label, probabilities (highest first), then
     others by name.
     """
+    source = _only(inputs) if not is_folder(output) else None
     _check_options(texts, source, output, number)
     mirror = Mirror(root)
     folder = find_model(target, mirror)
@@ -137,6 +147,19 @@ def predict(
 
     model = load_saved_model(folder, trust=trust)
     columns = _text_columns(columns, model.num_texts)
+    if output is not None and is_folder(output):
+        predict_to_folder(
+            folder,
+            inputs or (),
+            output,
+            columns=columns,
+            format=format,
+            beam=beam,
+            top=number,
+            explain=explain,
+            trust=trust,
+        )
+        return
     rows = _prompt(columns) if is_prompt else _rows(texts, source, columns)
     ask = partial(predict_texts, model, explain=explain)
     size = 1 if is_prompt else _BATCH
@@ -149,6 +172,17 @@ def predict(
     as_text = partial(_print_answer, columns, is_only_one)
     write = _print_json if as_json or source is not None else as_text
     _predict(ask, rows, columns, number, write, size=size)
+
+
+def _only(inputs: Sequence[str] | None) -> str | None:
+    """Returns the input of a call that does not write a folder.
+
+    Raises:
+        ConfigError: several are given.
+    """
+    if inputs and len(inputs) > 1:
+        raise ConfigError("--input: several need a folder as --output, got none")
+    return inputs[0] if inputs else None
 
 
 def _text_columns(given: Sequence[str] | None, num_texts: int) -> list[str]:

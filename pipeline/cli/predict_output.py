@@ -11,11 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from textmill.components.predictor.answers import flatten_answer, merge
 from textmill.models.errors import ConfigError, DataError
 from textmill.pipeline.cli.options import writing
-from textmill.pipeline.tables import flatten_answer
 
-_PREFIX = "predicted_"
 _ENDINGS = (".jsonl", ".csv")
 
 
@@ -24,24 +23,6 @@ class Writer(Protocol):
 
     def __call__(self, row: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Writes one prediction."""
-
-
-def top(answer: Mapping[str, Any], number: int | None) -> dict[str, Any]:
-    """Returns an answer with its most probable labels alone; None keeps all."""
-    if number is None:
-        return dict(answer)
-    return {
-        name: dict(islice(value.items(), number))
-        if name in ("probabilities", "scores")
-        else value
-        for name, value in answer.items()
-    }
-
-
-def merge(row: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a row with an answer; a field that the row has too gets a prefix."""
-    own = {_PREFIX + key if key in row else key: answer[key] for key in answer}
-    return {**row, **own}
 
 
 def to_json_line(row: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
