@@ -57,7 +57,7 @@ class ServerConfig:
     stop_seconds: Annotated[float, Bounds(above=0, at_most=3600)] = 30.0
     """Longest time for open requests after SIGTERM."""
     log_requests: Path | None = None
-    """Folder for sampled requests and answers, which ``textmill monitor`` reads."""
+    """Folder that receives sampled requests and answers, personal data masked."""
     sample: Annotated[float, SHARE] = 0.01
     """Share of the requests that ``log_requests`` takes."""
     seed: int = 17

@@ -81,7 +81,7 @@ def serve(
     log_requests: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Keeps sampled requests for textmill monitor."
+            metavar="DIR", help="Keeps sampled requests, personal data masked."
         ),
     ] = None,
     sample: Annotated[
