@@ -12,7 +12,8 @@ from textmill.pipeline.config.load import LoadedConfig, parse_config
 from textmill.pipeline.progress import visible
 from textmill.pipeline.starter import ChosenTask, Size, render_starter, starter_config
 from textmill.pipeline.survey.remarks import check_learnable, describe, remarks
-from textmill.pipeline.survey.survey import Survey, make_survey
+from textmill.pipeline.survey.survey import Survey, Table, make_survey, read_table
+from textmill.pipeline.survey.task_columns import TaskColumns, guess_task
 from textmill.pipeline.task_starter import check_task
 
 
@@ -62,7 +63,7 @@ def make_start(
         data: a file, pattern, URL or folder.
         text: the column of the texts, guessed if not given; several of a task that
             takes them.
-        task: the task; by default, one label of one text.
+        task: the task, guessed if not given.
         label: the column of the labels, guessed if not given; of another task, that of
             its target.
         test: a file of test rows.
@@ -82,14 +83,18 @@ def make_start(
 
     _check_budget(budget)
     texts = [text] if isinstance(text, str) else list(text or ())
-    chosen = _choose(task, texts, label)
+    table = read_table(data, text=texts[0] if texts else None)
+    given = TaskColumns(task or "", tuple(texts), label)
+    guess = _guess(table, given)
+    chosen = _choose(guess)
     survey = make_survey(
         data,
-        text=texts[0] if texts else None,
-        label=None if chosen else label,
-        others=[*texts[1:], *filter(None, [label])] if chosen else (),
+        text=guess.texts[0] if guess.texts else None,
+        label=None if chosen else guess.target,
+        others=[*guess.texts[1:], *filter(None, [guess.target])] if chosen else (),
         test=test,
         title=title,
+        table=table,
     )
     if must_classify and chosen is None:
         check_learnable(survey)
@@ -98,7 +103,11 @@ def make_start(
         survey, name=name, budget=budget, size=size, folder=folder, chosen=chosen
     )
     window = values["model"].get("sequence_length")
-    lines = [*describe(survey, target=chosen.target if chosen else None)]
+    lines = [*describe(survey, has_labels=chosen is None)]
+    if chosen:
+        names = map(repr, [*chosen.texts, *filter(None, [chosen.target])])
+        other = "" if task else " (--task names another)"
+        lines.append(f"task: {chosen.task}, columns {', '.join(names)}{other}")
     if window is None:
         lines.append(f"model: linear; {budget} is too short for an encoder, too")
     lines += [f"note: {remark}" for remark in remarks(survey, window=window)]
@@ -110,21 +119,30 @@ def make_start(
     return Start(survey, lines, written, loaded)
 
 
-def _choose(
-    task: str | None, texts: Sequence[str], label: str | None
-) -> ChosenTask | None:
+def _guess(table: Table, given: TaskColumns) -> TaskColumns:
+    """Returns given columns, completed by a guess where one fits."""
+    is_complete = given.task and given.texts and given.target
+    guess = guess_task(
+        table.sample.rows,
+        table.columns,
+        task=given.task or None,
+        texts=given.texts,
+        target=given.target,
+    )
+    return given if is_complete or guess is None else guess
+
+
+def _choose(given: TaskColumns) -> ChosenTask | None:
     """Returns the task with its columns; None for one label of one text.
 
     Raises:
         ConfigError: the task is unknown, or a column is missing.
     """
-    if task is None and len(texts) < 2:
+    name = given.task or "classify"
+    if name == "classify" and len(given.texts) < 2:
         return None
-    name = task or "classify"
-    if name == "classify" and len(texts) < 2:
-        return None
-    start = check_task(name, texts, label)
-    return ChosenTask(task=name, texts=tuple(texts), target=label, start=start)
+    start = check_task(name, given.texts, given.target)
+    return ChosenTask(task=name, texts=given.texts, target=given.target, start=start)
 
 
 def _check_budget(budget: str | None) -> None:

@@ -290,14 +290,13 @@ class Answer(Task):
 
     @override
     def tune(self, rows: RowReader, *, seed: int) -> None:
-        """Sets the threshold of the most exact answers to held-out documents."""
-        columns = [*self._judged_rows(rows, seed)]
-        if columns:
-            score, right, has, opens = (
-                np.concatenate(part) for part in zip(*columns, strict=True)
-            )
-            document = np.cumsum(opens) - 1
-            self.threshold.assign(tune_threshold(score, right, has, document=document))
+        """Sets the threshold of the most exact answers, if there are held-out rows."""
+        if not len(rows):
+            return
+        columns = zip(*self._judged_rows(rows, seed), strict=True)
+        score, right, has, opens = map(np.concatenate, columns)
+        document = np.cumsum(opens) - 1
+        self.threshold.assign(tune_threshold(score, right, has, document=document))
 
     def _judged_rows(
         self, rows: RowReader, seed: int

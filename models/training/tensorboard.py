@@ -42,7 +42,14 @@ class Events:
 
         Not by ``tf.summary.histogram``, which makes 30 float64 numbers of every value.
         """
-        counts, edges = np.histogram(values[np.isfinite(values)], _BUCKETS)
+        finite = values[np.isfinite(values)]
+        # Edges of float32 would coincide where weights hardly differ.
+        ends = (
+            (np.float64(finite.min()), np.float64(finite.max()))
+            if len(finite)
+            else None
+        )
+        counts, edges = np.histogram(finite, _BUCKETS, ends)
         table = np.stack([edges[:-1], edges[1:], counts], axis=1)
         about = metadata.create_summary_metadata(display_name=None, description=None)
         write = partial(tf.summary.write, metadata=about)

@@ -15,7 +15,7 @@ from textmill.pipeline.starter import Size, data_name
 Data = Annotated[
     str,
     typer.Argument(
-        help="A csv, tsv, jsonl, json, parquet or txt file, or a folder of them.",
+        help="A csv, tsv, jsonl, json, parquet, conll or txt file, or a folder.",
         show_default=False,
     ),
 ]
@@ -38,8 +38,8 @@ Label = Annotated[
 Task = Annotated[
     str | None,
     typer.Option(
-        help="multilabel, regress, tag, embed, answer, respond or seq2seq; else one "
-        "label of a text or of a pair.",
+        help="classify, multilabel, regress, tag, embed, answer, respond or seq2seq; "
+        "guessed if not given.",
     ),
 ]
 Budget = Annotated[
@@ -67,9 +67,9 @@ def init(
 ) -> None:
     """Looks at your data and writes a first config for it.
 
-    Finds the columns of texts, labels, ids and groups, encoding, delimiter, language
-    and lengths, and says what looks wrong. With labels it is a classifier, without a
-    language model.
+    Finds the task, the columns of texts, labels, ids and groups, encoding, delimiter,
+    language and lengths, and says what looks wrong. Texts alone are for a language
+    model.
     """
     from textmill.pipeline.fit import make_start
 

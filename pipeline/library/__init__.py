@@ -84,8 +84,8 @@ def fit(
             takes them.
         label: the column of the labels, guessed if not given; of another task, that of
             its target.
-        task: ``multilabel``, ``regress``, ``tag``, ``embed``, ``answer``, ``respond``
-            or ``seq2seq``; by default, one label of a text or of a pair.
+        task: ``classify``, ``multilabel``, ``regress``, ``tag``, ``embed``,
+            ``answer``, ``respond`` or ``seq2seq``; guessed if not given.
         test: a file of test rows with the same columns; by default a part of the data.
         budget: the time to train, ``90s``, ``5m`` or ``1h``; by default a number of
             epochs. The steps around it take up to a minute more.

@@ -44,6 +44,20 @@ _LABEL_NAMES = (
     "类别",
     "分类",
 )
+LANGUAGES = {
+    "en": "English",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "zh": "Chinese",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "ru": "Russian",
+    "ar": "Arabic",
+}
 _ID_NAMES = ("id", "_id", "uid", "uuid", "guid", "key", "编号", "序号")
 _GROUP_NAMES = re.compile(
     r"(user|author|speaker|customer|client|account|person|patient|student|reviewer|sender"
@@ -102,6 +116,11 @@ class Column:
         return num_prose * 2 > len(sample)
 
     @property
+    def is_number(self) -> bool:
+        """True if every value is a number."""
+        return bool(self.counts) and all(map(is_number, self.counts))
+
+    @property
     def is_id(self) -> bool:
         """True if every row has a value of its own, in a column of a usual name."""
         is_unique = len(self.counts) == self.num_values > 1 and not self.num_missing
@@ -156,6 +175,15 @@ def value_text(value: Any) -> str | None:
             return None
         value = int(value) if value.is_integer() else value
     return str(value).strip() or None
+
+
+def is_number(text: str) -> bool:
+    """Returns True for a number as text."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def mean_length(texts: Sequence[str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from textmill.models.errors import DataError
+from textmill.pipeline.survey.columns import LANGUAGES
 from textmill.pipeline.survey.statistics import LabelStatistics
 from textmill.pipeline.survey.survey import Survey
 
@@ -18,43 +19,27 @@ _GIANT = 0.9
 _MANY_DUPLICATES = 0.05
 _MANY_LONGER = 0.05
 _SHOWN = 4
-_LANGUAGES = {
-    "en": "English",
-    "de": "German",
-    "fr": "French",
-    "es": "Spanish",
-    "it": "Italian",
-    "pt": "Portuguese",
-    "nl": "Dutch",
-    "zh": "Chinese",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "ru": "Russian",
-    "ar": "Arabic",
-}
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def describe(survey: Survey, *, target: str | None = None) -> Iterator[str]:
+def describe(survey: Survey, *, has_labels: bool = True) -> Iterator[str]:
     """Yields lines about the data: its rows, texts, labels, ids and groups.
 
     Args:
         survey: the data.
-        target: the column of a target that is not a label.
+        has_labels: whether its task learns one label of a text.
     """
     yield f"data: {survey.title}: {', '.join([survey.sample.size, *_format(survey)])}"
     texts = survey.texts
     script = f"{texts.script.capitalize()} letters" if texts.script else "no letters"
-    language = _LANGUAGES.get(texts.language, script)
+    language = LANGUAGES.get(texts.language, script)
     yield (
         f"text: column {survey.text.name!r}, {texts.num_characters:.0f} characters on "
         f"average, {language}"
     )
-    if target is not None:
-        yield f"target: column {target!r}"
-    elif survey.label is None:
+    if survey.label is None and has_labels:
         yield "label: none; no column has a few values that repeat (--label names one)"
-    else:
+    elif survey.label is not None:
         yield f"label: column {survey.label.name!r}, {survey.label.describe_labels()}"
         if names := [repr(column.name) for column in survey.other_labels]:
             yield f"not the label: {', '.join(names)} (--label names another column)"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from textmill.pipeline.survey.columns import Column, mean_length, value_text
+from textmill.pipeline.survey.columns import Column, is_number, mean_length, value_text
 
 _NUM_EXAMINED = 2000
 """Texts whose language and length in tokens are examined."""
@@ -82,8 +82,7 @@ class LabelStatistics:
     @property
     def is_continuous(self) -> bool:
         """True if labels are many different numbers, as of a regression."""
-        is_number = all(map(_is_number, self.counts))
-        return is_number and (
+        return all(map(is_number, self.counts)) and (
             any("." in label for label in self.counts) or self.is_nearly_unique
         )
 
@@ -186,7 +185,7 @@ def _leaks(labelled: Sequence[tuple[str, str]]) -> tuple[str, ...]:
 def _is_leak(label: str, texts: Mapping[str, Sequence[str]]) -> bool:
     name = label.casefold()
     shortest = _SHORTEST_LEAK if name.isascii() else _SHORTEST_LEAK - 1
-    if len(name) < shortest or _is_number(name):
+    if len(name) < shortest or is_number(name):
         return False
     own = sum(name in text for text in texts[label]) / len(texts[label])
     if own < 0.9 or len(texts[label]) < 5:
@@ -194,11 +193,3 @@ def _is_leak(label: str, texts: Mapping[str, Sequence[str]]) -> bool:
     groups = (group for other, group in texts.items() if other != label)
     others = [text for group in groups for text in group]
     return sum(name in text for text in others) < 0.1 * max(len(others), 1)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -29,6 +29,29 @@ from textmill.pipeline.survey.statistics import (
 
 
 @dataclass(frozen=True)
+class Table:
+    """A sample of data, by row and by column."""
+
+    source: dict[str, Any]
+    """The keys of its source, without its columns; paths are absolute."""
+    sample: Sample
+    columns: list[Column]
+
+    def with_text(self, name: str) -> Table:
+        """Returns the table with the tokens of a column joined to texts."""
+        rows = [
+            {**row, name: " ".join(row[name])} if _is_tokens(row.get(name)) else row
+            for row in self.sample.rows
+        ]
+        sample = replace(self.sample, rows=rows)
+        return Table(self.source, sample, read_columns(rows))
+
+
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+@dataclass(frozen=True)
 class TestData:
     """Rows of a file of their own, on which the model is measured."""
 
@@ -92,6 +115,7 @@ def make_survey(
     others: Sequence[str] = (),
     test: str | None = None,
     title: str | None = None,
+    table: Table | None = None,
 ) -> Survey:
     """Returns a survey of a bounded sample of data.
 
@@ -103,12 +127,15 @@ def make_survey(
             them, none is guessed.
         test: a file of test rows with the same columns.
         title: the name of the data in messages; by default ``data``.
+        table: the data, if they are read already.
 
     Raises:
         ConfigError: a file or a column does not exist.
         DataError: no row has a text.
     """
-    source, sample, columns = _read(data, {"text": text} if text else {})
+    table = table or read_table(data, text=text)
+    table = table.with_text(text) if text else table
+    source, sample, columns = table.source, table.sample, table.columns
     text_column = _named(columns, text, "--text") or guess_text(
         column for column in columns if column.name not in (label, *others)
     )
@@ -139,12 +166,19 @@ def make_survey(
     return survey if test is None else replace(survey, test=_survey_test(test, survey))
 
 
-def _read(
-    data: str, options: dict[str, Any]
-) -> tuple[dict[str, Any], Sample, list[Column]]:
-    """Returns the source of data, a sample of its rows, and their columns."""
+def read_table(data: str, *, text: str | None = None) -> Table:
+    """Reads a sample of the rows of data.
+
+    Args:
+        data: a file, pattern, URL or folder.
+        text: the column of the texts, if it is given.
+
+    Raises:
+        ConfigError: a file does not exist, or has no known format.
+    """
     from textmill.components.ingester.sources.config import SourceConfig
 
+    options: dict[str, Any] = {"text": text} if text else {}
     source = find_source(data)
     sample = read_sample(SourceConfig(**source, **options))
     if sample.encoding and "encoding" not in source:
@@ -155,7 +189,7 @@ def _read(
         source["columns"] = tuple(f"column_{i + 1}" for i in range(len(columns)))
         sample = read_sample(SourceConfig(**source, **options))
         columns = read_columns(sample.rows)
-    return source, sample, columns
+    return Table(source, sample, columns)
 
 
 def _named(columns: Sequence[Column], name: str | None, option: str) -> Column | None:
@@ -184,7 +218,8 @@ def _survey_test(test: str, survey: Survey) -> TestData:
     if os.path.isdir(test) or "folder" in survey.source:
         expected = "expected a file of test rows, for data without splits of its own"
         raise ConfigError(f"--test {test}: {expected}")
-    source, sample, columns = _read(test, {"text": survey.text.name})
+    table = read_table(test, text=survey.text.name).with_text(survey.text.name)
+    columns = table.columns
     text = _named(columns, survey.text.name, f"--test {test}: column")
     assert text is not None
     unknown: tuple[str, ...] = ()
@@ -194,4 +229,4 @@ def _survey_test(test: str, survey: Survey) -> TestData:
         unknown = tuple(sorted(set(label.counts) - set(survey.labels.counts)))
     known = {text_key(value) for value in survey.text.counts}
     num_shared = sum(text_key(value) in known for value in text.counts)
-    return TestData(source, len(sample.rows), unknown, num_shared)
+    return TestData(table.source, len(table.sample.rows), unknown, num_shared)

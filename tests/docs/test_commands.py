@@ -32,6 +32,7 @@ NOT_RUN = {
 }
 """Commands that cannot run here, by pattern, with the reason."""
 CODE_NOT_RUN = {
+    r"from transformers ": "needs transformers; tests/models/export load such a folder",
     r"pushed/reply/": "needs a model that writes; tests/models/generation have one",
     r"tm\.fit\(": "trains for minutes; tests/pipeline/library/test_notebook.py does it",
 }

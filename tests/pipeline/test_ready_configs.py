@@ -55,6 +55,8 @@ def small_options(name: str) -> dict[str, str]:
         train = f"stages.{stage}.train"
         length = "steps" if "steps" in settings["train"] else "epochs"
         options |= {f"{train}.{length}": "2", f"{train}.global_batch": "4"}
+        if "contrast_size" in settings["train"]:
+            options[f"{train}.contrast_size"] = "4"
         # What a model of twenty rows can do is no matter of a gate.
         options[f"stages.{stage}.evaluate"] = "{}"
     return options

@@ -10,6 +10,7 @@ from textmill.components.tokenizer import RowLayout
 from textmill.components.tokenizer.engine import PACKERS, schema_of
 from textmill.models.config import ModelConfig
 from textmill.models.export.saved_model import SavedModel
+from textmill.models.rows import RowReader
 from textmill.models.tasks.answer import Answer
 from textmill.models.tasks.config import AnswerConfig
 from textmill.models.tasks.passage_windows import reference_windows, windows
@@ -172,3 +173,10 @@ def test_below_the_threshold_there_is_no_answer():
     answers = server.reference_answers(PAIRS)
     assert all(answer["no_answer"] for answer in answers)
     assert {answer["answer"] for answer in answers} == {""}
+
+
+def test_without_held_out_rows_the_threshold_stays():
+    task = make(threshold=2.5)
+    layout = RowLayout(sequence_length=16, packing="strides", target="answer", texts=2)
+    task.tune(RowReader([], schema_of(layout, vocabulary_size=9)), seed=1)
+    assert float(task.threshold) == 2.5

@@ -13,6 +13,7 @@ from textmill.models.inference import sample_rows
 from textmill.models.training.checkpoint import Checkpoints
 from textmill.models.training.config import ProfileWindowConfig
 from textmill.models.training.monitor import TrainingMonitor
+from textmill.models.training.tensorboard import Events
 
 TIMES = {"tokens_per_second", "input_wait", "goodput", "memory_gib", "mfu"}
 
@@ -77,6 +78,18 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "TensorBoard events are not written" in out
     assert "progress.jsonl is not written" in out
+
+
+def test_weights_that_hardly_differ_have_a_histogram(tmp_path):
+    events = Events(tmp_path)
+    next_to_one = np.nextafter(np.float32(1), np.float32(2))
+    events.histogram("scale", np.array([1, 1, next_to_one, np.nan], np.float32), 1)
+    events.close()
+    read_back = EventAccumulator(str(tmp_path))
+    read_back.Reload()
+    [event] = read_back.Tensors("scale")
+    counts = tf.make_ndarray(event.tensor_proto)[:, 2].tolist()
+    assert (counts[0], counts[-1], sum(counts)) == (2, 1, 3)
 
 
 def test_the_profiler_looks_at_its_window(tmp_path):

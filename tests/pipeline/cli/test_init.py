@@ -204,7 +204,7 @@ def test_ctrl_c_is_exit_code_130(textmill, monkeypatch):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit, "make_survey", interrupt)
+    monkeypatch.setattr(fit, "read_table", interrupt)
     assert textmill("init", "t.csv", code=130)[1] == "textmill: interrupted\n"
 
 
@@ -243,6 +243,24 @@ def test_every_task_has_a_first_config(task, textmill, tmp_path):
         assert getattr(source, key) == target
 
 
+@pytest.mark.parametrize("task", [task for task in TASKS if task != "regress"])
+def test_the_task_is_guessed_from_the_columns(task, textmill):
+    file, options = task_options(task)
+    textmill("init", file, "--task", task, *options, "-o", "a.yaml", code=0)
+    _, err = textmill("init", file, "-o", "b.yaml", code=0)
+    assert load_config(Path("a.yaml")).config == load_config(Path("b.yaml")).config
+    assert f"task: {task}, columns '" in err
+
+
+def test_a_conll_file_is_for_tagging(textmill):
+    Path("a.conll").write_text("EU B-org\nrejects O\n\nPeter B-person\n", "utf-8")
+    textmill("init", "a.conll", "-o", "c.yaml", code=0)
+    config = load_config(Path("c.yaml")).config
+    assert config.stages["tags"].task == "tag"
+    source = config.datasets["texts"].source
+    assert (source.text, source.tags) == ("text", "tags")
+
+
 def test_a_pair_of_texts_with_a_label_is_a_classifier_of_pairs(textmill, tmp_path):
     lines = [
         json.dumps(
@@ -263,7 +281,7 @@ def test_a_pair_of_texts_with_a_label_is_a_classifier_of_pairs(textmill, tmp_pat
     ("options", "sentence"),
     [
         (("--task", "regres"), "got 'regres'; did you mean 'regress'?"),
-        (("--task", "regress", "--text", "review"), "the column of number, by --label"),
+        (("--task", "tag", "--text", "review"), "the column of tags, by --label"),
         (("--task", "embed", "--text", "review"), "expected 2 or 3 columns of texts"),
         (
             ("--task", "regress", "--text", "review", "--label", "star"),
