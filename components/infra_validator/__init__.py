@@ -1,14 +1,14 @@
-"""Infra validation: a fresh process loads each export and must answer the same."""
+"""Infra validation: a fresh process runs each export, and must answer the same.
+
+Reading order: ``fresh_process`` starts ``answering``, which runs an export in its own
+runtime, and limits its time and memory; ``comparison`` holds its answers against the
+trainer's.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from textmill.components.artifacts import (
     ServingModel,
@@ -17,24 +17,23 @@ from textmill.components.artifacts import (
     write_json,
 )
 from textmill.components.base import Component, Input, Output
-from textmill.models.errors import IntegrityError
+from textmill.models.checks import Bounds, check_bounds
 from textmill.models.export import FORMATS
-from textmill.models.optional_imports import skip_optional_imports
-
-_BROKEN_UTF8 = b"\xff\xfe\x00\xc3"
-_HOSTILE = (
-    *("", " ", "\x00", "x" * 1_000_000),
-    *("\ufffd\u200d\u0301", "[CLS] [MASK]", _BROKEN_UTF8),
-)
-_SECONDS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfraValidatorConfig:
-    """Tolerance of the comparison."""
+    """A stage's ``validate`` section: the tolerance, and limits of each process."""
 
-    tolerance: float = 1e-4
-    """Largest absolute difference of any number in an answer."""
+    tolerance: Annotated[float, Bounds(at_least=0, at_most=1)] = 1e-4
+    """Largest absolute difference of any number in an answer from the trainer's."""
+    max_seconds: Annotated[int, Bounds(at_least=1, at_most=86_400)] = 600
+    """Seconds that a format may take to load and to answer all texts."""
+    max_memory: Annotated[float, Bounds(above=0, at_most=4096)] = 8.0
+    """GiB of memory that the process of a format may use."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 def validate(
@@ -45,130 +44,61 @@ def validate(
 ) -> None:
     """Compares the answers of each format, in a fresh process, with the trainer's.
 
-    Hostile texts must be answered, too.
+    Hostile texts must be answered, too. Sizes, memory and times are left out of the
+    digest.
 
     Raises:
         IntegrityError: an answer differs, with the largest difference, or a model
             does not load or answer at all.
+        MachineError: a process needs more time or memory than it may use.
     """
+    from textmill.components.infra_validator.answering import HOSTILE
+    from textmill.components.infra_validator.comparison import compare
+    from textmill.components.infra_validator.fresh_process import (
+        ask_fresh_process,
+        latency,
+        num_bytes,
+    )
+
     expected = read_json(serving.path / serving.PARITY)
     request = validation.file("request.json")
     write_json(request, expected["texts"])
-    differences = {}
+    table = {}
     for name in serving.facts["formats"]:
         folder = serving.path / name
-        answers = _ask_fresh_process(name, folder, request)
+        run = ask_fresh_process(
+            name,
+            folder,
+            request,
+            max_seconds=config.max_seconds,
+            max_memory=int(config.max_memory * 2**30),
+        )
         given = FORMATS[name].answers.get(serving.facts["task"])
-        differences[name] = _compare(folder, expected, answers, config.tolerance, given)
+        difference = compare(
+            folder, expected, run.answers, tolerance=config.tolerance, given=given
+        )
+        table[name] = {
+            "largest_difference": difference,
+            "bytes": num_bytes(folder),
+            "memory_bytes": run.memory,
+            "latency_ms": latency(run.milliseconds),
+        }
     request.unlink()
     write_json(
         validation.file(validation.FILE),
         {
             "texts": len(expected["texts"]),
-            "largest_difference": max(differences.values()),
-            "formats": {
-                name: {
-                    "largest_difference": difference,
-                    "bytes": _num_bytes(serving.path / name),
-                }
-                for name, difference in differences.items()
-            },
+            "largest_difference": max(
+                row["largest_difference"] for row in table.values()
+            ),
+            "formats": table,
             "tolerance": config.tolerance,
-            "hostile_texts": len(_HOSTILE),
+            "hostile_texts": len(HOSTILE),
         },
     )
     validation.facts = {"serving": serving.seal}
     validation.identity = {"serving": serving.digest}
 
 
-def _compare(
-    folder: Path,
-    expected: Any,
-    answers: list[Any],
-    tolerance: float,
-    given: tuple[str, ...] | None,
-) -> float:
-    """Returns the largest difference of the answers, or of their given outputs.
-
-    Raises:
-        IntegrityError: one is above the tolerance.
-    """
-    largest = 0.0
-    for text, reference, answer in zip(
-        expected["texts"], expected["answers"], answers, strict=True
-    ):
-        if given is not None:
-            reference = {name: reference[name] for name in given}
-        for output, difference in _differences(reference, answer):
-            largest = max(largest, difference)
-            if not difference <= tolerance:
-                raise IntegrityError(
-                    f"{folder}: {output} of {text[:60]!r} differs by "
-                    f"{difference:.3g} in a fresh process, {tolerance:g} is "
-                    "allowed: the export is not the trained model"
-                )
-    return largest
-
-
-def _num_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _ask_fresh_process(name: str, folder: Path, request: Path) -> list[Any]:
-    """Returns the answers to the texts of a request, by an export in a format."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "textmill.components.infra_validator",
-            name,
-            folder,
-            request,
-        ],
-        capture_output=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise IntegrityError(
-            f"{folder}: a fresh process could not answer "
-            f"(exit code {done.returncode}): {last}"
-        )
-    answers: list[Any] = json.loads(done.stdout.rpartition(b"\n")[2])
-    return answers
-
-
-def _differences(
-    first: Any, second: Any, where: str = ""
-) -> Iterator[tuple[str, float]]:
-    """Yields every number's absolute difference; texts differ by 0 or infinity."""
-    if isinstance(first, dict):
-        for name in first.keys() | second.keys():
-            yield from _differences(first.get(name), second.get(name), name)
-    elif isinstance(first, list) and isinstance(second, list):
-        if len(first) != len(second):
-            yield where, float("inf")
-        for a, b in zip(first, second, strict=False):
-            yield from _differences(a, b, where)
-    elif isinstance(first, float) and isinstance(second, float):
-        yield where, abs(first - second)
-    else:
-        yield where, 0.0 if first == second else float("inf")
-
-
-def _answer(name: str, folder: Path, request: Path) -> None:
-    skip_optional_imports()
-    runtime = FORMATS[name].load().load(folder)
-    for text in _HOSTILE:
-        runtime.answer([(text,) * runtime.num_texts])
-    sys.stdout.write("\n" + json.dumps(runtime.answer(read_json(request))))
-
-
 class InfraValidator(Component, executor=validate):
     """Serving model -> validation (TFX: InfraValidator)."""
-
-
-if __name__ == "__main__":
-    _answer(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
