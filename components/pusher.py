@@ -98,7 +98,7 @@ def push(
         )
         version = _push_all(
             lambda folder, version: _copy(
-                serving, evaluation, card, folder, version, describe
+                serving, evaluation, validation, card, folder, version, describe
             ),
             lambda folder: _holds(folder, serving, card),
             folders,
@@ -230,6 +230,7 @@ def _holds(folder: Path, serving: ServingModel, card: dict[str, Any]) -> bool:
 def _copy(
     serving: ServingModel,
     evaluation: Evaluation,
+    validation: Validation,
     card: dict[str, Any],
     folder: Path,
     version: int,
@@ -244,6 +245,8 @@ def _copy(
             shutil.copytree(serving.path / name, target)
     (staging / PushedVersion.CARD).parent.mkdir(exist_ok=True)
     write_json(staging / PushedVersion.CARD, card)
+    table = validation.path / validation.FILE
+    shutil.copyfile(table, staging / PushedVersion.VALIDATION)
     for rows in evaluation.files(evaluation.ROWS):
         shutil.copyfile(rows, staging / PushedVersion.ROWS)
     describe(staging)

@@ -8,7 +8,7 @@ from typing import Any
 from textmill.components.base import Channel, Component
 from textmill.components.evaluator import Evaluator, EvaluatorConfig
 from textmill.components.exporter import Exporter, ExporterConfig
-from textmill.components.infra_validator import InfraValidator, InfraValidatorConfig
+from textmill.components.infra_validator import InfraValidator
 from textmill.components.pusher import Pusher, PusherConfig
 from textmill.pipeline.config.schema import PipelineConfig
 
@@ -65,8 +65,9 @@ def delivery_nodes(
         model=model,
     )
     validate = InfraValidator(
-        InfraValidatorConfig(),
+        stage.validate,
         id=f"validate.{name}",
+        config_paths={"": f"stages.{name}.validate"},
         serving=export.outputs["serving"],
     )
     nodes: dict[str, Component] = {"export": export, "validate": validate}

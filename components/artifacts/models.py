@@ -88,6 +88,9 @@ class ServingModel(Artifact):
 class Validation(Artifact):
     """Answers of a fresh process compared with the trainer's: ``validation.json``.
 
+    Its ``formats`` has of each format the largest difference, the size, the memory of
+    the process, and the latency of a single text in milliseconds.
+
     Facts: ``serving`` (the seal of the bytes that answered).
     """
 

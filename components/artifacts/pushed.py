@@ -52,6 +52,9 @@ class PushedVersion(Artifact):
     MODEL = "saved_model.pb"
     CARD = "assets.extra/evaluation.json"
     """The model's digest and evaluation."""
+    VALIDATION = "assets.extra/validation.json"
+    """The comparison of its formats with the trained model; older versions have none.
+    """
     ROWS = "assets.extra/evaluation_rows.parquet"
     """``rows.parquet`` of its evaluation; older versions have none."""
 

@@ -14,6 +14,7 @@ from textmill.components.artifacts import ServingModel
 from textmill.components.beam_runners import DEFAULT_RUNNER, refusal
 from textmill.components.evaluator import EvaluateConfig
 from textmill.components.exporter import ExportConfig
+from textmill.components.infra_validator import InfraValidatorConfig
 from textmill.components.ingester import config as ingester
 from textmill.components.manifest import canonical_json
 from textmill.components.profiler.config import ProfileConfig
@@ -111,6 +112,8 @@ class StageConfig:
     served."""
     export: ExportConfig | None = None
     """Export. Not set: the stage ends with its evaluation."""
+    validate: InfraValidatorConfig = field(default_factory=InfraValidatorConfig)
+    """Validation of the export, which a fresh process runs format by format."""
     push: PushConfig | None = None
     """Where the model is pushed. Not set: nowhere."""
 

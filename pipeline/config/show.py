@@ -121,6 +121,7 @@ _READ_WHEN: Mapping[str, Callable[..., bool]] = {
         TASKS[stage.task].target != "none"
     ),
     "StageConfig.generate": lambda file, stage: TASKS[stage.task].generates,
+    "StageConfig.validate": lambda file, stage: stage.export is not None,
     "TrainingConfig.cooldown": lambda stage, train: train.schedule == "wsd",
     "TrainingConfig.average_decay": lambda stage, train: train.average == "ema",
     "TrainingConfig.average_from": lambda stage, train: train.average == "swa",

@@ -444,7 +444,7 @@ def test_the_canonical_form_is_plain_sorted_and_blind_to_order_and_spelling(writ
 def test_the_schema_describes_every_field(write):
     schema = config_schema()
     definitions = [schema, *schema["$defs"].values()]
-    assert len(definitions) == 37
+    assert len(definitions) == 38
     for definition in definitions:
         assert definition["additionalProperties"] is False
         assert definition["description"]
