@@ -33,7 +33,7 @@ NOT_RUN = {
 """Commands that cannot run here, by pattern, with the reason."""
 CODE_NOT_RUN = {
     r"pushed/reply/": "needs a model that writes; tests/models/generation have one",
-    r"from transformers ": "needs transformers; tests/models/export/test_huggingface.py",
+    r"from transformers ": "needs it; tests/models/export/test_huggingface.py",
     r"tm\.fit\(": "trains for minutes; tests/pipeline/library/test_notebook.py does it",
 }
 """Python that cannot run here, by pattern, with the reason."""

@@ -108,10 +108,8 @@ def test_the_report_quotes_sources_references_and_written_texts(project):
 
 def test_targets_may_have_a_vocabulary_of_their_own(project, tmp_path):
     config = CONFIG.replace(
-        "learn_from: pairs,", "learn_from: pairs, target: {kind: character, size: 80},"
+        "learn_from: pairs,", "learn_from: pairs, target: {kind: bpe, size: 350},"
     )
-    # Longer in characters than in pieces.
-    config = config.replace("target_length: 12", "target_length: 40")
     (tmp_path / "tiny.yaml").write_text(config)
     (tmp_path / "pairs.jsonl").write_bytes((project / "pairs.jsonl").read_bytes())
     done = textmill("run", "tiny.yaml", "--root", "root", cwd=tmp_path)
