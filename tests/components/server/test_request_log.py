@@ -1,4 +1,4 @@
-"""A server's request log: what it answered is in the files, masked."""
+"""The request log of a server holds its answers, personal data masked."""
 
 import json
 

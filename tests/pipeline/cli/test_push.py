@@ -49,7 +49,7 @@ def test_a_pinned_version_stays_current(textmill, root, tmp_path):
 
 def test_a_version_is_verified_by_stage_folder_and_key(textmill, root, tmp_path):
     out, _ = textmill("verify", "topic")
-    assert out.startswith("textmill_root/pushed/topic/2: 5 files as pushed, signed by")
+    assert out.startswith("textmill_root/pushed/topic/2: 6 files as pushed, signed by")
     key = root / "keys/push.pub"
     checked = json.loads(
         textmill("verify", f"{root}/pushed/topic/1", "--key", key, "--json")[0]

@@ -1,4 +1,4 @@
-"""``textmill serve``: targets of the command line, tokens, and what is refused."""
+"""``textmill serve``: targets of the command line, tokens, and refusals."""
 
 import json
 
