@@ -87,6 +87,7 @@ def served(tmp_path):
     sealed(serving, f"{serving.SAVED_MODEL}/{PushedVersion.MODEL}")
     validation = Validation(tmp_path / "validation")
     validation.facts = {"serving": serving.seal}
+    validation.file(validation.FILE).write_text("{}")
     push(
         serving=serving,
         evaluation=evaluation,
