@@ -6,7 +6,7 @@ import glob
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from textmill.components.manifest import sha256_file
 from textmill.models.errors import ConfigError, DataError
 from textmill.pipeline.publish import write_atomically
-from textmill.pipeline.text_files import fitting_encoding, read_rows, text_of
+from textmill.pipeline.text_files import fitting_encoding, read_text_rows
 
 if TYPE_CHECKING:
     from textmill.components.predictor.bulk import Block, BulkJob
@@ -130,7 +130,13 @@ def _write_blocks(
 
     blocks, bad = list[Block](), list[dict[str, Any]]()
     counts = {"rows": 0, "bad": 0}
-    rows = (row for file in files for row in _rows(file, job.columns, bad))
+    rows = (
+        row
+        for file in files
+        for row in read_text_rows(
+            file, job.columns, encoding=fitting_encoding(file), bad=bad
+        )
+    )
     while block_rows := list(islice(rows, _BLOCK_ROWS)):
         number = len(blocks)
         block = Block(
@@ -145,30 +151,3 @@ def _write_blocks(
     lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in bad]
     write_atomically(output / _BAD, "".join(lines).encode())
     return blocks, counts
-
-
-def _rows(
-    file: Path, columns: Sequence[str], bad: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a file with texts; collects those without.
-
-    Raises:
-        ConfigError: the first row lacks a column.
-    """
-    options: dict[str, Any] = {"text": list(columns) if columns[1:] else columns[0]}
-    if file.suffix == ".txt":
-        options = {}
-    if (encoding := fitting_encoding(file)) is not None:
-        options["encoding"] = encoding
-    has_texts = False
-    for number, row in enumerate(read_rows(file, bad=bad, **options), start=1):
-        try:
-            where = f"{file}, row {number}"
-            texts = {column: text_of(row, column, where) for column in columns}
-        except (ConfigError, DataError) as error:
-            if isinstance(error, ConfigError) and not has_texts:
-                raise
-            bad.append({"file": str(file), "reason": str(error)})
-            continue
-        has_texts = True
-        yield row | texts

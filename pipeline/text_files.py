@@ -7,7 +7,7 @@ here a file is read from its start, and its first bad record is an error.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,65 @@ def read_rows(
             bad.append({"file": str(path), "reason": sentence})
             continue
         yield record.row
+
+
+def read_text_rows(
+    path: Path,
+    columns: Sequence[str],
+    *,
+    encoding: str | None,
+    bad: list[dict[str, Any]] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file, each with a text in every column.
+
+    A line of plain text holds the texts of all columns, with tabs between them.
+
+    Args:
+        path: the file; its ending names the format.
+        columns: columns of texts.
+        encoding: as of ``fitting_encoding``.
+        bad: receives file and reason of rows without texts; without it, they are
+            errors.
+
+    Raises:
+        ConfigError: the file is missing, or its first row lacks a column.
+        DataError: a record is malformed, or has no text.
+    """
+    [format] = file_source(str(path))
+    options: dict[str, Any] = {"text": list(columns) if columns[1:] else columns[0]}
+    if format == "txt":
+        options = {}
+    if encoding is not None:
+        options["encoding"] = encoding
+    has_texts = False
+    for number, row in enumerate(read_rows(path, bad=bad, **options), start=1):
+        where = f"{path}, row {number}"
+        try:
+            if format == "txt":
+                row = split_line(row["text"], columns, where)
+            texts = {column: text_of(row, column, where) for column in columns}
+        except (ConfigError, DataError) as error:
+            if bad is None or (isinstance(error, ConfigError) and not has_texts):
+                raise
+            bad.append({"file": str(path), "reason": str(error)})
+            continue
+        has_texts = True
+        yield row | texts
+
+
+def split_line(line: str, columns: Sequence[str], where: str) -> dict[str, Any]:
+    """Returns the texts of a line by column: several have a tab between them.
+
+    Raises:
+        DataError: the line has another number of texts.
+    """
+    parts = line.split("\t") if columns[1:] else [line]
+    if len(parts) != len(columns):
+        raise DataError(
+            f"{where}: expected {len(columns)} texts with a tab between them, got "
+            f"{len(parts)}"
+        )
+    return dict(zip(columns, parts, strict=True))
 
 
 def _sentence(reader: Reader, part: FileRange, letter: DeadLetter) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
 
+from textmill.components.manifest import write_flushed
 from textmill.components.predictor.answers import flatten_answer, merge, top
 from textmill.components.shards import open_shard, read_shard
 from textmill.models.errors import DataError
@@ -106,7 +107,7 @@ def _predict_block(block: Block, job: BulkJob, scratch: Any) -> None:
         )
         target = Path(block.predictions)
         draft = target.with_name(f".{target.name}")
-        draft.write_bytes(content)
+        write_flushed(draft, content)
         draft.rename(target)
 
 
@@ -115,8 +116,7 @@ def _answers(rows: Sequence[Row], job: BulkJob) -> list[dict[str, Any]]:
 
     texts = [[row[column] for column in job.columns] for row in rows]
     order = sorted(range(len(rows)), key=lambda i: (sum(map(len, texts[i])), i))
-    with _LOADING:
-        model = _model(job.model, job.trust)
+    model = shared_model(job.model, trust=job.trust)
     given = [texts[i][0] if len(texts[i]) == 1 else texts[i] for i in order]
     answers: list[Any] = [None] * len(rows)
     for i, answer in zip(
@@ -124,6 +124,12 @@ def _answers(rows: Sequence[Row], job: BulkJob) -> list[dict[str, Any]]:
     ):
         answers[i] = answer
     return answers
+
+
+def shared_model(folder: str, *, trust: bool) -> Runtime:
+    """Returns a SavedModel, which a process loads once."""
+    with _LOADING:
+        return _model(folder, trust)
 
 
 @cache

@@ -15,14 +15,14 @@ import typer
 from textmill.components.artifacts import PushedVersion
 from textmill.components.predictor.answers import top
 from textmill.components.versions import POINTER, current_version, read_pointer
-from textmill.models.errors import ConfigError, DataError, did_you_mean
-from textmill.models.texts import TEXT_FIELDS
+from textmill.models.errors import ConfigError, did_you_mean
 from textmill.pipeline.cli.options import DEFAULT_ROOT, RootOrUrl
 from textmill.pipeline.cli.predict_bulk import (
     BeamOptions,
     Format,
     is_folder,
     predict_to_folder,
+    text_columns,
 )
 from textmill.pipeline.cli.predict_output import (
     Writer,
@@ -31,12 +31,7 @@ from textmill.pipeline.cli.predict_output import (
     to_json_line,
 )
 from textmill.pipeline.remote.mirror import Mirror
-from textmill.pipeline.text_files import (
-    file_source,
-    fitting_encoding,
-    read_rows,
-    text_of,
-)
+from textmill.pipeline.text_files import fitting_encoding, read_text_rows, split_line
 
 _VERSION = re.compile(rf"pushed/([^/]+)/(\d+)/{re.escape(PushedVersion.MODEL)}")
 
@@ -145,8 +140,6 @@ def predict(
         predict_texts,
     )
 
-    model = load_saved_model(folder, trust=trust)
-    columns = _text_columns(columns, model.num_texts)
     if output is not None and is_folder(output):
         predict_to_folder(
             folder,
@@ -160,6 +153,8 @@ def predict(
             trust=trust,
         )
         return
+    model = load_saved_model(folder, trust=trust)
+    columns = text_columns(columns, model.num_texts)
     rows = _prompt(columns) if is_prompt else _rows(texts, source, columns)
     ask = partial(predict_texts, model, explain=explain)
     size = 1 if is_prompt else _BATCH
@@ -183,21 +178,6 @@ def _only(inputs: Sequence[str] | None) -> str | None:
     if inputs and len(inputs) > 1:
         raise ConfigError("--input: several need a folder as --output, got none")
     return inputs[0] if inputs else None
-
-
-def _text_columns(given: Sequence[str] | None, num_texts: int) -> list[str]:
-    """Returns the columns of a model's texts.
-
-    Raises:
-        ConfigError: another number of them is given.
-    """
-    columns = list(given or TEXT_FIELDS[:num_texts])
-    if len(columns) != num_texts:
-        raise ConfigError(
-            f"--text: expected {num_texts} column{'s' if num_texts > 1 else ''}, which "
-            f"the model takes, got {len(columns)}"
-        )
-    return columns
 
 
 def _check_options(
@@ -260,18 +240,10 @@ def _rows(
     if source is None or source == "-":
         yield from _typed_rows(texts, columns)
         return
-    [format] = file_source(source)
-    options: dict[str, Any] = {"text": list(columns) if columns[1:] else columns[0]}
-    if format == "txt":
-        options = {}
-    if (encoding := fitting_encoding(Path(source))) is not None:
+    path = Path(source)
+    if (encoding := fitting_encoding(path)) is not None:
         print(f"textmill: {source}: read as {encoding}", file=sys.stderr)
-        options["encoding"] = encoding
-    for number, row in enumerate(read_rows(Path(source), **options), start=1):
-        where = f"{source}, row {number}"
-        if format == "txt":
-            row = _split_line(row["text"], columns, where)
-        yield row | {column: text_of(row, column, where) for column in columns}
+    yield from read_text_rows(path, columns, encoding=encoding)
 
 
 def _typed_rows(
@@ -281,7 +253,7 @@ def _typed_rows(
     given, size = read_texts(texts), len(columns)
     if not texts:
         for number, line in enumerate(given, 1):
-            yield _split_line(line, columns, f"stdin, line {number}")
+            yield split_line(line, columns, f"stdin, line {number}")
         return
     if len(given) % size:
         names = " and ".join(columns)
@@ -291,17 +263,6 @@ def _typed_rows(
         )
     for start in range(0, len(given), size):
         yield dict(zip(columns, given[start : start + size], strict=True))
-
-
-def _split_line(line: str, columns: Sequence[str], where: str) -> dict[str, Any]:
-    """Returns the texts of a line by column: several have a tab between them."""
-    parts = line.split("\t") if columns[1:] else [line]
-    if len(parts) != len(columns):
-        raise DataError(
-            f"{where}: expected {len(columns)} texts with a tab between them, got "
-            f"{len(parts)}"
-        )
-    return dict(zip(columns, parts, strict=True))
 
 
 def _prompt(columns: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from textmill.models.errors import ConfigError, one_of
+from textmill.models.texts import TEXT_FIELDS
 
 Format = Annotated[
     str | None,
@@ -36,14 +37,30 @@ def is_folder(output: Path | None) -> bool:
     return output is not None and (output.is_dir() or not output.suffix)
 
 
+def text_columns(given: Sequence[str] | None, num_texts: int) -> list[str]:
+    """Returns the columns of a model's texts.
+
+    Raises:
+        ConfigError: another number of them is given.
+    """
+    columns = list(given or TEXT_FIELDS[:num_texts])
+    if len(columns) != num_texts:
+        raise ConfigError(
+            f"--text: expected {num_texts} column{'s' if num_texts > 1 else ''}, which "
+            f"the model takes, got {len(columns)}"
+        )
+    return columns
+
+
 def predict_to_folder(
     model: Path,
     inputs: Sequence[str],
     output: Path,
     *,
-    columns: Sequence[str],
+    columns: Sequence[str] | None,
     format: str | None,
     beam: Sequence[str] | None,
+    trust: bool,
     **options: Any,
 ) -> None:
     """Predicts files into a folder, and prints the counts.
@@ -51,7 +68,7 @@ def predict_to_folder(
     Raises:
         ConfigError: no file is named, or the format is unknown.
     """
-    from textmill.components.predictor.bulk import BulkJob, OutputFormat
+    from textmill.components.predictor.bulk import BulkJob, OutputFormat, shared_model
     from textmill.pipeline.bulk import LEDGER, input_files, predict_files
 
     if not inputs or "-" in inputs:
@@ -65,10 +82,13 @@ def predict_to_folder(
         raise ConfigError(f"--format: expected {one_of(known)}, got {kind!r}")
     # Beam warns of packages for engines that are not asked for.
     logging.disable(logging.WARNING)
+    # Worker threads of this process answer with the same one.
+    num_texts = shared_model(str(model), trust=trust).num_texts
     job = BulkJob(
         model=str(model),
-        columns=tuple(columns),
+        columns=tuple(text_columns(columns, num_texts)),
         format=cast(OutputFormat, kind),
+        trust=trust,
         **options,
     )
     ledger = predict_files(files, output, job, beam_options=_beam_options(beam))
