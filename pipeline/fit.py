@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from textmill.models.errors import ConfigError
 from textmill.pipeline.config.load import LoadedConfig, parse_config
 from textmill.pipeline.progress import visible
-from textmill.pipeline.starter import ChosenTask, Size, render_starter, starter_config
+from textmill.pipeline.starter import Size, render_starter, starter_config
 from textmill.pipeline.survey.remarks import check_learnable, describe, remarks
 from textmill.pipeline.survey.survey import Survey, Table, make_survey, read_table
 from textmill.pipeline.survey.task_columns import TaskColumns, guess_task
-from textmill.pipeline.task_starter import check_task
+from textmill.pipeline.task_starter import check_columns
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,17 @@ def _guess(table: Table, given: TaskColumns) -> TaskColumns:
     return given if is_complete or guess is None else guess
 
 
-def _choose(given: TaskColumns) -> ChosenTask | None:
+def _choose(given: TaskColumns) -> TaskColumns | None:
     """Returns the task with its columns; None for one label of one text.
 
     Raises:
         ConfigError: the task is unknown, or a column is missing.
     """
-    name = given.task or "classify"
-    if name == "classify" and len(given.texts) < 2:
+    chosen = replace(given, task=given.task or "classify")
+    if chosen.task == "classify" and len(chosen.texts) < 2:
         return None
-    start = check_task(name, given.texts, given.target)
-    return ChosenTask(task=name, texts=given.texts, target=given.target, start=start)
+    check_columns(chosen)
+    return chosen
 
 
 def _check_budget(budget: str | None) -> None:

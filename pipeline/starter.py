@@ -10,16 +10,16 @@ import io
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from textmill.models.tasks import TASKS
-from textmill.pipeline.task_starter import TaskStart, target_column
+from textmill.pipeline.task_starter import STARTS, source_columns
 from textmill.pipeline.text_files import stem
 
 if TYPE_CHECKING:
     from textmill.pipeline.survey.survey import Survey
+    from textmill.pipeline.survey.task_columns import TaskColumns
 
 Size = Literal["small", "base"]
 
@@ -67,7 +67,7 @@ def starter_config(
     budget: str | None = None,
     size: Size | None = None,
     folder: Path | None = None,
-    chosen: ChosenTask | None = None,
+    chosen: TaskColumns | None = None,
 ) -> dict[str, Any]:
     """Returns a config with one data set and one model, as written in YAML.
 
@@ -86,7 +86,7 @@ def starter_config(
     dataset, vocabulary = _dataset(survey, folder, chosen), _vocabulary(survey)
     if chosen is not None:
         model, stage = _of_task(chosen, survey, budget, size)
-        vocabulary |= chosen.start.vocabulary
+        vocabulary |= STARTS[chosen.task].vocabulary
     title = to_name(data_name(survey.title))
     stage_name = name or (to_name(_label_title(survey)) if survey.label else title)
     if chosen is not None and name is None:
@@ -116,34 +116,16 @@ def _model_and_stage(
     return model, {**stage, "train": _training(survey, budget), **delivery}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChosenTask:
-    """A task, and the columns that it reads."""
-
-    task: str
-    texts: tuple[str, ...]
-    """The columns of its texts."""
-    target: str | None
-    """The column of its target, if it has one."""
-    start: TaskStart
-
-    @property
-    def columns(self) -> dict[str, Any]:
-        """The keys of a source, with their columns."""
-        texts = self.texts[0] if len(self.texts) == 1 else list(self.texts)
-        return {"text": texts, **target_column(self.task, self.target)}
-
-
 def _of_task(
-    chosen: ChosenTask, survey: Survey, budget: str | None, size: Size
+    chosen: TaskColumns, survey: Survey, budget: str | None, size: Size
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the sections of the model and of the stage of a chosen task."""
-    length = window(survey, size)
+    start, length = STARTS[chosen.task], window(survey, size)
     if len(chosen.texts) == 2 and chosen.task != "embed":
         length = min(2 * length, _MAX_WINDOW["base"])
-    model = {**_MODELS[size], "sequence_length": length, **chosen.start.model}
-    train = {**_training(survey, budget), **chosen.start.train}
-    if "accuracy" not in TASKS[chosen.task].metrics or not chosen.start.is_encoder:
+    model = {**_MODELS[size], "sequence_length": length, **start.model}
+    train = {**_training(survey, budget), **start.train}
+    if "accuracy" not in TASKS[chosen.task].metrics or not start.is_encoder:
         del train["best_metric"]
     stage = {"task": chosen.task, "dataset": "texts", "train": train}
     return model, {**stage, "export": {}, "push": {}}
@@ -177,11 +159,11 @@ def _label_title(survey: Survey) -> str:
 
 
 def _dataset(
-    survey: Survey, folder: Path | None, chosen: ChosenTask | None
+    survey: Survey, folder: Path | None, chosen: TaskColumns | None
 ) -> dict[str, Any]:
     columns: dict[str, Any] = {"text": survey.text.name}
     columns |= {"label": survey.label.name} if survey.label else {}
-    columns |= chosen.columns if chosen else {}
+    columns |= source_columns(chosen) if chosen else {}
     columns |= {"id": survey.id.name} if survey.id else {}
     dataset: dict[str, Any] = _sources(survey, columns, folder)
     if survey.label:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textmill.models.errors import ConfigError, did_you_mean, one_of
 from textmill.models.targets import TARGETS
 from textmill.models.tasks import TASKS
+
+if TYPE_CHECKING:
+    from textmill.pipeline.survey.task_columns import TaskColumns
 
 _POOLED = {"pooling": "mean_and_embeddings"}
 _EXACT_TEXT = {"kind": "bpe", "lowercase": False}
@@ -64,12 +67,13 @@ STARTS: dict[str, TaskStart] = {
 }
 
 
-def check_task(task: str, texts: Sequence[str], target: str | None) -> TaskStart:
-    """Returns the start of a task, for columns of texts and of its target.
+def check_columns(chosen: TaskColumns) -> None:
+    """Checks that a task has a start, and its columns of texts and of its target.
 
     Raises:
         ConfigError: the task is unknown, or a column is missing.
     """
+    task, texts, target = chosen.task, chosen.texts, chosen.target
     if task not in STARTS:
         hint = did_you_mean(task, list(STARTS))
         raise ConfigError(
@@ -95,9 +99,12 @@ def check_task(task: str, texts: Sequence[str], target: str | None) -> TaskStart
             f"--task {task}: expected no --label, its texts are its targets, got "
             f"{target}"
         )
-    return STARTS[task]
 
 
-def target_column(task: str, target: str | None) -> dict[str, str]:
-    """Returns the key of a source for the target of a task, and its column."""
-    return {} if target is None else {TARGETS[TASKS[task].target].field: target}
+def source_columns(chosen: TaskColumns) -> dict[str, Any]:
+    """Returns the keys of a source for the columns that a task reads."""
+    texts = chosen.texts[0] if len(chosen.texts) == 1 else list(chosen.texts)
+    columns: dict[str, Any] = {"text": texts}
+    if chosen.target is not None:
+        columns[TARGETS[TASKS[chosen.task].target].field] = chosen.target
+    return columns
