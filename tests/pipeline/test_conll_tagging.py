@@ -7,28 +7,17 @@ import pytest
 
 from tests.pipeline.planted import sentences
 from tests.pipeline.test_end_to_end import textmill
+from tests.pipeline.test_tagging import CONFIG
 
 pytestmark = pytest.mark.slow
 
-CONFIG = """
-name: planted
-seed: 3
-datasets:
-  notes:
-    source: {conll: notes.conll, tags: tags}
-    clean: {dedup: none}
-    split: {train: 0.8, eval: 0.1, test: 0.1}
-vocabulary: {kind: wordpiece, size: 400, learn_from: notes, lowercase: false}
-model: {family: bert, layers: 2, width: 64, heads: 4, sequence_length: 40, dropout: 0.0}
-stages:
-  entities:
-    task: tag
-    dataset: notes
-    train: {steps: 500, global_batch: 32, learning_rate: 3e-3, xla: false}
-    evaluate: {thresholds: {span_f1: ">= 0.99"}}
-    export: {}
-    push: {}
-"""
+CHANGES = {
+    "jsonl: notes.jsonl, text: text": "conll: notes.conll",
+    "sequence_length: 32": "sequence_length: 40",
+    "steps: 250": "steps: 500",
+    ">= lookup + 0.05": ">= 0.99",
+}
+"""The config of ``test_tagging`` for a longer training on a CoNLL file."""
 
 
 def conll_lines(document):
@@ -45,7 +34,11 @@ def conll_lines(document):
 
 
 def test_entities_of_a_conll_file_are_found(tmp_path):
-    (tmp_path / "planted.yaml").write_text(CONFIG)
+    config = CONFIG
+    for old, new in CHANGES.items():
+        assert old in config
+        config = config.replace(old, new)
+    (tmp_path / "planted.yaml").write_text(config)
     blocks = ("\n".join(conll_lines(document)) for document in sentences(2000))
     (tmp_path / "notes.conll").write_text("\n\n".join(blocks) + "\n")
     done = textmill("run", "planted.yaml", "--root", "root", cwd=tmp_path)
